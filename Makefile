@@ -1,0 +1,59 @@
+# The commands people type. `make help` lists them.
+# Any python3 that runs: pyenv's refuses to where .python-version names one that it lacks.
+PYTHON3 := $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 /usr/bin/python3,$(shell $(p) -c "" 2>/dev/null && echo $(p))))
+PY := .venv/bin/python
+export PYTHONPATH := shared
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## List every target
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.PHONY: install
+install: ## Install everything into .venv and .decant
+	@$(PYTHON3) infra/install.py
+
+.PHONY: lock
+lock: ## Compile the requirements files anew, with hashes
+	@$(PYTHON3) infra/install.py --lock
+
+.PHONY: up
+up: install ## Start the local cloud and deploy the bundle to it; Ctrl-C stops it
+	@$(PY) -m infra.local up
+
+.PHONY: serve
+serve: install ## Serve the same functions as one ASGI app under Hypercorn
+	@$(PY) -m infra.local serve
+
+.PHONY: test
+test: check unit integration e2e ## Everything that must pass: check, unit, integration, end to end
+
+.PHONY: check
+check: install ## Lint, types, direction of imports, templates
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+	.venv/bin/cfn-lint template.yaml
+	$(PY) -m infra.build.agreement
+
+.PHONY: unit
+unit: install ## Unit tests
+	$(PY) -m pytest tests/unit
+
+.PHONY: integration
+integration: install ## Integration tests: real PostgreSQL, real runtime client
+	$(PY) -m pytest tests/integration
+
+.PHONY: e2e
+e2e: install ## End-to-end tests on the local cloud
+	$(PY) -m pytest tests/e2e
+
+.PHONY: bench
+bench: install ## Measure the local cloud: start, latency, task round trip
+	$(PY) -m tests.benchmarks.local
+
+.PHONY: format
+format: install ## Format the code and mend what ruff can
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .

@@ -1,0 +1,1 @@
+"""What builds and checks the bundle: the layer, the templates."""

@@ -1,0 +1,183 @@
+"""Install everything the bundle needs, for any python3 from 3.9 on and nothing else.
+
+Makes three environments of Python 3.13, each from its pinned and hashed requirements file, and only when that
+file changed since the last time:
+
+    .venv                     development and tests        requirements/dev.txt
+    .decant/localstack        the local cloud              infra/local/requirements.txt
+    .decant/lambda-image      what AWS's image holds       infra/local/lambda-image.txt
+
+`uv` does the work; where it is not installed, it is put into `.decant/uv` first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+STATE = ROOT / ".decant"
+PYTHON = "3.13"
+ENVIRONMENTS = {
+    "development": (ROOT / ".venv", ROOT / "requirements/dev.txt"),
+    "local cloud": (STATE / "localstack", ROOT / "infra/local/requirements.txt"),
+    "Lambda image": (STATE / "lambda-image", ROOT / "infra/local/lambda-image.txt"),
+}
+LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
+    "shared/requirements": ["--universal"],
+    "requirements/dev": ["--universal"],
+    "infra/local/lambda-image": ["--universal"],
+    "infra/local/requirements": [],
+}
+
+
+class InstallError(Exception):
+    """Something is missing that this script cannot bring; the message says what to do."""
+
+
+def main() -> int:
+    """Install, or compile the lock files; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Install everything the bundle needs.")
+    parser.add_argument("--lock", action="store_true", help="compile each *.in into its pinned *.txt and stop")
+    arguments = parser.parse_args()
+    try:
+        uv = find_uv()
+        if arguments.lock:
+            lock(uv)
+        else:
+            install(uv)
+    except InstallError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def find_uv() -> str:
+    """Path of a working uv, installed into `.decant/uv` when there is none."""
+    own = STATE / "uv/bin/uv"
+    for candidate in (shutil.which("uv"), str(own)):
+        if candidate and works(candidate, "--version"):
+            return candidate
+    say("Installing uv")
+    made = run([sys.executable, "-m", "venv", str(own.parent.parent)])
+    if made.returncode == 0:
+        made = run([str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--upgrade", "uv"])
+    if made.returncode != 0:
+        shutil.rmtree(own.parent.parent, ignore_errors=True)
+        raise InstallError(f"uv could not be installed; install it yourself and try again.\n{tail(made)}")
+    return str(own)
+
+
+def find_python(uv: str) -> str:
+    """Path of a Python 3.13 interpreter, fetched by uv when the machine has none."""
+    found = run([uv, "python", "find", PYTHON])
+    if found.returncode != 0:
+        say(f"Fetching Python {PYTHON}")
+        fetched = run([uv, "python", "install", PYTHON])
+        found = run([uv, "python", "find", PYTHON])
+        if fetched.returncode != 0 or found.returncode != 0:
+            raise InstallError(
+                f"Python {PYTHON} is not on this machine and could not be fetched; install it (python.org, pyenv or "
+                f"your system's packages) and try again.\n{tail(fetched)}"
+            )
+    return found.stdout.strip()
+
+
+def install(uv: str) -> None:
+    """Bring every environment up to its requirements file; what is up to date is left alone."""
+    outdated = {name: pair for name, pair in ENVIRONMENTS.items() if not is_current(*pair)}
+    if not outdated:
+        return
+    python = find_python(uv)
+    errors: list[str] = []
+
+    def work(name: str, folder: Path, requirements: Path) -> None:
+        started = time.monotonic()
+        failed = sync(uv, python, folder, requirements)
+        if failed is None:
+            say(f"Installed {name} ({folder.relative_to(ROOT)}) in {time.monotonic() - started:.0f} s")
+        else:
+            errors.append(f"{name}: {failed}")
+
+    say(f"Installing {', '.join(outdated)} with Python {PYTHON}")
+    threads = [threading.Thread(target=work, args=(name, *pair)) for name, pair in outdated.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise InstallError("not everything could be installed; is the package index reachable?\n" + "\n".join(errors))
+
+
+def sync(uv: str, python: str, folder: Path, requirements: Path) -> str | None:
+    """Make one environment hold exactly its requirements; returns what went wrong, if anything did."""
+    if not works(str(folder / "bin/python"), "--version"):
+        made = run([uv, "venv", "--quiet", "--clear", "--python", python, str(folder)])
+        if made.returncode != 0:
+            return tail(made)
+    target = str(folder / "bin/python")
+    # Bytecode is compiled now, once, so that no first start pays for it.
+    command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", target]
+    synced = run([*command, str(requirements)])
+    if synced.returncode != 0:
+        return tail(synced)
+    stamp(folder).write_text(fingerprint(requirements))
+    return None
+
+
+def lock(uv: str) -> None:
+    """Compile each `*.in` into a `*.txt` of pinned versions and hashes, with no download address in it."""
+    for name, options in LOCKS.items():
+        say(f"Locking {name}.txt")
+        command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
+        command += ["--python-version", PYTHON, "--no-emit-index-url", "--no-emit-find-links"]
+        compiled = run([*command, f"{name}.in", "-o", f"{name}.txt"])
+        if compiled.returncode != 0:
+            raise InstallError(f"{name}.in could not be compiled.\n{tail(compiled)}")
+
+
+def is_current(folder: Path, requirements: Path) -> bool:
+    return stamp(folder).is_file() and stamp(folder).read_text() == fingerprint(requirements)
+
+
+def stamp(folder: Path) -> Path:
+    return folder / "installed-from.sha256"
+
+
+def fingerprint(requirements: Path) -> str:
+    return hashlib.sha256(requirements.read_bytes()).hexdigest()
+
+
+def works(*command: str) -> bool:
+    try:
+        return run(list(command)).returncode == 0
+    except OSError:
+        return False
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock", "UV_NO_PROGRESS": "1"}
+    environment.pop("VIRTUAL_ENV", None)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def tail(finished: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join((finished.stderr or finished.stdout).strip().splitlines()[-8:])
+
+
+def say(text: str) -> None:
+    print(f"• {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

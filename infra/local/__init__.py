@@ -1,0 +1,1 @@
+"""The local cloud: LocalStack, its Lambda executor and an embedded PostgreSQL."""

@@ -1,0 +1,160 @@
+"""Every error that Decant raises.
+
+    DecantError
+    ├── ConfigError              the environment lacks a setting or holds a bad one
+    ├── MalformedBody            400: the body is not what its Content-Type says
+    ├── NotFound                 404: no such resource
+    │   └── TaskNotFound         404: no such task
+    ├── Conflict                 409: the resource's present state forbids it
+    ├── BodyTooLarge             413: the body is over the limit
+    ├── InvalidInput             422: fields of the request are wrong, each named
+    ├── UpstreamError            502: another service answered wrongly or not at all
+    │   └── UpstreamTimeout      504: another service was too slow
+    └── ServiceUnavailable       503: try again in a while
+        └── DatabaseUnavailable  503: PostgreSQL cannot be reached
+
+`decant.web` answers each with its `status` as `application/problem+json`; `str(error)` becomes the detail that the
+client reads, so it never holds a secret.
+
+Source: RFC 9457 (problem details).
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+__all__ = [
+    "BodyTooLarge",
+    "ConfigError",
+    "Conflict",
+    "DatabaseUnavailable",
+    "DecantError",
+    "InvalidInput",
+    "MalformedBody",
+    "NotFound",
+    "ServiceUnavailable",
+    "TaskNotFound",
+    "UpstreamError",
+    "UpstreamTimeout",
+]
+
+
+class DecantError(Exception):
+    """Base of every error that Decant raises on purpose.
+
+    Attributes:
+        status: HTTP status that `decant.web` answers with; at 500 the message stays inside.
+        title: What kind of error it is, in a few words, the same for each occurrence.
+    """
+
+    status: ClassVar[int] = 500
+    title: ClassVar[str] = "Internal Server Error"
+
+
+class ConfigError(DecantError):
+    """The environment lacks settings or holds bad ones.
+
+    Attributes:
+        problems: One line each, `VARIABLE: what is wrong`.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
+
+
+class MalformedBody(DecantError):
+    """The body is not what its Content-Type says; sending it again does not help."""
+
+    status = 400
+    title = "Malformed Body"
+
+
+class NotFound(DecantError):
+    """No such resource."""
+
+    status = 404
+    title = "Not Found"
+
+
+class TaskNotFound(NotFound):
+    """No task has this id.
+
+    Attributes:
+        task_id: The id as it was asked for.
+    """
+
+    title = "Task Not Found"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"No task has the id {task_id!r}.")
+        self.task_id = task_id
+
+
+class Conflict(DecantError):
+    """The request contradicts what is stored, such as a value that must be unique."""
+
+    status = 409
+    title = "Conflict"
+
+
+class BodyTooLarge(DecantError):
+    """The request's body is over the limit.
+
+    Attributes:
+        limit_bytes: The largest body that is taken.
+    """
+
+    status = 413
+    title = "Body Too Large"
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"The body may be at most {limit_bytes} bytes.")
+        self.limit_bytes = limit_bytes
+
+
+class InvalidInput(DecantError):
+    """Fields of the request are missing, unknown or of a wrong type or value.
+
+    Attributes:
+        fields: What is wrong with each, by its path: `seconds` or `address.city`.
+    """
+
+    status = 422
+    title = "Invalid Input"
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        super().__init__("; ".join(f"{path}: {problem}" for path, problem in fields.items()))
+        self.fields = fields
+
+
+class UpstreamError(DecantError):
+    """Another service answered wrongly, or could not be reached; retrying may help."""
+
+    status = 502
+    title = "Bad Gateway"
+
+
+class UpstreamTimeout(UpstreamError):
+    """Another service was too slow; retrying may help."""
+
+    status = 504
+    title = "Gateway Timeout"
+
+
+class ServiceUnavailable(DecantError):
+    """A part that is needed is down; the same request works once it is back.
+
+    Attributes:
+        retry_after_s: Seconds the client is told to wait, whole and positive.
+    """
+
+    status = 503
+    title = "Service Unavailable"
+
+    def __init__(self, message: str, retry_after_s: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """PostgreSQL cannot be reached, or hung up; nothing of the transaction was kept."""
