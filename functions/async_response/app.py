@@ -1,0 +1,27 @@
+"""GET /async: waits without blocking, then answers."""
+
+import asyncio
+from typing import Annotated
+
+from flask import Flask
+from msgspec import Meta, Struct
+
+from decant.web import lambda_handler, query
+
+app = Flask(__name__)
+
+
+class Wait(Struct, forbid_unknown_fields=True):
+    """How long to wait, seconds."""
+
+    seconds: Annotated[float, Meta(ge=0, le=20)] = 2
+
+
+@app.get("/async")
+async def async_response() -> str:
+    """Wait for `?seconds=`, then answer."""
+    await asyncio.sleep(query(Wait).seconds)
+    return "Async Response"
+
+
+handler = lambda_handler(app)

@@ -1,0 +1,111 @@
+"""The shared SQLAlchemy engine: built at first use, once per process, on the process's one loop.
+
+Warm invocations reuse its connections. PostgreSQL that is away, or hangs up, surfaces as `DatabaseUnavailable`; the
+pool checks a connection before use, so the next request works when it is back.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from decant import loop
+from decant.config import Settings, settings
+from decant.errors import ConfigError, DatabaseUnavailable
+
+__all__ = ["dispose", "engine", "session"]
+
+_engine: AsyncEngine | None = None
+_sessions = async_sessionmaker(expire_on_commit=False)
+
+
+def engine() -> AsyncEngine:
+    """The process's engine.
+
+    Raises:
+        ConfigError: DATABASE_URL is missing or bad.
+    """
+    global _engine  # noqa: PLW0603  # one engine per process is what this module is for
+    if _engine is None:
+        _engine = _build(settings())
+        _sessions.configure(bind=_engine)
+        loop.on_close(dispose)
+    return _engine
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[AsyncSession]:
+    """A session in a transaction of its own: committed when the block ends well, rolled back when it raises.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; nothing was kept, unless it hung up during the
+            commit itself. Retrying helps once it is back.
+    """
+    engine()
+    try:
+        async with _sessions.begin() as opened:
+            await _connect(opened)
+            yield opened
+    except DBAPIError as error:
+        if error.connection_invalidated or _sqlstate(error).startswith(_AWAY):
+            raise DatabaseUnavailable("The database cannot be reached.") from error
+        raise
+
+
+async def _connect(opened: AsyncSession) -> None:
+    """Take the connection at once, so that a socket's error here is known to be the database's."""
+    try:
+        await opened.connection()
+    except (OSError, PoolTimeoutError, OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailable("The database cannot be reached.") from error
+
+
+async def dispose() -> None:
+    """Close every connection; the next use builds the engine anew."""
+    global _engine  # likewise
+    disposed, _engine = _engine, None
+    if disposed is not None:
+        await disposed.dispose()
+
+
+_AWAY = ("08", "53", "57P")
+"""SQLSTATE classes: connection exception, insufficient resources, operator intervention (shutdown, crash, restart).
+
+Source: PostgreSQL, appendix A, error codes.
+"""
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _build(ours: Settings) -> AsyncEngine:
+    if ours.database_url is None:
+        raise ConfigError(["DATABASE_URL: is not set; this function uses the database"])
+    return create_async_engine(
+        ours.database_url,
+        pool_size=ours.database_pool_size,
+        max_overflow=0,
+        pool_timeout=ours.database_connect_timeout_s,
+        pool_pre_ping=True,
+        pool_use_lifo=True,
+        connect_args=_connect_args(ours),
+    )
+
+
+def _connect_args(ours: Settings) -> dict[str, Any]:
+    name = ours.function_name or ours.service
+    statement_timeout_ms = str(int(ours.database_statement_timeout_s * 1000))
+    if ours.database_url and ours.database_url.startswith("postgresql+psycopg://"):
+        return {
+            "connect_timeout": max(1, round(ours.database_connect_timeout_s)),
+            "application_name": name,
+            "options": f"-c statement_timeout={statement_timeout_ms}",
+        }
+    return {
+        "timeout": ours.database_connect_timeout_s,
+        "server_settings": {"application_name": name, "statement_timeout": statement_timeout_ms},
+    }
