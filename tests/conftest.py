@@ -1,0 +1,81 @@
+"""Fixtures that every kind of test shares: a PostgreSQL server, a migrated database, a clean set of settings."""
+
+import asyncio
+import importlib.util
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import asyncpg
+import pytest
+
+from decant import config, loop
+from infra.local.postgres import Postgres
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATE_DATABASE = "migrated"
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server of this test session's own, quick because nothing has to survive it."""
+    quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    with Postgres(tmp_path_factory.mktemp("postgres"), settings=quick) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Postgres:
+    """The server with a database that `migrate` has been run on, for others to be copied from."""
+    _administer(postgres, f"CREATE DATABASE {TEMPLATE_DATABASE}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", postgres.url(TEMPLATE_DATABASE))
+        config.load.cache_clear()
+        load_function("migrate").handler({}, None)
+        loop.run(loop.close())
+    config.load.cache_clear()
+    return postgres
+
+
+@pytest.fixture
+def database_url(migrated: Postgres, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """SQLAlchemy address of a migrated database of this test's own; DATABASE_URL is set to it."""
+    name = f"test_{abs(hash(request.node.nodeid)):x}"
+    _administer(migrated, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE} STRATEGY FILE_COPY")
+    monkeypatch.setenv("DATABASE_URL", migrated.url(name))
+    config.load.cache_clear()
+    yield migrated.url(name)
+    loop.run(loop.close())
+    _administer(migrated, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings() -> Iterator[None]:
+    """Let each test read the settings from its own environment, and close what it left open on Decant's loop."""
+    config.load.cache_clear()
+    yield
+    loop.run(loop.close())
+    config.load.cache_clear()
+
+
+def load_function(name: str) -> ModuleType:
+    """Import `functions/<name>/app.py` anew, as Lambda does at a cold start."""
+    path = ROOT / "functions" / name / "app.py"
+    spec = importlib.util.spec_from_file_location(f"functions_{name}_app", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _administer(server: Postgres, statement: str) -> None:
+    async def execute() -> None:
+        connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(execute())
