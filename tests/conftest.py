@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib.util
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +15,16 @@ from infra.local.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE_DATABASE = "migrated"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an `async def` test on Decant's own loop, so that it shares engine and client with what it tests."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    loop.run(pyfuncitem.obj(**arguments))
+    return True
 
 
 @pytest.fixture(scope="session")

