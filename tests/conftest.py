@@ -1,19 +1,16 @@
 """Fixtures that every kind of test shares: a PostgreSQL server, a migrated database, a clean set of settings."""
 
 import asyncio
-import importlib.util
 import inspect
 from collections.abc import Iterator
-from pathlib import Path
-from types import ModuleType
 
 import asyncpg
 import pytest
 
 from decant import config, loop
 from infra.local.postgres import Postgres
+from tests.loading import load_function
 
-ROOT = Path(__file__).resolve().parents[1]
 TEMPLATE_DATABASE = "migrated"
 
 
@@ -67,17 +64,6 @@ def fresh_settings() -> Iterator[None]:
     yield
     loop.run(loop.close())
     config.load.cache_clear()
-
-
-def load_function(name: str) -> ModuleType:
-    """Import `functions/<name>/app.py` anew, as Lambda does at a cold start."""
-    path = ROOT / "functions" / name / "app.py"
-    spec = importlib.util.spec_from_file_location(f"functions_{name}_app", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _administer(server: Postgres, statement: str) -> None:

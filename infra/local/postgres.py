@@ -58,6 +58,22 @@ class Postgres:
         """SQLAlchemy address of one database."""
         return f"postgresql+{driver}://postgres@127.0.0.1:{self.port}/{database}"
 
+    def psql(self, *arguments: str, database: str = "postgres") -> list[str]:
+        """Command line of `psql` on one database."""
+        return [
+            str(POSTGRES_BIN_PATH / "psql"),
+            "-X",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            *arguments,
+        ]
+
     def start(self, timeout_s: float = 30) -> None:
         """Start the server and wait until it answers.
 

@@ -53,6 +53,7 @@ class _JsonHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             sys.stdout.write(self.format(record) + "\n")
+            sys.stdout.flush()
         except (OSError, ValueError):  # ValueError: what cannot be written as JSON, or a closed stream
             self.handleError(record)
 

@@ -1,0 +1,153 @@
+"""The shared engine against a real PostgreSQL."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from decant import config, db
+from decant.errors import ConfigError, DatabaseUnavailable
+from infra.local.postgres import Postgres
+
+INSERT = text("INSERT INTO users (id, name, email) VALUES (gen_random_uuid(), :name, :email)")
+
+
+@pytest.fixture(params=["asyncpg", "psycopg"])
+def driver(request: pytest.FixtureRequest, database_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each driver in turn, chosen by the address alone."""
+    name: str = request.param
+    monkeypatch.setenv("DATABASE_URL", database_url.replace("asyncpg", name))
+    config.load.cache_clear()
+    return name
+
+
+async def insert(name: str) -> None:
+    """Store a user through a session of its own."""
+    async with db.session() as session:
+        await session.execute(INSERT, {"name": name, "email": f"{name}@example.com"})
+
+
+async def count() -> int:
+    """How many users are stored."""
+    async with db.session() as session:
+        found: int = (await session.execute(text("SELECT count(*) FROM users"))).scalar_one()
+    return found
+
+
+async def backend_pid() -> int:
+    """Which of the server's processes serves us."""
+    async with db.session() as session:
+        pid: int = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+    return pid
+
+
+async def test_session_commits_when_the_block_ends_well(driver: str) -> None:
+    """What a block wrote is there for the next one, with either driver."""
+    await insert(driver)
+
+    assert await count() == 1
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_session_rolls_back_when_the_block_raises() -> None:
+    """An error takes back everything that its block wrote."""
+
+    async def insert_and_raise() -> None:
+        async with db.session() as session:
+            await session.execute(INSERT, {"name": "a", "email": "a@example.com"})
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await insert_and_raise()
+
+    assert await count() == 0
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_engine_keeps_its_connection() -> None:
+    """One session after another uses the same connection."""
+    pids = {await backend_pid() for _ in range(5)}
+
+    assert len(pids) == 1
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_engine_opens_no_more_connections_than_the_pool_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sessions over the pool's size wait for a free connection."""
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "2")
+    config.load.cache_clear()
+
+    pids = await asyncio.gather(*(backend_pid() for _ in range(10)))
+
+    assert 1 <= len(set(pids)) <= 2
+
+
+@pytest.mark.usefixtures("driver")
+async def test_session_survives_connections_cut_while_frozen(postgres: Postgres) -> None:
+    """A connection that the server closed meanwhile is replaced before it is used."""
+    before = await backend_pid()
+    terminated = await asyncio.create_subprocess_exec(
+        *postgres.psql("-c", f"SELECT pg_terminate_backend({before})"), stdout=asyncio.subprocess.DEVNULL
+    )
+    await terminated.wait()
+
+    assert await backend_pid() != before
+
+
+@pytest.mark.usefixtures("driver")
+async def test_session_says_unavailable_while_the_server_is_down(postgres: Postgres) -> None:
+    """A server that is down is a clear error, and the same engine works when it is back."""
+    await insert("before")
+    postgres.stop()
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await count()
+    finally:
+        postgres.start()
+
+    assert await count() == 1
+
+
+@pytest.mark.usefixtures("driver")
+async def test_session_says_unavailable_when_cut_in_the_middle(postgres: Postgres) -> None:
+    """A server that goes away during a block is the same clear error; nothing of the block is kept."""
+
+    async def cut_in_the_middle() -> None:
+        async with db.session() as session:
+            await session.execute(INSERT, {"name": "a", "email": "a@example.com"})
+            postgres.stop()
+            await session.execute(text("SELECT 1"))
+
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await cut_in_the_middle()
+    finally:
+        postgres.start()
+
+    assert await count() == 0
+
+
+@pytest.mark.usefixtures("driver")
+async def test_session_leaves_wrong_statements_alone() -> None:
+    """A mistake in a statement is no outage."""
+    with pytest.raises(DBAPIError):
+        async with db.session() as session:
+            await session.execute(text("SELECT 1 FROM nowhere"))
+
+
+@pytest.mark.usefixtures("driver")
+async def test_statement_is_cancelled_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement over DATABASE_STATEMENT_TIMEOUT_S is ended by the server."""
+    monkeypatch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "0.05")
+    config.load.cache_clear()
+
+    with pytest.raises(DBAPIError, match="statement timeout"):
+        async with db.session() as session:
+            await session.execute(text("SELECT pg_sleep(5)"))
+
+
+async def test_engine_without_an_address_says_what_to_set() -> None:
+    """A function that uses the database names the variable it lacks."""
+    with pytest.raises(ConfigError, match="DATABASE_URL"):
+        db.engine()
