@@ -1,0 +1,25 @@
+"""Starts LocalStack, once it is sure that it will use our plug-ins: it falls back to Docker with a mere warning."""
+
+import sys
+
+from localstack.runtime.main import main
+from localstack.runtime.server.plugins import RuntimeServerPlugin
+from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
+from plux import PluginManager
+
+
+def check_registration() -> None:
+    """End here if LocalStack does not find what `registration/` names."""
+    found = {
+        "Lambda executor `process`": EXECUTOR_PLUGIN_MANAGER.exists("process"),
+        "server `loopback`": PluginManager(RuntimeServerPlugin.namespace).exists("loopback"),
+    }
+    if missing := [name for name, exists in found.items() if not exists]:
+        sys.exit(
+            f"LocalStack does not find the {' and the '.join(missing)}: is infra/local/registration on PYTHONPATH?"
+        )
+
+
+if __name__ == "__main__":
+    check_registration()
+    main()

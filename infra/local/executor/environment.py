@@ -1,0 +1,246 @@
+"""One execution environment of a function, and its phases.
+
+    init       the process starts and imports the function, within 10 s; when it fails, the next invocation tries again
+    invoke     the process answers one event within the function's timeout, and is frozen until the next
+    reset      after a timeout, a crash or too much memory the process is killed; the next invocation starts another
+               beside the same temporary files
+    shutdown   SIGTERM, then SIGKILL; the temporary files go
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
+"""
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+
+from infra.local.executor import faults, reports
+from infra.local.executor.calls import Call
+from infra.local.executor.faults import Fault
+from infra.local.executor.function import Function
+from infra.local.executor.journal import Journal
+from infra.local.executor.runtime import DeadlinePassed, OutOfMemory, Runtime, RuntimeExited
+from infra.local.executor.sources import Sources
+from infra.local.warden import Warden
+
+__all__ = ["Environment", "Host", "Invocation", "Outcome"]
+
+INIT_LIMIT_S = 10.0
+SHUTDOWN_GRACE_S = 0.5
+
+_Failure = (DeadlinePassed, OutOfMemory, RuntimeExited)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Invocation:
+    """One event for the function, and what the Runtime API tells with it."""
+
+    request_id: str
+    event: bytes
+    function_arn: str
+    trace_id: str
+    client_context: str | None = None
+
+    def headers(self, deadline_ms: int) -> dict[str, str]:
+        """Headers that hand the event over; the deadline is in epoch milliseconds."""
+        headers = {
+            "Lambda-Runtime-Aws-Request-Id": self.request_id,
+            "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
+            "Lambda-Runtime-Invoked-Function-Arn": self.function_arn,
+            "Lambda-Runtime-Trace-Id": self.trace_id,
+        }
+        if self.client_context:
+            headers["Lambda-Runtime-Client-Context"] = self.client_context
+        return headers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What came of one invocation: the answer or the error, and every log line since the invocation before."""
+
+    payload: bytes
+    is_error: bool
+    logs: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """What every environment on this machine shares.
+
+    Attributes:
+        image: Virtual environment that holds what AWS's image holds.
+        scratch: Folder for the environments' temporary files.
+    """
+
+    image: Path
+    scratch: Path
+    journal: Journal
+    warden: Warden
+
+
+class Environment:
+    """An execution environment; `invoke` serves one caller at a time, `stop` may come at any.
+
+    Args:
+        identity: Its id, by which its log stream is named.
+        function: What it runs.
+        host: Where it runs.
+    """
+
+    def __init__(self, identity: str, function: Function, host: Host) -> None:
+        self._identity = identity
+        self._function = function
+        self._host = host
+        self._folder = host.scratch / identity
+        self._sources = Sources(function.watched)
+        self._busy = threading.Lock()
+        self._stopped = False
+        self._runtime: Runtime | None = None
+        self._next: Call | None = None
+        self._init_s: float | None = None
+        self._peak_memory_bytes = 0
+        self._request_id = ""
+        self._lines: list[str] = []
+
+    def start(self) -> None:
+        """Run the init phase; that it failed shows in the next invocation, which tries again."""
+        with self._busy:
+            self._init()
+
+    def invoke(self, invocation: Invocation) -> Outcome:
+        """Give the function one event and wait for what comes of it."""
+        with self._busy:
+            try:
+                return self._invoke(invocation)
+            finally:
+                if self._stopped:  # while this invocation was on its way here
+                    self._shut_down()
+
+    def stop(self, drain_s: float) -> None:
+        """Shut down; an invocation that is running has `drain_s` to end before it is killed."""
+        if not self._busy.acquire(timeout=drain_s):
+            if (runtime := self._runtime) is not None:
+                runtime.abort()
+            self._busy.acquire()
+        try:
+            self._stopped = True
+            self._shut_down()
+        finally:
+            self._busy.release()
+
+    def _invoke(self, invocation: Invocation) -> Outcome:
+        if self._runtime is not None and self._sources.changed():
+            self._reset(SHUTDOWN_GRACE_S)
+            self._init()
+        self._request_id = invocation.request_id
+        started = time.monotonic()
+        deadline = started + self._function.timeout_s
+        # Without a process, this invocation pays for a new one out of its own time, as at AWS.
+        fault = self._start("invoke", deadline) if self._runtime is None else None
+        self._log(reports.start(invocation.request_id, self._function.version))
+        answer = fault or self._exchange(invocation, deadline)
+        return self._report(answer, time.monotonic() - started)
+
+    def _init(self) -> None:
+        self._request_id = ""
+        self._log(reports.init_start())
+        started = time.monotonic()
+        if self._start("init", started + INIT_LIMIT_S) is None:
+            self._init_s = time.monotonic() - started
+
+    def _start(self, phase: str, deadline: float) -> Fault | None:
+        """Start a process and wait until it asks for its first event; what went wrong, if anything did."""
+        started = time.monotonic()
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._sources.look()
+        self._runtime = runtime = Runtime(
+            self._function.launch(self._host.image, self._folder, self._log), self._host.warden
+        )
+        try:
+            call = runtime.next_call(deadline)
+        except _Failure as failure:
+            fault = self._fault(failure)
+        else:
+            if call.action == "next":
+                self._next = call
+                runtime.freeze()
+                return None
+            fault = Fault(call.headers.get("lambda-runtime-function-error-type", "Runtime.Unknown"), call.body)
+            call.reply(HTTPStatus.ACCEPTED)
+        self._reset()
+        self._log(reports.init_failed(phase, time.monotonic() - started, fault))
+        return fault
+
+    def _exchange(self, invocation: Invocation, deadline: float) -> bytes | Fault:
+        runtime, pending = self._runtime, self._next
+        assert runtime is not None  # noqa: S101  # `_invoke` has seen to both
+        assert pending is not None  # noqa: S101
+        deadline_ms = int((time.time() + deadline - time.monotonic()) * 1000)
+        try:
+            runtime.thaw()
+            pending.reply(HTTPStatus.OK, invocation.event, invocation.headers(deadline_ms))
+            answer = _take_answer(runtime.next_call(deadline))
+        except _Failure as failure:
+            self._reset()
+            return self._fault(failure)
+        try:
+            self._next = runtime.next_call(deadline)
+            runtime.freeze()
+        except _Failure:  # it has answered: this is for the next invocation to mend
+            self._reset()
+        return answer
+
+    def _fault(self, failure: Exception) -> Fault:
+        match failure:
+            case DeadlinePassed():
+                at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+                return faults.timed_out(self._request_id, self._function.timeout_s, at)
+            case RuntimeExited():
+                return faults.exited(self._request_id, failure.status)
+            case _:
+                return faults.out_of_memory(self._request_id)
+
+    def _report(self, answer: bytes | Fault, duration_s: float) -> Outcome:
+        payload, fault = (answer.payload, answer) if isinstance(answer, Fault) else (answer, None)
+        usage = reports.Usage(
+            duration_s=duration_s,
+            init_s=self._init_s,
+            memory_mb=self._function.memory_mb,
+            peak_memory_bytes=self._runtime.peak_memory_bytes if self._runtime else self._peak_memory_bytes,
+        )
+        for line in fault.lines if fault else ():
+            self._log(line)
+        self._log(reports.end(self._request_id))
+        self._log(reports.report(self._request_id, usage, fault))
+        self._init_s = None
+        logs, self._lines = "\n".join(self._lines) + "\n", []
+        return Outcome(payload=payload, is_error=fault is not None, logs=logs)
+
+    def _reset(self, grace_s: float = 0) -> None:
+        """End the process, if there is one; the temporary files stay."""
+        runtime, self._runtime, self._next = self._runtime, None, None
+        if runtime is not None:
+            runtime.close(grace_s)
+            self._peak_memory_bytes = runtime.peak_memory_bytes
+
+    def _shut_down(self) -> None:
+        self._reset(SHUTDOWN_GRACE_S)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _log(self, line: str) -> None:
+        self._lines.append(line)
+        self._host.journal.write(self._function.name, self._identity, self._request_id, line)
+
+
+def _take_answer(call: Call) -> bytes | Fault:
+    if call.action == "error":
+        call.reply(HTTPStatus.ACCEPTED)
+        return Fault("", call.body)
+    if len(call.body) > faults.RESPONSE_LIMIT_BYTES:
+        call.reply(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        return faults.response_too_large(len(call.body))
+    call.reply(HTTPStatus.ACCEPTED)
+    return call.body

@@ -1,0 +1,75 @@
+"""What an execution environment runs, and how its process is started: command, environment variables, search path."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.local.executor.runtime import Launch
+
+__all__ = ["Function"]
+
+PYTHON = "python3.13"
+"""Name of the runtime, and of its folders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One version of a function.
+
+    Attributes:
+        task: Folder of its code: AWS's /var/task.
+        layers: Folders of its layers, in the template's order: together AWS's /opt.
+        watched: Folders whose files are live: a change starts the next invocation in a new process.
+        variables: Environment variables that Lambda sets, and the function's own over them.
+    """
+
+    name: str
+    version: str
+    handler: str
+    timeout_s: float
+    memory_mb: int
+    task: Path
+    layers: Sequence[Path]
+    watched: Sequence[Path]
+    variables: Mapping[str, str]
+
+    def launch(self, image: Path, temporary: Path, on_line: Callable[[str], None]) -> Launch:
+        """How to start a process of it.
+
+        Args:
+            image: Virtual environment that holds what AWS's image holds.
+            temporary: Folder for temporary files: AWS's /tmp.
+            on_line: Takes each line that it writes.
+        """
+        search_path = [
+            *(layer / "python/lib" / PYTHON / "site-packages" for layer in reversed(self.layers)),
+            *(layer / "python" for layer in reversed(self.layers)),
+        ]
+        defaults = {
+            "LANG": "en_US.UTF-8",
+            "PATH": _joined(
+                [image / "bin", "/usr/local/bin", "/usr/bin", "/bin", *(each / "bin" for each in self.layers)]
+            ),
+            "LD_LIBRARY_PATH": _joined([self.task, self.task / "lib", *(each / "lib" for each in self.layers)]),
+            "PYTHONPATH": str(image / "lib" / PYTHON / "site-packages"),
+        }
+        variables = {**defaults, **self.variables}
+        variables |= {
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{PYTHON}",
+            "LAMBDA_TASK_ROOT": str(self.task),
+            "LAMBDA_RUNTIME_DIR": str(image),
+            "TMPDIR": str(temporary),
+            # `-m` puts the working directory, which is the task, before all of it: the order is AWS's.
+            "PYTHONPATH": _joined([*search_path, variables["PYTHONPATH"]]),
+        }
+        return Launch(
+            command=[str(image / "bin/python"), "-m", "awslambdaric", self.handler],
+            folder=self.task,
+            variables=variables,
+            memory_bytes=self.memory_mb * 1024 * 1024,
+            on_line=on_line,
+        )
+
+
+def _joined(entries: Sequence[Path | str]) -> str:
+    return ":".join(str(entry) for entry in entries)
