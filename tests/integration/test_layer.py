@@ -1,0 +1,49 @@
+"""The layer that the local cloud mounts."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.build import layer
+from infra.build.layer import LayerError, build_local
+from tests.loading import ROOT
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A layer, built once for this module."""
+    return build_local(tmp_path_factory.mktemp("layers") / "layer")
+
+
+def test_layer_holds_packages_with_their_bytecode(built: Path) -> None:
+    """What a function imports is there, compiled."""
+    assert (built / "python/flask/app.py").is_file()
+    assert list((built / "python/flask/__pycache__").glob("app.*.pyc"))
+
+
+def test_layer_links_our_own_packages(built: Path) -> None:
+    """An edit in `shared/` is an edit of the layer."""
+    assert (built / "python/decant").resolve() == ROOT / "shared/decant"
+    assert (built / "python/domain").resolve() == ROOT / "shared/domain"
+
+
+def test_layer_up_to_date_is_left_alone(built: Path) -> None:
+    """A second build changes nothing."""
+    before = (built / "python/flask").stat().st_ino
+
+    build_local(built)
+
+    assert (built / "python/flask").stat().st_ino == before
+
+
+def test_layer_that_cannot_be_built_leaves_the_old_one(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that is not to be had is said, and what was built before stays."""
+    (tmp_path / "requirements.txt").write_text("no-such-package==1.0 --hash=sha256:" + "0" * 64)
+    monkeypatch.setattr(layer, "SHARED", tmp_path)
+
+    with pytest.raises(LayerError, match="no-such-package"):
+        build_local(built)
+
+    assert (built / "python/flask/app.py").is_file()

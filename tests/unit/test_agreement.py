@@ -1,0 +1,90 @@
+"""Agreement of the template, the functions' folders and the events."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.build.agreement import disagreements, load_template, logical_id
+from tests.loading import ROOT
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    """A bundle of one function in which everything agrees."""
+    (tmp_path / "functions/users_get").mkdir(parents=True)
+    (tmp_path / "functions/users_get/app.py").touch()
+    (tmp_path / "events").mkdir()
+    (tmp_path / "events/users_get.json").write_text("{}")
+    (tmp_path / "template.yaml").write_text(
+        "Resources:\n"
+        "  UsersGet:\n"
+        "    Type: AWS::Serverless::Function\n"
+        "    Properties:\n"
+        "      CodeUri: functions/users_get/\n"
+    )
+    return tmp_path
+
+
+def test_bundle_of_this_repository_agrees() -> None:
+    """Each function is in the template, has a folder and an event."""
+    assert disagreements(ROOT) == []
+
+
+def test_bundle_that_agrees_has_nothing_to_say(bundle: Path) -> None:
+    """The example itself is right."""
+    assert disagreements(bundle) == []
+
+
+def test_folder_without_a_resource_is_named(bundle: Path) -> None:
+    """A function that would not be deployed is found."""
+    (bundle / "functions/users_list").mkdir()
+    (bundle / "functions/users_list/app.py").touch()
+    (bundle / "events/users_list.json").write_text("{}")
+
+    assert disagreements(bundle) == ["functions/users_list has no UsersList in template.yaml"]
+
+
+def test_resource_without_a_folder_is_named(bundle: Path) -> None:
+    """A function without code is found."""
+    (bundle / "functions/users_get/app.py").unlink()
+    (bundle / "events/users_get.json").unlink()
+
+    assert disagreements(bundle) == ["template.yaml's UsersGet has no folder in functions/"]
+
+
+def test_resource_with_another_folder_is_named(bundle: Path) -> None:
+    """A function that runs another one's code is found."""
+    template = bundle / "template.yaml"
+    template.write_text(template.read_text().replace("functions/users_get/", "functions/users_put/"))
+
+    assert disagreements(bundle) == ["template.yaml's UsersGet must have the CodeUri functions/users_get/"]
+
+
+def test_missing_stray_and_malformed_events_are_named(bundle: Path) -> None:
+    """Every function has one event, every event a function, and each is JSON."""
+    (bundle / "events/users_get.json").rename(bundle / "events/users_put.json")
+    (bundle / "events/users_put.json").write_text("{")
+
+    assert [line.split(":")[0] for line in disagreements(bundle)] == [
+        "events/users_put.json belongs to no function",
+        "events/users_put.json is no JSON",
+        "functions/users_get has no events/users_get.json",
+    ]
+
+
+def test_logical_id_is_the_folder_in_camel_case() -> None:
+    """One rule leads from the folder to the template."""
+    assert logical_id("async_response") == "AsyncResponse"
+
+
+def test_load_template_reads_short_forms(tmp_path: Path) -> None:
+    """`!Ref`, `!GetAtt` and `!Sub` become what they are short for."""
+    template = tmp_path / "template.yaml"
+    template.write_text("a: !Ref X\nb: !GetAtt X.Arn\nc: !Sub ${X}\nd: !If [C, 1, 2]\n")
+
+    assert load_template(template) == {
+        "a": {"Ref": "X"},
+        "b": {"Fn::GetAtt": ["X", "Arn"]},
+        "c": {"Fn::Sub": "${X}"},
+        "d": {"Fn::If": ["C", 1, 2]},
+    }
