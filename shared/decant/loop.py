@@ -1,29 +1,59 @@
 """The process's one event loop, and what must be closed before the process ends or is frozen into a snapshot.
 
 Every request, every task and every shared client of a process lives on this loop, so that connections made in one
-invocation serve the next. It is made when this module is imported and set as the thread's current loop; nothing here
-or elsewhere calls `asyncio.run`, which would unset it.
+invocation serve the next. Nothing here or elsewhere calls `asyncio.run`, which would unset it. Under an ASGI server or
+in an async test the process's loop is the one that runs already.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
-__all__ = ["close", "current", "on_close", "run"]
+__all__ = ["close", "current", "on_close", "run", "settle"]
 
-_loop = asyncio.new_event_loop()
-asyncio.set_event_loop(_loop)
+log = logging.getLogger(__name__)
+
+_loop: asyncio.AbstractEventLoop | None = None
 _closers: list[Callable[[], Awaitable[None]]] = []
 
 
 def current() -> asyncio.AbstractEventLoop:
-    """The process's loop, set as the thread's current one again if somebody unset it."""
-    asyncio.set_event_loop(_loop)
-    return _loop
+    """The running loop, or else the process's own, made at first use and set as the thread's current one again."""
+    global _loop  # noqa: PLW0603  # one loop per process is what this module is for
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(_loop)
+        return _loop
 
 
 def run[T](work: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end on the process's loop, from code outside it."""
     return current().run_until_complete(work)
+
+
+def settle(resident: set[asyncio.Task[object]], within_s: float) -> None:
+    """Finish the tasks that an invocation left behind, for a frozen process runs nothing; with one warning.
+
+    Args:
+        resident: Tasks that were there before it and may stay.
+        within_s: Longest wait, seconds; then they are cancelled.
+    """
+    loop = current()
+    stray = asyncio.all_tasks(loop) - resident
+    if not stray:
+        return
+    _, late = loop.run_until_complete(asyncio.wait(stray, timeout=within_s))
+    for task in late:
+        task.cancel()
+    if late:
+        loop.run_until_complete(asyncio.wait(late, timeout=within_s))
+    log.warning(
+        "The request left tasks behind; await them or use a background task of decant.tasks",
+        extra={"awaited": sorted(map(_name, stray - late)), "cancelled": sorted(map(_name, late))},
+    )
 
 
 def on_close(closer: Callable[[], Awaitable[None]]) -> None:
@@ -35,3 +65,7 @@ async def close() -> None:
     """Close every shared client; each is built anew at its next use."""
     while _closers:
         await _closers.pop()()
+
+
+def _name(task: asyncio.Task[object]) -> str:
+    return getattr(task.get_coro(), "__qualname__", task.get_name())

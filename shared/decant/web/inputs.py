@@ -1,0 +1,62 @@
+"""The request's JSON body and query string as msgspec Structs.
+
+msgspec is imported at the first use: a function that reads neither never pays for it.
+"""
+
+from typing import Any
+
+from flask import request
+
+from decant.errors import InvalidInput, MalformedBody
+
+__all__ = ["body", "query"]
+
+
+def body[T](into: type[T]) -> T:
+    """Parse the current request's JSON body.
+
+    Args:
+        into: A msgspec Struct, or any type that msgspec knows; `forbid_unknown_fields` and `msgspec.Meta` count.
+    Raises:
+        MalformedBody: there is no body, or it is no JSON.
+        InvalidInput: fields are missing, unknown or of a wrong type or value; it names all of them.
+    """
+    from msgspec import DecodeError, ValidationError, json  # noqa: PLC0415  # see the module's docstring
+
+    data = request.get_data(cache=True)
+    if not data:
+        raise MalformedBody("The request has no body; send JSON.")
+    try:
+        return json.decode(data, type=into)
+    except ValidationError as error:
+        raise _invalid(json.decode(data), into, strict=True) from error
+    except (DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MalformedBody("The body is no JSON.") from error
+
+
+def query[T](into: type[T]) -> T:
+    """Parse the current request's query string; values are converted from text, repeated ones fill a list.
+
+    Args:
+        into: A msgspec Struct; `forbid_unknown_fields` and `msgspec.Meta` count.
+    Raises:
+        InvalidInput: parameters are missing, unknown, repeated, or of a wrong type or value; it names all of them.
+    """
+    from msgspec import ValidationError, convert  # noqa: PLC0415  # see the module's docstring
+
+    from decant.web.faults import list_fields  # noqa: PLC0415  # imports msgspec
+
+    lists = list_fields(into)
+    given: dict[str, Any] = {}
+    for name, values in request.args.lists():
+        given[name] = values if name in lists or len(values) > 1 else values[0]
+    try:
+        return convert(given, into, strict=False)
+    except ValidationError as error:
+        raise _invalid(given, into, strict=False) from error
+
+
+def _invalid(given: Any, into: Any, *, strict: bool) -> InvalidInput:
+    from decant.web.faults import faults  # noqa: PLC0415  # imports msgspec
+
+    return InvalidInput(faults(given, into, strict=strict))
