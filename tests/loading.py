@@ -1,13 +1,17 @@
-"""How tests load the bundle's functions, and run code in processes of its own."""
+"""How tests load the bundle's functions, give them events, and run code in processes of its own."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qsl
 
-__all__ = ["ROOT", "load_function", "load_module", "run_python"]
+__all__ = ["ROOT", "Answer", "Context", "call", "event", "load_function", "load_module", "run_python"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,3 +37,58 @@ def run_python(code: str) -> str:
     command = [sys.executable, "-c", code]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return finished.stdout
+
+
+@dataclass(frozen=True)
+class Context:
+    """What Lambda passes beside the event, as far as anybody looks."""
+
+    aws_request_id: str = "11111111-2222-3333-4444-555555555555"
+    function_name: str = "test"
+    remaining_ms: int = 25_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the function is killed."""
+        return self.remaining_ms
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a function answered to API Gateway."""
+
+    status: int
+    text: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def json(self) -> Any:
+        """The body, read as JSON."""
+        return json.loads(self.text)
+
+
+def event(name: str, *, path: str | None = None, query: str | None = None, body: str | None = None) -> dict[str, Any]:
+    """The function's event from `events/`, with parts of it replaced.
+
+    Args:
+        name: The function's folder.
+        path: Another path.
+        query: Another query string, in place of the event's.
+        body: Another body; the empty text for none.
+    """
+    made: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    if path is not None:
+        made |= {"path": path, "requestContext": made["requestContext"] | {"path": f"/dev{path}"}}
+    if query is not None:
+        pairs = parse_qsl(query, keep_blank_values=True)
+        made["queryStringParameters"] = dict(pairs) or None
+        made["multiValueQueryStringParameters"] = {key: [v for k, v in pairs if k == key] for key, _ in pairs} or None
+    if body is not None:
+        made["body"] = body or None
+    return made
+
+
+def call(function: ModuleType, given: dict[str, Any]) -> Answer:
+    """Give an event to the function's handler, as Lambda does."""
+    answered = function.handler(given, Context())
+    headers = {name.lower(): values[-1] for name, values in answered["multiValueHeaders"].items()}
+    headers |= {name.lower(): value for name, value in answered["headers"].items()}
+    return Answer(answered["statusCode"], answered["body"], headers)
