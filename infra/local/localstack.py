@@ -105,7 +105,9 @@ class LocalStack:
             "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
             "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.02",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
+            "LOCALSTACK_HOST": f"127.0.0.1:{self.port}",  # in the addresses that it gives out
             "LOCALSTACK_VOLUME_DIR": str(self.folder / "volume"),
+            "OVERRIDE_IN_DOCKER": "0",  # it takes any container for its own image, and writes all over it
             "PYTHONPATH": f"{ROOT}:{ROOT / 'infra/local/registration'}",
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "SQS_ENDPOINT_STRATEGY": "path",

@@ -7,6 +7,8 @@ from localstack.runtime.server.plugins import RuntimeServerPlugin
 from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
 from plux import PluginManager
 
+from infra.local.executor.identities import keep_api_ids
+
 
 def check_registration() -> None:
     """End here if LocalStack does not find what `registration/` names."""
@@ -22,4 +24,5 @@ def check_registration() -> None:
 
 if __name__ == "__main__":
     check_registration()
+    keep_api_ids()
     main()

@@ -1,0 +1,147 @@
+"""Deploys `template.yaml` to an AWS endpoint by change set, with its code mounted and not copied: edits are live."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from infra.local.errors import LocalCloudError
+
+__all__ = ["Cloud", "Deployment", "deploy", "mounted"]
+
+HOT_RELOAD_BUCKET = "hot-reload"
+"""LocalStack mounts the folder that an object's key names, when the object is in this bucket."""
+
+_LOOK_EVERY_S = 0.05
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """An emulated AWS and how to talk to it.
+
+    Attributes:
+        url: Where every AWS API answers.
+    """
+
+    url: str
+    region: str = "us-east-1"
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of one service; the credentials are those that emulators take."""
+        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=self.region)  # noqa: S106  # no secret
+        return session.client(service, endpoint_url=self.url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """A deployed stack.
+
+    Attributes:
+        api_url: Address of the API's stage, without a slash at the end.
+        functions: Each function's name at AWS, by its logical id.
+        outputs: The template's outputs.
+    """
+
+    api_url: str
+    functions: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+def mounted(template: Mapping[str, Any], root: Path, layer: Path) -> dict[str, Any]:
+    """The template with each function's folder and the built layer mounted.
+
+    Args:
+        template: As it stands in `template.yaml`.
+        root: What the template's paths start from.
+        layer: Folder of the built layer, absolute.
+    """
+    changed: dict[str, Any] = json.loads(json.dumps(template))
+    for resource in changed["Resources"].values():
+        properties = resource.setdefault("Properties", {})
+        match resource["Type"]:
+            case "AWS::Serverless::Function":
+                folder = root / properties["CodeUri"]
+                properties["CodeUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(folder.resolve())}
+            case "AWS::Serverless::LayerVersion":
+                properties["ContentUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(layer)}
+    return changed
+
+
+def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Mapping[str, str]) -> Deployment:
+    """Create the stack, or update it, and wait until it stands.
+
+    Raises:
+        LocalCloudError: it was refused or did not come up; the message names each resource that failed, and why.
+    """
+    cloudformation = cloud.client("cloudformation")
+    try:
+        change_set = cloudformation.create_change_set(
+            StackName=stack,
+            ChangeSetName="local",
+            ChangeSetType="UPDATE" if _exists(cloudformation, stack) else "CREATE",
+            TemplateBody=json.dumps(template),
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )["Id"]
+        planned = _wait(lambda: cloudformation.describe_change_set(ChangeSetName=change_set))
+        if planned["Status"] == "FAILED" and "didn't contain changes" not in planned.get("StatusReason", ""):
+            raise LocalCloudError(f"The template was refused: {planned.get('StatusReason', 'no reason was given')}")
+        if planned["Status"] != "FAILED":
+            cloudformation.execute_change_set(ChangeSetName=change_set)
+        _wait(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0])
+        return describe(cloud, stack)
+    except (BotoCoreError, ClientError) as error:
+        raise LocalCloudError(f"{cloud.url} refused the deployment: {error}") from error
+
+
+def _exists(cloudformation: Any, stack: str) -> bool:
+    try:
+        cloudformation.describe_stacks(StackName=stack)
+    except ClientError:
+        return False
+    return True
+
+
+def _wait(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    while True:
+        state = describe()
+        status = state.get("StackStatus") or state["Status"]
+        if not status.endswith(("_IN_PROGRESS", "_PENDING")):
+            return state
+        time.sleep(_LOOK_EVERY_S)
+
+
+def describe(cloud: Cloud, stack: str) -> Deployment:
+    """A stack that stands.
+
+    Raises:
+        LocalCloudError: it does not, or not whole; the message names each resource that failed, and why.
+    """
+    cloudformation = cloud.client("cloudformation")
+    state = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
+    if state["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+        raise LocalCloudError(_failure(state, events))
+    resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
+    names = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+    kinds = {each["LogicalResourceId"]: each["ResourceType"] for each in resources}
+    api = next(name for name, kind in kinds.items() if kind == "AWS::ApiGateway::RestApi")
+    stage = next(name for name, kind in kinds.items() if kind == "AWS::ApiGateway::Stage")
+    return Deployment(
+        api_url=f"{cloud.url}/_aws/execute-api/{names[api]}/{names[stage]}",
+        functions={name: names[name] for name, kind in kinds.items() if kind == "AWS::Lambda::Function"},
+        outputs={each["OutputKey"]: each["OutputValue"] for each in state.get("Outputs", [])},
+    )
+
+
+def _failure(state: Mapping[str, Any], events: list[dict[str, Any]]) -> str:
+    failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
+    reasons = [
+        f"  {each['LogicalResourceId']}: {each.get('ResourceStatusReason', 'no reason given')}" for each in failed
+    ]
+    return "\n".join([f"The deployment ended as {state['StackStatus']}:", *dict.fromkeys(reasons)])
