@@ -7,6 +7,11 @@ file changed since the last time:
     .decant/localstack        the local cloud              infra/local/requirements.txt
     .decant/lambda-image      what AWS's image holds       infra/local/lambda-image.txt
 
+and with `--with NAME`, only when a command needs them:
+
+    .decant/bench             what `make bench-web` measures against    requirements/bench.txt
+    .decant/sam               the SAM CLI                               requirements/sam.txt
+
 `uv` does the work; where it is not installed, it is put into `.decant/uv` first.
 """
 
@@ -30,9 +35,15 @@ ENVIRONMENTS = {
     "local cloud": (STATE / "localstack", ROOT / "infra/local/requirements.txt"),
     "Lambda image": (STATE / "lambda-image", ROOT / "infra/local/lambda-image.txt"),
 }
+OPTIONAL = {  # asked for by name: --with sam
+    "bench": (STATE / "bench", ROOT / "requirements/bench.txt"),
+    "sam": (STATE / "sam", ROOT / "requirements/sam.txt"),
+}
 LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
     "shared/requirements": ["--universal"],
     "requirements/dev": ["--universal"],
+    "requirements/bench": ["--universal"],
+    "requirements/sam": [],
     "infra/local/lambda-image": ["--universal"],
     "infra/local/requirements": [],
 }
@@ -46,13 +57,14 @@ def main() -> int:
     """Install, or compile the lock files; returns the exit status."""
     parser = argparse.ArgumentParser(description="Install everything the bundle needs.")
     parser.add_argument("--lock", action="store_true", help="compile each *.in into its pinned *.txt and stop")
+    parser.add_argument("--with", dest="wanted", choices=OPTIONAL, help="install this environment too")
     arguments = parser.parse_args()
     try:
         uv = find_uv()
         if arguments.lock:
             lock(uv)
         else:
-            install(uv)
+            install(uv, arguments.wanted)
     except InstallError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -93,9 +105,10 @@ def find_python(uv: str) -> str:
     return found.stdout.strip()
 
 
-def install(uv: str) -> None:
+def install(uv: str, wanted: str | None) -> None:
     """Bring every environment up to its requirements file; what is up to date is left alone."""
-    outdated = {name: pair for name, pair in ENVIRONMENTS.items() if not is_current(*pair)}
+    environments = {**ENVIRONMENTS, **({wanted: OPTIONAL[wanted]} if wanted else {})}
+    outdated = {name: pair for name, pair in environments.items() if not is_current(*pair)}
     if not outdated:
         return
     python = find_python(uv)
