@@ -1,40 +1,147 @@
 """Make the layer, for `sam build`: pinned packages and our own, with the bytecode that Lambda cannot write.
 
-Run by `Makefile` in a copy of this folder; uses nothing but the standard library and pip.
+The same inputs give the same bytes on every host, so that a layer with nothing new in it is not uploaded again.
+`Makefile` runs this in a copy of this folder; it needs Python of the runtime's version and the package index, no more.
 """
 
-import compileall
-import py_compile
+import argparse
+import csv
+import ensurepip
+import os
+import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-RUNTIME = (3, 13)
-PLATFORM = "manylinux_2_28_x86_64"
+RUNTIME = "3.13"
+OWN_PACKAGES = ("decant", "domain")
+MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
+"""What wheels call each of Lambda's architectures."""
+
+GLIBC_MINORS = range(17, 35)
+"""Of the manylinux tags that the runtime can load: its Amazon Linux 2023 has glibc 2.34.
+
+Source: PEP 600; https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html
+"""
+
+LEFT_OUT = (
+    "bin",  # commands for a shell, which name this host's interpreter
+    "include",  # headers of C
+    "*/**/tests",
+    *(f"{package}/testing" for package in ("alembic", "mako", "sqlalchemy")),  # for the authors of plug-ins
+    *(f"*/**/*.{ending}" for ending in ("c", "cpp", "h", "hpp", "pxd", "pxi", "pyx")),  # of modules compiled already
+    "*.dist-info/INSTALLER",
+    "*.dist-info/REQUESTED",
+    "*.dist-info/direct_url.json",
+)
+"""Patterns of what no function reads. Licences stay, and so does what `importlib.metadata` answers from."""
+
+AT = 315_619_200
+"""When every file was last changed, seconds: 1980-01-02, which a zip can tell in any time zone."""
 
 
-def main(artifacts: Path) -> int:
-    """Fill `artifacts/python`; returns the exit status."""
-    if sys.version_info[:2] != RUNTIME:
-        print(f"error: the layer's bytecode needs Python {'.'.join(map(str, RUNTIME))} to build it", file=sys.stderr)
+class BuildError(Exception):
+    """The layer could not be made; the message says why."""
+
+
+def main() -> int:
+    """Fill a folder's `python/`, which Lambda puts on the path; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Make the layer.")
+    parser.add_argument("artifacts", type=Path, help="folder to fill; must be empty")
+    parser.add_argument("--architecture", choices=MACHINES, required=True)
+    arguments = parser.parse_args()
+    try:
+        build(arguments.artifacts / "python", arguments.architecture)
+    except BuildError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 1
-    target = artifacts / "python"
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
-    command += ["--no-deps", "--only-binary", ":all:", "--python-version", "3.13", "--target", str(target)]
-    for platform in (PLATFORM, "manylinux2014_x86_64"):
-        command += ["--platform", platform]
-    if subprocess.run([*command, "-r", str(HERE / "requirements.txt")], check=False).returncode != 0:
-        print("error: not every package could be installed", file=sys.stderr)
-        return 1
-    for name in ("decant", "domain"):
-        shutil.copytree(HERE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    # Paths in tracebacks are those of the Lambda; hashes unchecked, since nothing changes there.
-    mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
-    compileall.compile_dir(target, ddir="/opt/python", quiet=1, invalidation_mode=mode)
     return 0
 
 
+def build(target: Path, architecture: str) -> None:
+    """Make the layer.
+
+    Args:
+        target: Folder that comes to hold the packages.
+        architecture: `x86_64` or `arm64`, whatever this host is.
+    Raises:
+        BuildError: this Python is not the runtime's, or a package has no fitting wheel or does not compile.
+    """
+    if sys.version_info[:2] != tuple(map(int, RUNTIME.split("."))):
+        raise BuildError(
+            f"the layer's bytecode needs Python {RUNTIME} to make it, and this is {sys.version.split()[0]}"
+        )
+    install(target, architecture)
+    for name in OWN_PACKAGES:
+        shutil.copytree(HERE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    prune(target)
+    compile_all(target)
+    settle(target)
+
+
+def install(target: Path, architecture: str) -> None:
+    """Install the pinned packages from wheels for the runtime alone: nothing is compiled for this host by mistake."""
+    command = [*pip(), "install", "--quiet", "--require-hashes", "--no-deps", "--no-compile", "--only-binary", ":all:"]
+    command += ["--python-version", RUNTIME, "--implementation", "cp", "--target", str(target)]
+    for minor in GLIBC_MINORS:
+        command += ["--platform", f"manylinux_2_{minor}_{MACHINES[architecture]}"]
+    command += ["--platform", f"manylinux2014_{MACHINES[architecture]}"]  # what 2_17 was called before PEP 600
+    command += ["--requirement", str(HERE / "requirements.txt")]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        missing = re.search(r"No matching distribution found for (\S+)", finished.stderr)
+        raise BuildError(
+            f"{missing[1]} has no wheel for CPython {RUNTIME} on {architecture} Linux with glibc 2.{GLIBC_MINORS[-1]}, "
+            "or the package index cannot be reached"
+            if missing
+            else f"not every package could be installed\n{finished.stderr.strip()}"
+        )
+
+
+def pip() -> list[str]:
+    """How to start pip; environments that uv makes have none, but for the wheel that comes with Python."""
+    if find_spec("pip"):
+        return [sys.executable, "-m", "pip"]
+    bundled = sorted(Path(ensurepip.__file__).parent.glob("_bundled/pip-*.whl"))
+    if not bundled:
+        raise BuildError(f"{sys.executable} has no pip")
+    return [sys.executable, str(bundled[-1] / "pip")]
+
+
+def prune(target: Path) -> None:
+    """Remove what no function reads, and say so in each package's record of its files."""
+    for path in {path for pattern in LEFT_OUT for path in target.glob(pattern)}:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+    for record in target.glob("*.dist-info/RECORD"):
+        with record.open(newline="") as lines:
+            left = sorted(row for row in csv.reader(lines) if (target / row[0]).is_file())
+        with record.open("w", newline="") as lines:
+            csv.writer(lines, lineterminator="\n").writerows(left)
+
+
+def compile_all(target: Path) -> None:
+    """Write each module's bytecode, valid whatever its source's date becomes on the way to Lambda."""
+    command = [sys.executable, "-m", "compileall", "-q", "-j", "0", "-o", "0", "--invalidation-mode", "unchecked-hash"]
+    # Tracebacks name the files as Lambda has them; with a seed, sets of constants come out in one order.
+    command += ["-s", str(target), "-p", "/opt/python", str(target)]
+    seeded = {**os.environ, "PYTHONHASHSEED": "0"}
+    finished = subprocess.run(command, env=seeded, capture_output=True, text=True, check=False)
+    if finished.returncode != 0:
+        raise BuildError(f"a module does not compile; mend it or add it to LEFT_OUT\n{finished.stdout.strip()}")
+
+
+def settle(target: Path) -> None:
+    """Give every file the same date, and the mode with which Lambda's own user can read it."""
+    for path in (target, *target.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+        os.utime(path, (AT, AT))
+
+
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main())
