@@ -54,15 +54,14 @@ def _silently(_title: str) -> AbstractContextManager[None]:
 
 
 class LocalCloud:
-    """A local cloud; a context manager that starts it, and stops all of it also after a failure half way.
+    """A local cloud; a context manager that stops at its end whatever was started, also after a failure half way.
 
     Attributes:
         migrated: The schema's revision before and after the start: `{"from": …, "to": …}`.
     """
 
-    def __init__(self, options: Options, step: Step = _silently) -> None:
+    def __init__(self, options: Options) -> None:
         self._options = options
-        self._step = step
         self._warden = Warden()
         self.postgres = Postgres(options.state / "postgres", settings=options.postgres_settings, warden=self._warden)
         self.localstack = LocalStack(options.state / "localstack", options.port, self._warden)
@@ -71,26 +70,12 @@ class LocalCloud:
         self._deployment: Deployment | None = None
 
     def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
-
-    @property
-    def deployment(self) -> Deployment:
-        """What was deployed."""
-        assert self._deployment is not None  # noqa: S101  # entering the context has set it
-        return self._deployment
-
-    def stop(self) -> None:
-        """Stop what was started: the functions first, then the database under them."""
+        """Stop the functions first, then the database under them."""
         try:
             self.localstack.stop()
         finally:
@@ -98,6 +83,27 @@ class LocalCloud:
                 self.postgres.stop()
             finally:
                 self._warden.close()
+
+    @property
+    def deployment(self) -> Deployment:
+        """What was deployed."""
+        assert self._deployment is not None  # noqa: S101  # entering the context has set it
+        return self._deployment
+
+    def start(self, step: Step = _silently) -> None:
+        """Start all of it, as much as possible at a time.
+
+        Raises:
+            LocalCloudError: a part did not start; leaving the context stops the others.
+        """
+        with ThreadPoolExecutor() as pool:
+            starts = [pool.submit(each, step) for each in (self._start_postgres, self._start_localstack, _build_layer)]
+        for start in starts:
+            start.result()
+        with step("Deployment of template.yaml"):
+            self.deploy()
+        with step("Migrations"):
+            self.migrated = self.migrate()
 
     def deploy(self) -> Deployment:
         """Deploy the template as it is now.
@@ -113,6 +119,17 @@ class LocalCloud:
         self._deployment = deploy(self.cloud, STACK, template, parameters)
         return self._deployment
 
+    def check(self) -> None:
+        """See that every part still runs.
+
+        Raises:
+            LocalCloudError: one has ended by itself.
+        """
+        parts: dict[str, LocalStack | Postgres] = {"LocalStack": self.localstack, "PostgreSQL": self.postgres}
+        for name, part in parts.items():
+            if not part.is_running():
+                raise LocalCloudError(f"{name} has ended by itself; the end of {part.log} may say why.")
+
     def migrate(self) -> dict[str, Any]:
         """Apply the migrations that are missing, through the deployed function.
 
@@ -126,30 +143,21 @@ class LocalCloud:
             raise LocalCloudError(f"The migration failed: {said['errorType']}: {said['errorMessage']}")
         return said
 
-    def _start(self) -> None:
-        with ThreadPoolExecutor() as pool:
-            starts = [pool.submit(each) for each in (self._start_postgres, self._start_localstack, self._build_layer)]
-        for start in starts:
-            start.result()
-        with self._step("Deployment of template.yaml"):
-            self.deploy()
-        with self._step("Migrations"):
-            self.migrated = self.migrate()
-
-    def _start_postgres(self) -> None:
-        with self._step(f"PostgreSQL on 127.0.0.1:{self.postgres.port}"):
+    def _start_postgres(self, step: Step) -> None:
+        with step(f"PostgreSQL on 127.0.0.1:{self.postgres.port}"):
             try:
                 self.postgres.start()
             except PostgresError as error:
                 raise LocalCloudError(str(error)) from error
 
-    def _start_localstack(self) -> None:
-        with self._step(f"LocalStack on 127.0.0.1:{self.localstack.port}"):
+    def _start_localstack(self, step: Step) -> None:
+        with step(f"LocalStack on 127.0.0.1:{self.localstack.port}"):
             self.localstack.start()
 
-    def _build_layer(self) -> None:
-        with self._step("Layer"):
-            try:
-                build_local(LAYER)
-            except LayerError as error:
-                raise LocalCloudError(str(error)) from error
+
+def _build_layer(step: Step) -> None:
+    with step("Layer of shared/"):
+        try:
+            build_local(LAYER)
+        except LayerError as error:
+            raise LocalCloudError(str(error)) from error

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -59,8 +60,9 @@ class LocalStack:
         Raises:
             LocalCloudError: it ended, or did not answer in time.
         """
+        self._check()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.journal.unlink(missing_ok=True)
+        self.journal.write_bytes(b"")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [PYTHON, "-m", "infra.local.executor"],
@@ -79,18 +81,25 @@ class LocalStack:
                 raise LocalCloudError(f"LocalStack did not start; the end of {self.log}:\n{self._log_tail()}")
             time.sleep(0.05)
 
-    def stop(self, timeout_s: float = 10) -> None:
-        """End it with all its functions; nothing happens when it is not running."""
+    def stop(self, grace_s: float = 1.5) -> None:
+        """End it with all its functions; nothing happens when it is not running.
+
+        Its functions end within a second. It would go on waiting for threads of its own, but has nothing to keep.
+        """
         process, self._process = self._process, None
         if process is None:
             return
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout_s)
+            process.wait(grace_s)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
         self._warden.release_group(process.pid)
+
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
 
     def _environment(self) -> dict[str, str]:
         settings = {
@@ -114,6 +123,19 @@ class LocalStack:
             "XDG_CACHE_HOME": str(self.folder / "cache"),
         }
         return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | settings
+
+    def _check(self) -> None:
+        if not PYTHON.exists() or not IMAGE.exists():
+            raise LocalCloudError("LocalStack is not installed; run `make install`.")
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", self.port))
+            except OSError as error:
+                other = f"PORT={self.port + 1} make up"
+                raise LocalCloudError(
+                    f"Port {self.port} is busy; stop what listens there, or take another: {other}"
+                ) from error
 
     def _answers(self) -> bool:
         try:

@@ -118,6 +118,10 @@ class Postgres:
         if self._warden:
             self._warden.release_process(process.pid)
 
+    def is_running(self) -> bool:
+        """Whether it was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def _initialise(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if (self._data / "PG_VERSION").exists():

@@ -28,4 +28,5 @@ def local_cloud() -> Iterator[RunningCloud]:
             postgres_settings=QUICK_POSTGRES,
         )
         with LocalCloud(options) as cloud:
+            cloud.start()
             yield RunningCloud(cloud, upstream)

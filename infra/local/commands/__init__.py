@@ -1,0 +1,1 @@
+"""What `python -m infra.local` does, a module for each command."""

@@ -1,0 +1,44 @@
+"""Steps of a start as a person sees them: each with a spinner while it runs, and its time once it is done."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+__all__ = ["Steps"]
+
+
+class Steps:
+    """Shows steps, several at a time; a context manager around all of them."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        columns = (SpinnerColumn(finished_text="[green]✓"), TextColumn("{task.description}"), TimeElapsedColumn())
+        self._progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        self._printing = threading.Lock()
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Show one step while the block runs, and that it is done, if it is."""
+        started = time.monotonic()
+        task = self._progress.add_task(title, total=None)
+        try:
+            yield
+            with self._printing:
+                self._console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s", highlight=False)
+        finally:
+            self._progress.remove_task(task)

@@ -1,0 +1,152 @@
+"""Background work: from the route that starts it, through SQS, to the route that tells its result."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import psycopg
+import pytest
+
+from tests.e2e.running import RunningCloud
+
+PATIENCE_S = 30
+
+
+@pytest.fixture(scope="module")
+def api(local_cloud: RunningCloud) -> Any:
+    """An HTTP client of the API."""
+    with httpx.Client(base_url=local_cloud.api_url, timeout=30) as client:
+        yield client
+
+
+def wait_for[T](look: Callable[[], T | None], what: str) -> T:
+    """Look again and again until there is something to see."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        if seen := look():
+            return seen
+        time.sleep(0.05)
+    pytest.fail(f"{what} did not come within {PATIENCE_S} s")
+
+
+def finished(api: httpx.Client, task_id: str) -> dict[str, Any]:
+    """The task's status once it is done."""
+
+    def look() -> dict[str, Any] | None:
+        status: dict[str, Any] = api.get(f"/tasks/{task_id}").json()
+        return status if status["state"] in {"SUCCESS", "FAILURE", "REVOKED"} else None
+
+    return wait_for(look, f"The end of task {task_id}")
+
+
+def insert_task(local_cloud: RunningCloud, name: str) -> str:
+    """Write a row as a deployment that knows more tasks would; its id."""
+    task_id = str(uuid4())
+    with psycopg.connect(local_cloud.postgres_url.replace("+asyncpg", "")) as connection:
+        connection.execute(
+            "INSERT INTO decant.task (id, name, queue, args, kwargs, eta) VALUES (%s, %s, 'default', '[]', '{}', now())",
+            (task_id, name),
+        )
+    return task_id
+
+
+def send(local_cloud: RunningCloud, body: str) -> None:
+    """Put a message on the tasks' queue."""
+    local_cloud.client("sqs").send_message(QueueUrl=local_cloud.outputs["DefaultQueueUrl"], MessageBody=body)
+
+
+def test_task_runs_and_its_result_is_told(api: httpx.Client) -> None:
+    """What a route hands over is run behind SQS, and another route tells how it went."""
+    started = api.post("/start-task", json={"seconds": 0})
+
+    status = finished(api, started.json()["task_id"])
+
+    assert started.status_code == 202
+    assert (status["state"], status["result"], status["error"]) == ("SUCCESS", "Task Complete", None)
+
+
+def test_task_is_told_of_while_it_runs(api: httpx.Client) -> None:
+    """A task that is not done yet has a state, and no result."""
+    task_id = api.post("/start-task", json={"seconds": 3}).json()["task_id"]
+
+    status = wait_for(
+        lambda: status if (status := api.get(f"/tasks/{task_id}").json())["state"] == "STARTED" else None,
+        "The task's start",
+    )
+
+    assert (status["state"], status["result"]) == ("STARTED", None)
+
+
+def test_correlation_id_leads_from_the_request_to_the_workers_lines(
+    api: httpx.Client, local_cloud: RunningCloud
+) -> None:
+    """One id finds every line about one piece of work, whichever function wrote it."""
+    correlation_id = f"order-{uuid4()}"
+
+    started = api.post("/start-task", json={"seconds": 0}, headers={"X-Correlation-Id": correlation_id})
+    finished(api, started.json()["task_id"])
+
+    assert started.headers["x-correlation-id"] == correlation_id
+    assert wait_for(
+        lambda: [
+            line for line in local_cloud.logs("TaskWorker") if line.fields.get("correlation_id") == correlation_id
+        ],
+        "The worker's line",
+    )
+
+
+def test_task_is_kept_when_sqs_is_down(api: httpx.Client, local_cloud: RunningCloud) -> None:
+    """The answer is 202 all the same: the row is there, and waits to be announced."""
+    with local_cloud.sqs_unreachable():
+        started = api.post("/start-task", json={"seconds": 0})
+        status = api.get(f"/tasks/{started.json()['task_id']}")
+
+    assert started.status_code == 202
+    assert (status.status_code, status.json()["state"]) == (200, "PENDING")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "no JSON",  # somebody else's message
+        '{"id": "42"}',  # no id
+        json.dumps({"id": str(uuid4())}),  # no row's id
+    ],
+)
+def test_message_that_leads_nowhere_is_dropped_with_a_warning(
+    api: httpx.Client, local_cloud: RunningCloud, body: str
+) -> None:
+    """It is logged once and leaves the queue; the tasks after it run."""
+    before = len(local_cloud.logs("TaskWorker"))
+    send(local_cloud, body)
+
+    warnings = wait_for(
+        lambda: [line for line in local_cloud.logs("TaskWorker")[before:] if line.fields.get("level") == "WARNING"],
+        "The warning",
+    )
+    status = finished(api, api.post("/start-task", json={"seconds": 0}).json()["task_id"])
+
+    assert len(warnings) == 1
+    assert status["state"] == "SUCCESS"
+
+
+def test_message_for_an_unknown_task_ends_in_the_dead_letters(local_cloud: RunningCloud) -> None:
+    """A worker that does not know the task leaves it for one that does, five times at most."""
+    sqs, queue = local_cloud.client("sqs"), local_cloud.outputs["DefaultQueueUrl"]
+    visibility = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    try:
+        task_id = insert_task(local_cloud, "task.of.tomorrow")
+        send(local_cloud, json.dumps({"id": task_id}))
+
+        dead = wait_for(
+            lambda: sqs.receive_message(QueueUrl=local_cloud.outputs["DefaultDeadLettersUrl"]).get("Messages"),
+            "The dead letter",
+        )
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=visibility)
+
+    assert task_id in dead[0]["Body"]
