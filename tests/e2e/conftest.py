@@ -9,7 +9,7 @@ import pytest
 from infra.local.cloud import LocalCloud, Options
 from infra.local.postgres import free_port
 from tests.e2e.running import RunningCloud
-from tests.e2e.upstream import Upstream
+from tests.upstream import Upstream
 
 QUICK_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """Nothing has to survive the session."""

@@ -10,7 +10,7 @@ from typing import Any
 import localstack_client.session
 
 from infra.local.cloud import LocalCloud
-from tests.e2e.upstream import Upstream
+from tests.upstream import Upstream
 
 __all__ = ["LogLine", "RunningCloud"]
 

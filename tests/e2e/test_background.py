@@ -47,7 +47,8 @@ def insert_task(local_cloud: RunningCloud, name: str) -> str:
     task_id = str(uuid4())
     with psycopg.connect(local_cloud.postgres_url.replace("+asyncpg", "")) as connection:
         connection.execute(
-            "INSERT INTO decant.task (id, name, queue, args, kwargs, eta) VALUES (%s, %s, 'default', '[]', '{}', now())",
+            "INSERT INTO decant.task (id, name, queue, args, kwargs, eta) "
+            "VALUES (%s, %s, 'default', '[]', '{}', now())",
             (task_id, name),
         )
     return task_id

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e import upstream
+from tests import upstream
 from tests.e2e.running import RunningCloud
 
 

@@ -2,6 +2,9 @@
 
 import json
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -26,12 +29,16 @@ class Upstream:
     Attributes:
         url: Address of the collection, without a slash at the end: `<url>/1` is its first document.
         asked: Path of every request so far, in order.
+        most_at_once: How many requests it was answering at a time, at the most.
     """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.most_at_once = 0
+        self._at_once = 0
+        self._counting = threading.Lock()
         self._over = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self.asked, self._over))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self.url = f"http://127.0.0.1:{self._server.server_port}/todos"
 
@@ -47,16 +54,35 @@ class Upstream:
         self._server.server_close()
         self._thread.join()
 
+    def wait_until_over(self) -> None:
+        """Wait for the end of the test."""
+        self._over.wait()
 
-def _handler(asked: list[str], over: threading.Event) -> type[BaseHTTPRequestHandler]:
+    @contextmanager
+    def answering(self, path: str) -> Iterator[None]:
+        """Keep count of a request while it is answered, a little while at least."""
+        with self._counting:
+            self.asked.append(path)
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        time.sleep(0.01)
+        yield
+        with self._counting:
+            self._at_once -= 1
+
+
+def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked.append(self.path)
-            match identifier := int(self.path.rpartition("/")[2]):
+            with upstream.answering(self.path):
+                self._dispatch(int(self.path.rpartition("/")[2]))
+
+        def _dispatch(self, identifier: int) -> None:
+            match identifier:
                 case _ if identifier == SLOW_ID:
-                    over.wait()
+                    upstream.wait_until_over()
                     self.close_connection = True
                 case _ if identifier == HANGING_UP_ID:
                     self.close_connection = True
