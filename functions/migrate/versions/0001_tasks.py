@@ -1,0 +1,91 @@
+"""Durable tasks: the one table that `decant.tasks` and `decant.worker` work on.
+
+A row is in one of three conditions, and one timestamp says when somebody has to look at it next:
+
+    waiting   PENDING, RETRY             wake_at: when to announce it on its queue (again); null while parents run
+    running   STARTED                    lease_expires_at: when its worker counts as lost
+    done      SUCCESS, FAILURE, REVOKED  date_done: its age, for expiry
+
+Each has a partial index, so that what the sweeper reads grows with what is due and not with the table.
+"""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+TABLE = """
+CREATE TABLE decant.task (
+    id uuid PRIMARY KEY,
+    name text NOT NULL,
+    queue text NOT NULL,
+    priority smallint NOT NULL DEFAULT 0,
+    state text NOT NULL DEFAULT 'PENDING'
+        CHECK (state IN ('PENDING', 'STARTED', 'RETRY', 'SUCCESS', 'FAILURE', 'REVOKED')),
+    -- json keeps the text as it was written: order of keys, digits of numbers, escaped NULs
+    args json NOT NULL,
+    kwargs json NOT NULL,
+
+    retries integer NOT NULL DEFAULT 0,  -- runs that ended in another run
+    max_retries integer,                 -- null: no bound
+    losses integer NOT NULL DEFAULT 0,   -- runs whose worker was lost; such a row runs alone
+    attempt integer NOT NULL DEFAULT 0,  -- claims so far: the fence between an owner and those before it
+    eta timestamptz NOT NULL,
+    expires timestamptz,
+    wake_at timestamptz,
+    wakeups integer NOT NULL DEFAULT 0,  -- messages that the sweeper sent for it: each waits twice as long
+    lease_expires_at timestamptz,
+    revoked_at timestamptz,
+    terminate boolean NOT NULL DEFAULT false,
+
+    progress json,
+    result json,
+    error_type text,
+    error text,
+    traceback text,
+
+    correlation_id text,
+    group_key text,
+    unique_key text,
+    idempotency_key text,
+
+    root_id uuid,                        -- the workflow it belongs to
+    waits_for integer NOT NULL DEFAULT 0,  -- unfinished parents
+    parents uuid[],                      -- whose results become its first argument, in order
+    children uuid[],                     -- rows that wait for it
+    on_error json,                       -- tasks to start when it fails
+
+    date_created timestamptz NOT NULL DEFAULT clock_timestamp(),
+    date_started timestamptz,
+    date_done timestamptz,
+
+    CHECK ((state = 'STARTED') = (lease_expires_at IS NOT NULL)),
+    CHECK ((state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = (date_done IS NOT NULL)),
+    CHECK (wake_at IS NULL OR state IN ('PENDING', 'RETRY'))
+) WITH (
+    fillfactor = 85,                        -- room for a row's next version beside it
+    autovacuum_vacuum_scale_factor = 0.02,  -- every run leaves dead versions: clear them away often
+    autovacuum_analyze_scale_factor = 0.02
+)
+"""
+
+INDEXES = (
+    "CREATE INDEX task_waiting ON decant.task (wake_at) WHERE wake_at IS NOT NULL",
+    "CREATE INDEX task_running ON decant.task (lease_expires_at) WHERE lease_expires_at IS NOT NULL",
+    # A row with an idempotency key is kept for good: it is the memory of the key.
+    "CREATE INDEX task_done ON decant.task (date_done) WHERE date_done IS NOT NULL AND idempotency_key IS NULL",
+    """
+    CREATE UNIQUE INDEX task_unique ON decant.task (name, unique_key)
+        WHERE unique_key IS NOT NULL AND date_done IS NULL
+    """,
+    "CREATE UNIQUE INDEX task_idempotency ON decant.task (name, idempotency_key) WHERE idempotency_key IS NOT NULL",
+    "CREATE INDEX task_workflow ON decant.task (root_id) WHERE root_id IS NOT NULL",
+)
+
+
+def upgrade() -> None:
+    """Create the table and its indexes."""
+    op.execute("CREATE SCHEMA IF NOT EXISTS decant")
+    op.execute(TABLE)
+    for index in INDEXES:
+        op.execute(index)

@@ -1,0 +1,181 @@
+"""What crosses the border between tasks, their store and their worker: frozen, and named as Celery names it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct
+
+__all__ = ["FINISHED", "Claimed", "Enqueued", "Failure", "NewTask", "Outcome", "State", "Status", "Stop", "Unclaimed"]
+
+
+class State(StrEnum):
+    """Where a task stands. PENDING is a real row: an id that no row has raises `TaskNotFound`."""
+
+    PENDING = "PENDING"
+    STARTED = "STARTED"
+    RETRY = "RETRY"
+    SUCCESS = "SUCCESS"
+    FAILURE = "FAILURE"
+    REVOKED = "REVOKED"
+
+
+class Stop(StrEnum):
+    """Why a run has to stop before its end."""
+
+    REVOKED = "revoked"
+    LOST = "lost"
+    TIME_LIMIT = "time limit"
+    DEADLINE = "deadline"
+    SHUTDOWN = "shutdown"
+
+
+FINISHED = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
+"""States that no row ever leaves, but by a redrive."""
+
+
+class NewTask(Struct, frozen=True, kw_only=True):
+    """A row that is to be written.
+
+    Attributes:
+        args: Positional arguments, a JSON array.
+        kwargs: Arguments by name, a JSON object.
+        countdown_s: Seconds from now to the first run; `eta`, an aware time, goes before it.
+        expires_in_s: Seconds from now after which it is not started any more; `expires` goes before it.
+        announced: Whether a message follows at once, when it is due within what SQS can delay.
+    """
+
+    id: UUID
+    name: str
+    queue: str
+    args: str
+    kwargs: str
+    max_retries: int | None
+    priority: int = 0
+    countdown_s: float = 0
+    eta: datetime | None = None
+    expires_in_s: float | None = None
+    expires: datetime | None = None
+    announced: bool = False
+    correlation_id: str | None = None
+    group_key: str | None = None
+    unique_key: str | None = None
+    idempotency_key: str | None = None
+
+
+class Enqueued(Struct, frozen=True):
+    """A row as it was written, or the earlier one that stands for it.
+
+    Attributes:
+        due_in_s: Seconds until it is due, by the database's clock.
+        announce: Whether it waits for a message.
+    """
+
+    id: UUID
+    queue: str
+    group_key: str | None
+    due_in_s: float
+    announce: bool
+
+
+class Claimed(Struct, frozen=True, kw_only=True):
+    """A row that this worker owns until its lease ends.
+
+    Attributes:
+        attempt: How often it has been claimed: the fence of everything this owner writes.
+        expired: Its `expires` is over: it must not run.
+    """
+
+    id: UUID
+    name: str
+    queue: str
+    attempt: int
+    retries: int
+    max_retries: int | None
+    args: str
+    kwargs: str
+    priority: int
+    eta: datetime
+    expires: datetime | None
+    expired: bool
+    group_key: str | None
+    correlation_id: str | None
+
+
+class Unclaimed(Struct, frozen=True):
+    """A row whose message came, and that was not claimed."""
+
+    id: UUID
+    name: str
+    queue: str
+    group_key: str | None
+    state: State
+    due_in_s: float
+
+
+class Failure(Struct, frozen=True):
+    """Why a run did not succeed.
+
+    Attributes:
+        type: Name of the error's class.
+        message: What it said.
+        traceback: Where it came from; empty when no code of the task was running.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How a run ended.
+
+    Attributes:
+        state: SUCCESS, FAILURE or REVOKED; RETRY for another run; PENDING gives back a row that was never run.
+        result: JSON.
+        delay_s: Seconds until the next run, for RETRY and PENDING.
+        max_retries: Bound that a retry set anew.
+    """
+
+    id: UUID
+    attempt: int
+    state: State
+    result: str | None = None
+    failure: Failure | None = None
+    delay_s: float = 0
+    announced: bool = False
+    max_retries: int | None = None
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """All that is known of one task."""
+
+    id: UUID
+    name: str
+    queue: str
+    state: State
+    result: Any
+    failure: Failure | None
+    retries: int
+    progress: Any
+    eta: datetime
+    date_created: datetime
+    date_started: datetime | None
+    date_done: datetime | None
+
+    def as_json(self) -> dict[str, Any]:
+        """What clients may see: everything but the traceback."""
+        error = None if self.failure is None else {"type": self.failure.type, "message": self.failure.message}
+        return {
+            "id": str(self.id),
+            "name": self.name,
+            "state": self.state.value,
+            "result": self.result,
+            "error": error,
+            "retries": self.retries,
+            "progress": self.progress,
+            "date_created": self.date_created.isoformat(),
+            "date_started": self.date_started and self.date_started.isoformat(),
+            "date_done": self.date_done and self.date_done.isoformat(),
+        }

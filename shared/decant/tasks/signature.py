@@ -1,0 +1,115 @@
+"""A task's parameters: arguments are checked when they are enqueued, and come to the run with their types.
+
+They travel as JSON. The same structure, made from the function's annotations, checks them at the caller and builds
+them anew in the worker, so that a `datetime`, a `UUID` or a msgspec Struct arrives as one.
+"""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from types import GenericAlias
+from typing import Any, get_type_hints
+
+import msgspec
+
+__all__ = ["Signature"]
+
+_EMPTY = inspect.Parameter.empty
+_VARIADIC: dict[Any, Callable[[Any], Any]] = {
+    inspect.Parameter.VAR_POSITIONAL: lambda kind: GenericAlias(list, (kind,)),
+    inspect.Parameter.VAR_KEYWORD: lambda kind: GenericAlias(dict, (str, kind)),
+}
+
+
+class Signature:
+    """What a task's function takes from its caller and what it returns.
+
+    Args:
+        function: The function.
+        supplied: Names of parameters that the worker fills: the bound `self`, the `session`.
+    """
+
+    def __init__(self, function: Callable[..., Any], supplied: Sequence[str]) -> None:
+        self._function = function
+        whole = inspect.signature(function)
+        self._called = whole.replace(parameters=[p for name, p in whole.parameters.items() if name not in supplied])
+
+    def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
+        """The arguments as a JSON array and a JSON object.
+
+        Raises:
+            TypeError: they do not fit the parameters, or are no JSON.
+        """
+        bound = self._called.bind(*args, **kwargs)
+        try:
+            msgspec.json.decode(msgspec.json.encode(bound.arguments), type=self._arguments)
+            return msgspec.json.encode(list(args)).decode(), msgspec.json.encode(dict(kwargs)).decode()
+        except (msgspec.ValidationError, ValueError) as error:
+            raise TypeError(f"{self._name}: {error}") from error
+        except TypeError as error:
+            raise TypeError(f"{self._name}: {error}") from error
+
+    def decode(self, args: str, kwargs: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments as the function takes them.
+
+        Raises:
+            TypeError: they do not fit the parameters (any more).
+        """
+        bound = self._called.bind(*msgspec.json.decode(args), **msgspec.json.decode(kwargs))
+        try:
+            typed = msgspec.convert(bound.arguments, self._arguments, str_keys=True)
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{self._name}: {error}") from error
+        for name in bound.arguments:
+            bound.arguments[name] = getattr(typed, name)
+        return bound.args, bound.kwargs
+
+    def identity(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """A digest of the arguments, the same however they are passed.
+
+        Raises:
+            TypeError: they do not fit the parameters.
+        """
+        bound = self._called.bind(*args, **kwargs)
+        bound.apply_defaults()
+        return hashlib.sha256(msgspec.json.encode(bound.arguments, order="deterministic")).hexdigest()
+
+    def encode_result(self, result: Any) -> str:
+        """The result as JSON.
+
+        Raises:
+            TypeError: it is no JSON, or not what the function says it returns.
+        """
+        try:
+            encoded = msgspec.json.encode(result)
+            msgspec.json.decode(encoded, type=self._returns)
+        except (msgspec.ValidationError, ValueError) as error:
+            raise TypeError(f"{self._name}: result: {error}") from error
+        return encoded.decode()
+
+    def decode_result(self, result: str) -> Any:
+        """The result with the type that the function says it returns."""
+        return msgspec.json.decode(result, type=self._returns)
+
+    @property
+    def _name(self) -> str:
+        return f"{self._function.__qualname__}()"
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        return get_type_hints(self._function, include_extras=True)
+
+    @cached_property
+    def _returns(self) -> Any:
+        return self._hints.get("return", Any)
+
+    @cached_property
+    def _arguments(self) -> type[msgspec.Struct]:
+        fields = []
+        for name, parameter in self._called.parameters.items():
+            kind = self._hints.get(name, Any)
+            kind = _VARIADIC[parameter.kind](kind) if parameter.kind in _VARIADIC else kind
+            absent = parameter.default is not _EMPTY or parameter.kind in _VARIADIC
+            fields.append((name, kind, None) if absent else (name, kind))
+        return msgspec.defstruct("Arguments", fields, kw_only=True, rename=None, forbid_unknown_fields=True)

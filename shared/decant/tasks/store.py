@@ -1,0 +1,72 @@
+"""Where tasks are kept: what every store can do, and which one is in use.
+
+There is one for production, PostgreSQL; `decant.testing` puts one in memory in its place.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from decant.tasks.postgres import PostgresStore
+from decant.tasks.records import Claimed, Enqueued, NewTask, Outcome, State, Status, Stop, Unclaimed
+
+__all__ = ["Store", "store", "using"]
+
+
+class Store(Protocol):
+    """Durable rows. Every method is one statement, and every one raises `DatabaseUnavailable` when it is away."""
+
+    async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
+        """Write rows, in the session's transaction if there is one; each is answered in order.
+
+        A row whose id or key is taken is not written: the one that stands for it is answered.
+        """
+
+    async def unannounce(self, ids: Sequence[UUID]) -> None:
+        """Note that rows have no message, so that the sweeper sends one."""
+
+    async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
+        """Take those of the rows that are due and whose names are known."""
+
+    async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
+        """Take rows that are due and that no queue announces."""
+
+    async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
+        """How rows stand that were not claimed; those that do not exist are left out."""
+
+    async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> dict[UUID, State]:
+        """Write how runs ended; answers the new state of each that was still owned."""
+
+    async def stopped(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, Stop]:
+        """Which of the runs, by id and attempt, have to stop."""
+
+    async def progress(self, task_id: UUID, attempt: int, value: str) -> None:
+        """Note how far a run is, as JSON."""
+
+    async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
+        """Let a task not be started any more; nothing happens to one that is done or unknown."""
+
+    async def status(self, task_id: UUID) -> Status | None:
+        """All that is known of a task."""
+
+
+_store: Store = PostgresStore()
+
+
+def store() -> Store:
+    """The store in use."""
+    return _store
+
+
+@contextmanager
+def using(other: Store) -> Iterator[None]:
+    """Use another store inside the block."""
+    global _store  # noqa: PLW0603  # one store per process is what this module is for
+    before, _store = _store, other
+    try:
+        yield
+    finally:
+        _store = before

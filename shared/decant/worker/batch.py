@@ -1,0 +1,83 @@
+"""A batch of messages: claimed in one statement, and run together."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+from decant.errors import DatabaseUnavailable
+from decant.tasks.announce import announce
+from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
+from decant.tasks.store import store
+from decant.tasks.task import registry
+from decant.worker.deadline import Deadline
+from decant.worker.runner import Runner
+
+__all__ = ["run_batch"]
+
+log = logging.getLogger("decant.tasks")
+
+_CLAIM_PATIENCE_S = 5.0  # how long a claim is tried again while PostgreSQL is away
+_PAUSE_S = 0.5
+
+
+async def run_batch(ids: Iterable[UUID], deadline: Deadline) -> set[UUID]:
+    """Run the rows that messages name.
+
+    Rows that are done, under way, or not yet due are left alone, and their messages are done with. Rows whose worker
+    was lost before run after the others and one by one, so that what kills its worker takes no neighbour with it
+    twice.
+
+    Returns:
+        Those whose messages must come again.
+    Raises:
+        DatabaseUnavailable: none could be claimed; all messages must come again.
+    """
+    named = set(ids)
+    async with Runner(deadline) as runner:
+        claimed = await _claim(sorted(named), runner.lease_s)
+        await runner.run(claimed)
+        for row in await _left(named - {each.id for each in claimed}, runner.failed):
+            await _run_alone(row, runner)
+    return runner.failed
+
+
+async def _claim(ids: Sequence[UUID], lease_s: float) -> list[Claimed]:
+    patience = Deadline(min(_CLAIM_PATIENCE_S, lease_s / 4))
+    while True:
+        try:
+            return await store().claim(ids, list(registry), lease_s, alone=len(ids) == 1)
+        except DatabaseUnavailable:
+            if patience.remaining_s() < _PAUSE_S:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+
+
+async def _left(ids: set[UUID], failed: set[UUID]) -> list[Unclaimed]:
+    """Of the rows that were not claimed, those that can be, one at a time; adds to `failed` what must come again."""
+    if not ids:
+        return []
+    try:
+        rows = await store().look_up(sorted(ids))
+    except DatabaseUnavailable:
+        failed |= ids
+        return []
+    for unknown in ids - {row.id for row in rows}:
+        log.warning("Message for a task that does not exist is dropped", extra={"task_id": str(unknown)})
+    waiting = [row for row in rows if row.state not in FINISHED and row.state is not State.STARTED]
+    for row in waiting:
+        if row.name not in registry:
+            log.warning("Task is not known here; its message comes again", extra=_describe(row))
+            failed.add(row.id)
+    return [row for row in waiting if row.name in registry and row.due_in_s <= 0]
+
+
+async def _run_alone(row: Unclaimed, runner: Runner) -> None:
+    if runner.time_left_s > 0:
+        await runner.run(await _claim([row.id], runner.lease_s))
+    else:
+        await announce([Enqueued(row.id, row.queue, row.group_key, 0, announce=True)])
+
+
+def _describe(row: Unclaimed) -> dict[str, object]:
+    return {"task_id": str(row.id), "task": row.name, "queue": row.queue}
