@@ -128,6 +128,18 @@ class Settings:
     task_concurrency: int = setting(
         "TASK_CONCURRENCY", count, "Most tasks that one worker environment runs at a time", default=100
     )
+    task_margin_s: float = setting(
+        "TASK_MARGIN_S",
+        seconds,
+        "Seconds of an invocation that tasks leave for writing down how they ended",
+        default=2.0,
+    )
+    task_heartbeat_s: float = setting(
+        "TASK_HEARTBEAT_S", seconds, "Seconds between two looks at whether running tasks were revoked", default=5.0
+    )
+    task_patience_s: float = setting(
+        "TASK_PATIENCE_S", seconds, "Seconds after which a task that nobody took is announced again", default=300.0
+    )
 
 
 def read[T](group: type[T], environment: Mapping[str, str]) -> T:

@@ -8,6 +8,12 @@
     ├── Conflict                 409: the resource's present state forbids it
     ├── BodyTooLarge             413: the body is over the limit
     ├── InvalidInput             422: fields of the request are wrong, each named
+    ├── TaskFailed               500: a task whose result was waited for ended in FAILURE
+    ├── TaskRevoked              500: a task whose result was waited for was revoked
+    ├── TaskStopped              500: a task did not run to its end
+    │   ├── MaxRetriesExceeded   it asked for one retry too many
+    │   ├── SoftTimeLimitExceeded  raised inside it, so that it can tidy up
+    │   └── TimeLimitExceeded    it was cancelled
     ├── UpstreamError            502: another service answered wrongly or not at all
     │   └── UpstreamTimeout      504: another service was too slow
     └── ServiceUnavailable       503: try again in a while
@@ -30,9 +36,15 @@ __all__ = [
     "DecantError",
     "InvalidInput",
     "MalformedBody",
+    "MaxRetriesExceeded",
     "NotFound",
     "ServiceUnavailable",
+    "SoftTimeLimitExceeded",
+    "TaskFailed",
     "TaskNotFound",
+    "TaskRevoked",
+    "TaskStopped",
+    "TimeLimitExceeded",
     "UpstreamError",
     "UpstreamTimeout",
 ]
@@ -125,6 +137,52 @@ class InvalidInput(DecantError):
     def __init__(self, fields: dict[str, str]) -> None:
         super().__init__("; ".join(f"{path}: {problem}" for path, problem in fields.items()))
         self.fields = fields
+
+
+class TaskFailed(DecantError):
+    """A task ended in FAILURE; raised where its result is waited for.
+
+    Attributes:
+        task_id: The task.
+        type: Name of the error's class.
+        message: What the error said.
+        traceback: Where it came from; empty when no code of the task was running.
+    """
+
+    def __init__(self, task_id: str, type_: str, message: str, traceback: str = "") -> None:
+        super().__init__(f"Task {task_id} failed: {type_}: {message}")
+        self.task_id = task_id
+        self.type = type_
+        self.message = message
+        self.traceback = traceback
+
+
+class TaskRevoked(DecantError):
+    """A task was revoked; raised where its result is waited for.
+
+    Attributes:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"Task {task_id} was revoked.")
+        self.task_id = task_id
+
+
+class TaskStopped(DecantError):
+    """A task did not run to its end."""
+
+
+class MaxRetriesExceeded(TaskStopped):
+    """A task asked for one retry too many, and gave no error of its own to fail with."""
+
+
+class SoftTimeLimitExceeded(TaskStopped):
+    """A task ran longer than its soft limit; raised inside it, where it can tidy up and return or raise."""
+
+
+class TimeLimitExceeded(TaskStopped):
+    """A task ran longer than its limit, and was cancelled."""
 
 
 class UpstreamError(DecantError):
