@@ -43,7 +43,7 @@ def configure() -> None:
         return
     root.handlers = [_JsonHandler()]  # Lambda's own handler would print each line a second time
     root.setLevel(settings().log_level)
-    for chatty in ("httpx", "httpcore", "botocore"):
+    for chatty in ("alembic", "botocore", "httpcore", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
