@@ -53,6 +53,11 @@ e2e: install ## End-to-end tests on the local cloud
 bench: install ## Measure the local cloud: start, latency, task round trip
 	$(PY) -m tests.benchmarks.local
 
+.PHONY: bench-web
+bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI servers
+	@$(PYTHON3) infra/install.py --with bench
+	.decant/bench/bin/python -m tests.benchmarks.web
+
 .PHONY: format
 format: install ## Format the code and mend what ruff can
 	.venv/bin/ruff check --fix .

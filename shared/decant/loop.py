@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
-__all__ = ["close", "current", "on_close", "run", "settle"]
+__all__ = ["close", "current", "on_close", "others", "run", "settle"]
 
 log = logging.getLogger(__name__)
 
@@ -34,24 +34,31 @@ def run[T](work: Coroutine[object, object, T]) -> T:
     return current().run_until_complete(work)
 
 
-def settle(resident: set[asyncio.Task[object]], within_s: float) -> None:
+def others() -> set[asyncio.Task[object]]:
+    """The tasks on the running loop, but for the one that asks."""
+    tasks = asyncio.all_tasks()
+    if len(tasks) == 1:  # nearly always: this is asked for every request
+        return set()
+    return tasks - {asyncio.current_task()}
+
+
+async def settle(resident: set[asyncio.Task[object]], within_s: float) -> None:
     """Finish the tasks that an invocation left behind, for a frozen process runs nothing; with one warning.
 
     Args:
         resident: Tasks that were there before it and may stay.
-        within_s: Longest wait, seconds; then they are cancelled.
+        within_s: Longest wait, seconds; then they are cancelled, and waited for as long again.
     """
-    loop = current()
-    stray = asyncio.all_tasks(loop) - resident
+    stray = others() - resident
     if not stray:
         return
-    _, late = loop.run_until_complete(asyncio.wait(stray, timeout=within_s))
+    _, late = await asyncio.wait(stray, timeout=within_s)
     for task in late:
         task.cancel()
     if late:
-        loop.run_until_complete(asyncio.wait(late, timeout=within_s))
+        await asyncio.wait(late, timeout=within_s)
     log.warning(
-        "The request left tasks behind; await them or use a background task of decant.tasks",
+        "The request left tasks behind; await them, or use a task of decant.tasks",
         extra={"awaited": sorted(map(_name, stray - late)), "cancelled": sorted(map(_name, late))},
     )
 

@@ -6,8 +6,6 @@ formats the lines. It is imported at the first line, not before: 69 ms that a re
 
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from decant.config import settings
@@ -22,14 +20,19 @@ def correlation_id() -> str | None:
     return _correlation_id.get()
 
 
-@contextmanager
-def correlate(identifier: str | None) -> Iterator[None]:
+class correlate:  # noqa: N801  # a context manager; as a class it costs a request 1 µs, as a generator 5
     """Give every log line of the block, and every task it enqueues, this correlation id."""
-    token = _correlation_id.set(identifier)
-    try:
-        yield
-    finally:
-        _correlation_id.reset(token)
+
+    __slots__ = ("_identifier", "_token")
+
+    def __init__(self, identifier: str | None) -> None:
+        self._identifier = identifier
+
+    def __enter__(self) -> None:
+        self._token = _correlation_id.set(self._identifier)
+
+    def __exit__(self, *_error: object) -> None:
+        _correlation_id.reset(self._token)
 
 
 def configure() -> None:

@@ -1,11 +1,12 @@
 """The request's body: read whole before the app runs, large ones into a temporary file, too large ones not at all."""
 
 import io
-from collections.abc import Awaitable, Callable, MutableMapping
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, NoReturn, cast
+from typing import IO, NoReturn, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
+
+from decant.asgi.messages import Message, Receive, Scope
 
 __all__ = ["ClientDisconnected", "TooLargeBody", "read"]
 
@@ -17,22 +18,21 @@ class ClientDisconnected(Exception):  # what happened; nobody but the bridge see
     """The client went away before its request was whole."""
 
 
-async def read(
-    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], declared: bytes | None, limit_bytes: int
-) -> tuple[IO[bytes], int]:
+async def read(scope: Scope, receive: Receive, limit_bytes: int) -> tuple[IO[bytes], int]:
     """Read the body to its end.
 
     Args:
-        receive: The ASGI request's own.
-        declared: The Content-Length header, if there was one.
+        scope: Of the ASGI request; one that declares a body over the limit is not read at all.
+        receive: The request's own.
         limit_bytes: Largest body that is taken.
     Returns:
         A stream at its beginning and the body's length; for one over the limit a `TooLargeBody`.
     Raises:
         ClientDisconnected: there is nobody left to answer.
     """
-    if declared is not None and declared.isdigit() and int(declared) > limit_bytes:
-        return cast("IO[bytes]", TooLargeBody(limit_bytes)), int(declared)
+    for name, value in scope["headers"]:
+        if name == b"content-length" and value.isdigit() and int(value) > limit_bytes:
+            return cast("IO[bytes]", TooLargeBody(limit_bytes)), int(value)
     message = await _next(receive)
     first: bytes = message.get("body", b"")
     if not message.get("more_body", False) and len(first) <= limit_bytes:
@@ -40,9 +40,7 @@ async def read(
     return await _spool(receive, message, limit_bytes)
 
 
-async def _spool(
-    receive: Callable[[], Awaitable[MutableMapping[str, Any]]], message: MutableMapping[str, Any], limit_bytes: int
-) -> tuple[IO[bytes], int]:
+async def _spool(receive: Receive, message: Message, limit_bytes: int) -> tuple[IO[bytes], int]:
     stream: IO[bytes] = cast("IO[bytes]", SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115  # the bridge closes it
     length = 0
     try:
@@ -60,7 +58,7 @@ async def _spool(
         raise
 
 
-async def _next(receive: Callable[[], Awaitable[MutableMapping[str, Any]]]) -> MutableMapping[str, Any]:
+async def _next(receive: Receive) -> Message:
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnected

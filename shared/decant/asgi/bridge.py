@@ -1,25 +1,23 @@
 """The ASGI application around a Flask app."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from flask import Flask
 
 from decant import loop
-from decant.asgi import body, environ
-from decant.asgi.flask_hooks import BridgedRequest, bind
+from decant.asgi import body, environ, flask_hooks
+from decant.asgi.files import FileBlocks
+from decant.asgi.messages import Receive, Scope, Send
 from decant.asgi.response import Answer
-from decant.asgi.waiting import resume
+from decant.asgi.threads import in_thread
+from decant.asgi.waiting import OnLoop, await_
 from decant.config import settings
 
 __all__ = ["FlaskToAsgi"]
-
-type Scope = MutableMapping[str, Any]
-type Message = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Message]]
-type Send = Callable[[Message], Awaitable[None]]
 
 
 class FlaskToAsgi:
@@ -35,7 +33,7 @@ class FlaskToAsgi:
         self.app = app
         self._body_limit_bytes = body_limit_bytes
         self._threads = ThreadPoolExecutor(view_threads, "decant-view") if view_threads else None
-        bind(app)
+        flask_hooks.bind(app)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -45,7 +43,7 @@ class FlaskToAsgi:
             await self._live(receive, send)
         elif scope["type"] == "websocket":
             await receive()
-            await send({"type": "websocket.close", "code": 1000, "reason": "This application has no websockets."})
+            await send({"type": "websocket.close"})  # before it was accepted: the server answers 403
         else:
             raise ValueError(f"ASGI scope of unknown type {scope['type']!r}")
 
@@ -62,60 +60,69 @@ class FlaskToAsgi:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._body_limit_bytes is None:
             self._body_limit_bytes = settings().body_limit_bytes
-        declared = next((value for name, value in scope["headers"] if name == b"content-length"), None)
         try:
-            stream, length = await body.read(receive, declared, self._body_limit_bytes)
+            stream, length = await body.read(scope, receive, self._body_limit_bytes)
         except body.ClientDisconnected:
             return
         with stream:
-            variables = environ.build(scope, multithread=self._threads is not None)
-            variables["wsgi.input"] = stream
-            variables["wsgi.input_terminated"] = True
+            variables = environ.build(scope)
             variables["CONTENT_LENGTH"] = str(length)
+            variables["wsgi.input"] = stream
+            variables["wsgi.multithread"] = self._threads is not None
+            variables["wsgi.file_wrapper"] = partial(FileBlocks, self._threads)
+            variables[flask_hooks.THREADS] = self._threads
             answer = Answer(send, head_request=scope["method"] == "HEAD")
-            request = BridgedRequest(lambda: _respond(self.app, variables, answer))
-            request.threads = self._threads
-            pending = request.switch()
-            if not request.dead:
-                await _wait(request, pending, None if "aws.event" in scope else receive, answer)
+            request = OnLoop.take()
+            pending = request.start(partial(_respond, self.app, variables, answer))
+            if request.finished:
+                request.park()
+            elif "aws.event" in scope:  # its client is a gateway, which says no more
+                await request.resume(pending)
+                request.park()
+            else:
+                await _while_connected(request, pending, receive, answer)
 
 
-def _respond(app: Flask, variables: dict[str, Any], answer: Answer) -> None:
+def _respond(app: Callable[..., Iterable[bytes]], variables: dict[str, Any], answer: Answer) -> None:
     """Call the app and pass on its answer; in the request's greenlet."""
-    chunks = app(variables, answer.start)
+    given = chunks = app(variables, answer.start)
     try:
+        threads = variables[flask_hooks.THREADS]
+        if threads is not None and answer.is_stream:
+            step = partial(next, iter(given), None)
+            chunks = iter(lambda: await_(in_thread(threads, step)), None)
         for chunk in chunks:
             answer.write(chunk)
             if answer.complete:
                 break
         answer.finish()
     finally:
-        close = getattr(chunks, "close", None)
+        close = getattr(given, "close", None)
         if close is not None:
             close()
 
 
-async def _wait(request: BridgedRequest, pending: Any, receive: Receive | None, answer: Answer) -> None:
-    """Go on with a request that waits, and cancel it when its client goes away."""
-    if receive is None:  # Lambda: the client is API Gateway, and there is no word from it
-        await resume(request, pending)
-        return
-    task = asyncio.current_task()
-    disconnected = False
+async def _while_connected(request: OnLoop, pending: Any, receive: Receive, answer: Answer) -> None:
+    """Go on with a request that waits; when its client goes away, cancel it."""
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    gone = False
 
     async def watch() -> None:
-        nonlocal disconnected
+        nonlocal gone
         while (await receive())["type"] != "http.disconnect":
             pass
-        if not answer.complete and task is not None:
-            disconnected = True
+        if not answer.complete:
+            gone = True
             task.cancel()
 
     watching = asyncio.create_task(watch())
     try:
-        await resume(request, pending)
+        await request.resume(pending)
+        request.park()
     except asyncio.CancelledError:
-        if not disconnected or task is None or task.uncancel():
+        if not gone or task.cancelling() > 1:
             raise
     finally:
         watching.cancel()
+        if gone:
+            task.uncancel()

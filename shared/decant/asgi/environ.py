@@ -4,9 +4,10 @@ Source: PEP 3333 (WSGI), ASGI specification (HTTP connection scope), RFC 3875 (C
 """
 
 import sys
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
+
+from decant.asgi.messages import Scope
 
 __all__ = ["build"]
 
@@ -14,8 +15,8 @@ _NOT_FOR_THE_APP = frozenset({"CONTENT_LENGTH", "TRANSFER_ENCODING"})
 """Described the body in transit; the app gets it whole, with its real length."""
 
 
-def build(scope: Mapping[str, Any], *, multithread: bool) -> dict[str, Any]:
-    """The environ but for `wsgi.input` and CONTENT_LENGTH, which `decant.asgi.body` adds."""
+def build(scope: Scope) -> dict[str, Any]:
+    """The environ but for the body and how it is run, which the bridge adds."""
     script_name, path = _paths(scope)
     scheme = scope.get("scheme", "http")
     host, port = scope.get("server") or (None, None)
@@ -31,7 +32,6 @@ def build(scope: Mapping[str, Any], *, multithread: bool) -> dict[str, Any]:
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": scheme,
         "wsgi.errors": sys.stderr,
-        "wsgi.multithread": multithread,
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "asgi.scope": scope,
@@ -46,7 +46,7 @@ def build(scope: Mapping[str, Any], *, multithread: bool) -> dict[str, Any]:
     return environ
 
 
-def _paths(scope: Mapping[str, Any]) -> tuple[str, str]:
+def _paths(scope: Scope) -> tuple[str, str]:
     """SCRIPT_NAME and PATH_INFO: bytes of UTF-8 in the guise of Latin-1, as WSGI has it."""
     root = scope.get("root_path", "").rstrip("/")
     path = scope["path"]

@@ -1,10 +1,9 @@
-"""What the bridge binds on a Flask app, so that the app waits and threads as its request is served.
+"""What the bridge binds on a Flask app, so that it awaits on the loop and runs its sync views in worker threads.
 
 Outside a bridged request (Flask's test client, a plain WSGI server) each falls back to the app's own.
 """
 
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Executor
 from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
@@ -13,27 +12,20 @@ from greenlet import getcurrent
 
 from decant.asgi.body import TooLargeBody
 from decant.asgi.threads import in_thread
-from decant.asgi.waiting import OnLoop, Waiter
+from decant.asgi.waiting import Waiter, await_
 
-__all__ = ["BridgedRequest", "bind"]
+__all__ = ["THREADS", "bind"]
 
-
-class BridgedRequest(OnLoop):
-    """The greenlet of one request.
-
-    Attributes:
-        threads: Where a sync view runs; None for right here.
-    """
-
-    threads: Executor | None = None
+THREADS = "decant.threads"
+"""Key of the environ: the threads in which this request's view runs, or None for the event loop's own."""
 
 
 def bind(app: Flask) -> None:
-    """Let the app await on the running loop, and run its sync views in the bridge's threads; once per app."""
+    """Let the app await on the running loop, and run its sync views in the request's threads; once per app."""
     if "async_to_sync" in vars(app):
         return
     app.async_to_sync = _awaiting(app.async_to_sync)  # type: ignore[method-assign]  # Flask's documented hook
-    app.full_dispatch_request = _dispatching(app)  # type: ignore[method-assign]  # from routing's end to the answer
+    app.full_dispatch_request = _dispatching(app)  # type: ignore[method-assign]  # what follows routing, hooks and all
 
 
 type _AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
@@ -53,21 +45,26 @@ def _awaiting(flasks_own: Callable[[_AsyncFunction], Callable[..., Any]]) -> Cal
 
 
 def _dispatching(app: Flask) -> Callable[[], Any]:
+    """Flask's `full_dispatch_request`: a request whose view is sync runs in a thread, its hooks with it."""
     flasks_own = app.full_dispatch_request
-    awaits: dict[Callable[..., Any], bool] = {}
+    is_async: dict[str, bool] = {}
 
     def full_dispatch_request() -> Any:
-        here = getcurrent()
-        if not isinstance(here, BridgedRequest):
+        environ = request.environ
+        if THREADS not in environ:
             return flasks_own()
-        if isinstance(body := request.environ["wsgi.input"], TooLargeBody):
+        if isinstance(body := environ["wsgi.input"], TooLargeBody):
             request.routing_exception = body.error  # raised where a 404 is: hooks and error handlers see it
-        view = app.view_functions.get(request.endpoint) if request.endpoint else None
-        if here.threads is None or view is None:
+        threads = environ[THREADS]
+        if threads is None:
             return flasks_own()
-        if view not in awaits:
-            awaits[view] = _is_async(view)
-        return flasks_own() if awaits[view] else here.wait(in_thread(here.threads, flasks_own))
+        endpoint = request.endpoint
+        if endpoint is not None and endpoint not in is_async:
+            is_async[endpoint] = _is_async(app.view_functions[endpoint])
+        if endpoint is None or is_async[endpoint]:  # no such route: no view that could block
+            environ[THREADS] = None
+            return flasks_own()
+        return await_(in_thread(threads, flasks_own))
 
     return full_dispatch_request
 

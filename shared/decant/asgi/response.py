@@ -3,10 +3,11 @@
 Source: PEP 3333 (WSGI), ASGI specification (HTTP response), RFC 9110 sections 6.4.1 (content) and 7.6.1 (hop-by-hop).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any
 
+from decant.asgi.messages import Send
 from decant.asgi.waiting import await_
 
 __all__ = ["Answer"]
@@ -38,7 +39,7 @@ class Answer:
 
     __slots__ = ("_bodiless", "_head_request", "_headers", "_remaining", "_send", "_status", "begun", "complete")
 
-    def __init__(self, send: Callable[[dict[str, Any]], Awaitable[None]], *, head_request: bool) -> None:
+    def __init__(self, send: Send, *, head_request: bool) -> None:
         self._send = send
         self._head_request = head_request
         self._status = 0
@@ -47,6 +48,11 @@ class Answer:
         self._bodiless = False
         self.begun = False
         self.complete = False
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether more is to come and nobody knows how much."""
+        return self._remaining is None and not self._bodiless
 
     def start(
         self, status: str, headers: Iterable[tuple[str, str]], exc_info: _ExcInfo | None = None
@@ -70,7 +76,7 @@ class Answer:
         return self.write
 
     def write(self, chunk: bytes) -> None:
-        """Send a chunk, waiting until the server took it; a byte beyond Content-Length is not sent."""
+        """Send a chunk and wait until the server took it; bytes beyond Content-Length are not sent."""
         if not chunk or self._bodiless or self.complete:
             return
         if self._remaining is not None:
@@ -79,6 +85,8 @@ class Answer:
         self._begin()
         self.complete = self._remaining == 0
         await_(self._send({"type": "http.response.body", "body": chunk, "more_body": not self.complete}))
+        if not self.complete:
+            await_(asyncio.sleep(0))  # a server that never makes us wait must not keep other requests from their turn
 
     def finish(self) -> None:
         """Send what remains when the app has no more chunks."""

@@ -1,4 +1,8 @@
-"""The app as a Lambda function behind API Gateway (REST or HTTP), a function URL or a load balancer."""
+"""The app as a Lambda function behind API Gateway (REST or HTTP), a function URL or a load balancer.
+
+Mangum reads the event and writes the answer. Its cycle between the two is ours: Lambda takes an answer in one piece
+anyhow, so one that breaks half way can still become a problem document, and what is held in one piece needs no queue.
+"""
 
 import asyncio
 import logging
@@ -8,14 +12,18 @@ from typing import Any
 from flask import Flask
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+from mangum.types import Response
 
 from decant import loop, observability
 from decant.asgi import FlaskToAsgi
+from decant.asgi.messages import Message, Scope
 from decant.web import problems
-from decant.web.base_path import client_address, split
-from decant.web.server import Asgi, Message, Receive, Scope, Send, WebApplication, inbound_id
+from decant.web.correlation import HEADER, sane
+from decant.web.events import HANDLERS
 
 __all__ = ["lambda_handler"]
+
+log = logging.getLogger(__name__)
 
 _TEXT_MIME_TYPES = [*DEFAULT_TEXT_MIME_TYPES, "+json", "+xml", "application/x-ndjson", "application/yaml"]
 _STRAY_TASKS_WITHIN_S = 1.0
@@ -30,46 +38,65 @@ def lambda_handler(app: Flask) -> Callable[[dict[str, Any], Any], dict[str, Any]
         ConfigError: the settings are bad.
     """
     observability.configure()
-    logging.getLogger("mangum").setLevel(logging.WARNING)  # a line for each request is the gateway's access log
     problems.install(app)
     loop.current()
-    application = WebApplication(_InOnePiece(FlaskToAsgi(app, view_threads=0)))
-    gateway = Mangum(application, lifespan="off", text_mime_types=_TEXT_MIME_TYPES)
-
-    def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-        with observability.correlate(_correlation_id(event, context)):
-            resident = asyncio.all_tasks(loop.current())
-            try:
-                return gateway(event, context)
-            finally:
-                loop.settle(resident, within_s=_STRAY_TASKS_WITHIN_S)
-
-    return handler
+    return _Gateway(FlaskToAsgi(app, view_threads=0), "off", custom_handlers=HANDLERS, text_mime_types=_TEXT_MIME_TYPES)
 
 
-class _InOnePiece:
-    """Holds the answer back until it is whole, as Lambda does anyhow: one that breaks half way becomes a 500."""
+class _Gateway(Mangum):
+    _resident: set[asyncio.Task[object]] | None = None
+    """Tasks that the function's start left running; they may stay."""
 
-    def __init__(self, bridge: Asgi) -> None:
-        self._bridge = bridge
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        request = self.infer(event, context)
+        scope = request.scope
+        with observability.correlate(_correlation_id(scope)):
+            answer = loop.run(self._answer(scope, request.body))
+        return request(answer)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        event = scope["aws.event"]
-        scope["root_path"], scope["path"] = split(event, scope["path"])
-        scope["client"] = client_address(event, scope["client"])
-        messages: list[Message] = []
+    async def _answer(self, scope: Scope, body: bytes) -> Response:
+        if self._resident is None:
+            self._resident = loop.others()
+        answer = _Answer(body)
+        try:
+            await self.app(scope, answer.receive, answer.send)
+        except Exception:
+            log.exception("Request failed outside Flask's error handling")
+            answer = _Answer(body)
+            for message in problems.internal_error():
+                await answer.send(message)
+        await loop.settle(self._resident, within_s=_STRAY_TASKS_WITHIN_S)
+        return answer.whole()
 
-        async def hold(message: Message) -> None:
-            messages.append(message)
 
-        await self._bridge(scope, receive, hold)
-        for message in messages:
-            await send(message)
+class _Answer:
+    """One request's ASGI messages, the answer's gathered in one piece."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._start: Message = {}
+        self._chunks: list[bytes] = []
+
+    async def receive(self) -> Message:
+        return {"type": "http.request", "body": self._body, "more_body": False}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        else:
+            self._chunks.append(message["body"])
+
+    def whole(self) -> Response:
+        """The answer as Mangum takes it: headers are UTF-8 there, where HTTP and WSGI have Latin-1."""
+        headers = [[name, value.decode("latin-1").encode()] for name, value in self._start["headers"]]
+        headers.append([HEADER, (observability.correlation_id() or "").encode()])
+        return {"status": self._start["status"], "headers": headers, "body": b"".join(self._chunks)}
 
 
-def _correlation_id(event: dict[str, Any], context: Any) -> str | None:
+def _correlation_id(scope: Scope) -> str:
     """The caller's id if it sent a sane one, else the gateway's, else Lambda's."""
-    headers = event.get("headers") or {}
-    given = next((value for name, value in headers.items() if name.lower() == "x-correlation-id"), None)
-    gateways = event.get("requestContext", {}).get("requestId")
-    return inbound_id(given) or gateways or getattr(context, "aws_request_id", None)
+    for name, value in scope["headers"]:
+        if name == HEADER and sane(given := value.decode("latin-1")):
+            return str(given)
+    gateways = scope["aws.event"]["requestContext"].get("requestId")
+    return str(gateways or getattr(scope["aws.context"], "aws_request_id", ""))

@@ -11,14 +11,15 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from decant.asgi.messages import Message
 from decant.errors import DecantError, InvalidInput, ServiceUnavailable
 from decant.observability import correlation_id
 
-__all__ = ["MIME_TYPE", "details", "install"]
+__all__ = ["install", "internal_error"]
 
 log = logging.getLogger(__name__)
 
-MIME_TYPE = "application/problem+json"
+_MIME_TYPE = "application/problem+json"
 
 
 def install(app: Flask) -> None:
@@ -32,7 +33,17 @@ def install(app: Flask) -> None:
         app.register_error_handler(DecantError, _decant_error)
 
 
-def details(status: int, title: str, detail: str | None = None, **members: Any) -> bytes:
+def internal_error() -> list[Message]:
+    """The opaque 500 as ASGI messages, for an error that got past Flask."""
+    body = _details(500, "Internal Server Error")
+    headers = [(b"content-type", _MIME_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    return [
+        {"type": "http.response.start", "status": 500, "headers": headers},
+        {"type": "http.response.body", "body": body, "more_body": False},
+    ]
+
+
+def _details(status: int, title: str, detail: str | None = None, **members: Any) -> bytes:
     """The document, with the request's correlation id as its instance."""
     document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     document |= {"instance": correlation_id()} | members
@@ -43,7 +54,7 @@ def _http_error(error: HTTPException) -> Response | Any:
     """What Flask and `abort` raise, and every unknown error, which Flask has logged and made a 500 of."""
     if error.response is not None or error.code is None:
         return error.get_response()
-    response = Response(details(error.code, error.name, error.description), error.code, mimetype=MIME_TYPE)
+    response = Response(_details(error.code, error.name, error.description), error.code, mimetype=_MIME_TYPE)
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers.add(name, value)
@@ -58,7 +69,7 @@ def _decant_error(error: DecantError) -> Response:
     members: dict[str, Any] = {}
     if isinstance(error, InvalidInput):
         members["errors"] = [{"field": path, "detail": problem} for path, problem in error.fields.items()]
-    response = Response(details(error.status, error.title, str(error), **members), error.status, mimetype=MIME_TYPE)
+    response = Response(_details(error.status, error.title, str(error), **members), error.status, mimetype=_MIME_TYPE)
     if isinstance(error, ServiceUnavailable):
         response.headers["Retry-After"] = str(error.retry_after_s)
     return response

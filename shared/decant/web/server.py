@@ -1,49 +1,41 @@
-"""The app for an ASGI server: correlation ids on every answer, and an opaque 500 for what got past Flask."""
+"""The app for an ASGI server: a correlation id on every answer, and an opaque 500 for what got past Flask."""
 
 import logging
-import re
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 from uuid import uuid4
 
 from flask import Flask
 
 from decant import observability
 from decant.asgi import FlaskToAsgi
+from decant.asgi.messages import Application, Message, Receive, Scope, Send
 from decant.web import problems
+from decant.web.correlation import HEADER, sane
 
-__all__ = ["Asgi", "Message", "Receive", "Scope", "Send", "WebApplication", "asgi_app", "inbound_id"]
+__all__ = ["asgi_app"]
 
 log = logging.getLogger(__name__)
 
-type Scope = MutableMapping[str, Any]
-type Message = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Message]]
-type Send = Callable[[Message], Awaitable[None]]
-type Asgi = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
+def asgi_app(app: Flask) -> Application:
+    """The app for Hypercorn, uvicorn or any other ASGI server.
 
+    Register error handlers on the app first: what has none answers `application/problem+json`.
 
-def asgi_app(app: Flask) -> Asgi:
-    """The app for Hypercorn, uvicorn or any other ASGI server."""
+    Raises:
+        ConfigError: the settings are bad.
+    """
     observability.configure()
     problems.install(app)
-    return _WithCorrelationId(WebApplication(FlaskToAsgi(app)))
+    return _Correlated(FlaskToAsgi(app))
 
 
-def inbound_id(value: str | None) -> str | None:
-    """The caller's own correlation id, if it is fit for headers, logs and URIs."""
-    return value if value and _SANE.fullmatch(value) else None
-
-
-class WebApplication:
-    """Around the bridge: the correlation id as a header, and an opaque 500 when the answer has not begun.
+class _Correlated:
+    """Around the bridge.
 
     An error half way through an answer is logged, and the answer left unfinished: the server drops the connection.
     """
 
-    def __init__(self, bridge: Asgi) -> None:
+    def __init__(self, bridge: FlaskToAsgi) -> None:
         self._bridge = bridge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,15 +43,17 @@ class WebApplication:
         if scope["type"] != "http":
             await self._bridge(scope, receive, send)
             return
+        with observability.correlate(_identifier(scope)):
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
         async def send_with_id(message: Message) -> None:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                identifier = observability.correlation_id()
-                if identifier is not None:
-                    message["headers"].append((b"x-correlation-id", identifier.encode()))
+                message["headers"].append((HEADER, (observability.correlation_id() or "").encode()))
             await send(message)
 
         try:
@@ -67,27 +61,12 @@ class WebApplication:
         except Exception:
             log.exception("Request failed outside Flask's error handling")
             if not begun:
-                await _send_internal_error(send_with_id)
+                for message in problems.internal_error():
+                    await send_with_id(message)
 
 
-class _WithCorrelationId:
-    def __init__(self, application: WebApplication) -> None:
-        self._application = application
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._application(scope, receive, send)
-            return
-        given = next((value for name, value in scope["headers"] if name == b"x-correlation-id"), b"")
-        with observability.correlate(inbound_id(given.decode("latin-1")) or str(uuid4())):
-            await self._application(scope, receive, send)
-
-
-async def _send_internal_error(send: Send) -> None:
-    body = problems.details(500, "Internal Server Error")
-    headers = [
-        (b"content-type", problems.MIME_TYPE.encode()),
-        (b"content-length", str(len(body)).encode()),
-    ]
-    await send({"type": "http.response.start", "status": 500, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+def _identifier(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == HEADER and sane(given := value.decode("latin-1")):
+            return str(given)
+    return str(uuid4())
