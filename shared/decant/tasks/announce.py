@@ -29,7 +29,7 @@ unannounced = asyncio.Event()
 
 
 class _Wakeup(msgspec.Struct, frozen=True):
-    task_id: UUID
+    id: UUID
 
 
 def encode_message(task_id: UUID) -> str:
@@ -40,7 +40,7 @@ def encode_message(task_id: UUID) -> str:
 def decode_message(body: str) -> UUID | None:
     """The row's id that a message carries; None when it is no message of ours."""
     try:
-        return msgspec.json.decode(body, type=_Wakeup).task_id
+        return msgspec.json.decode(body, type=_Wakeup).id
     except msgspec.DecodeError:
         return None
 
@@ -78,5 +78,5 @@ async def _announce(queue: str, rows: Sequence[Enqueued]) -> None:
 
 
 def _delay_s(due_in_s: float) -> int:
-    """Whole seconds of delay after which the row is due for certain: a message that comes early is wasted."""
-    return 0 if due_in_s <= 0 else min(sqs.REACH_S, math.floor(due_in_s) + 1)
+    """Whole seconds of delay after which the row is due: a message that comes early is wasted."""
+    return max(0, min(sqs.REACH_S, math.ceil(due_in_s)))

@@ -19,6 +19,7 @@ log = logging.getLogger("decant.tasks")
 
 _CLAIM_PATIENCE_S = 5.0  # how long a claim is tried again while PostgreSQL is away
 _PAUSE_S = 0.5
+_SOON_S = 1.0  # a message that is this early is none too early: clocks differ
 
 
 async def run_batch(ids: Iterable[UUID], deadline: Deadline) -> set[UUID]:
@@ -69,11 +70,12 @@ async def _left(ids: set[UUID], failed: set[UUID]) -> list[Unclaimed]:
         if row.name not in registry:
             log.warning("Task is not known here; its message comes again", extra=_describe(row))
             failed.add(row.id)
-    return [row for row in waiting if row.name in registry and row.due_in_s <= 0]
+    return [row for row in waiting if row.name in registry and row.due_in_s <= _SOON_S]
 
 
 async def _run_alone(row: Unclaimed, runner: Runner) -> None:
-    if runner.time_left_s > 0:
+    if runner.time_left_s > row.due_in_s:
+        await asyncio.sleep(max(0.0, row.due_in_s))
         await runner.run(await _claim([row.id], runner.lease_s))
     else:
         await announce([Enqueued(row.id, row.queue, row.group_key, 0, announce=True)])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+import time
 from typing import Any
 
 from decant import db
@@ -76,6 +77,7 @@ class Execution:
         return body
 
     async def _end(self, body: asyncio.Task[Outcome | None]) -> Outcome | None:
+        began = time.monotonic()
         await asyncio.wait({body}, timeout=min(self._own_limit_s, self._time_left_s))
         if not body.done():
             self.stop(Stop.TIME_LIMIT if self._own_limit_s <= self._time_left_s else Stop.DEADLINE)
@@ -84,6 +86,7 @@ class Execution:
             return self._stopped()
         error = body.exception()
         if error is None:
+            log.info("Task succeeded", extra={**describe(self.claimed), "seconds": round(time.monotonic() - began, 3)})
             return body.result()
         return self._failed(error)
 
