@@ -58,6 +58,10 @@ bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI 
 	@$(PYTHON3) infra/install.py --with bench
 	.decant/bench/bin/python -m tests.benchmarks.web
 
+.PHONY: docs
+docs: install ## Write the README's table of settings anew
+	$(PY) -m infra.build.settings_table
+
 .PHONY: format
 format: install ## Format the code and mend what ruff can
 	.venv/bin/ruff check --fix .
