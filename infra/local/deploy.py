@@ -18,7 +18,8 @@ __all__ = ["Cloud", "Deployment", "deploy", "mounted"]
 HOT_RELOAD_BUCKET = "hot-reload"
 """LocalStack mounts the folder that an object's key names, when the object is in this bucket."""
 
-_LOOK_EVERY_S = 0.05
+_LOOK_EVERY_S = 0.1
+"""Each look costs LocalStack 10 ms that it could spend on the deployment."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """LocalStack from its wheel: one process on loopback, with our Lambda executor, owned by this process."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,16 +19,39 @@ __all__ = ["LocalStack"]
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".decant/localstack/bin/python"
 IMAGE = ROOT / ".decant/lambda-image"
+CACHE = ROOT / ".decant/localstack-cache"
+"""Its index of every AWS API, 3 s of work: made once, whatever folder it runs in."""
 
-_PASSED_ON = ("HOME", "LANG", "PATH", "TMPDIR", "USER")
+_PASSED_ON = ("HOME", "LANG", "LS_LOG", "PATH", "TMPDIR", "USER")
 """What LocalStack gets of our environment; the rest could change what it does."""
+
+_SETTINGS = {
+    "GATEWAY_SERVER": "loopback",  # ours
+    "LAMBDA_RUNTIME_EXECUTOR": "process",  # ours
+    "OVERRIDE_IN_DOCKER": "0",  # it takes any container for its own image, and writes all over it
+    # Nothing leaves the machine.
+    "DISABLE_EVENTS": "1",
+    "DNS_ADDRESS": "0",
+    "SKIP_SSL_CERT_DOWNLOAD": "1",
+    # Queues at one address, whatever names resolve to.
+    "SQS_ENDPOINT_STRATEGY": "path",
+    # Speed: messages are picked up at once; a new function is not waited for by the second; its services call each
+    # other without HTTP; no metrics and no line for each request.
+    "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.02",
+    "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
+    "CFN_NO_WAIT_ITERATIONS": "100",
+    "IN_MEMORY_CLIENT": "1",
+    "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
+    "LS_LOG": "warn",
+}
+"""LocalStack's configuration: https://docs.localstack.cloud/references/configuration/"""
 
 
 class LocalStack:
     """LocalStack with its files in `folder`; a context manager that starts and stops it.
 
     Args:
-        folder: Where its log and its files live; made when missing.
+        folder: Where its log and its files live; emptied at each start.
         port: TCP port on 127.0.0.1.
         warden: Ends it when this process dies.
     """
@@ -61,8 +85,7 @@ class LocalStack:
             LocalCloudError: it ended, or did not answer in time.
         """
         self._check()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.journal.write_bytes(b"")
+        self._prepare_folder()
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [PYTHON, "-m", "infra.local.executor"],
@@ -102,27 +125,19 @@ class LocalStack:
         return self._process is not None and self._process.poll() is None
 
     def _environment(self) -> dict[str, str]:
-        settings = {
-            "CONFIG_DIR": str(self.folder),
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        addresses = {
             "DECANT_JOURNAL": str(self.journal),
             "DECANT_LAMBDA_IMAGE": str(IMAGE),
-            "DISABLE_EVENTS": "1",
-            "DNS_ADDRESS": "0",
+            "CONFIG_DIR": str(self.folder),
             "FILESYSTEM_ROOT": str(self.folder / "filesystem"),
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
-            "GATEWAY_SERVER": "loopback",
-            "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
-            "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.02",
-            "LAMBDA_RUNTIME_EXECUTOR": "process",
             "LOCALSTACK_HOST": f"127.0.0.1:{self.port}",  # in the addresses that it gives out
             "LOCALSTACK_VOLUME_DIR": str(self.folder / "volume"),
-            "OVERRIDE_IN_DOCKER": "0",  # it takes any container for its own image, and writes all over it
             "PYTHONPATH": f"{ROOT}:{ROOT / 'infra/local/registration'}",
-            "SKIP_SSL_CERT_DOWNLOAD": "1",
-            "SQS_ENDPOINT_STRATEGY": "path",
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_CACHE_HOME": str(CACHE),
         }
-        return {name: os.environ[name] for name in _PASSED_ON if name in os.environ} | settings
+        return _SETTINGS | passed_on | addresses
 
     def _check(self) -> None:
         if not PYTHON.exists() or not IMAGE.exists():
@@ -136,6 +151,14 @@ class LocalStack:
                 raise LocalCloudError(
                     f"Port {self.port} is busy; stop what listens there, or take another: {other}"
                 ) from error
+
+    def _prepare_folder(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)  # of the last time; it keeps nothing that could be used again
+        cache = self.folder / "filesystem/var/lib/localstack/cache"
+        cache.parent.mkdir(parents=True)
+        CACHE.mkdir(exist_ok=True)
+        cache.symlink_to(CACHE, target_is_directory=True)
+        self.journal.touch()
 
     def _answers(self) -> bool:
         try:

@@ -7,6 +7,7 @@ from localstack.runtime.server.plugins import RuntimeServerPlugin
 from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
 from plux import PluginManager
 
+from infra.local.executor.economies import leave_out_metrics
 from infra.local.executor.identities import keep_api_ids
 
 
@@ -25,4 +26,5 @@ def check_registration() -> None:
 if __name__ == "__main__":
     check_registration()
     keep_api_ids()
+    leave_out_metrics()
     main()

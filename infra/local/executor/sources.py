@@ -1,8 +1,8 @@
 """Has a source file changed since the process started?
 
-Asked before each invocation, so it must cost little: a few dozen `stat`s, no watcher and no thread. In a folder that
-an installer filled (it holds `*.dist-info`), only symbolic links are followed: what they lead to is being worked on,
-and what was installed beside them does not change by hand.
+Asked before each invocation, so it must cost little: one `stat` for each file and folder, no watcher and no thread. In
+a folder that an installer filled (it holds `*.dist-info`), only symbolic links are followed: what they lead to is being
+worked on, and what was installed beside them does not change by hand.
 """
 
 import os
@@ -14,40 +14,59 @@ __all__ = ["Sources"]
 _MADE_BY_TOOLS = ("__pycache__", ".")
 """Names that start so are not sources: bytecode, and what editors and version control keep beside them."""
 
+Stamp = tuple[int, int] | None
+"""When a file was written and how long it is; None when it is not there."""
+
 
 class Sources:
-    """The files of some folders, as they were when last looked at."""
+    """The files below some folders, as they were when last looked at."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = folders
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._roots = [str(folder) for folder in folders]
+        self._files: dict[str, Stamp] = {}
+        self._folders: dict[str, Stamp] = {}
 
     def look(self) -> None:
         """Remember the files as they are now."""
-        self._seen = self._scan()
+        self._folders = {folder: _stamp(folder) for root in self._roots for folder in _folders(root)}
+        self._files = {file: _stamp(file) for folder in self._folders for file in _files(folder)}
 
     def changed(self) -> bool:
         """Whether a file came, went or was written since `look`."""
-        return self._scan() != self._seen
+        if any(_stamp(file) != seen for file, seen in self._files.items()):
+            return True
+        if all(_stamp(folder) == seen for folder, seen in self._folders.items()):
+            return False
+        before = self._files
+        self.look()  # a folder's stamp changes with anything in it: was it a source?
+        return self._files != before
 
-    def _scan(self) -> dict[str, tuple[int, int]]:
-        return {path: stamp for folder in self._folders for path, stamp in _files(str(folder))}
+
+def _stamp(path: str) -> Stamp:
+    try:
+        status = os.stat(path)  # noqa: PTH116  # a Path for each would double the cost of what runs at each invocation
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
-def _files(folder: str) -> Iterator[tuple[str, tuple[int, int]]]:
+def _folders(root: str) -> Iterator[str]:
+    yield root
+    for entry in _entries(root):
+        if entry.is_dir():
+            yield from _folders(entry.path)
+
+
+def _files(folder: str) -> Iterator[str]:
+    return (entry.path for entry in _entries(folder) if entry.is_file())
+
+
+def _entries(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as scan:
             entries = [entry for entry in scan if not entry.name.startswith(_MADE_BY_TOOLS)]
     except FileNotFoundError:
-        return  # it went while we looked
+        return []  # it went while we looked
     if any(entry.name.endswith(".dist-info") for entry in entries):
-        entries = [entry for entry in entries if entry.is_symlink()]
-    for entry in entries:
-        if entry.is_dir():
-            yield from _files(entry.path)
-        else:
-            try:
-                status = entry.stat()
-            except FileNotFoundError:
-                continue
-            yield entry.path, (status.st_mtime_ns, status.st_size)
+        return [entry for entry in entries if entry.is_symlink()]
+    return entries
