@@ -38,7 +38,7 @@ _SETTINGS = {
     # Speed: messages are picked up at once; a new function is not waited for by the second; its services call each
     # other without HTTP; no metrics and no line for each request.
     "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.02",
-    "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "1",
+    "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "0.2",
     "CFN_NO_WAIT_ITERATIONS": "100",
     "IN_MEMORY_CLIENT": "1",
     "SQS_DISABLE_CLOUDWATCH_METRICS": "1",

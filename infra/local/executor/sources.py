@@ -7,6 +7,7 @@ worked on, and what was installed beside them does not change by hand.
 
 import os
 from collections.abc import Iterator, Sequence
+from importlib.util import cache_from_source
 from pathlib import Path
 
 __all__ = ["Sources"]
@@ -33,7 +34,8 @@ class Sources:
 
     def changed(self) -> bool:
         """Whether a file came, went or was written since `look`."""
-        if any(_stamp(file) != seen for file, seen in self._files.items()):
+        if written := [file for file, seen in self._files.items() if _stamp(file) != seen]:
+            _forget_bytecode(written)
             return True
         if all(_stamp(folder) == seen for folder, seen in self._folders.items()):
             return False
@@ -48,6 +50,13 @@ def _stamp(path: str) -> Stamp:
     except FileNotFoundError:
         return None
     return status.st_mtime_ns, status.st_size
+
+
+def _forget_bytecode(files: Sequence[str]) -> None:
+    """Python takes bytecode for current when a source's size and the second of its last write are the same."""
+    for file in files:
+        if file.endswith(".py"):
+            Path(cache_from_source(file)).unlink(missing_ok=True)
 
 
 def _folders(root: str) -> Iterator[str]:

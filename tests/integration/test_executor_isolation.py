@@ -1,0 +1,129 @@
+"""The executor: what a function finds around it, and what it does not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.conftest import Bench
+
+
+def test_environment_variables_are_lambdas(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function sees what Lambda sets and what is its own, and nothing of ours."""
+    monkeypatch.setenv("SECRET_OF_THE_HOST", "1")
+    environment = bench.start(
+        "import os\ndef handler(event, context): return dict(os.environ)", variables={"STAGE": "local", "TZ": ":UTC"}
+    )
+
+    variables = bench.invoke(environment).value
+
+    assert variables["STAGE"] == "local"
+    assert variables["AWS_EXECUTION_ENV"] == "AWS_Lambda_python3.13"
+    assert variables["LAMBDA_TASK_ROOT"] == str(bench.task)
+    assert "SECRET_OF_THE_HOST" not in variables
+    assert not {name for name in variables if name.startswith(("PYTEST", "LOCALSTACK", "DECANT", "VIRTUAL"))}
+
+
+def test_search_path_is_in_awss_order(bench: Bench) -> None:
+    """The task goes first, then the layers' site-packages and folders with the last layer before, then the image."""
+    layers = [bench.folder / "first", bench.folder / "second"]
+    environment = bench.start("import sys\ndef handler(event, context): return sys.path", layers=layers)
+
+    path = bench.invoke(environment).value
+
+    inner = "python/lib/python3.13/site-packages"
+    assert path[:5] == [
+        str(bench.task),
+        str(bench.folder / "second" / inner),
+        str(bench.folder / "first" / inner),
+        str(bench.folder / "second/python"),
+        str(bench.folder / "first/python"),
+    ]
+    assert path[5].endswith("lambda-image/lib/python3.13/site-packages")
+
+
+def test_later_layer_wins(bench: Bench) -> None:
+    """Of two layers that hold a module of one name, the last in the template's order is imported."""
+    bench.write("origin = 'first'", "first/python/shared_thing.py")
+    bench.write("origin = 'second'", "second/python/shared_thing.py")
+
+    environment = bench.start(
+        "import shared_thing\ndef handler(event, context): return shared_thing.origin",
+        layers=[bench.folder / "first", bench.folder / "second"],
+    )
+
+    assert bench.invoke(environment).value == "second"
+
+
+def test_only_the_images_packages_are_there(bench: Bench) -> None:
+    """boto3 can be imported, as at AWS; what our own tools need cannot."""
+    environment = bench.start("""
+        import importlib.util
+        def handler(event, context):
+            return [importlib.util.find_spec(name) is not None for name in ("boto3", "flask", "localstack", "infra")]
+    """)
+
+    assert bench.invoke(environment).value == [True, False, False, False]
+
+
+def test_temporary_folder_is_the_environments_own(bench: Bench) -> None:
+    """Two environments do not see each other's temporary files; they stay from one invocation to the next."""
+    source = """
+        import os, tempfile
+        def handler(event, context):
+            seen = os.listdir(tempfile.gettempdir())
+            open(os.path.join(tempfile.gettempdir(), event), "w").close()
+            return seen
+    """
+    one, other = bench.start(source), bench.start()
+    bench.invoke(one, "a")
+    bench.invoke(other, "b")
+
+    assert bench.invoke(one, "c").value == ["a"]
+
+
+def test_temporary_files_survive_a_reset(bench: Bench) -> None:
+    """A crash does not clear them, as at AWS."""
+    environment = bench.start("""
+        import os, tempfile
+        path = os.path.join(tempfile.gettempdir(), "kept")
+        def handler(event, context):
+            if event:
+                open(path, "w").close()
+                os._exit(1)
+            return os.path.exists(path)
+    """)
+    bench.invoke(environment, event=True)
+
+    assert bench.invoke(environment, event=False).value is True
+
+
+def test_temporary_folder_goes_with_the_environment(bench: Bench) -> None:
+    """A stopped environment leaves no folder."""
+    environment = bench.start("import tempfile\ndef handler(event, context): return tempfile.gettempdir()")
+    folder = Path(bench.invoke(environment).value)
+    assert folder.is_dir()
+
+    environment.stop(drain_s=0)
+
+    assert not folder.exists()
+
+
+def test_working_directory_is_the_task(bench: Bench) -> None:
+    """Relative paths start at the function's own code."""
+    environment = bench.start("import os\ndef handler(event, context): return os.getcwd()")
+
+    assert bench.invoke(environment).value == str(bench.task)
+
+
+def test_no_file_of_ours_is_inherited(bench: Bench) -> None:
+    """A function starts with standard input, output and error, and its own connection."""
+    with (bench.folder / "ours").open("w") as ours:
+        environment = bench.start("""
+            import os
+            def handler(event, context):
+                return [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")[:-1]]
+        """)
+        names = bench.invoke(environment).value
+
+    assert str(Path(ours.name)) not in names
+    assert not [name for name in names if "scratch" in name or "journal" in name]
