@@ -2,7 +2,7 @@
 
 A row is in one of three conditions, and one timestamp says when somebody has to look at it next:
 
-    waiting   PENDING, RETRY             wake_at: when to announce it on its queue (again); null while parents run
+    waiting   PENDING, RETRY             wake_at: when to announce it on its queue, again; null while parents run
     running   STARTED                    lease_expires_at: when its worker counts as lost
     done      SUCCESS, FAILURE, REVOKED  date_done: its age, for expiry
 
@@ -30,9 +30,9 @@ CREATE TABLE decant.task (
     max_retries integer,                 -- null: no bound
     losses integer NOT NULL DEFAULT 0,   -- runs whose worker was lost; such a row runs alone
     attempt integer NOT NULL DEFAULT 0,  -- claims so far: the fence between an owner and those before it
-    eta timestamptz NOT NULL,
+    eta timestamptz NOT NULL DEFAULT statement_timestamp(),
     expires timestamptz,
-    wake_at timestamptz,
+    wake_at timestamptz DEFAULT statement_timestamp(),
     wakeups integer NOT NULL DEFAULT 0,  -- messages that the sweeper sent for it: each waits twice as long
     lease_expires_at timestamptz,
     revoked_at timestamptz,
@@ -49,11 +49,13 @@ CREATE TABLE decant.task (
     unique_key text,
     idempotency_key text,
 
-    root_id uuid,                        -- the workflow it belongs to
-    waits_for integer NOT NULL DEFAULT 0,  -- unfinished parents
-    parents uuid[],                      -- whose results become its first argument, in order
-    children uuid[],                     -- rows that wait for it
-    on_error json,                       -- tasks to start when it fails
+    root_id uuid,                          -- the workflow that it belongs to
+    waits_for integer NOT NULL DEFAULT 0,  -- parents that have not succeeded yet
+    parents uuid[],                        -- in the order of their results
+    takes text CHECK (takes IN ('result', 'results')),  -- what of its parents becomes its first argument
+    children uuid[],                       -- rows that wait for it
+    countdown_s double precision,          -- seconds that it waits after its parents
+    on_error json,                         -- tasks to start when it fails
 
     date_created timestamptz NOT NULL DEFAULT clock_timestamp(),
     date_started timestamptz,
@@ -61,7 +63,7 @@ CREATE TABLE decant.task (
 
     CHECK ((state = 'STARTED') = (lease_expires_at IS NOT NULL)),
     CHECK ((state IN ('SUCCESS', 'FAILURE', 'REVOKED')) = (date_done IS NOT NULL)),
-    CHECK (wake_at IS NULL OR state IN ('PENDING', 'RETRY'))
+    CHECK ((state IN ('PENDING', 'RETRY') AND waits_for = 0) = (wake_at IS NOT NULL))
 ) WITH (
     fillfactor = 85,                        -- room for a row's next version beside it
     autovacuum_vacuum_scale_factor = 0.02,  -- every run leaves dead versions: clear them away often
@@ -70,7 +72,7 @@ CREATE TABLE decant.task (
 """
 
 INDEXES = (
-    "CREATE INDEX task_waiting ON decant.task (wake_at) WHERE wake_at IS NOT NULL",
+    "CREATE INDEX task_waiting ON decant.task (queue, wake_at) WHERE wake_at IS NOT NULL",
     "CREATE INDEX task_running ON decant.task (lease_expires_at) WHERE lease_expires_at IS NOT NULL",
     # A row with an idempotency key is kept for good: it is the memory of the key.
     "CREATE INDEX task_done ON decant.task (date_done) WHERE date_done IS NOT NULL AND idempotency_key IS NULL",

@@ -19,7 +19,7 @@ from decant.tasks import sqs
 from decant.tasks.records import Enqueued
 from decant.tasks.store import store
 
-__all__ = ["announce", "can_announce", "decode_message", "encode_message", "unannounced"]
+__all__ = ["announce", "decode_message", "encode_message", "unannounced"]
 
 log = logging.getLogger("decant.tasks")
 
@@ -43,11 +43,6 @@ def decode_message(body: str) -> UUID | None:
         return msgspec.json.decode(body, type=_Wakeup).id
     except msgspec.DecodeError:
         return None
-
-
-def can_announce(queue: str) -> bool:
-    """Whether the queue has an address; the rows of one without are taken from the table itself."""
-    return queue in settings().task_queue_urls
 
 
 async def announce(rows: Iterable[Enqueued]) -> None:

@@ -1,18 +1,16 @@
 """The store in PostgreSQL: each method one statement of `sql`, on the shared engine."""
 
 from collections.abc import Sequence
-from typing import Any, cast
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CursorResult, RowMapping, TextClause
+from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import db
 from decant.config import settings
-from decant.tasks import sql
-from decant.tasks.records import Claimed, Enqueued, Failure, NewTask, Outcome, State, Status, Stop, Unclaimed
-from decant.tasks.sqs import REACH_S
+from decant.tasks.records import Claimed, Enqueued, Failure, NewTask, Outcome, Settled, State, Status, Stop, Unclaimed
+from decant.tasks.sql import enqueue, run, sweep, watch
+from decant.tasks.transaction import end, execute, write
 
 __all__ = ["PostgresStore"]
 
@@ -22,45 +20,40 @@ class PostgresStore:
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
         """Write rows; see `Store`."""
-        written = {row["id"]: Enqueued(**row) for row in await self._insert(tasks, session)}
+        written = {row.id: row for row in await write(tasks, session)}
         return [written.get(task.id) or await self._standing_for(task, session) for task in tasks]
-
-    async def _insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> Sequence[RowMapping]:
-        columns = {name: [getattr(task, name) for task in tasks] for name in NewTask.__struct_fields__}
-        times = {"reach_s": REACH_S, "patience_s": settings().task_patience_s}
-        return await _execute(sql.INSERT, {**columns, **times}, session)
 
     async def _standing_for(self, task: NewTask, session: AsyncSession | None) -> Enqueued:
         keys = {"id": task.id, "name": task.name}
         keys |= {"unique_key": task.unique_key, "idempotency_key": task.idempotency_key}
         while True:
-            rows = await _execute(sql.STANDING_FOR, keys, session)
+            rows = await execute(enqueue.STANDING_FOR, keys, session)
             if rows:
                 return Enqueued(rows[0]["id"], task.queue, None, 0, announce=False)
-            rows = await self._insert([task], session)  # the other one has just finished
-            if rows:
-                return Enqueued(**rows[0])
+            written = await write([task], session)  # the other one has just finished
+            if written:
+                return written[0]
 
     async def unannounce(self, ids: Sequence[UUID]) -> None:
         """Note that rows have no message."""
-        await _execute(sql.UNANNOUNCE, {"ids": list(ids)})
+        await execute(enqueue.UNANNOUNCE, {"ids": list(ids)})
 
     async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
         """Take rows by id."""
         given = {"ids": list(ids), "names": list(names), "lease_s": lease_s, "alone": alone}
-        return [Claimed(**row) for row in await _execute(sql.CLAIM, given)]
+        return [Claimed(**row) for row in await execute(run.CLAIM, given)]
 
     async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
         """Take rows that no queue announces."""
         given = {"names": list(names), "lease_s": lease_s, "count": count}
-        return [Claimed(**row) for row in await _execute(sql.CLAIM_DUE, given)]
+        return [Claimed(**row) for row in await execute(run.CLAIM_DUE, given)]
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
         """How rows stand."""
-        rows = await _execute(sql.LOOK_UP, {"ids": list(ids)})
+        rows = await execute(run.LOOK_UP, {"ids": list(ids)})
         return [Unclaimed(**{**row, "state": State(row["state"])}) for row in rows]
 
-    async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> dict[UUID, State]:
+    async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Settled:
         """Write how runs ended."""
         failures = [outcome.failure for outcome in outcomes]
         given = {
@@ -76,35 +69,41 @@ class PostgresStore:
             "max_retries": [outcome.max_retries for outcome in outcomes],
             "patience_s": settings().task_patience_s,
         }
-        return {row["id"]: State(row["state"]) for row in await _execute(sql.SETTLE, given, session)}
+        return await end(run.SETTLE, given, session)
 
     async def stopped(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, Stop]:
         """Which runs have to stop."""
         given = {"ids": [task_id for task_id, _ in running], "attempts": [attempt for _, attempt in running]}
-        return {row["id"]: Stop.LOST if row["lost"] else Stop.REVOKED for row in await _execute(sql.STOPPED, given)}
+        return {row["id"]: Stop.LOST if row["lost"] else Stop.REVOKED for row in await execute(run.STOPPED, given)}
 
     async def progress(self, task_id: UUID, attempt: int, value: str) -> None:
         """Note how far a run is."""
-        await _execute(sql.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value})
+        await execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value})
 
     async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
         """Let a task not be started any more."""
-        await _execute(sql.REVOKE, {"id": task_id, "terminate": terminate})
+        await end(watch.REVOKE, {"id": task_id, "terminate": terminate})
 
-    async def status(self, task_id: UUID) -> Status | None:
-        """All that is known of a task."""
-        rows = await _execute(sql.STATUS, {"id": task_id})
-        return _status(rows[0]) if rows else None
+    async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
+        """Let no task of a workflow be started any more."""
+        await end(watch.REVOKE_WORKFLOW, {"id": root_id, "terminate": terminate})
 
+    async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
+        """All that is known of tasks."""
+        return {row["id"]: _status(row) for row in await execute(watch.STATUS, {"ids": list(ids)})}
 
-async def _execute(
-    statement: TextClause, given: dict[str, Any], session: AsyncSession | None = None
-) -> Sequence[RowMapping]:
-    if session is not None:
-        result = cast("CursorResult[Any]", await session.execute(statement, given))
-        return result.mappings().all() if result.returns_rows else ()
-    async with db.session() as own:
-        return await _execute(statement, given, own)
+    async def due(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
+        """Pick rows to announce."""
+        given = {"queues": list(queues), "ahead_s": ahead_s, "count": count, "patience_s": settings().task_patience_s}
+        return [Enqueued(**row) for row in await execute(sweep.ANNOUNCE, given)]
+
+    async def expire(self, count: int) -> Settled:
+        """Take rows from workers that were lost."""
+        return await end(sweep.EXPIRE, {"count": count})
+
+    async def delete(self, age_s: float, count: int) -> int:
+        """Delete rows that were done long ago."""
+        return len(await execute(sweep.DELETE, {"age_s": age_s, "count": count}))
 
 
 def _status(row: RowMapping) -> Status:

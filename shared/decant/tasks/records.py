@@ -2,12 +2,24 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from msgspec import Struct
 
-__all__ = ["FINISHED", "Claimed", "Enqueued", "Failure", "NewTask", "Outcome", "State", "Status", "Stop", "Unclaimed"]
+__all__ = [
+    "FINISHED",
+    "Claimed",
+    "Enqueued",
+    "Failure",
+    "NewTask",
+    "Outcome",
+    "Settled",
+    "State",
+    "Status",
+    "Stop",
+    "Unclaimed",
+]
 
 
 class State(StrEnum):
@@ -44,6 +56,11 @@ class NewTask(Struct, frozen=True, kw_only=True):
         countdown_s: Seconds from now to the first run; `eta`, an aware time, goes before it.
         expires_in_s: Seconds from now after which it is not started any more; `expires` goes before it.
         announced: Whether a message follows at once, when it is due within what SQS can delay.
+        root_id: The workflow that it belongs to.
+        parents: Rows that must succeed before it is due; `countdown_s` then counts from there.
+        takes: What of theirs is put before its positional arguments: the one's result, or the list of all.
+        children: Rows that have it as a parent.
+        on_error: Tasks to start when it fails; a `takes` of theirs means its id.
     """
 
     id: UUID
@@ -62,6 +79,11 @@ class NewTask(Struct, frozen=True, kw_only=True):
     group_key: str | None = None
     unique_key: str | None = None
     idempotency_key: str | None = None
+    root_id: UUID | None = None
+    parents: tuple[UUID, ...] = ()
+    takes: Literal["result", "results"] | None = None
+    children: tuple[UUID, ...] = ()
+    on_error: "tuple[NewTask, ...]" = ()
 
 
 class Enqueued(Struct, frozen=True):
@@ -77,6 +99,18 @@ class Enqueued(Struct, frozen=True):
     group_key: str | None
     due_in_s: float
     announce: bool
+
+
+class Settled(Struct, frozen=True):
+    """What was written of outcomes.
+
+    Attributes:
+        states: The new state of each row that its worker still owned.
+        released: Rows that are due because of that, to be announced.
+    """
+
+    states: dict[UUID, State]
+    released: list[Enqueued]
 
 
 class Claimed(Struct, frozen=True, kw_only=True):

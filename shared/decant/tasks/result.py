@@ -1,7 +1,7 @@
 """AsyncResult: the handle to a task, by which it is waited for, watched and revoked."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks.records import FINISHED, State, Status
 from decant.tasks.store import store
 
-__all__ = ["AsyncResult"]
+__all__ = ["AsyncResult", "poll", "value_of"]
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
@@ -45,10 +45,11 @@ class AsyncResult:
             TaskNotFound: no task has this id.
             DatabaseUnavailable: PostgreSQL is away; retrying helps once it is back.
         """
-        found = await store().status(self._uuid())
-        if found is None:
+        task_id = self._uuid()
+        found = await store().statuses([task_id])
+        if task_id not in found:
             raise TaskNotFound(self.id)
-        return found
+        return found[task_id]
 
     async def get(self, timeout: float | None = None, *, propagate: bool = True) -> Any:  # noqa: ASYNC109  # Celery's
         """Wait for the task to end.
@@ -65,19 +66,8 @@ class AsyncResult:
             TaskNotFound: no task has this id.
         """
         async with asyncio.timeout(timeout):
-            status = await self._ended()
-        if propagate and status.state is State.REVOKED:
-            raise TaskRevoked(self.id)
-        if propagate and status.failure is not None:
-            raise TaskFailed(self.id, status.failure.type, status.failure.message, status.failure.traceback)
-        return status.result
-
-    async def _ended(self) -> Status:
-        pause_s = _FIRST_PAUSE_S
-        while (status := await self.status()).state not in FINISHED:
-            await asyncio.sleep(pause_s)
-            pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
-        return status
+            status = await poll(self.status, lambda status: status.state in FINISHED)
+        return value_of(status, propagate=propagate)
 
     @property
     def state(self) -> Coroutine[Any, Any, State]:
@@ -145,3 +135,26 @@ class AsyncResult:
             return UUID(self.id)
         except ValueError as error:
             raise TaskNotFound(self.id) from error
+
+
+async def poll[T](look: Callable[[], Awaitable[T]], ended: Callable[[T], bool]) -> T:
+    """Look again and again, less and less often, until what is seen has ended."""
+    pause_s = _FIRST_PAUSE_S
+    while not ended(seen := await look()):
+        await asyncio.sleep(pause_s)
+        pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
+    return seen
+
+
+def value_of(status: Status, *, propagate: bool) -> Any:
+    """What a task that has ended returned.
+
+    Raises:
+        TaskFailed: it failed, and `propagate` is set.
+        TaskRevoked: it was revoked, and `propagate` is set.
+    """
+    if propagate and status.state is State.REVOKED:
+        raise TaskRevoked(str(status.id))
+    if propagate and status.failure is not None:
+        raise TaskFailed(str(status.id), status.failure.type, status.failure.message, status.failure.traceback)
+    return status.result

@@ -18,7 +18,7 @@ from decant import http
 from decant.config import settings
 from decant.tasks.credentials import CredentialsUnavailable, credentials
 
-__all__ = ["REACH_S", "Message", "QueueUnavailable", "send"]
+__all__ = ["REACH_S", "Message", "QueueUnavailable", "can_announce", "send"]
 
 REACH_S = 900
 """Longest delay of a message, seconds. Source: SQS SendMessage, DelaySeconds."""
@@ -26,6 +26,11 @@ REACH_S = 900
 _BATCH = 10  # messages that one call takes
 _CALLS_AT_ONCE = 16
 _TIMEOUT = httpx.Timeout(5, connect=2)  # somebody waits for delay() to return, and the sweeper sends what we do not
+
+
+def can_announce(queue: str) -> bool:
+    """Whether the queue has an address; the rows of one without are taken from the table itself."""
+    return queue in settings().task_queue_urls
 
 
 class QueueUnavailable(Exception):

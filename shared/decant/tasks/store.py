@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.tasks.postgres import PostgresStore
-from decant.tasks.records import Claimed, Enqueued, NewTask, Outcome, State, Status, Stop, Unclaimed
+from decant.tasks.records import Claimed, Enqueued, NewTask, Outcome, Settled, Status, Stop, Unclaimed
 
 __all__ = ["Store", "store", "using"]
 
@@ -37,8 +37,8 @@ class Store(Protocol):
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
         """How rows stand that were not claimed; those that do not exist are left out."""
 
-    async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> dict[UUID, State]:
-        """Write how runs ended; answers the new state of each that was still owned."""
+    async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Settled:
+        """Write how runs ended, and do what follows from it in their workflows."""
 
     async def stopped(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, Stop]:
         """Which of the runs, by id and attempt, have to stop."""
@@ -49,8 +49,20 @@ class Store(Protocol):
     async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
         """Let a task not be started any more; nothing happens to one that is done or unknown."""
 
-    async def status(self, task_id: UUID) -> Status | None:
-        """All that is known of a task."""
+    async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
+        """The same for every task of a workflow."""
+
+    async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
+        """All that is known of tasks; those that do not exist are left out."""
+
+    async def due(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
+        """Pick rows of these queues to announce, those that fall due within so many seconds included."""
+
+    async def expire(self, count: int) -> Settled:
+        """Take rows from workers that were lost."""
+
+    async def delete(self, age_s: float, count: int) -> int:
+        """Delete rows that were done that long ago; how many."""
 
 
 _store: Store = PostgresStore()

@@ -9,15 +9,17 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.observability import correlation_id
-from decant.tasks.announce import can_announce
+from decant.tasks.canvas import Signature
 from decant.tasks.delivery import Delivery, columns
 from decant.tasks.enqueue import enqueue
+from decant.tasks.parameters import Parameters
 from decant.tasks.records import NewTask
+from decant.tasks.registry import register
 from decant.tasks.result import AsyncResult
 from decant.tasks.run import Request, Run
-from decant.tasks.signature import Signature
+from decant.tasks.sqs import can_announce
 
-__all__ = ["Options", "Task", "registry", "task"]
+__all__ = ["Options", "Task", "task"]
 
 type Errors = tuple[type[Exception], ...]
 
@@ -93,16 +95,16 @@ class Task[**P, T]:
     """
 
     def __init__(self, function: Callable[P, T], options: Options) -> None:
-        parameters = list(inspect.signature(function).parameters)
+        names = list(inspect.signature(function).parameters)
         self.function = function
         self.options = options
         self.name = options.name or f"{function.__module__}.{function.__qualname__}"
         self.is_async = inspect.iscoroutinefunction(function)
-        self.transactional = "session" in parameters
+        self.transactional = "session" in names
         if self.transactional and not self.is_async:
             raise TypeError(f"{self.name}: only an async function can take a session: a thread has no part in one")
-        supplied = [*(parameters[:1] if options.bind else ()), *(["session"] if self.transactional else ())]
-        self.signature = Signature(function, supplied)
+        supplied = [*(names[:1] if options.bind else ()), *(["session"] if self.transactional else ())]
+        self.parameters = Parameters(function, supplied)
         update_wrapper(self, function)
 
     def __repr__(self) -> str:
@@ -173,14 +175,30 @@ class Task[**P, T]:
         ]
         return [AsyncResult(task_id) for task_id in await enqueue(news, session)]
 
-    def new(self, args: Sequence[Any], kwargs: Mapping[str, Any], delivery: Mapping[str, Any]) -> NewTask:
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """This call as a part of a workflow: the result of the part before it comes as its first argument."""
+        return Signature(self, args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """The same, but with just these arguments."""
+        return Signature(self, args, kwargs, immutable=True)
+
+    def new(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], delivery: Mapping[str, Any], *, partial: bool = False
+    ) -> NewTask:
         """The row of one run, its arguments checked.
 
+        Args:
+            args: Positional arguments.
+            kwargs: Arguments by name.
+            delivery: When and where; see `Delivery`.
+            partial: Whether one more argument is to come before the first.
         Raises:
             TypeError: the arguments do not fit the task's parameters, or are no JSON.
             ValueError: an option is wrong.
         """
-        encoded_args, encoded_kwargs = self.signature.encode(args, kwargs)
+        encode = self.parameters.encode_partial if partial else self.parameters.encode
+        encoded_args, encoded_kwargs = encode(args, kwargs)
         queue = delivery.get("queue") or self.options.queue
         return NewTask(
             name=self.name,
@@ -190,18 +208,14 @@ class Task[**P, T]:
             max_retries=self.options.max_retries,
             announced=can_announce(queue),
             correlation_id=correlation_id(),
-            unique_key=self._unique_key(args, kwargs),
+            unique_key=None if partial else self._unique_key(args, kwargs),
             **columns({"expires": self.options.expires, **delivery}),
         )
 
     def _unique_key(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         if callable(self.options.unique):
             return self.options.unique(*args, **kwargs)
-        return self.signature.identity(args, kwargs) if self.options.unique else None
-
-
-registry: dict[str, Task[..., Any]] = {}
-"""Every task that this process knows, by name: those whose modules have been imported."""
+        return self.parameters.identity(args, kwargs) if self.options.unique else None
 
 
 @overload
@@ -217,18 +231,6 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """
 
     def decorate(function: Callable[..., Any]) -> Task[..., Any]:
-        return _register(Task(function, Options(**options)))
+        return register(Task(function, Options(**options)))
 
     return decorate if function is None else decorate(function)
-
-
-def _register(new: Task[..., Any]) -> Task[..., Any]:
-    known = registry.get(new.name)
-    if known is not None and _origin(known) != _origin(new):
-        raise ValueError(f"two functions are tasks named {new.name!r}: {_origin(known)} and {_origin(new)}")
-    registry[new.name] = new
-    return new
-
-
-def _origin(task: Task[..., Any]) -> str:
-    return f"{task.function.__module__}.{task.function.__qualname__}"

@@ -8,8 +8,8 @@ from uuid import UUID
 from decant.errors import DatabaseUnavailable
 from decant.tasks.announce import announce
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
+from decant.tasks.registry import registry
 from decant.tasks.store import store
-from decant.tasks.task import registry
 from decant.worker.deadline import Deadline
 from decant.worker.runner import Runner
 

@@ -5,11 +5,12 @@ Nothing waits for a batch to fill: under load the batches grow by themselves, an
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from uuid import UUID
 
 from decant.errors import DatabaseUnavailable
 from decant.tasks.announce import announce
-from decant.tasks.records import Claimed, Enqueued, Outcome, State
+from decant.tasks.records import Claimed, Enqueued, Outcome, Settled, State
 from decant.tasks.store import store
 from decant.worker.deadline import Deadline
 from decant.worker.execution import describe
@@ -50,21 +51,26 @@ class Completions:
             self._last = self._open.written = asyncio.create_task(self._write(self._open, after=self._last))
         batch = self._open
         batch.outcomes.append(outcome)
-        states = await asyncio.shield(batch.written)
-        if claimed.id not in states:
+        state = (await asyncio.shield(batch.written)).get(claimed.id)
+        if state is None:
             log.warning("Task was no longer this worker's; how it ended is not kept", extra=describe(claimed))
-        elif outcome.announced and states[claimed.id] in {State.PENDING, State.RETRY}:
+        elif outcome.announced and state in {State.PENDING, State.RETRY}:
             await announce([Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, announce=True)])
 
     async def _write(self, batch: _Batch, after: asyncio.Task[dict[UUID, State]] | None) -> dict[UUID, State]:
         if after is not None:
             await asyncio.wait({after})
         self._open = None  # what ends from here on goes into the next
+        settled = await self._settle(batch.outcomes)
+        await announce(settled.released)
+        return settled.states
+
+    async def _settle(self, outcomes: Sequence[Outcome]) -> Settled:
         while True:
             try:
-                return await store().settle(batch.outcomes, None)
+                return await store().settle(outcomes, None)
             except DatabaseUnavailable:
                 if self._deadline.remaining_s() < 2 * _PAUSE_S:
                     raise
-                log.warning("PostgreSQL is away; trying again", extra={"outcomes": len(batch.outcomes)})
+                log.warning("PostgreSQL is away; trying again", extra={"outcomes": len(outcomes)})
                 await asyncio.sleep(_PAUSE_S)

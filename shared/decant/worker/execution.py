@@ -9,6 +9,7 @@ from typing import Any
 from decant import db
 from decant.errors import DatabaseUnavailable, SoftTimeLimitExceeded, TaskStopped, TimeLimitExceeded
 from decant.observability import correlate
+from decant.tasks.announce import announce
 from decant.tasks.records import Claimed, Outcome, State, Stop
 from decant.tasks.run import Run, running
 from decant.tasks.store import store
@@ -91,7 +92,7 @@ class Execution:
         return self._failed(error)
 
     async def _call(self, run: Run) -> Outcome | None:
-        args, kwargs = self._task.signature.decode(self.claimed.args, self.claimed.kwargs)
+        args, kwargs = self._task.parameters.decode(self.claimed.args, self.claimed.kwargs)
         if self._task.options.bind:
             args = (run, *args)
         try:
@@ -107,11 +108,13 @@ class Execution:
     async def _call_in_transaction(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         async with self._transactions, db.session() as session:
             outcome = self._succeeded(await self._task.function(*args, **kwargs, session=session))
-            if self.claimed.id not in await store().settle([outcome], session):
+            settled = await store().settle([outcome], session)
+            if self.claimed.id not in settled.states:
                 raise _LeaseLost
+        await announce(settled.released)
 
     def _succeeded(self, result: Any) -> Outcome:
-        kept = None if self._task.options.ignore_result else self._task.signature.encode_result(result)
+        kept = None if self._task.options.ignore_result else self._task.parameters.encode_result(result)
         return verdict.succeeded(self.claimed, kept)
 
     def _stopped(self) -> Outcome | None:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from decant.config import settings
 from decant.tasks.records import Claimed, Outcome, Stop
-from decant.tasks.task import registry
+from decant.tasks.registry import registry
 from decant.worker import verdict
 from decant.worker.completions import Completions
 from decant.worker.deadline import Deadline

@@ -7,8 +7,8 @@ from typing import NoReturn
 from decant.config import settings
 from decant.errors import DatabaseUnavailable
 from decant.tasks.announce import unannounced
+from decant.tasks.registry import registry
 from decant.tasks.store import store
-from decant.tasks.task import registry
 from decant.worker.deadline import Never
 from decant.worker.runner import Runner
 

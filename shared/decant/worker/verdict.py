@@ -3,11 +3,10 @@
 from traceback import TracebackException
 
 from decant.errors import MaxRetriesExceeded, TaskRevoked, TimeLimitExceeded
-from decant.tasks.announce import can_announce
 from decant.tasks.backoff import backoff_s
 from decant.tasks.records import Claimed, Failure, Outcome, State
 from decant.tasks.run import Retry
-from decant.tasks.sqs import REACH_S
+from decant.tasks.sqs import REACH_S, can_announce
 from decant.tasks.task import Options, Task
 
 __all__ = ["failed", "gave_back", "lost", "revoked", "succeeded"]

@@ -13,7 +13,7 @@ from typing import Any, get_type_hints
 
 import msgspec
 
-__all__ = ["Signature"]
+__all__ = ["Parameters"]
 
 _EMPTY = inspect.Parameter.empty
 _VARIADIC: dict[Any, Callable[[Any], Any]] = {
@@ -22,7 +22,7 @@ _VARIADIC: dict[Any, Callable[[Any], Any]] = {
 }
 
 
-class Signature:
+class Parameters:
     """What a task's function takes from its caller and what it returns.
 
     Args:
@@ -42,13 +42,32 @@ class Signature:
             TypeError: they do not fit the parameters, or are no JSON.
         """
         bound = self._called.bind(*args, **kwargs)
+        return self._encode(args, kwargs, bound.arguments, self._arguments)
+
+    def _encode(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], bound: Mapping[str, Any], kind: type[msgspec.Struct]
+    ) -> tuple[str, str]:
         try:
-            msgspec.json.decode(msgspec.json.encode(bound.arguments), type=self._arguments)
+            msgspec.json.decode(msgspec.json.encode(bound), type=kind)
             return msgspec.json.encode(list(args)).decode(), msgspec.json.encode(dict(kwargs)).decode()
         except (msgspec.ValidationError, ValueError) as error:
             raise TypeError(f"{self._name}: {error}") from error
         except TypeError as error:
             raise TypeError(f"{self._name}: {error}") from error
+
+    def encode_partial(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
+        """The same when one more argument is to come before the first: the result of the task before this one.
+
+        Raises:
+            TypeError: they could not fit the parameters, or are no JSON.
+        """
+        bound = self._called.bind(None, *args, **kwargs)
+        first = next(iter(self._called.parameters.values()))
+        if first.kind is inspect.Parameter.VAR_POSITIONAL:
+            bound.arguments[first.name] = bound.arguments[first.name][1:]
+        else:
+            del bound.arguments[first.name]
+        return self._encode(args, kwargs, bound.arguments, self._some_arguments)
 
     def decode(self, args: str, kwargs: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments as the function takes them.
@@ -106,10 +125,17 @@ class Signature:
 
     @cached_property
     def _arguments(self) -> type[msgspec.Struct]:
+        return self._structure(all_optional=False)
+
+    @cached_property
+    def _some_arguments(self) -> type[msgspec.Struct]:
+        return self._structure(all_optional=True)
+
+    def _structure(self, *, all_optional: bool) -> type[msgspec.Struct]:
         fields = []
         for name, parameter in self._called.parameters.items():
             kind = self._hints.get(name, Any)
             kind = _VARIADIC[parameter.kind](kind) if parameter.kind in _VARIADIC else kind
-            absent = parameter.default is not _EMPTY or parameter.kind in _VARIADIC
-            fields.append((name, kind, None) if absent else (name, kind))
+            optional = all_optional or parameter.default is not _EMPTY or parameter.kind in _VARIADIC
+            fields.append((name, kind, None) if optional else (name, kind))
         return msgspec.defstruct("Arguments", fields, kw_only=True, rename=None, forbid_unknown_fields=True)

@@ -1,87 +1,8 @@
-"""Every statement on the table, in one place.
-
-Rules that they keep:
-
-- Times are the database's own: a worker's or a caller's clock decides nothing. `statement_timestamp()` moves on inside
-  a transaction, as `now()` does not, and may be compared with an index, as `clock_timestamp()` may not.
-- Whoever changes a row that runs names its `attempt`: an owner that lost its lease changes nothing.
-- Rows are locked in the order of their ids, so that two statements never wait for each other.
-- Lists go in as arrays, one parameter each, whatever their length: one statement a batch, and one plan.
-- JSON goes in and comes out as text, so that every driver gives the same.
-"""
+"""The life of a run: claimed, watched, and settled by the owner of its attempt."""
 
 from sqlalchemy import text
 
-__all__ = [
-    "CLAIM",
-    "CLAIM_DUE",
-    "INSERT",
-    "LOOK_UP",
-    "PROGRESS",
-    "REVOKE",
-    "SETTLE",
-    "STANDING_FOR",
-    "STATUS",
-    "STOPPED",
-    "UNANNOUNCE",
-]
-
-INSERT = text("""
-    INSERT INTO decant.task (
-        id, name, queue, priority, args, kwargs, max_retries, eta, expires, wake_at,
-        correlation_id, group_key, unique_key, idempotency_key
-    )
-    SELECT
-        id, name, queue, priority, CAST(args AS json), CAST(kwargs AS json), max_retries, due,
-        coalesce(expires, statement_timestamp() + make_interval(secs => expires_in_s)),
-        CASE
-            WHEN announced AND due <= statement_timestamp() + make_interval(secs => :reach_s)
-            THEN due + make_interval(secs => :patience_s)
-            ELSE due
-        END,
-        correlation_id, group_key, unique_key, idempotency_key
-    FROM (
-        SELECT *, coalesce(eta, statement_timestamp() + make_interval(secs => countdown_s)) AS due
-        FROM unnest(
-            CAST(:id AS uuid[]), CAST(:name AS text[]), CAST(:queue AS text[]), CAST(:priority AS smallint[]),
-            CAST(:args AS text[]), CAST(:kwargs AS text[]), CAST(:max_retries AS integer[]),
-            CAST(:eta AS timestamptz[]), CAST(:countdown_s AS float8[]),
-            CAST(:expires AS timestamptz[]), CAST(:expires_in_s AS float8[]), CAST(:announced AS boolean[]),
-            CAST(:correlation_id AS text[]), CAST(:group_key AS text[]),
-            CAST(:unique_key AS text[]), CAST(:idempotency_key AS text[])
-        ) AS given (
-            id, name, queue, priority, args, kwargs, max_retries, eta, countdown_s, expires, expires_in_s, announced,
-            correlation_id, group_key, unique_key, idempotency_key
-        )
-    ) AS new
-    ON CONFLICT DO NOTHING
-    RETURNING id, queue, group_key, wake_at > eta AS announce,
-        CAST(extract(epoch FROM eta - statement_timestamp()) AS float8) AS due_in_s
-""")
-"""Write new rows; a row whose id, unique key or idempotency key is taken is left out.
-
-`wake_at` of a row that is announced at once lies past its due time: by then a worker has taken it, or its message was
-lost and the sweeper announces it again. Any other row waits for the sweeper from the start.
-"""
-
-STANDING_FOR = text("""
-    SELECT task.id
-    FROM decant.task
-    WHERE task.id = :id
-        OR (name = :name AND idempotency_key = CAST(:idempotency_key AS text))
-        OR (name = :name AND unique_key = CAST(:unique_key AS text) AND date_done IS NULL)
-    ORDER BY task.id = :id DESC, idempotency_key IS NOT DISTINCT FROM CAST(:idempotency_key AS text) DESC
-    LIMIT 1
-""")
-"""The row because of which a new one was left out."""
-
-UNANNOUNCE = text("""
-    UPDATE decant.task SET wake_at = eta
-    WHERE id IN (
-        SELECT id FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[])) AND wake_at IS NOT NULL ORDER BY id FOR UPDATE
-    )
-""")
-"""Give rows whose message could not be sent to the sweeper."""
+__all__ = ["CLAIM", "CLAIM_DUE", "LOOK_UP", "PROGRESS", "SETTLE", "STOPPED"]
 
 _CLAIMED = """
     t.id, t.name, t.queue, t.attempt, t.retries, t.max_retries, CAST(t.args AS text) AS args,
@@ -119,11 +40,11 @@ CLAIM_DUE = text(f"""
         SELECT id FROM decant.task
         WHERE wake_at IS NOT NULL AND wake_at <= statement_timestamp() AND eta <= statement_timestamp()
             AND name = ANY(CAST(:names AS text[]))
-        ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
+        ORDER BY priority DESC, wake_at LIMIT :count FOR UPDATE SKIP LOCKED
     )
     {_TAKE} {_CLAIMED}
 """)  # noqa: S608  # put together from constants alone
-"""Take rows that are due and that no queue announces, the longest waiting first."""
+"""Take rows that are due and that no queue announces; for a process that serves alone, with few rows waiting."""
 
 LOOK_UP = text("""
     SELECT id, name, queue, group_key, state,
@@ -171,7 +92,7 @@ SETTLE = text("""
                 statement_timestamp() + make_interval(secs => ended.delay_s) AS next_eta
         ) AS verdict
     WHERE t.id = ended.id
-    RETURNING t.id, t.state
+    RETURNING t.id, t.state, NOT again AND (t.children IS NOT NULL OR t.on_error IS NOT NULL) AS leads_on
 """)
 """Write how runs ended, as far as their workers still own them.
 
@@ -189,21 +110,4 @@ STOPPED = text("""
 PROGRESS = text("""
     UPDATE decant.task SET progress = CAST(CAST(:progress AS text) AS json)
     WHERE id = :id AND attempt = :attempt AND state = 'STARTED'
-""")
-
-REVOKE = text("""
-    UPDATE decant.task
-    SET revoked_at = coalesce(revoked_at, statement_timestamp()),
-        terminate = terminate OR CAST(:terminate AS boolean),
-        state = CASE WHEN state = 'STARTED' THEN state ELSE 'REVOKED' END,
-        date_done = CASE WHEN state = 'STARTED' THEN NULL ELSE statement_timestamp() END,
-        wake_at = NULL
-    WHERE id = :id AND date_done IS NULL
-""")
-"""A row that waits is done with at once; one that runs is not run again."""
-
-STATUS = text("""
-    SELECT id, name, queue, state, CAST(result AS text) AS result, error_type, error, traceback, retries,
-        CAST(progress AS text) AS progress, eta, date_created, date_started, date_done
-    FROM decant.task WHERE id = :id
 """)

@@ -1,0 +1,70 @@
+"""Writing rows, and noting which of them are announced."""
+
+from sqlalchemy import text
+
+__all__ = ["INSERT", "STANDING_FOR", "UNANNOUNCE"]
+
+INSERT = text("""
+    INSERT INTO decant.task (
+        id, name, queue, priority, args, kwargs, max_retries, expires, eta, wake_at,
+        correlation_id, group_key, unique_key, idempotency_key,
+        root_id, waits_for, parents, takes, children, countdown_s, on_error
+    )
+    SELECT
+        id, name, queue, priority, CAST(args AS json), CAST(kwargs AS json), max_retries,
+        coalesce(expires, statement_timestamp() + make_interval(secs => expires_in_s)),
+        due,
+        CASE
+            WHEN waits_for > 0 THEN NULL
+            WHEN announced AND due <= statement_timestamp() + make_interval(secs => :reach_s)
+            THEN due + make_interval(secs => :patience_s)
+            ELSE due
+        END,
+        correlation_id, group_key, unique_key, idempotency_key,
+        root_id, waits_for, CAST(parents AS uuid[]), takes, CAST(children AS uuid[]), countdown_s,
+        CAST(on_error AS json)
+    FROM (
+        SELECT *, coalesce(eta, statement_timestamp() + make_interval(secs => countdown_s)) AS due
+        FROM unnest(
+            CAST(:id AS uuid[]), CAST(:name AS text[]), CAST(:queue AS text[]), CAST(:priority AS smallint[]),
+            CAST(:args AS text[]), CAST(:kwargs AS text[]), CAST(:max_retries AS integer[]),
+            CAST(:eta AS timestamptz[]), CAST(:countdown_s AS float8[]),
+            CAST(:expires AS timestamptz[]), CAST(:expires_in_s AS float8[]), CAST(:announced AS boolean[]),
+            CAST(:correlation_id AS text[]), CAST(:group_key AS text[]),
+            CAST(:unique_key AS text[]), CAST(:idempotency_key AS text[]),
+            CAST(:root_id AS uuid[]), CAST(:waits_for AS integer[]), CAST(:parents AS text[]),
+            CAST(:takes AS text[]), CAST(:children AS text[]), CAST(:on_error AS text[])
+        ) AS given (
+            id, name, queue, priority, args, kwargs, max_retries, eta, countdown_s, expires, expires_in_s, announced,
+            correlation_id, group_key, unique_key, idempotency_key,
+            root_id, waits_for, parents, takes, children, on_error
+        )
+    ) AS new
+    ON CONFLICT DO NOTHING
+    RETURNING id, queue, group_key, coalesce(wake_at > eta, false) AS announce,
+        CAST(extract(epoch FROM eta - statement_timestamp()) AS float8) AS due_in_s
+""")
+"""Write new rows; a row whose id, unique key or idempotency key is taken is left out.
+
+`wake_at` of a row that is announced at once lies past its due time: by then a worker has taken it, or its message was
+lost and the sweeper announces it again. Any other row waits for the sweeper from the start, or for its parents.
+"""
+
+STANDING_FOR = text("""
+    SELECT task.id
+    FROM decant.task
+    WHERE task.id = :id
+        OR (name = :name AND idempotency_key = CAST(:idempotency_key AS text))
+        OR (name = :name AND unique_key = CAST(:unique_key AS text) AND date_done IS NULL)
+    ORDER BY task.id = :id DESC, idempotency_key IS NOT DISTINCT FROM CAST(:idempotency_key AS text) DESC
+    LIMIT 1
+""")
+"""The row because of which a new one was left out."""
+
+UNANNOUNCE = text("""
+    UPDATE decant.task SET wake_at = eta
+    WHERE id IN (
+        SELECT id FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[])) AND wake_at IS NOT NULL ORDER BY id FOR UPDATE
+    )
+""")
+"""Give rows whose message could not be sent to the sweeper."""

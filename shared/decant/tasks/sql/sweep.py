@@ -1,0 +1,78 @@
+"""What the sweeper does: a bounded batch of due rows at a time, each found by an index.
+
+Rows that another sweeper has in hand are skipped.
+"""
+
+from sqlalchemy import text
+
+__all__ = ["ANNOUNCE", "DELETE", "EXPIRE"]
+
+ANNOUNCE = text("""
+    WITH due AS MATERIALIZED (
+        SELECT first.id
+        FROM unnest(CAST(:queues AS text[])) AS served (queue),
+            LATERAL (
+                SELECT id FROM decant.task
+                WHERE task.queue = served.queue
+                    AND wake_at <= statement_timestamp() + make_interval(secs => :ahead_s)
+                ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
+            ) AS first
+    )
+    UPDATE decant.task AS t
+    SET wake_at = greatest(t.eta, statement_timestamp())
+            + make_interval(secs => :patience_s * power(2, least(t.wakeups, 10))),
+        wakeups = t.wakeups + 1
+    FROM due
+    WHERE t.id = due.id
+    RETURNING t.id, t.queue, t.group_key, true AS announce,
+        CAST(extract(epoch FROM t.eta - statement_timestamp()) AS float8) AS due_in_s
+""")
+"""Pick rows to announce: those that are due, or will be before the next sweep.
+
+A row that was announced and not taken is announced again, each time after twice as long: what waits in a long queue
+gets a few messages more, not one a minute.
+"""
+
+EXPIRE = text("""
+    WITH lost AS MATERIALIZED (
+        SELECT id,
+            CASE
+                WHEN revoked_at IS NOT NULL THEN 'REVOKED'
+                WHEN retries >= max_retries THEN 'FAILURE'
+                ELSE 'RETRY'
+            END AS state
+        FROM decant.task
+        WHERE lease_expires_at <= statement_timestamp()
+        ORDER BY lease_expires_at LIMIT :count FOR UPDATE SKIP LOCKED
+    )
+    UPDATE decant.task AS t
+    SET state = lost.state,
+        retries = t.retries + CAST(lost.state = 'RETRY' AS integer),
+        losses = t.losses + 1,
+        lease_expires_at = NULL,
+        eta = CASE lost.state WHEN 'RETRY' THEN statement_timestamp() ELSE t.eta END,
+        wake_at = CASE lost.state WHEN 'RETRY' THEN statement_timestamp() END,
+        wakeups = 0,
+        date_done = CASE WHEN lost.state <> 'RETRY' THEN statement_timestamp() END,
+        error_type = CASE lost.state WHEN 'REVOKED' THEN 'TaskRevoked' ELSE 'WorkerLost' END,
+        error = format('The worker of run %s was lost: it was killed, or its time ran out.', t.attempt),
+        traceback = ''
+    FROM lost
+    WHERE t.id = lost.id
+    RETURNING t.id, t.state, t.date_done IS NOT NULL AND (t.children IS NOT NULL OR t.on_error IS NOT NULL) AS leads_on
+""")
+"""Take rows from workers that were lost: to be run again, or FAILURE when no runs are left."""
+
+DELETE = text("""
+    DELETE FROM decant.task
+    WHERE id IN (
+        SELECT id FROM decant.task AS t
+        WHERE date_done <= statement_timestamp() - make_interval(secs => :age_s) AND idempotency_key IS NULL
+            -- a child that still waits may need its result
+            AND NOT EXISTS (SELECT FROM decant.task AS c WHERE c.id = ANY(t.children) AND c.waits_for > 0
+                AND c.date_done IS NULL)
+        ORDER BY date_done LIMIT :count FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id
+""")
+"""Delete rows that were done long ago; those with an idempotency key are the memory of it, and stay."""

@@ -1,0 +1,111 @@
+"""What follows when rows of workflows end: their children are released, or fail with them.
+
+Each runs in the transaction in which the parents ended, so that a child is released exactly once.
+"""
+
+from sqlalchemy import text
+
+__all__ = ["COUNT_DOWN", "FAIL_ALONG", "RELEASE"]
+
+COUNT_DOWN = text("""
+    WITH steps AS (
+        SELECT child AS id, count(*) AS steps
+        FROM decant.task, unnest(children) AS child
+        WHERE task.id = ANY(CAST(:ids AS uuid[])) AND state = 'SUCCESS'
+        GROUP BY child
+    ),
+    waiting AS MATERIALIZED (
+        SELECT t.id, steps FROM decant.task AS t JOIN steps USING (id)
+        WHERE t.waits_for > 0 AND t.date_done IS NULL
+        ORDER BY t.id FOR UPDATE OF t
+    )
+    UPDATE decant.task AS t
+    SET waits_for = t.waits_for - waiting.steps,
+        -- due from now on; RELEASE sets its times
+        wake_at = CASE WHEN t.waits_for = waiting.steps THEN statement_timestamp() END
+    FROM waiting
+    WHERE t.id = waiting.id
+    RETURNING t.id, t.waits_for
+""")
+"""Take the parents that succeeded off their children's counters."""
+
+RELEASE = text("""
+    UPDATE decant.task AS t
+    SET args = CASE
+            WHEN given.value IS NULL THEN t.args
+            WHEN CAST(t.args AS text) = '[]' THEN CAST('[' || given.value || ']' AS json)
+            ELSE CAST('[' || given.value || ',' || substr(CAST(t.args AS text), 2) AS json)
+        END,
+        eta = given.due,
+        wake_at = given.due + make_interval(secs => CASE WHEN given.announced THEN :patience_s ELSE 0 END)
+    FROM (
+        SELECT c.id, due,
+            c.queue = ANY(CAST(:queues AS text[]))
+                AND due <= statement_timestamp() + make_interval(secs => :reach_s) AS announced,
+            CASE c.takes
+                WHEN 'result' THEN results.one
+                WHEN 'results' THEN '[' || results.all_ || ']'
+            END AS value
+        FROM decant.task AS c,
+            LATERAL (
+                SELECT greatest(c.eta, statement_timestamp() + make_interval(secs => coalesce(c.countdown_s, 0))) AS due
+            ) AS times,
+            LATERAL (
+                SELECT min(coalesce(CAST(p.result AS text), 'null')) AS one,
+                    coalesce(string_agg(coalesce(CAST(p.result AS text), 'null'), ',' ORDER BY place), '') AS all_
+                FROM unnest(c.parents) WITH ORDINALITY AS parent (id, place) JOIN decant.task AS p USING (id)
+            ) AS results
+        WHERE c.id = ANY(CAST(:ids AS uuid[]))
+    ) AS given
+    WHERE t.id = given.id
+    RETURNING t.id, t.queue, t.group_key, given.announced AS announce,
+        CAST(extract(epoch FROM t.eta - statement_timestamp()) AS float8) AS due_in_s
+""")
+"""Hand the results of their parents to rows that wait for none any more.
+
+A statement of its own after COUNT_DOWN: only its snapshot is sure to hold every parent's result.
+"""
+
+FAIL_ALONG = text("""
+    WITH RECURSIVE failed AS (
+        SELECT id, id AS origin, state, name, children
+        FROM decant.task
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND state IN ('FAILURE', 'REVOKED')
+        UNION
+        SELECT c.id, failed.origin, failed.state, failed.name, c.children
+        FROM failed, unnest(failed.children) AS child JOIN decant.task AS c ON c.id = child
+        WHERE c.waits_for > 0 AND c.date_done IS NULL
+    ),
+    once AS (
+        SELECT DISTINCT ON (id) id, origin, state, name FROM failed ORDER BY id, origin
+    ),
+    waiting AS MATERIALIZED (
+        SELECT t.id, once.origin, once.state, once.name
+        FROM decant.task AS t JOIN once USING (id)
+        WHERE t.waits_for > 0 AND t.date_done IS NULL
+        ORDER BY t.id FOR UPDATE OF t
+    ),
+    closed AS (
+        UPDATE decant.task AS t
+        SET state = waiting.state,
+            date_done = statement_timestamp(),
+            error_type = CASE waiting.state WHEN 'FAILURE' THEN 'ParentFailed' ELSE 'TaskRevoked' END,
+            error = format(
+                'Task %s (%s), whose result it needs, %s.', waiting.origin, waiting.name,
+                CASE waiting.state WHEN 'FAILURE' THEN 'failed' ELSE 'was revoked' END
+            ),
+            traceback = ''
+        FROM waiting
+        WHERE t.id = waiting.id
+        RETURNING t.id
+    )
+    SELECT once.origin, CAST(t.on_error AS text) AS on_error
+    FROM once JOIN decant.task AS t USING (id)
+    WHERE once.state = 'FAILURE' AND t.on_error IS NOT NULL
+        AND (once.id = once.origin OR once.id IN (SELECT id FROM closed))
+    ORDER BY once.id
+""")
+"""Close whatever waits for rows that did not succeed, however far down, with the same state.
+
+Returns what is to be started because of that: the failure's origin, and the tasks.
+"""

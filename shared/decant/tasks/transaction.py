@@ -1,0 +1,90 @@
+"""Statements on the table, and what they bring about in the same transaction: a row's end moves its whole workflow."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import CursorResult, RowMapping, TextClause
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from decant import db
+from decant.config import settings
+from decant.tasks.records import Enqueued, NewTask, Settled, State
+from decant.tasks.sql import enqueue, workflow
+from decant.tasks.sqs import REACH_S, can_announce
+
+__all__ = ["end", "execute", "write"]
+
+
+async def execute(
+    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None
+) -> Sequence[RowMapping]:
+    """Run one statement, in the session's transaction or in its own.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL is away; retrying helps once it is back.
+    """
+    if session is None:
+        async with db.session() as own:
+            return await execute(statement, given, own)
+    result = cast("CursorResult[Any]", await session.execute(statement, given))
+    return result.mappings().all() if result.returns_rows else ()
+
+
+async def write(tasks: Sequence[NewTask], session: AsyncSession | None = None) -> list[Enqueued]:
+    """Insert rows; those whose id or key is taken are left out."""
+    if not tasks:
+        return []
+    columns = {name: [getattr(task, name) for task in tasks] for name in NewTask.__struct_fields__}
+    columns["waits_for"] = [len(task.parents) for task in tasks]
+    for name in ("parents", "children"):
+        columns[name] = [_array(ids) for ids in columns[name]]
+    columns["on_error"] = [_encoded(task.on_error) for task in tasks]
+    return [Enqueued(**row) for row in await execute(enqueue.INSERT, {**columns, **_times()}, session)]
+
+
+async def end(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Settled:
+    """Run a statement that brings rows to an end, and do what follows from it in their workflows."""
+    if session is None:
+        async with db.session() as own:
+            return await end(statement, given, own)
+    rows = await execute(statement, given, session)
+    leading_on = [row["id"] for row in rows if row["leads_on"]]
+    released = await _follow(leading_on, session) if leading_on else []
+    return Settled({row["id"]: State(row["state"]) for row in rows}, released)
+
+
+async def _follow(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
+    failures = await execute(workflow.FAIL_ALONG, {"ids": ids}, session)
+    errbacks = [_errback(row["origin"], new) for row in failures for new in _decoded(row["on_error"])]
+    started = await write(errbacks, session)
+    counted = await execute(workflow.COUNT_DOWN, {"ids": ids}, session)
+    free = [row["id"] for row in counted if row["waits_for"] == 0]
+    if not free:
+        return started
+    given = {"ids": free, "queues": list(settings().task_queue_urls), **_times()}
+    return started + [Enqueued(**row) for row in await execute(workflow.RELEASE, given, session)]
+
+
+def _errback(origin: UUID, new: NewTask) -> NewTask:
+    args = [str(origin), *msgspec.json.decode(new.args)] if new.takes else msgspec.json.decode(new.args)
+    encoded = msgspec.json.encode(args).decode()
+    return msgspec.structs.replace(new, args=encoded, takes=None, announced=can_announce(new.queue))
+
+
+def _times() -> dict[str, float]:
+    return {"reach_s": REACH_S, "patience_s": settings().task_patience_s}
+
+
+def _array(ids: Iterable[UUID]) -> str | None:
+    """As PostgreSQL writes an array: an array of arrays would have to be a rectangle."""
+    return "{" + ",".join(map(str, ids)) + "}" if ids else None
+
+
+def _encoded(tasks: Sequence[NewTask]) -> str | None:
+    return msgspec.json.encode(tasks).decode() if tasks else None
+
+
+def _decoded(tasks: str) -> list[NewTask]:
+    return msgspec.json.decode(tasks, type=list[NewTask])
