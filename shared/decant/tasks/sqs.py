@@ -8,15 +8,16 @@ Source: Amazon SQS API reference, SendMessageBatch; AWS JSON protocol 1.0.
 import asyncio
 from collections.abc import Mapping, Sequence
 from itertools import batched
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
-from decant import http
 from decant.config import settings
 from decant.tasks.credentials import CredentialsUnavailable, credentials
+
+if TYPE_CHECKING:
+    import httpx
 
 __all__ = ["REACH_S", "Message", "QueueUnavailable", "can_announce", "send"]
 
@@ -25,7 +26,8 @@ REACH_S = 900
 
 _BATCH = 10  # messages that one call takes
 _CALLS_AT_ONCE = 16
-_TIMEOUT = httpx.Timeout(5, connect=2)  # somebody waits for delay() to return, and the sweeper sends what we do not
+_TIMEOUT_S = 5  # somebody waits for delay() to return, and the sweeper sends what we do not
+_CONNECT_TIMEOUT_S = 2
 
 
 def can_announce(queue: str) -> bool:
@@ -84,6 +86,8 @@ async def _send_batch(queue_url: str, messages: Sequence[Message]) -> list[Queue
 
 
 async def _call(action: str, queue_url: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    from httpx import HTTPError  # noqa: PLC0415  # at the first message: who only reads or runs tasks may send none
+
     content = msgspec.json.encode(given)
     url = settings().aws_endpoint_url or "{0.scheme}://{0.netloc}/".format(urlsplit(queue_url))
     headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{action}"}
@@ -93,15 +97,20 @@ async def _call(action: str, queue_url: str, given: Mapping[str, Any]) -> Mappin
         if answer.is_error:
             raise QueueUnavailable(f"{action} was answered with {answer.status_code}: {answer.text[:500]}")
         return msgspec.json.decode(answer.content, type=dict[str, Any])
-    except (CredentialsUnavailable, httpx.HTTPError, msgspec.DecodeError) as error:
+    except (CredentialsUnavailable, HTTPError, msgspec.DecodeError) as error:
         raise QueueUnavailable(f"{action}: {type(error).__name__}: {error}") from error
 
 
-async def _post(url: str, headers: Mapping[str, str], content: bytes) -> httpx.Response:
+async def _post(url: str, headers: Mapping[str, str], content: bytes) -> "httpx.Response":
+    import httpx  # noqa: PLC0415  # likewise
+
+    from decant import http  # noqa: PLC0415  # likewise
+
+    timeout = httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S)
     try:
-        return await http.client().post(url, headers=headers, content=content, timeout=_TIMEOUT)
+        return await http.client().post(url, headers=headers, content=content, timeout=timeout)
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):  # died while this process was frozen
-        return await http.client().post(url, headers=headers, content=content, timeout=_TIMEOUT)
+        return await http.client().post(url, headers=headers, content=content, timeout=timeout)
 
 
 async def _sign(url: str, headers: Mapping[str, str], content: bytes) -> Mapping[str, str]:
