@@ -29,13 +29,14 @@ serve: install ## Serve the same functions as one ASGI app under Hypercorn
 test: check unit integration e2e ## Everything that must pass: check, unit, integration, end to end
 
 .PHONY: check
-check: install ## Lint, types, direction of imports, templates
+check: install ## Lint, types, direction of imports, templates, what each function imports
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/cfn-lint template.yaml
 	$(PY) -m infra.build.agreement
+	$(PY) -m infra.build.imports
 
 .PHONY: unit
 unit: install ## Unit tests
