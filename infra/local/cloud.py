@@ -17,7 +17,7 @@ from infra.build.layer import LayerError, build_local
 from infra.local.deploy import Cloud, Deployment, deploy, mounted
 from infra.local.errors import LocalCloudError
 from infra.local.localstack import LocalStack
-from infra.local.postgres import Postgres, PostgresError
+from infra.local.postgres import Postgres
 from infra.local.warden import Warden
 
 __all__ = ["LocalCloud", "Options"]
@@ -145,10 +145,7 @@ class LocalCloud:
 
     def _start_postgres(self, step: Step) -> None:
         with step(f"PostgreSQL on 127.0.0.1:{self.postgres.port}"):
-            try:
-                self.postgres.start()
-            except PostgresError as error:
-                raise LocalCloudError(str(error)) from error
+            self.postgres.start()
 
     def _start_localstack(self, step: Step) -> None:
         with step(f"LocalStack on 127.0.0.1:{self.localstack.port}"):

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from infra.local.errors import LocalCloudError
+from infra.local.ports import require_free
 from infra.local.warden import Warden
 
 __all__ = ["LocalStack"]
@@ -142,15 +142,7 @@ class LocalStack:
     def _check(self) -> None:
         if not PYTHON.exists() or not IMAGE.exists():
             raise LocalCloudError("LocalStack is not installed; run `make install`.")
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", self.port))
-            except OSError as error:
-                other = f"PORT={self.port + 1} make up"
-                raise LocalCloudError(
-                    f"Port {self.port} is busy; stop what listens there, or take another: {other}"
-                ) from error
+        require_free(self.port, "up")
 
     def _prepare_folder(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)  # of the last time; it keeps nothing that could be used again

@@ -1,16 +1,18 @@
 """The functions' logs as one stream that a person reads: when, who, what."""
 
+import io
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Entry", "Renderer", "follow"]
+__all__ = ["Entry", "ReadableOutput", "Renderer", "follow"]
 
 _LOOK_EVERY_S = 0.1
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
@@ -52,28 +54,50 @@ def follow(journal: Path, until: Callable[[], bool]) -> Iterator[Entry]:
 
 
 class Renderer:
-    """Makes coloured text of entries, each function in a colour of its own.
+    """Makes coloured text of log lines, each source of them in a colour of its own.
 
     Args:
-        functions: Names at AWS by logical id.
+        width: Of the column that tells the source.
     """
 
-    def __init__(self, functions: Mapping[str, str]) -> None:
-        self._logical = {name: logical for logical, name in functions.items()}
-        self._width = max(map(len, functions), default=0)
+    def __init__(self, width: int) -> None:
+        self._width = width
 
-    def render(self, entry: Entry) -> Text | None:
-        """One entry as text; None for one that says nothing to a person."""
-        body = _body(entry.line)
+    def render(self, at: float, source: str, line: str) -> Text | None:
+        """One line as text, with the time of day; None for one that says nothing to a person."""
+        body = _body(line)
         if body is None:
             return None
-        logical = self._logical.get(entry.function, entry.function)
-        colour = _COLOURS[sum(map(ord, logical)) % len(_COLOURS)]
-        at = datetime.fromtimestamp(entry.time).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        head = Text.assemble((at, "dim"), " ", (logical.ljust(self._width), colour), " ")
-        indent = " " * head.cell_len
+        colour = _COLOURS[sum(map(ord, source)) % len(_COLOURS)]
+        clock = datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        head = Text.assemble((clock, "dim"), " ", (source.ljust(self._width), colour), " ")
         first, *rest = body.split("\n")
-        return Text("\n").join([head + first, *(Text(indent) + line for line in rest)])
+        return Text("\n").join([head + first, *(Text(" " * head.cell_len) + line for line in rest)])
+
+
+class ReadableOutput(io.TextIOBase):
+    """Standard output for a process that logs JSON: shows each line as a person reads it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+        self._renderer = Renderer(width=14)
+        self._partial = ""
+
+    def write(self, text: str) -> int:
+        """Take text as a stream does; what it holds of whole lines is shown."""
+        *lines, self._partial = (self._partial + text).split("\n")
+        for line in lines:
+            if (shown := self._renderer.render(time.time(), _logger(line), line)) is not None:
+                self._console.print(shown, soft_wrap=True)
+        return len(text)
+
+
+def _logger(line: str) -> str:
+    try:
+        return str(json.loads(line).get("logger", ""))
+    except (ValueError, AttributeError):
+        return ""
 
 
 def _body(line: str) -> Text | None:

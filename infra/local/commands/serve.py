@@ -1,0 +1,84 @@
+"""`serve`: the same functions as one ASGI app under Hypercorn, with a worker beside it and no AWS at all."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any, cast
+
+from hypercorn.asyncio import serve as hypercorn
+from hypercorn.config import Config
+from rich.console import Console
+
+from decant import loop
+from decant.worker import run_forever
+from infra.local.cloud import ROOT
+from infra.local.commands.up import print_endpoints
+from infra.local.logs import ReadableOutput
+from infra.local.ports import require_free
+from infra.local.postgres import Postgres
+from infra.local.progress import Steps
+from infra.local.served import Dispatcher, load_apps, load_function
+from infra.local.state import Claim, running
+from infra.local.warden import Warden
+
+__all__ = ["run"]
+
+
+def run(console: Console, arguments: argparse.Namespace) -> None:
+    """Serve every route and run the tasks, until interrupted.
+
+    The database is that of `up`, or a server of our own on the same data.
+
+    Raises:
+        LocalCloudError: something did not start.
+    """
+    require_free(arguments.port, "serve")
+    with ExitStack() as stack:
+        with Steps(console) as steps:
+            url = stack.enter_context(_database(arguments.state, steps))
+            os.environ |= {"STAGE": "local", "DATABASE_URL": url}
+            with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
+                load_function(ROOT / "functions/migrate").handler({}, None)
+        print_endpoints(console, f"http://127.0.0.1:{arguments.port}")
+        console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
+        with redirect_stdout(ReadableOutput(console)):
+            loop.run(_serve(Dispatcher(load_apps(ROOT / "functions")), arguments.port))
+
+
+async def _serve(dispatcher: Dispatcher, port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.accesslog, config.errorlog = logging.getLogger("access"), logging.getLogger("hypercorn")
+    config.access_log_format = "%(m)s %(U)s %(s)s"
+    worker = asyncio.create_task(run_forever())
+    try:
+        await hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait)
+    finally:
+        worker.cancel()
+        await asyncio.wait({worker})
+        await loop.close()
+
+
+@contextmanager
+def _database(state: Path, steps: Steps) -> Iterator[str]:
+    if (other := running(state)) is not None:
+        yield other.database_url
+        return
+    warden = Warden()
+    postgres = Postgres(state / "postgres", warden=warden)
+    try:
+        with Claim(state, "serve"):
+            with steps.step(f"PostgreSQL on 127.0.0.1:{postgres.port}"):
+                postgres.start()
+            yield postgres.url()
+    finally:
+        postgres.stop()
+        warden.close()

@@ -1,0 +1,22 @@
+"""Ports on loopback."""
+
+import socket
+
+from infra.local.errors import LocalCloudError
+
+__all__ = ["require_free"]
+
+
+def require_free(port: int, command: str) -> None:
+    """See that nothing listens on a port.
+
+    Raises:
+        LocalCloudError: something does; the message says how to take another.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            other = f"PORT={port + 1} make {command}"
+            raise LocalCloudError(f"Port {port} is busy; stop what listens there, or take another: {other}") from error
