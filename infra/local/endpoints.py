@@ -84,4 +84,4 @@ def endpoints(template: Mapping[str, Any], events: Path) -> list[Endpoint]:
 
 def _fresh(body: str) -> str:
     """A body whose e-mail addresses are new each time that the shell sees them."""
-    return body.replace("@", "+'$(date +%s)'@")
+    return body.replace("@", "+'$(date +%s)-$RANDOM'@")

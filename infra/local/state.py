@@ -48,6 +48,7 @@ class Claim:
             # The lock goes with the process, whichever way it ends; the text is for others to read.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            self._file.close()
             other = running(self._path.parent)
             who = f"`{other.command}` (process {other.pid})" if other else "another process"
             raise LocalCloudError(f"{who} is using {self._path.parent} already; stop it first.") from None

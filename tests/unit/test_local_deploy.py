@@ -1,0 +1,37 @@
+"""The template as the local cloud deploys it."""
+
+from pathlib import Path
+from typing import Any
+
+from infra.local.deploy import mounted
+
+TEMPLATE: dict[str, Any] = {
+    "Resources": {
+        "Function": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "functions/one/"}},
+        "Layer": {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": "shared/"}},
+        "Queue": {"Type": "AWS::SQS::Queue"},
+    }
+}
+
+
+def test_function_code_is_mounted(tmp_path: Path) -> None:
+    """A function's folder becomes an object that LocalStack mounts, by its absolute path."""
+    template = mounted(TEMPLATE, tmp_path, tmp_path / "layer")
+
+    mount = {"Bucket": "hot-reload", "Key": str(tmp_path / "functions/one")}
+    assert template["Resources"]["Function"]["Properties"]["CodeUri"] == mount
+
+
+def test_layer_is_mounted(tmp_path: Path) -> None:
+    """The layer's content becomes the folder that was built."""
+    template = mounted(TEMPLATE, tmp_path, tmp_path / "layer")
+
+    mount = {"Bucket": "hot-reload", "Key": str(tmp_path / "layer")}
+    assert template["Resources"]["Layer"]["Properties"]["ContentUri"] == mount
+
+
+def test_template_itself_is_left_alone(tmp_path: Path) -> None:
+    """What was read from the file is not changed."""
+    mounted(TEMPLATE, tmp_path, tmp_path / "layer")
+
+    assert TEMPLATE["Resources"]["Function"]["Properties"] == {"CodeUri": "functions/one/"}

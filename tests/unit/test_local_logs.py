@@ -1,0 +1,79 @@
+"""The stream of log lines that a person reads."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from infra.local.executor.journal import Journal
+from infra.local.logs import Renderer, follow
+
+NOON = 1795348800.25
+
+
+def shown(line: str) -> str | None:
+    """A line as plain text, without the time of day."""
+    text = Renderer(width=8).render(NOON, "FetchData", line)
+    return None if text is None else text.plain.split(" ", 1)[1]
+
+
+def test_json_line_shows_message_and_fields() -> None:
+    """Message first, then what the code added, then the correlation id; what every line has is left out."""
+    line = json.dumps(
+        {"level": "INFO", "message": "Stored", "service": "decant", "user_id": 7, "correlation_id": "c-1"}
+    )
+
+    assert shown(line) == "FetchData Stored user_id=7 [c-1]"
+
+
+def test_exception_is_indented_below() -> None:
+    """A traceback follows in lines of its own."""
+    line = json.dumps({"level": "ERROR", "message": "Failed", "exception": "Traceback\n  here"})
+
+    assert shown(line) == "FetchData Failed\n                       Traceback\n                         here"
+
+
+def test_runtimes_traceback_is_in_lines() -> None:
+    """What the runtime client writes as one line for CloudWatch is many for a person."""
+    lines = (shown("[ERROR] ValueError: no\rTraceback\r\xa0\xa0here") or "").split("\n")
+
+    assert [line.strip() for line in lines] == ["FetchData [ERROR] ValueError: no", "Traceback", "here"]
+
+
+@pytest.mark.parametrize("line", ["START RequestId: 1 Version: $LATEST", "END RequestId: 1", "INIT_START x", " "])
+def test_lambdas_own_lines_are_left_out(line: str) -> None:
+    """What says nothing new is not shown."""
+    assert shown(line) is None
+
+
+def test_report_is_short() -> None:
+    """Duration, memory and init of an invocation, and what ended it badly."""
+    line = (
+        "REPORT RequestId: 1\tDuration: 12.30 ms\tBilled Duration: 13 ms\tMemory Size: 512 MB\tMax Memory Used: 60 MB"
+    )
+
+    assert shown(line) == "FetchData 12.30 ms · 60 MB"
+    assert shown(f"{line}\tInit Duration: 301.00 ms") == "FetchData 12.30 ms · 60 MB · init 301.00 ms"
+    assert shown(f"{line}\tStatus: timeout") == "FetchData 12.30 ms · 60 MB · timeout"
+
+
+def test_plain_print_is_shown_as_it_is() -> None:
+    """A line that looks like JSON and is none is a plain one."""
+    assert shown("{not json") == "FetchData {not json"
+
+
+def test_journal_is_followed_while_it_is_written(tmp_path: Path) -> None:
+    """Entries come out in order, also those that are written later."""
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.write("f", "e", "r", "one")
+    over = threading.Event()
+    entries = follow(path, until=over.is_set)
+
+    first = next(entries)
+    journal.write("f", "e", "r", "two")
+    over.set()
+    rest = list(entries)
+
+    assert [first.line, *(entry.line for entry in rest)] == ["one", "two"]
