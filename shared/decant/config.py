@@ -137,6 +137,9 @@ class Settings:
     task_heartbeat_s: float = setting(
         "TASK_HEARTBEAT_S", seconds, "Seconds between two looks at whether running tasks were revoked", default=5.0
     )
+    task_result_expires_s: float = setting(
+        "TASK_RESULT_EXPIRES_S", seconds, "Seconds after its end when a task's row is deleted", default=604_800.0
+    )
     task_patience_s: float = setting(
         "TASK_PATIENCE_S", seconds, "Seconds after which a task that nobody took is announced again", default=300.0
     )

@@ -1,4 +1,4 @@
-"""Durable tasks: the one table that `decant.tasks` and `decant.worker` work on.
+"""Durable tasks: the table that `decant.tasks` and `decant.worker` work on, and how far their schedules have ticked.
 
 A row is in one of three conditions, and one timestamp says when somebody has to look at it next:
 
@@ -71,6 +71,13 @@ CREATE TABLE decant.task (
 )
 """
 
+SCHEDULE = """
+CREATE TABLE decant.schedule (
+    name text PRIMARY KEY,
+    ticked_at timestamptz NOT NULL DEFAULT statement_timestamp()  -- the last tick that was made into a row
+)
+"""
+
 INDEXES = (
     "CREATE INDEX task_waiting ON decant.task (queue, wake_at) WHERE wake_at IS NOT NULL",
     "CREATE INDEX task_running ON decant.task (lease_expires_at) WHERE lease_expires_at IS NOT NULL",
@@ -86,8 +93,9 @@ INDEXES = (
 
 
 def upgrade() -> None:
-    """Create the table and its indexes."""
+    """Create the tables and their indexes."""
     op.execute("CREATE SCHEMA IF NOT EXISTS decant")
     op.execute(TABLE)
+    op.execute(SCHEDULE)
     for index in INDEXES:
         op.execute(index)

@@ -1,15 +1,29 @@
 """The store in PostgreSQL: each method one statement of `sql`, on the shared engine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from decant import db
 from decant.config import settings
-from decant.tasks.records import Claimed, Enqueued, Failure, NewTask, Outcome, Settled, State, Status, Stop, Unclaimed
-from decant.tasks.sql import enqueue, run, sweep, watch
+from decant.tasks.records import (
+    Claimed,
+    Enqueued,
+    Failure,
+    NewTask,
+    Outcome,
+    Settled,
+    State,
+    Status,
+    Stop,
+    Unclaimed,
+    Which,
+)
+from decant.tasks.sql import bury, enqueue, run, schedule, sweep, watch
 from decant.tasks.transaction import end, execute, write
 
 __all__ = ["PostgresStore"]
@@ -100,6 +114,37 @@ class PostgresStore:
     async def expire(self, count: int) -> Settled:
         """Take rows from workers that were lost."""
         return await end(sweep.EXPIRE, {"count": count})
+
+    async def tick(
+        self, names: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
+    ) -> list[Enqueued]:
+        """Write the rows of periodic tasks' ticks."""
+        async with db.session() as session:
+            opened = await execute(schedule.OPEN, {"names": list(names)}, session)
+            ticks = {row["name"]: due(row["name"], row["ticked_at"], row["now"]) for row in opened}
+            last = {name: new[-1].eta for name, new in ticks.items() if new}
+            await execute(schedule.TICKED, {"names": list(last), "ticked_at": list(last.values())}, session)
+            return await write([new for each in ticks.values() for new in each], session)
+
+    async def note(self, ids: Sequence[UUID], error: str) -> None:
+        """Note why tasks are not run."""
+        await execute(bury.NOTE, {"ids": list(ids), "error": error})
+
+    async def bury(self, reasons: Mapping[UUID, str]) -> Settled:
+        """Close tasks whose messages came back too often."""
+        return await end(bury.BURY, {"ids": list(reasons), "reasons": list(reasons.values())})
+
+    async def redrive(self, which: Which, count: int) -> list[Enqueued]:
+        """Put tasks back."""
+        queues = list(settings().task_queue_urls)
+        given = {
+            **msgspec.structs.asdict(which),
+            "ids": which.ids and list(which.ids),
+            "count": count,
+            "queues": queues,
+        }
+        patience_s = settings().task_patience_s
+        return [Enqueued(**row) for row in await execute(bury.REDRIVE, {**given, "patience_s": patience_s})]
 
     async def delete(self, age_s: float, count: int) -> int:
         """Delete rows that were done long ago."""

@@ -19,6 +19,7 @@ __all__ = [
     "Status",
     "Stop",
     "Unclaimed",
+    "Which",
 ]
 
 
@@ -99,6 +100,22 @@ class Enqueued(Struct, frozen=True):
     group_key: str | None
     due_in_s: float
     announce: bool
+
+
+class Which(Struct, frozen=True, kw_only=True):
+    """Which tasks are meant; what is not given does not matter.
+
+    Attributes:
+        error: Name of an error's class.
+        since: Done then or later.
+        until: Done before then.
+    """
+
+    ids: tuple[UUID, ...] | None = None
+    name: str | None = None
+    error: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class Settled(Struct, frozen=True):

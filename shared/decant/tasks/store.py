@@ -3,17 +3,22 @@
 There is one for production, PostgreSQL; `decant.testing` puts one in memory in its place.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.tasks.postgres import PostgresStore
-from decant.tasks.records import Claimed, Enqueued, NewTask, Outcome, Settled, Status, Stop, Unclaimed
+from decant.tasks.records import Claimed, Enqueued, NewTask, Outcome, Settled, Status, Stop, Unclaimed, Which
 
 __all__ = ["Store", "store", "using"]
+
+
+type DueTicks = Callable[[str, datetime, datetime], list[NewTask]]
+"""Rows of a task's ticks, given its name, how far it has ticked, and the time."""
 
 
 class Store(Protocol):
@@ -60,6 +65,18 @@ class Store(Protocol):
 
     async def expire(self, count: int) -> Settled:
         """Take rows from workers that were lost."""
+
+    async def tick(self, names: Sequence[str], due: DueTicks) -> list[Enqueued]:
+        """Write the rows of periodic tasks' ticks, and how far they have ticked."""
+
+    async def note(self, ids: Sequence[UUID], error: str) -> None:
+        """Note why tasks that wait are not run."""
+
+    async def bury(self, reasons: Mapping[UUID, str]) -> Settled:
+        """Close tasks whose messages came back too often; those that run, or are not due, are left alone."""
+
+    async def redrive(self, which: Which, count: int) -> list[Enqueued]:
+        """Put so many tasks that failed or were revoked back, as if they were new."""
 
     async def delete(self, age_s: float, count: int) -> int:
         """Delete rows that were done that long ago; how many."""

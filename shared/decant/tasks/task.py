@@ -17,6 +17,7 @@ from decant.tasks.records import NewTask
 from decant.tasks.registry import register
 from decant.tasks.result import AsyncResult
 from decant.tasks.run import Request, Run
+from decant.tasks.schedule import Schedule
 from decant.tasks.sqs import can_announce
 
 __all__ = ["Options", "Task", "task"]
@@ -44,6 +45,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         unique: Whether a call with the arguments of one that has not ended stands for that one; or a function of the
             arguments that gives the key to compare.
         ignore_result: Whether to throw away what it returns.
+        schedule: When it runs by itself, without arguments: `every(30)`, `cron("0 3 * * *")`.
         bind: Whether the function's first parameter is the `Run`.
     """
 
@@ -61,6 +63,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     expires: float | None = None
     unique: bool | Callable[..., str] | None = None
     ignore_result: bool = False
+    schedule: Schedule | None = None
     bind: bool = False
 
 
@@ -81,6 +84,7 @@ class TaskOptions(TypedDict, total=False):
     expires: float | None
     unique: bool | Callable[..., str] | None
     ignore_result: bool
+    schedule: Schedule | None
     bind: bool
 
 
@@ -105,6 +109,8 @@ class Task[**P, T]:
             raise TypeError(f"{self.name}: only an async function can take a session: a thread has no part in one")
         supplied = [*(names[:1] if options.bind else ()), *(["session"] if self.transactional else ())]
         self.parameters = Parameters(function, supplied)
+        if options.schedule is not None:
+            self.parameters.encode((), {})  # raises now what every tick would
         update_wrapper(self, function)
 
     def __repr__(self) -> str:

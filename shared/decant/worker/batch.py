@@ -63,13 +63,13 @@ async def _left(ids: set[UUID], failed: set[UUID]) -> list[Unclaimed]:
     except DatabaseUnavailable:
         failed |= ids
         return []
-    for unknown in ids - {row.id for row in rows}:
-        log.warning("Message for a task that does not exist is dropped", extra={"task_id": str(unknown)})
+    for stranger in ids - {row.id for row in rows}:
+        log.warning("Message for a task that does not exist is dropped", extra={"task_id": str(stranger)})
     waiting = [row for row in rows if row.state not in FINISHED and row.state is not State.STARTED]
-    for row in waiting:
-        if row.name not in registry:
-            log.warning("Task is not known here; its message comes again", extra=_describe(row))
-            failed.add(row.id)
+    unknown = [row for row in waiting if row.name not in registry]
+    if unknown:
+        await _send_back(unknown)
+        failed.update(row.id for row in unknown)
     return [row for row in waiting if row.name in registry and row.due_in_s <= _SOON_S]
 
 
@@ -81,5 +81,12 @@ async def _run_alone(row: Unclaimed, runner: Runner) -> None:
         await announce([Enqueued(row.id, row.queue, row.group_key, 0, announce=True)])
 
 
-def _describe(row: Unclaimed) -> dict[str, object]:
-    return {"task_id": str(row.id), "task": row.name, "queue": row.queue}
+async def _send_back(rows: Sequence[Unclaimed]) -> None:
+    """Say why messages come again; until a deployment knows these tasks, or the queue has had enough."""
+    for row in rows:
+        extra = {"task_id": str(row.id), "task": row.name, "queue": row.queue}
+        log.warning("Task is not known here; its message comes again", extra=extra)
+    try:
+        await store().note([row.id for row in rows], "The worker did not know a task of this name.")
+    except DatabaseUnavailable:
+        log.warning("PostgreSQL is away; the rows do not say why they wait", extra={"tasks": len(rows)})

@@ -1,0 +1,80 @@
+"""Rows that are given up, and brought back."""
+
+from sqlalchemy import text
+
+__all__ = ["BURY", "NOTE", "REDRIVE"]
+
+NOTE = text("""
+    UPDATE decant.task AS t SET error_type = 'UnknownTask', error = :error, traceback = ''
+    FROM (
+        SELECT id FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[])) AND wake_at IS NOT NULL ORDER BY id FOR UPDATE
+    ) AS open
+    WHERE t.id = open.id
+""")
+"""Note why rows that wait are not run, for whoever asks."""
+
+BURY = text("""
+    WITH dead AS MATERIALIZED (
+        SELECT t.id, given.reason
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS given (id, reason)
+        JOIN decant.task AS t ON t.id = given.id AND t.wake_at IS NOT NULL AND t.eta <= statement_timestamp()
+        ORDER BY t.id FOR UPDATE OF t
+    )
+    UPDATE decant.task AS t
+    SET state = 'FAILURE', date_done = statement_timestamp(), wake_at = NULL,
+        error_type = 'DeadLettered', error = concat_ws(' ', dead.reason, t.error), traceback = coalesce(t.traceback, '')
+    FROM dead
+    WHERE t.id = dead.id
+    RETURNING t.id, t.state, t.children IS NOT NULL OR t.on_error IS NOT NULL AS leads_on
+""")
+"""Close rows whose message came back too often."""
+
+REDRIVE = text("""
+    WITH found AS (
+        SELECT id, root_id FROM decant.task
+        WHERE state IN ('FAILURE', 'REVOKED')
+            AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY(CAST(:ids AS uuid[])))
+            AND (CAST(:name AS text) IS NULL OR name = CAST(:name AS text))
+            AND (CAST(:error AS text) IS NULL OR error_type = CAST(:error AS text))
+            AND (CAST(:since AS timestamptz) IS NULL OR date_done >= CAST(:since AS timestamptz))
+            AND (CAST(:until AS timestamptz) IS NULL OR date_done < CAST(:until AS timestamptz))
+        ORDER BY id LIMIT :count
+    ),
+    dead AS MATERIALIZED (
+        SELECT t.id, t.name, t.unique_key, (
+            SELECT count(*) FROM unnest(t.parents) AS parent JOIN decant.task AS p ON p.id = parent
+            WHERE p.state <> 'SUCCESS'
+        ) AS waits_for
+        FROM decant.task AS t
+        WHERE t.state IN ('FAILURE', 'REVOKED')
+            AND (t.id IN (SELECT id FROM found) OR t.root_id IN (SELECT root_id FROM found))
+        ORDER BY t.id FOR UPDATE OF t
+    ),
+    first AS (
+        SELECT DISTINCT ON (name, coalesce(unique_key, CAST(id AS text))) id, waits_for
+        FROM dead
+        WHERE NOT EXISTS (
+            SELECT FROM decant.task AS other
+            WHERE other.name = dead.name AND other.unique_key = dead.unique_key AND other.date_done IS NULL
+        )
+    )
+    UPDATE decant.task AS t
+    SET state = 'PENDING', date_done = NULL, retries = 0, losses = 0, wakeups = 0, revoked_at = NULL,
+        terminate = false, error_type = NULL, error = NULL, traceback = NULL, expires = NULL,
+        waits_for = first.waits_for,
+        eta = statement_timestamp(),
+        wake_at = CASE
+            WHEN first.waits_for > 0 THEN NULL
+            WHEN t.queue = ANY(CAST(:queues AS text[]))
+            THEN statement_timestamp() + make_interval(secs => :patience_s)
+            ELSE statement_timestamp()
+        END
+    FROM first
+    WHERE t.id = first.id
+    RETURNING t.id, t.queue, t.group_key, coalesce(t.wake_at > t.eta, false) AS announce,
+        CAST(0 AS float8) AS due_in_s
+""")
+"""Put rows that failed or were revoked back, as if they were new; a workflow is put back whole.
+
+Their attempts go on counting, as a fence must. Of several calls that must not run at once, one is put back.
+"""
