@@ -9,9 +9,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
-__all__ = ["close", "current", "on_close", "others", "run", "settle"]
+__all__ = ["Tasks", "close", "current", "on_close", "others", "run", "settle"]
 
 log = logging.getLogger(__name__)
+
+type Tasks = set[asyncio.Task[object]]
 
 _loop: asyncio.AbstractEventLoop | None = None
 _closers: list[Callable[[], Awaitable[None]]] = []
@@ -34,7 +36,7 @@ def run[T](work: Coroutine[object, object, T]) -> T:
     return current().run_until_complete(work)
 
 
-def others() -> set[asyncio.Task[object]]:
+def others() -> Tasks:
     """The tasks on the running loop, but for the one that asks."""
     tasks = asyncio.all_tasks()
     if len(tasks) == 1:  # nearly always: this is asked for every request
@@ -42,7 +44,7 @@ def others() -> set[asyncio.Task[object]]:
     return tasks - {asyncio.current_task()}
 
 
-async def settle(resident: set[asyncio.Task[object]], within_s: float) -> None:
+async def settle(resident: Tasks, within_s: float) -> None:
     """Finish the tasks that an invocation left behind, for a frozen process runs nothing; with one warning.
 
     Args:

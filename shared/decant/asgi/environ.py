@@ -1,4 +1,4 @@
-"""The WSGI environ of an ASGI request.
+"""The WSGI environ of a request.
 
 Source: PEP 3333 (WSGI), ASGI specification (HTTP connection scope), RFC 3875 (CGI), RFC 9113 section 8.2.3 (cookies).
 """
@@ -9,73 +9,80 @@ from typing import Any
 
 from decant.asgi.messages import Scope
 
-__all__ = ["build"]
+__all__ = ["add_header", "base", "build"]
 
 _NOT_FOR_THE_APP = frozenset({"CONTENT_LENGTH", "TRANSFER_ENCODING"})
 """Described the body in transit; the app gets it whole, with its real length."""
 
 
 def build(scope: Scope) -> dict[str, Any]:
-    """The environ but for the body and how it is run, which the bridge adds."""
-    script_name, path = _paths(scope)
-    scheme = scope.get("scheme", "http")
-    host, port = scope.get("server") or (None, None)
-    query = scope["query_string"].decode("latin-1")
-    environ: dict[str, Any] = {
-        "REQUEST_METHOD": scope["method"],
-        "SCRIPT_NAME": script_name,
-        "PATH_INFO": path,
-        "QUERY_STRING": query,
-        "SERVER_NAME": host or "localhost",
-        "SERVER_PORT": str(port or (443 if scheme == "https" else 80)),
-        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
-        "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scheme,
-        "wsgi.errors": sys.stderr,
-        "wsgi.multiprocess": True,
-        "wsgi.run_once": False,
-        "asgi.scope": scope,
-    }
+    """The environ of an ASGI request, but for its body."""
+    root, path = _paths(scope)
+    environ = base(scope["method"], root, path, scope["query_string"].decode("latin-1"))
+    environ["SERVER_PROTOCOL"] = f"HTTP/{scope['http_version']}"
+    environ["wsgi.url_scheme"] = scope.get("scheme", "http")
+    environ["SERVER_NAME"], port = scope.get("server") or ("localhost", None)
+    environ["SERVER_PORT"] = str(port or 0)  # a Unix socket has none
+    environ["asgi.scope"] = scope
     if client := scope.get("client"):
-        environ["REMOTE_ADDR"] = client[0]
-        environ["REMOTE_PORT"] = str(client[1])
+        environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
     if raw_path := scope.get("raw_path"):
-        raw = raw_path.decode("latin-1")
-        environ["REQUEST_URI"] = f"{raw}?{query}" if query else raw
-    _add_headers(environ, scope["headers"])
+        query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
+        environ["REQUEST_URI"] = raw_path.decode("latin-1") + query
+    for name, value in scope["headers"]:
+        add_header(environ, name.decode("latin-1"), value.decode("latin-1"))
     return environ
 
 
-def _paths(scope: Scope) -> tuple[str, str]:
-    """SCRIPT_NAME and PATH_INFO: bytes of UTF-8 in the guise of Latin-1, as WSGI has it."""
-    root = scope.get("root_path", "").rstrip("/")
-    path = scope["path"]
-    if root and (path == root or path.startswith(f"{root}/")):
-        path = path[len(root) :]
-    if path.isascii() and root.isascii():
-        return root, path
-    return root.encode().decode("latin-1"), path.encode().decode("latin-1")
+def base(method: str, root: str, path: str, query: str) -> dict[str, Any]:
+    """What every environ begins with.
+
+    Args:
+        method: The request's.
+        root: Where the app is mounted, percent-decoded.
+        path: The rest of the path, percent-decoded.
+        query: The query string as it was sent.
+    """
+    if not (path.isascii() and root.isascii()):  # WSGI wants the bytes, in the guise of Latin-1
+        root, path = root.encode().decode("latin-1"), path.encode().decode("latin-1")
+    return {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": root,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
 
 
-def _add_headers(environ: dict[str, Any], headers: Any) -> None:
-    for name, raw in headers:
-        key = _key(name)
-        if key is None:
-            continue
-        value = raw.decode("latin-1")
-        if key in environ and key != "CONTENT_TYPE":
-            separator = "; " if key == "HTTP_COOKIE" else ","
-            value = f"{environ[key]}{separator}{value}"
+def add_header(environ: dict[str, Any], name: str, value: str) -> None:
+    """Add a header, after those of the same name; its bytes in the guise of Latin-1."""
+    key = _key(name)
+    if key in environ and key != "CONTENT_TYPE":
+        separator = "; " if key == "HTTP_COOKIE" else ","
+        value = f"{environ[key]}{separator}{value}"
+    if key is not None:
         environ[key] = value
 
 
+def _paths(scope: Scope) -> tuple[str, str]:
+    root = scope.get("root_path", "").rstrip("/")
+    path = scope["path"]
+    if root and (path == root or path.startswith(f"{root}/")):
+        return root, path[len(root) :]
+    return root, path
+
+
 @lru_cache(maxsize=1024)
-def _key(header: bytes) -> str | None:
+def _key(header: str) -> str | None:
     """The environ's key for a header; None for one that the app must not see.
 
     A name with an underscore is dropped: it would pass for the one with a hyphen, which a proxy may have vouched for.
     """
-    name = header.decode("latin-1").upper().replace("-", "_")
-    if b"_" in header or name in _NOT_FOR_THE_APP:
+    name = header.upper().replace("-", "_")
+    if "_" in header or name in _NOT_FOR_THE_APP:
         return None
     return name if name == "CONTENT_TYPE" else f"HTTP_{name}"

@@ -3,12 +3,11 @@
 Source: PEP 3333 (WSGI), ASGI specification (HTTP response), RFC 9110 sections 6.4.1 (content) and 7.6.1 (hop-by-hop).
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from types import TracebackType
 
-from decant.asgi.messages import Send
-from decant.asgi.waiting import await_
+from decant.asgi.messages import Message
 
 __all__ = ["Answer"]
 
@@ -30,17 +29,21 @@ type _ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple
 
 
 class Answer:
-    """One answer on its way from the app to the server; lives in the request's greenlet.
+    """One answer on its way from the app to the server.
+
+    Args:
+        emit: Takes each message, and returns when the server took it.
+        head_request: The client wants no body.
 
     Attributes:
         begun: The head has left: the answer can no longer become another.
         complete: The last byte has left.
     """
 
-    __slots__ = ("_bodiless", "_head_request", "_headers", "_remaining", "_send", "_status", "begun", "complete")
+    __slots__ = ("_bodiless", "_emit", "_head_request", "_headers", "_remaining", "_status", "begun", "complete")
 
-    def __init__(self, send: Send, *, head_request: bool) -> None:
-        self._send = send
+    def __init__(self, emit: Callable[[Message], None], *, head_request: bool) -> None:
+        self._emit = emit
         self._head_request = head_request
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
@@ -51,7 +54,7 @@ class Answer:
 
     @property
     def is_stream(self) -> bool:
-        """Whether more is to come and nobody knows how much."""
+        """Whether a body is to come and nobody knows how much."""
         return self._remaining is None and not self._bodiless
 
     def start(
@@ -64,10 +67,10 @@ class Answer:
             raise RuntimeError("start_response() was called twice")
         self._status = int(status[:3])
         self._bodiless = self._head_request or self._status in _NO_CONTENT
-        self._headers = []
         self._remaining = None
+        self._headers = []
         for key, value in headers:
-            name = key.lower().encode("latin-1")
+            name = _name(key)
             if name in _HOP_BY_HOP:
                 continue
             if name == b"content-length":
@@ -76,7 +79,7 @@ class Answer:
         return self.write
 
     def write(self, chunk: bytes) -> None:
-        """Send a chunk and wait until the server took it; bytes beyond Content-Length are not sent."""
+        """Send a chunk; bytes beyond Content-Length are not sent."""
         if not chunk or self._bodiless or self.complete:
             return
         if self._remaining is not None:
@@ -84,9 +87,7 @@ class Answer:
             self._remaining -= len(chunk)
         self._begin()
         self.complete = self._remaining == 0
-        await_(self._send({"type": "http.response.body", "body": chunk, "more_body": not self.complete}))
-        if not self.complete:
-            await_(asyncio.sleep(0))  # a server that never makes us wait must not keep other requests from their turn
+        self._emit({"type": "http.response.body", "body": chunk, "more_body": not self.complete})
 
     def finish(self) -> None:
         """Send what remains when the app has no more chunks."""
@@ -94,7 +95,7 @@ class Answer:
             return
         self._begin()
         self.complete = True
-        await_(self._send({"type": "http.response.body", "body": b"", "more_body": False}))
+        self._emit({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _begin(self) -> None:
         if self.begun:
@@ -102,4 +103,9 @@ class Answer:
         if not self._status:
             raise RuntimeError("the app answered without calling start_response()")
         self.begun = True
-        await_(self._send({"type": "http.response.start", "status": self._status, "headers": self._headers}))
+        self._emit({"type": "http.response.start", "status": self._status, "headers": self._headers})
+
+
+@lru_cache(maxsize=1024)
+def _name(header: str) -> bytes:
+    return header.lower().encode("latin-1")

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from inspect import iscoroutine
 from types import coroutine
-from typing import Any, cast
+from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -40,7 +40,8 @@ class OnLoop(Waiter):
     def __init__(self) -> None:
         super().__init__()
         self.finished = True
-        self._work: Callable[[], None] | None = None
+        self._work: Callable[[], None] = _nothing
+        self._driver: greenlet = self
         self._error: BaseException | None = None
 
     @classmethod
@@ -52,7 +53,7 @@ class OnLoop(Waiter):
         """Work until it ends or waits; returns what it waits for."""
         self._work = work
         self.finished = False
-        self.parent = here = getcurrent()
+        self.parent = self._driver = here = getcurrent()
         self.gr_context = here.gr_context  # the very same object, not a copy
         return self.switch()
 
@@ -63,10 +64,10 @@ class OnLoop(Waiter):
             try:
                 value = yield pending
             except BaseException as error:  # noqa: BLE001  # a cancellation too must reach the code that waits
-                self.parent = getcurrent()
+                self.parent = self._driver = getcurrent()
                 pending = self.throw(type(error), error, error.__traceback__)
             else:
-                self.parent = getcurrent()
+                self.parent = self._driver = getcurrent()
                 pending = self.switch(value)
 
     def park(self) -> None:
@@ -84,14 +85,14 @@ class OnLoop(Waiter):
         """Do one work after another, stepping aside after each; what a greenlet runs."""
         while True:
             try:
-                cast("Callable[[], None]", self._work)()
+                self._work()
             except GreenletExit:  # the loop was dropped with this request unfinished
                 raise
             except BaseException as error:  # noqa: BLE001  # raised again where the work was asked for
                 self._error = error
-            self._work = None
+            self._work = _nothing
             self.finished = True
-            cast("greenlet", self.parent).switch()
+            self._driver.switch()
 
     def wait(self, awaitable: Awaitable[Any]) -> Any:
         """Await, letting the driving task wait in this greenlet's place."""
@@ -100,13 +101,17 @@ class OnLoop(Waiter):
             pending = steps.send(None)
             while True:
                 try:
-                    value = cast("greenlet", self.parent).switch(pending)
+                    value = self._driver.switch(pending)
                 except BaseException as error:  # noqa: BLE001  # whatever it is, it belongs to the awaitable
                     pending = steps.throw(error)
                 else:
                     pending = steps.send(value)
         except StopIteration as done:
             return done.value
+
+
+def _nothing() -> None:
+    """What a parked greenlet has to do."""
 
 
 _MOST_PARKED = 64
@@ -134,7 +139,8 @@ def await_[T](awaitable: Awaitable[T]) -> T:
             "await_() works in synchronous code of a request that decant.asgi bridges; "
             "in a coroutine use `await`, elsewhere serve the app with lambda_handler or asgi_app"
         )
-    return cast("T", here.wait(awaitable))
+    result: T = here.wait(awaitable)
+    return result
 
 
 def as_coroutine[T](awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:

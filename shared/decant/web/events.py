@@ -1,124 +1,119 @@
-"""Lambda's HTTP events as ASGI scopes, where Mangum's own reading of them loses something.
-
-What is added: every repeated header and cookie; where the gateway has mounted the app, so that `url_for` builds links
-that work from outside; and a load balancer's word on who the client is.
+"""Lambda's HTTP events as WSGI environs.
 
 API Gateway mounts an app below its stage (`/dev/users`), a custom domain's base path (`/shop/v1/users`) or nothing. It
-says so nowhere: it shows in the difference between the path that was asked for and the route's.
+says so nowhere: it shows in the difference between the path that was asked for and the route's. `url_for` needs it to
+build links that work from outside.
 
-Source: AWS, "Input format of a Lambda function for proxy integration" (REST, format 1.0), "Create AWS Lambda proxy
-integrations for HTTP APIs" (format 2.0), "Receive multi-value headers" (load balancer).
+Source: AWS, "Input format of a Lambda function for proxy integration" (REST APIs: format 1.0), "Create AWS Lambda proxy
+integrations for HTTP APIs" (format 2.0, also of function URLs), "Lambda functions as targets" (load balancers).
 """
 
-from functools import lru_cache
+from base64 import b64decode
 from typing import Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import quote_plus, unquote
 
-from mangum.handlers import ALB, APIGateway, HTTPGateway
-
+from decant.asgi.environ import add_header, base
 from decant.config import settings
 
-__all__ = ["HANDLERS"]
+__all__ = ["body_of", "environ_of"]
+
+type _Event = dict[str, Any]
 
 
-class RestApi(APIGateway):
-    """A REST API's event, format 1.0, and an HTTP API's in the same format."""
+def environ_of(event: _Event) -> dict[str, Any]:
+    """The environ of an HTTP event, but for its body.
 
-    @property
-    def scope(self) -> Any:
-        """The ASGI scope, made anew."""
-        event = self.event
-        context = event["requestContext"]
-        headers = _headers(event)
-        given = dict(headers)
-        root_path, path = _rest_paths(event, context)
-        source = context.get("identity", {}).get("sourceIp")
-        return {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": event["httpMethod"],
-            "scheme": given.get(b"x-forwarded-proto", b"https").decode(),
-            "path": path,
-            "root_path": root_path,
-            "query_string": _query_string(event),
-            "headers": headers,
-            "server": (given.get(b"host", b"").decode().partition(":")[0], _port(given)),
-            "client": (source, 0) if source else None,
-            "aws.event": event,
-            "aws.context": self.context,
-        }
-
-
-class HttpApi(HTTPGateway):
-    """An HTTP API's event or a function URL's, format 2.0, whose path is whole."""
-
-    @classmethod
-    def infer(cls, event: Any, _context: Any, _config: Any) -> bool:
-        """Whether the event is of this kind."""
-        return event.get("version") == "2.0" and "http" in event.get("requestContext", ())
-
-    @property
-    def scope(self) -> Any:
-        """The ASGI scope, made anew."""
-        return {**super().scope, "root_path": _http_api_root(self.event)}
-
-
-class LoadBalancer(ALB):
-    """A load balancer's event."""
-
-    @property
-    def scope(self) -> Any:
-        """The ASGI scope, made anew; the client's address is the one that the balancer itself put last."""
-        scope = super().scope
-        address = str(scope["client"][0]).rpartition(",")[2].strip()
-        return {**scope, "client": (address, 0) if address else None}
-
-
-HANDLERS: list[Any] = [LoadBalancer, HttpApi, RestApi]
-"""For Mangum, in the order in which it asks them."""
-
-
-def _headers(event: dict[str, Any]) -> list[tuple[bytes, bytes]]:
-    if several := event.get("multiValueHeaders"):
-        return [(_name(name), each.encode()) for name, values in several.items() for each in values]
-    return [(_name(name), value.encode()) for name, value in (event.get("headers") or {}).items()]
-
-
-@lru_cache(maxsize=1024)
-def _name(header: str) -> bytes:
-    return header.lower().encode()
-
-
-def _port(headers: dict[bytes, bytes]) -> int:
-    port = headers.get(b"x-forwarded-port", b"")
-    return int(port) if port.isdigit() else 443
-
-
-def _query_string(event: dict[str, Any]) -> bytes:
-    """The query string encoded again: the gateway decoded it."""
-    if several := event.get("multiValueQueryStringParameters"):
-        pairs = [(name, each) for name, values in several.items() for each in values]
+    Raises:
+        TypeError: it is an event of another kind.
+    """
+    context = event.get("requestContext") or {}
+    if "http" in context:
+        environ = _format_2(event, context)
+    elif "elb" in context:
+        environ = _load_balancer(event)
+    elif "httpMethod" in event:
+        environ = _format_1(event, context)
     else:
-        pairs = list((event.get("queryStringParameters") or {}).items())
-    return urlencode(pairs).encode() if pairs else b""
+        raise TypeError("no HTTP event: this function answers API Gateway, function URLs and load balancers")
+    scheme = environ.get("HTTP_X_FORWARDED_PROTO", "https").lower()
+    environ["wsgi.url_scheme"] = scheme
+    environ["SERVER_NAME"] = environ.get("HTTP_HOST", "localhost").partition(":")[0]
+    environ["SERVER_PORT"] = environ.get("HTTP_X_FORWARDED_PORT") or ("80" if scheme == "http" else "443")
+    return environ
 
 
-def _rest_paths(event: dict[str, Any], context: dict[str, Any]) -> tuple[str, str]:
-    """ASGI's `root_path` and `path`: where the app is mounted, and the whole path."""
+def body_of(event: _Event) -> bytes:
+    """The body's bytes."""
+    body: str = event.get("body") or ""
+    return b64decode(body) if event.get("isBase64Encoded") else body.encode()
+
+
+def _format_1(event: _Event, context: _Event) -> dict[str, Any]:
+    """A REST API's event, or an HTTP API's in the same format."""
     inner = event["path"]
     whole = context.get("path") or inner
     if len(whole) > len(inner) and whole.endswith(inner):  # below a stage
         root = _emulators_prefix(context) + whole.removesuffix(inner).rstrip("/")
-        return root, root + unquote(inner)
-    return _mounted_at(whole, event["resource"], event.get("pathParameters")), unquote(inner)
+    else:
+        root = _mounted_at(whole, event.get("resource", ""), event.get("pathParameters"))
+        inner = inner.removeprefix(root)
+    pairs = _pairs(event, "multiValueQueryStringParameters", "queryStringParameters")
+    query = "&".join([f"{_quote(name)}={_quote(value)}" for name, value in pairs])  # the gateway decoded it
+    path = inner if "version" in event else unquote(inner)  # an HTTP API decoded it, a REST API did not
+    environ = base(event["httpMethod"], root, path, query)
+    _add_headers(environ, event)
+    _add_client(environ, context.get("identity", {}).get("sourceIp"))
+    return environ
 
 
-def _http_api_root(event: dict[str, Any]) -> str:
-    whole, stage = event["requestContext"]["http"]["path"], event["requestContext"].get("stage", "$default")
+def _format_2(event: _Event, context: _Event) -> dict[str, Any]:
+    """An HTTP API's event or a function URL's."""
+    http = context["http"]
+    whole, stage = http["path"], context.get("stage", "$default")
+    root = f"/{stage}" if stage != "$default" and f"{whole}/".startswith(f"/{stage}/") else ""
     if template := event.get("routeKey", "$default").partition(" ")[2]:
-        return _mounted_at(whole, template, event.get("pathParameters"))
-    return f"/{stage}" if stage != "$default" and f"{whole}/".startswith(f"/{stage}/") else ""
+        root = _mounted_at(whole, template, event.get("pathParameters"))
+    path = whole.removeprefix(root)
+    if ".lambda-url." in context.get("domainName", ""):  # an HTTP API decoded it
+        path = unquote(path)
+    environ = base(http["method"], root, path, event.get("rawQueryString", ""))
+    _add_headers(environ, event)
+    for cookie in event.get("cookies") or ():
+        add_header(environ, "Cookie", cookie)
+    _add_client(environ, http.get("sourceIp"))
+    return environ
+
+
+def _quote(text: str) -> str:
+    """Quote text for a query; most needs none, and to find that out the long way is a third of reading an event."""
+    return text if text.isalnum() and text.isascii() else quote_plus(text)
+
+
+def _load_balancer(event: _Event) -> dict[str, Any]:
+    pairs = _pairs(event, "multiValueQueryStringParameters", "queryStringParameters")
+    query = "&".join([f"{name}={value}" for name, value in pairs])  # still encoded, as it was sent
+    environ = base(event["httpMethod"], "", unquote(event["path"]), query)
+    _add_headers(environ, event)
+    # The balancer appends the address that it saw to those that the client itself may have claimed.
+    _add_client(environ, environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip())
+    return environ
+
+
+def _pairs(event: _Event, several: str, single: str) -> list[tuple[str, str]]:
+    """Names and values from the member that has every value, or else from the one that has the last."""
+    if every := event.get(several):
+        return [(name, value) for name, values in every.items() for value in values]
+    return list((event.get(single) or {}).items())
+
+
+def _add_headers(environ: dict[str, Any], event: _Event) -> None:
+    for name, value in _pairs(event, "multiValueHeaders", "headers"):
+        add_header(environ, name, value if value.isascii() else value.encode().decode("latin-1"))
+
+
+def _add_client(environ: dict[str, Any], address: str | None) -> None:
+    if address:
+        environ["REMOTE_ADDR"] = address
 
 
 def _mounted_at(whole: str, template: str, parameters: dict[str, str] | None) -> str:
@@ -131,7 +126,7 @@ def _mounted_at(whole: str, template: str, parameters: dict[str, str] | None) ->
     return "".join([f"/{each}" for each in segments[: max(0, len(segments) - inner)]])
 
 
-def _emulators_prefix(context: dict[str, Any]) -> str:
+def _emulators_prefix(context: _Event) -> str:
     """LocalStack serves every API on one host, below `/_aws/execute-api/{id}`, unless the host names the API."""
     api = context.get("apiId", "")
     if settings().aws_endpoint_url is None or context.get("domainName", "").startswith(f"{api}."):
