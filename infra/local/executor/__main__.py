@@ -8,6 +8,7 @@ from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLU
 from plux import PluginManager
 
 from infra.local.executor.economies import leave_out_metrics
+from infra.local.executor.event_sources import poll_as_lambda_does
 from infra.local.executor.identities import keep_api_ids
 
 
@@ -27,4 +28,5 @@ if __name__ == "__main__":
     check_registration()
     keep_api_ids()
     leave_out_metrics()
+    poll_as_lambda_does()
     main()
