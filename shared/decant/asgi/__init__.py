@@ -9,6 +9,7 @@ loop, and no thread but for a sync view under a server.
 """
 
 from decant.asgi.bridge import FlaskToAsgi
+from decant.asgi.streams import stream
 from decant.asgi.waiting import await_
 
-__all__ = ["FlaskToAsgi", "await_"]
+__all__ = ["FlaskToAsgi", "await_", "stream"]

@@ -12,8 +12,9 @@
 Errors leave as `application/problem+json`, and every answer and log line carries the request's correlation id.
 """
 
+from decant.asgi import stream
 from decant.web.aws import lambda_handler
 from decant.web.inputs import body, query
 from decant.web.server import asgi_app
 
-__all__ = ["asgi_app", "body", "lambda_handler", "query"]
+__all__ = ["asgi_app", "body", "lambda_handler", "query", "stream"]
