@@ -14,7 +14,7 @@ from decant.tasks.records import Enqueued, NewTask, Settled, State
 from decant.tasks.sql import enqueue, workflow
 from decant.tasks.sqs import REACH_S, can_announce
 
-__all__ = ["end", "execute", "write"]
+__all__ = ["end", "errback", "execute", "write"]
 
 
 async def execute(
@@ -57,8 +57,9 @@ async def end(statement: TextClause, given: Mapping[str, Any], session: AsyncSes
 
 async def _follow(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     failures = await execute(workflow.FAIL_ALONG, {"ids": ids}, session)
-    errbacks = [_errback(row["origin"], new) for row in failures for new in _decoded(row["on_error"])]
-    started = await write(errbacks, session)
+    started = await write(
+        [errback(row["origin"], new) for row in failures for new in _decoded(row["on_error"])], session
+    )
     counted = await execute(workflow.COUNT_DOWN, {"ids": ids}, session)
     free = [row["id"] for row in counted if row["waits_for"] == 0]
     if not free:
@@ -67,7 +68,8 @@ async def _follow(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     return started + [Enqueued(**row) for row in await execute(workflow.RELEASE, given, session)]
 
 
-def _errback(origin: UUID, new: NewTask) -> NewTask:
+def errback(origin: UUID, new: NewTask) -> NewTask:
+    """The row of a task that is started because another failed."""
     args = [str(origin), *msgspec.json.decode(new.args)] if new.takes else msgspec.json.decode(new.args)
     encoded = msgspec.json.encode(args).decode()
     return msgspec.structs.replace(new, args=encoded, takes=None, announced=can_announce(new.queue))
