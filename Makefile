@@ -59,6 +59,11 @@ bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI 
 	@$(PYTHON3) infra/install.py --with bench
 	.decant/bench/bin/python -m tests.benchmarks.web
 
+.PHONY: bench-cold
+bench-cold: install ## Measure cold starts of what sam build makes, beside the same without bytecode
+	@$(PYTHON3) infra/install.py --with sam
+	$(PY) -m tests.benchmarks.cold
+
 .PHONY: docs
 docs: install ## Write the README's table of settings anew
 	$(PY) -m infra.build.settings_table
