@@ -98,6 +98,7 @@ class LocalCloud:
         """
         with ThreadPoolExecutor() as pool:
             starts = [pool.submit(each, step) for each in (self._start_postgres, self._start_localstack, _build_layer)]
+            starts += [pool.submit(self._prepare_clients)]
         for start in starts:
             start.result()
         with step("Deployment of template.yaml"):
@@ -146,6 +147,11 @@ class LocalCloud:
     def _start_postgres(self, step: Step) -> None:
         with step(f"PostgreSQL on 127.0.0.1:{self.postgres.port}"):
             self.postgres.start()
+
+    def _prepare_clients(self) -> None:
+        """Read the services' descriptions while LocalStack starts: half a second each."""
+        for service in ("cloudformation", "lambda"):
+            self.cloud.client(service)
 
     def _start_localstack(self, step: Step) -> None:
         with step(f"LocalStack on 127.0.0.1:{self.localstack.port}"):

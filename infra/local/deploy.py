@@ -22,21 +22,21 @@ _LOOK_EVERY_S = 0.1
 """Each look costs LocalStack 10 ms that it could spend on the deployment."""
 
 
-@dataclass(frozen=True)
 class Cloud:
     """An emulated AWS and how to talk to it.
 
-    Attributes:
+    Args:
         url: Where every AWS API answers.
     """
 
-    url: str
-    region: str = "us-east-1"
+    def __init__(self, url: str, region: str = "us-east-1") -> None:
+        self.url = url
+        # What emulators take for credentials; one session, which reads each service's description once.
+        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
 
     def client(self, service: str, config: Config | None = None) -> Any:
-        """A boto3 client of one service; the credentials are those that emulators take."""
-        session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=self.region)  # noqa: S106  # no secret
-        return session.client(service, endpoint_url=self.url, config=config)
+        """A boto3 client of one service."""
+        return self._session.client(service, endpoint_url=self.url, config=config)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,263 @@
+"""`make up` as a person uses it: what it prints works as printed, and it leaves nothing behind."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from infra.local.postgres import free_port
+from tests.loading import ROOT
+
+STARTED_WITHIN_S = 60
+
+
+@dataclass
+class Command:
+    """A running `python -m infra.local …` and what it has printed."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    state: Path
+
+    @property
+    def printed(self) -> str:
+        """All that it has printed so far."""
+        return self.output.read_text()
+
+    def wait_for(self, text: str, within_s: float = STARTED_WITHIN_S) -> None:
+        """Wait until it has printed something."""
+        deadline = time.monotonic() + within_s
+        while text not in self.printed:
+            assert self.process.poll() is None, self.printed
+            assert time.monotonic() < deadline, self.printed
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send it a signal and wait for its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def command(state: Path, *arguments: str) -> Command:
+    """Start a command of the local cloud."""
+    output = state / "output.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local", *arguments, "--state", str(state / "local")],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": "shared", "COLUMNS": "80"},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    return Command(process, output, state)
+
+
+def below(process: subprocess.Popen[bytes]) -> Sequence[psutil.Process]:
+    """Every process that a command has started, and those that these have."""
+    found: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
+    return found
+
+
+def left_of(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run a moment later."""
+    alive: list[psutil.Process] = psutil.wait_procs(processes, timeout=5)[1]
+    return alive
+
+
+def running_in(folder: Path) -> list[psutil.Process]:
+    """Every process that has a path below a folder on its command line."""
+    return [each for each in psutil.process_iter() if any(str(folder) in part for part in _arguments(each))]
+
+
+def _arguments(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+def curl_lines(printed: str) -> dict[str, str]:
+    """The printed curl line of each route, by method and path."""
+    return dict(re.findall(r"^([A-Z]+ /\S*) \w+\n(curl .*)$", printed, re.MULTILINE))
+
+
+def run(line: str) -> str:
+    """Run a line as a person does who copies it into a shell."""
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+@contextmanager
+def state_folder() -> Iterator[Path]:
+    """A folder for a command's state, which PostgreSQL's own user gets through when we are root."""
+    with tempfile.TemporaryDirectory(prefix="decant-up-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A state folder of this test's own."""
+    with state_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def up() -> Iterator[Command]:
+    """`make up`, ready, for all tests that only look and call."""
+    with state_folder() as folder:
+        started = command(folder, "up", "--port", str(free_port()))
+        try:
+            started.wait_for("Logs follow")
+            yield started
+        finally:
+            started.stop()
+
+
+def test_every_route_is_printed(up: Command) -> None:
+    """Each route of the template has a curl line, on one line however narrow the terminal."""
+    assert set(curl_lines(up.printed)) == {
+        "GET /async",
+        "GET /fetch-data",
+        "POST /users",
+        "GET /users/{user_id}",
+        "POST /start-task",
+        "GET /tasks/{task_id}",
+    }
+
+
+def test_printed_async_line_works(up: Command) -> None:
+    """The line answers as the README says."""
+    assert run(curl_lines(up.printed)["GET /async"]) == "Async Response"
+
+
+def test_printed_users_lines_work(up: Command) -> None:
+    """A user is stored, and read back."""
+    lines = curl_lines(up.printed)
+
+    stored, read = json.loads(run(lines["POST /users"])), json.loads(run(lines["GET /users/{user_id}"]))
+
+    assert stored["name"] == read["name"] == "Ada Lovelace"
+
+
+def test_printed_task_lines_work(up: Command) -> None:
+    """A task is started, and its state can be asked for."""
+    lines = curl_lines(up.printed)
+
+    started, state = json.loads(run(lines["POST /start-task"])), json.loads(run(lines["GET /tasks/{task_id}"]))
+
+    assert set(started) == {"task_id"}
+    assert state["state"] in {"PENDING", "STARTED", "SUCCESS"}
+
+
+def test_logs_are_followed(up: Command) -> None:
+    """What a function logs shows in the terminal."""
+    run(curl_lines(up.printed)["POST /start-task"])
+
+    up.wait_for("Task succeeded", within_s=20)
+
+
+def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -> None:
+    """It says who is running, and the first one goes on."""
+    (tmp_path / "local").symlink_to(up.state / "local")
+    second = command(tmp_path, "up", "--port", str(free_port()))
+
+    status = second.process.wait(30)
+
+    assert status == 1
+    assert second.printed.startswith(f"error: `up` (process {up.process.pid}) is using ")
+    assert run(curl_lines(up.printed)["GET /async"]) == "Async Response"
+
+
+def test_serve_uses_the_database_that_runs(up: Command, tmp_path: Path) -> None:
+    """`make serve` beside it answers with the same data."""
+    user = json.loads(run(curl_lines(up.printed)["POST /users"]))
+    (tmp_path / "local").symlink_to(up.state / "local")
+    port = free_port()
+    serve = command(tmp_path, "serve", "--port", str(port))
+    serve.wait_for("Running on")
+
+    answer = httpx.get(f"http://127.0.0.1:{port}/users/{user['id']}")
+
+    assert serve.stop() == 0
+    assert answer.json() == user
+
+
+def test_serve_stands_alone(state: Path) -> None:
+    """Without a local cloud, `make serve` runs the database and the tasks itself."""
+    serve = command(state, "serve", "--port", str(free_port()))
+    serve.wait_for("Running on")
+    processes = below(serve.process)
+
+    started = json.loads(run(curl_lines(serve.printed)["POST /start-task"]))
+    serve.wait_for(f"Task succeeded task_id={started['task_id']}", within_s=20)
+
+    assert serve.stop(signal.SIGTERM) == 0
+    assert left_of(processes) == []
+
+
+def test_busy_port_is_one_clear_line(state: Path) -> None:
+    """What to do stands in it, and nothing is left running."""
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        refused = command(state, "up", "--port", str(port))
+
+        status = refused.process.wait(30)
+
+    message = f"error: Port {port} is busy; stop what listens there, or take another: PORT={port + 1} make up\n"
+    assert status == 1
+    assert refused.printed.endswith(message)
+    assert running_in(state) == []
+
+
+def test_interrupt_half_way_stops_everything(state: Path) -> None:
+    """Ctrl-C while it starts ends what has been started."""
+    started = command(state, "up", "--port", str(free_port()))
+    started.wait_for("LocalStack on")
+    processes = below(started.process)
+
+    status = started.stop()
+
+    assert (status, left_of(processes)) == (0, [])
+
+
+def test_kill_leaves_nothing(state: Path) -> None:
+    """Even SIGKILL takes LocalStack, its functions and the database with it."""
+    started = command(state, "up", "--port", str(free_port()))
+    started.wait_for("Deployment of")
+    processes = below(started.process)
+
+    started.stop(signal.SIGKILL)
+
+    assert left_of(processes) == []
+
+
+def test_interrupt_stops_everything_and_keeps_the_data(state: Path) -> None:
+    """Ctrl-C ends it with status 0 and no process left; `make serve` then has the same data."""
+    started = command(state, "up", "--port", str(free_port()))
+    started.wait_for("Logs follow")
+    user = json.loads(run(curl_lines(started.printed)["POST /users"]))
+    processes = below(started.process)
+
+    status = started.stop()
+
+    assert (status, left_of(processes)) == (0, [])
+    port = free_port()
+    serve = command(state, "serve", "--port", str(port))
+    serve.wait_for("Running on")
+    kept = httpx.get(f"http://127.0.0.1:{port}/users/{user['id']}").json()
+    serve.stop()
+    assert kept == user
