@@ -41,6 +41,13 @@ def count(value: str) -> int:
     return int(value)
 
 
+def flag(value: str) -> bool:
+    """Yes or no."""
+    if value not in {"true", "false"}:
+        raise ValueError(f"must be true or false, not {value!r}")
+    return value == "true"
+
+
 def seconds(value: str) -> float:
     """A number of seconds above 0."""
     try:
@@ -100,6 +107,30 @@ class Settings:
 
     database_url: str | None = setting(
         "DATABASE_URL", database_url, "PostgreSQL, `postgresql+asyncpg://…` or `postgresql+psycopg://…`", default=None
+    )
+    database_secret_arn: str | None = setting(
+        "DATABASE_SECRET_ARN",
+        text,
+        "Secret in AWS Secrets Manager with PostgreSQL's address, a URL or JSON as RDS writes it; over `DATABASE_URL`",
+        default=None,
+    )
+    database_iam_auth: bool = setting(
+        "DATABASE_IAM_AUTH",
+        flag,
+        "Whether to log in with tokens of IAM in place of a password; with TLS",
+        default=False,
+    )
+    database_tls: bool = setting(
+        "DATABASE_TLS", flag, "Whether to insist on TLS and a certificate that is vouched for", default=False
+    )
+    database_ca_file: str | None = setting(
+        "DATABASE_CA_FILE", text, "PEM file of who may vouch for PostgreSQL; Amazon by default", default=None
+    )
+    database_proxy: bool = setting(
+        "DATABASE_PROXY",
+        flag,
+        "Whether RDS Proxy stands before PostgreSQL: it sets the statement timeout",
+        default=False,
     )
     database_pool_size: int = setting("DATABASE_POOL_SIZE", count, "Most connections one environment opens", default=5)
     database_connect_timeout_s: float = setting(

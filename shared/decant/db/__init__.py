@@ -6,14 +6,15 @@ pool checks a connection before use, so the next request works when it is back.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from decant import loop
 from decant.config import Settings, settings
+from decant.db.drivers import avoid_pinning, connect_args
 from decant.errors import ConfigError, DatabaseUnavailable
 
 __all__ = ["dispose", "engine", "session"]
@@ -26,7 +27,7 @@ def engine() -> AsyncEngine:
     """The process's engine.
 
     Raises:
-        ConfigError: DATABASE_URL is missing or bad.
+        ConfigError: DATABASE_URL and DATABASE_SECRET_ARN are missing, or a setting is bad.
     """
     global _engine  # noqa: PLW0603  # one engine per process is what this module is for
     if _engine is None:
@@ -71,8 +72,8 @@ async def dispose() -> None:
         await disposed.dispose()
 
 
-_AWAY = ("08", "53", "57P")
-"""SQLSTATE classes: connection exception, insufficient resources, operator intervention (shutdown, crash, restart).
+_AWAY = ("08", "28", "53", "57P")
+"""SQLSTATE classes: connection exception, refused login, insufficient resources, shutdown or crash.
 
 Source: PostgreSQL, appendix A, error codes.
 """
@@ -83,29 +84,26 @@ def _sqlstate(error: DBAPIError) -> str:
 
 
 def _build(ours: Settings) -> AsyncEngine:
-    if ours.database_url is None:
+    if ours.database_url is None and ours.database_secret_arn is None:
         raise ConfigError(["DATABASE_URL: is not set; this function uses the database"])
-    return create_async_engine(
-        ours.database_url,
+    url = make_url(ours.database_url or "postgresql+asyncpg://")
+    built = create_async_engine(
+        url,
         pool_size=ours.database_pool_size,
         max_overflow=0,
         pool_timeout=ours.database_connect_timeout_s,
         pool_pre_ping=True,
         pool_use_lifo=True,
-        connect_args=_connect_args(ours),
+        connect_args=connect_args(url.get_driver_name(), ours),
     )
+    if ours.database_iam_auth:
+        from decant.db import iam_login  # noqa: PLC0415  # signs; most local functions never do
 
+        iam_login.install(built.sync_engine, ours.region)
+    elif ours.database_secret_arn:
+        from decant.db import secret_login  # noqa: PLC0415  # speaks to Secrets Manager; likewise
 
-def _connect_args(ours: Settings) -> dict[str, Any]:
-    name = ours.function_name or ours.service
-    statement_timeout_ms = str(int(ours.database_statement_timeout_s * 1000))
-    if ours.database_url and ours.database_url.startswith("postgresql+psycopg://"):
-        return {
-            "connect_timeout": max(1, round(ours.database_connect_timeout_s)),
-            "application_name": name,
-            "options": f"-c statement_timeout={statement_timeout_ms}",
-        }
-    return {
-        "timeout": ours.database_connect_timeout_s,
-        "server_settings": {"application_name": name, "statement_timeout": statement_timeout_ms},
-    }
+        secret_login.install(built.sync_engine, ours.database_secret_arn)
+    if ours.database_proxy:
+        avoid_pinning(built.sync_engine)
+    return built

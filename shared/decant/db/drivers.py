@@ -1,0 +1,87 @@
+"""What each driver is told when it connects."""
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from decant.config import Settings
+
+__all__ = ["avoid_pinning", "connect_args"]
+
+AMAZON_CA = Path(__file__).with_name("amazon-ca.pem")
+"""Roots of RDS in every region, and of the certificates that RDS Proxy has.
+
+Source: Amazon Aurora User Guide, Using SSL/TLS to encrypt a connection.
+"""
+
+
+def connect_args(driver: str, ours: Settings) -> dict[str, Any]:
+    """Arguments of the driver's `connect`.
+
+    Args:
+        driver: `asyncpg` or `psycopg`.
+        ours: Decant's settings.
+    """
+    return _psycopg(ours) if driver == "psycopg" else _asyncpg(ours)
+
+
+def _asyncpg(ours: Settings) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "timeout": ours.database_connect_timeout_s,
+        "server_settings": {"application_name": _name(ours)},
+    }
+    if not ours.database_proxy:
+        arguments["server_settings"]["statement_timeout"] = _statement_timeout_ms(ours)
+    if _insists_on_tls(ours):
+        arguments["ssl"] = ssl.create_default_context(cafile=_ca_file(ours))
+    return arguments
+
+
+def _psycopg(ours: Settings) -> dict[str, Any]:
+    arguments: dict[str, Any] = {
+        "connect_timeout": max(1, round(ours.database_connect_timeout_s)),
+        "application_name": _name(ours),
+    }
+    if not ours.database_proxy:
+        arguments["options"] = f"-c statement_timeout={_statement_timeout_ms(ours)}"
+    if _insists_on_tls(ours):
+        arguments |= {"sslmode": "verify-full", "sslrootcert": _ca_file(ours)}
+    return arguments
+
+
+def avoid_pinning(engine: Engine) -> None:
+    """Keep asyncpg from changing a session's settings, for which RDS Proxy would tie up a connection for good.
+
+    Before it asks for the details of a type, asyncpg turns JIT off and then on again; told that the server has none, it
+    leaves it alone.
+
+    Source: https://richyen.com/postgres/2026/03/12/rds_proxy_pinning.html
+    """
+
+    @event.listens_for(engine, "connect", insert=True)  # before the dialect's own, which asks for types
+    def without_jit(connection: Any, _record: object) -> None:
+        driver = connection.driver_connection
+        if hasattr(driver, "_server_caps"):
+            driver._server_caps = driver._server_caps._replace(jit=False)  # noqa: SLF001  # there is no public way
+
+
+def _name(ours: Settings) -> str:
+    return ours.function_name or ours.service
+
+
+def _statement_timeout_ms(ours: Settings) -> str:
+    """RDS Proxy refuses it, as it does any option at the start, and sets its own.
+
+    Source: https://github.com/psycopg/psycopg2/issues/1577
+    """
+    return str(int(ours.database_statement_timeout_s * 1000))
+
+
+def _insists_on_tls(ours: Settings) -> bool:
+    return ours.database_tls or ours.database_iam_auth
+
+
+def _ca_file(ours: Settings) -> str:
+    return ours.database_ca_file or str(AMAZON_CA)

@@ -1,0 +1,126 @@
+"""A gate before PostgreSQL that asks for passwords as RDS does: over TLS, in the clear, and checked here."""
+
+import asyncio
+import contextlib
+import ipaddress
+import ssl
+import struct
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+__all__ = ["Gate", "make_certificate"]
+
+_SSL_REQUEST = 80877103
+_ASK_FOR_PASSWORD = b"R" + struct.pack("!ii", 8, 3)
+_REFUSAL = b"SFATAL\0C28P01\0Mpassword authentication failed\0\0"
+
+
+class Gate:
+    """Listens on a free port; an async context manager.
+
+    Args:
+        server: Port of the real PostgreSQL on 127.0.0.1, which trusts everybody.
+        certificate: PEM file of key and certificate.
+        admits: Whether a password opens the gate.
+
+    Attributes:
+        passwords: Every password that was tried.
+        startups: What each client said of itself at the start.
+        said: All that clients sent later.
+    """
+
+    def __init__(self, server: int, certificate: Path, admits: Callable[[str], bool]) -> None:
+        self.port = 0
+        self.passwords: list[str] = []
+        self.startups: list[bytes] = []
+        self.said = bytearray()
+        self._server = server
+        self._admits = admits
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._tls.load_cert_chain(certificate)
+        self._listener: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        self._listener = await asyncio.start_server(self._meet, "127.0.0.1", 0)
+        self.port = self._listener.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._listener is not None
+        self._listener.close()
+        self._listener.close_clients()
+        await self._listener.wait_closed()
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await self._let_in(reader, writer)
+        writer.close()
+
+    async def _let_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        _, code = struct.unpack("!ii", await reader.readexactly(8))
+        assert code == _SSL_REQUEST, "the client did not ask for TLS"
+        writer.write(b"S")
+        await writer.start_tls(self._tls)
+        startup = await _message(reader)
+        self.startups.append(startup)
+        writer.write(_ASK_FOR_PASSWORD)
+        await reader.readexactly(1)
+        password = (await _message(reader))[4:-1].decode()
+        self.passwords.append(password)
+        if not self._admits(password):
+            writer.write(b"E" + struct.pack("!i", 4 + len(_REFUSAL)) + _REFUSAL)
+            await writer.drain()
+            return
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._server)
+        inner_writer.write(startup)
+        await asyncio.gather(self._pass_on(reader, inner_writer, self.said), self._pass_on(inner_reader, writer))
+
+    @staticmethod
+    async def _pass_on(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: bytearray | None = None
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(65536):
+                if heard is not None:
+                    heard += data
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+async def _message(reader: asyncio.StreamReader) -> bytes:
+    """One message with its length before it."""
+    head = await reader.readexactly(4)
+    return head + await reader.readexactly(struct.unpack("!i", head)[0] - 4)
+
+
+def make_certificate(path: Path) -> Path:
+    """Write a key and a certificate for 127.0.0.1 that vouches for itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gate")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
+    return path

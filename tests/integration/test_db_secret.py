@@ -1,0 +1,168 @@
+"""Logging in with what a secret says: a real PostgreSQL behind a gate, the secret in moto."""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+from sqlalchemy import text
+
+from decant import config, db
+from decant.errors import DatabaseUnavailable
+from infra.local.postgres import Postgres
+from tests.gate import Gate, make_certificate
+
+NAME = "decant/database"
+
+
+@pytest.fixture(scope="module")
+def manager() -> Iterator[str]:
+    """Address of Secrets Manager."""
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@dataclass
+class Safe:
+    """A secret, and the password that opens the gate."""
+
+    client: Any
+    password: str = "first"
+
+    def keep(self, value: str | dict[str, Any]) -> None:
+        """Write the secret."""
+        text_ = value if isinstance(value, str) else json.dumps(value)
+        self.client.put_secret_value(SecretId=NAME, SecretString=text_)
+
+
+@pytest.fixture
+def safe(manager: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Safe]:
+    """A secret that is still empty; the settings name it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    client = boto3.client("secretsmanager", "eu-west-1", endpoint_url=manager)
+    made = client.create_secret(Name=NAME, SecretString="-")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", manager)
+    monkeypatch.setenv("DATABASE_SECRET_ARN", made["ARN"])
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    yield Safe(client)
+    client.delete_secret(SecretId=NAME, ForceDeleteWithoutRecovery=True)
+
+
+Open = Callable[[], AbstractAsyncContextManager[Gate]]
+
+
+@pytest.fixture
+def gate(safe: Safe, migrated: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """Opens a gate that takes the safe's password of the moment."""
+    certificate = make_certificate(tmp_path / "gate.pem")
+    monkeypatch.setenv("DATABASE_TLS", "true")
+    monkeypatch.setenv("DATABASE_CA_FILE", str(certificate))
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Gate]:
+        async with Gate(migrated.port, certificate, lambda password: password == safe.password) as made:
+            config.load.cache_clear()
+            try:
+                yield made
+            finally:
+                await db.dispose()
+
+    return opened
+
+
+async def answer() -> int:
+    """What the database says, through a session of its own."""
+    async with db.session() as session:
+        found: int = (await session.execute(text("SELECT 42"))).scalar_one()
+    return found
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        pytest.param("postgresql+asyncpg://postgres:first@127.0.0.1:{port}/postgres", id="a URL"),
+        pytest.param(
+            '{{"username": "postgres", "password": "first", "engine": "postgres", '
+            '"host": "127.0.0.1", "port": {port}, "dbname": "postgres"}}',
+            id="JSON as RDS writes it",
+        ),
+    ],
+)
+async def test_secret_holds_the_whole_address(safe: Safe, gate: Open, kept: str) -> None:
+    """No setting but the secret's name is needed."""
+    async with gate() as opened:
+        safe.keep(kept.format(port=opened.port))
+
+        assert await answer() == 42
+
+
+@pytest.mark.parametrize("driver", ["asyncpg", "psycopg"])
+async def test_secret_adds_name_and_password_to_the_address(
+    safe: Safe, gate: Open, monkeypatch: pytest.MonkeyPatch, driver: str
+) -> None:
+    """The owner's secret, which RDS keeps, says nothing of the host."""
+    safe.keep({"username": "postgres", "password": "first"})
+
+    async with gate() as opened:
+        monkeypatch.setenv("DATABASE_URL", f"postgresql+{driver}://127.0.0.1:{opened.port}/postgres")
+        config.load.cache_clear()
+
+        assert await answer() == 42
+
+
+async def test_secret_is_read_once(safe: Safe, gate: Open) -> None:
+    """Later connections use what the first one found."""
+    async with gate() as opened:
+        safe.keep({"username": "postgres", "password": "first", "host": "127.0.0.1", "port": opened.port})
+        await answer()
+        await db.dispose()
+        safe.keep("unreadable now")
+
+        assert await answer() == 42
+
+
+async def test_secret_that_was_rotated_is_read_again(safe: Safe, gate: Open) -> None:
+    """A new password is found out by the first connection that the old one fails to open."""
+    async with gate() as opened:
+        address = {"username": "postgres", "host": "127.0.0.1", "port": opened.port}
+        safe.keep({**address, "password": "first"})
+        await answer()
+        await db.dispose()
+        safe.password = "second"
+        safe.keep({**address, "password": "second"})
+
+        assert await answer() == 42
+        assert opened.passwords == ["first", "first", "second"]
+
+
+async def test_secret_that_is_wrong_is_tried_once(safe: Safe, gate: Open) -> None:
+    """A password that was not rotated is not tried again, which could lock the account."""
+    async with gate() as opened:
+        safe.keep({"username": "postgres", "password": "wrong", "host": "127.0.0.1", "port": opened.port})
+
+        with pytest.raises(DatabaseUnavailable):
+            await answer()
+
+        assert opened.passwords == ["wrong"]
+
+
+async def test_secret_that_is_not_there_is_an_outage(monkeypatch: pytest.MonkeyPatch, safe: Safe) -> None:
+    """The caller hears of a database that is away; nothing of the secret's name."""
+    monkeypatch.setenv("DATABASE_SECRET_ARN", "nobody/knows")
+
+    with pytest.raises(DatabaseUnavailable) as caught:
+        await answer()
+
+    assert "nobody" not in str(caught.value)
+    assert "ResourceNotFoundException" in str(caught.value.__cause__)
+    assert safe.password
