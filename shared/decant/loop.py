@@ -71,9 +71,19 @@ def on_close(closer: Callable[[], Awaitable[None]]) -> None:
 
 
 async def close() -> None:
-    """Close every shared client; each is built anew at its next use."""
+    """Close every shared client; each is built anew at its next use.
+
+    Raises:
+        ExceptionGroup: some could not be closed; all others are.
+    """
+    errors: list[Exception] = []
     while _closers:
-        await _closers.pop()()
+        try:
+            await _closers.pop()()
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others must be closed
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("shared clients could not be closed", errors)
 
 
 def _name(task: asyncio.Task[object]) -> str:

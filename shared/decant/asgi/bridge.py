@@ -48,10 +48,14 @@ class FlaskToAsgi:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await loop.close()
         if self._threads is not None:
             self._threads.shutdown(wait=False)
-        await send({"type": "lifespan.shutdown.complete"})
+        try:
+            await loop.close()
+        except ExceptionGroup as errors:
+            await send({"type": "lifespan.shutdown.failed", "message": f"{errors}: {errors.exceptions!r}"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._body_limit_bytes is None:

@@ -69,10 +69,12 @@ def add_header(environ: dict[str, Any], name: str, value: str) -> None:
 
 
 def _paths(scope: Scope) -> tuple[str, str]:
-    root = scope.get("root_path", "").rstrip("/")
-    path = scope["path"]
+    root: str = scope.get("root_path", "").rstrip("/")
+    path: str = scope["path"]
     if root and (path == root or path.startswith(f"{root}/")):
         return root, path[len(root) :]
+    if not path.startswith("/"):  # "http://host/path", as to a proxy, or "*": RFC 9112, section 3.2
+        path = "/" + path.partition("://")[2].partition("/")[2] if "://" in path else f"/{path}"
     return root, path
 
 

@@ -1,0 +1,134 @@
+"""How tests reach a bridged app: in process through httpx, message by message, and behind real ASGI servers."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import httpx
+import hypercorn.asyncio
+import uvicorn
+from flask import Flask
+from hypercorn.config import Config
+
+from decant.asgi import FlaskToAsgi
+from decant.asgi.messages import Application, Message
+
+__all__ = ["SERVERS", "Connection", "Server", "client", "get", "scope", "serve"]
+
+type Server = Literal["hypercorn", "uvicorn"]
+SERVERS: tuple[Server, ...] = ("hypercorn", "uvicorn")
+
+
+def client(app: Flask | Application, **options: Any) -> httpx.AsyncClient:
+    """An HTTP client of the app in this process, through the bridge."""
+    application: Any = FlaskToAsgi(app, **options) if isinstance(app, Flask) else app
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://testserver")
+
+
+async def get(app: Flask, path: str = "/", **options: Any) -> httpx.Response:
+    """GET a path of the app through the bridge."""
+    async with client(app, **options) as http:
+        return await http.get(path)
+
+
+def scope(**changes: Any) -> dict[str, Any]:
+    """An ASGI request's scope: GET / of no headers, but for the changes."""
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": "/",
+        "raw_path": b"/",
+        "root_path": "",
+        "query_string": b"",
+        "headers": [],
+        "client": ("192.0.2.1", 50000),
+        "server": ("testserver", 80),
+    } | changes
+
+
+@dataclass
+class Connection:
+    """One ASGI connection in the test's hands: what the server would say, and what it is told.
+
+    Attributes:
+        sent: What the app sent so far.
+        taken: Set for the app's `send` to return; cleared, the client is slow.
+    """
+
+    scope: dict[str, Any] = field(default_factory=scope)
+    sent: list[Message] = field(default_factory=list)
+    taken: asyncio.Event = field(default_factory=asyncio.Event)
+    _said: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+
+    def __post_init__(self) -> None:
+        self.taken.set()
+
+    def say(self, body: bytes = b"", *, more: bool = False) -> None:
+        """Say a piece of the request's body, the last one unless there is more."""
+        self._said.put_nowait({"type": "http.request", "body": body, "more_body": more})
+
+    def hang_up(self) -> None:
+        """Close the connection from the client's side."""
+        self._said.put_nowait({"type": "http.disconnect"})
+
+    async def run(self, application: Application) -> None:
+        """Serve the connection."""
+        await application(self.scope, self._said.get, self._take)
+
+    async def _take(self, message: Message) -> None:
+        self.sent.append(message)
+        await self.taken.wait()
+
+    @property
+    def body(self) -> bytes:
+        """The answer's body so far."""
+        return b"".join(message["body"] for message in self.sent if message["type"] == "http.response.body")
+
+
+@asynccontextmanager
+async def serve(application: Application, server: Server = "hypercorn", **options: Any) -> AsyncIterator[str]:
+    """Serve the application on a free port of loopback with a real server; yields its address.
+
+    Args:
+        application: What to serve.
+        server: Which.
+        options: Of the server: `root_path` and the like.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        run = _hypercorn if server == "hypercorn" else _uvicorn
+        async with run(application, listening, options):
+            yield address
+
+
+@asynccontextmanager
+async def _hypercorn(application: Any, listening: socket.socket, options: dict[str, Any]) -> AsyncIterator[None]:
+    config = Config.from_mapping(bind=[f"fd://{listening.detach()}"], graceful_timeout=1, errorlog=None, **options)
+    stop = asyncio.Event()
+    serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=stop.wait))
+    try:
+        yield
+    finally:
+        stop.set()
+        await serving
+
+
+@asynccontextmanager
+async def _uvicorn(application: Any, listening: socket.socket, options: dict[str, Any]) -> AsyncIterator[None]:
+    config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=1, lifespan="on", **options)
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        with suppress(asyncio.CancelledError):
+            await serving

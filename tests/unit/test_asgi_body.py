@@ -1,0 +1,126 @@
+"""The request's body on its way in: in memory, in a file, or not at all."""
+
+import tempfile
+from typing import Any
+
+import httpx
+import pytest
+from flask import Flask, request
+
+from decant.asgi import FlaskToAsgi
+from decant.asgi.body import ClientDisconnected, read
+from tests.bridging import Connection, client, scope
+
+LIMIT = 8 * 1024 * 1024
+
+
+def said(*pieces: bytes, **changes: Any) -> Connection:
+    """A connection over which the body comes in these pieces."""
+    connection = Connection(scope(**changes))
+    for number, piece in enumerate(pieces, start=1):
+        connection.say(piece, more=number < len(pieces))
+    return connection
+
+
+@pytest.mark.parametrize("pieces", [[b""], [b"all"], [b"a", b"", b"ll"]], ids=["empty", "at once", "in chunks"])
+async def test_body_is_read_to_its_end(pieces: list[bytes]) -> None:
+    """The stream stands at its beginning, and the length is the real one."""
+    connection = said(*pieces)
+
+    stream, length = await read(connection.scope, connection._said.get, LIMIT)
+
+    with stream:
+        assert (stream.read(), length) == (b"".join(pieces), len(b"".join(pieces)))
+
+
+async def test_body_that_is_large_goes_into_a_file() -> None:
+    """Memory holds no more than a part of it."""
+    connection = said(*[b"x" * 500_000] * 5)
+
+    stream, length = await read(connection.scope, connection._said.get, LIMIT)
+
+    with stream:
+        assert isinstance(stream, tempfile.SpooledTemporaryFile)
+        assert stream.fileno() > 0
+        assert length == 2_500_000
+
+
+async def test_body_over_the_limit_is_let_go() -> None:
+    """Reading stops where the limit is passed."""
+    connection = said(*[b"x" * 500] * 10)
+
+    stream, _ = await read(connection.scope, connection._said.get, 1000)
+
+    assert connection._said.qsize() == 7
+    with pytest.raises(Exception, match="at most 1000 bytes"):
+        stream.read()
+
+
+async def test_body_that_declares_too_much_is_not_read() -> None:
+    """Content-Length alone is enough to refuse."""
+    connection = said(b"x", headers=[(b"content-length", b"5000")])
+
+    await read(connection.scope, connection._said.get, 1000)
+
+    assert connection._said.qsize() == 1
+
+
+async def test_body_cut_off_is_told_from_one_that_ended() -> None:
+    """A disconnect is no end of the body."""
+    connection = Connection()
+    connection.say(b"half", more=True)
+    connection.hang_up()
+
+    with pytest.raises(ClientDisconnected):
+        await read(connection.scope, connection._said.get, LIMIT)
+
+
+@pytest.fixture
+def app() -> Flask:
+    """An app with a hook and a view that does not look at the body."""
+    made = Flask("bridged")
+    made.config["ran"] = []
+    made.add_url_rule("/", "view", lambda: [made.config["ran"].append("view")], methods=["POST"])
+    made.add_url_rule("/read", "read", lambda: request.data, methods=["POST"])
+    made.after_request(lambda response: (response.headers.add("X-Hook", "ran"), response)[1])
+    return made
+
+
+@pytest.mark.parametrize("view_threads", [0, 4], ids=["on the loop", "sync views in threads"])
+@pytest.mark.parametrize("path", ["/", "/read", "/none"])
+async def test_request_over_the_limit_is_answered_413(app: Flask, view_threads: int, path: str) -> None:
+    """No view runs, whether it would have read the body or not; the app's hooks do."""
+    async with client(app, body_limit_bytes=1000, view_threads=view_threads) as http:
+        answer = await http.post(path, content=b"x" * 1001)
+
+    assert (answer.status_code, answer.headers["x-hook"]) == (413, "ran")
+    assert app.config["ran"] == []
+
+
+async def test_request_at_the_limit_is_taken(app: Flask) -> None:
+    """The limit itself is allowed."""
+    async with client(app, body_limit_bytes=1000) as http:
+        answer = await http.post("/read", content=b"x" * 1000)
+
+    assert answer.content == b"x" * 1000
+
+
+async def test_limit_is_the_setting_by_default(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """BODY_LIMIT_BYTES holds for a bridge that was not told otherwise."""
+    monkeypatch.setenv("BODY_LIMIT_BYTES", "10")
+    transport: Any = httpx.ASGITransport(FlaskToAsgi(app))
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as http:
+        answer = await http.post("/read", content=b"x" * 11)
+
+    assert answer.status_code == 413
+
+
+async def test_error_handler_answers_the_413(app: Flask) -> None:
+    """A 413 of the bridge is an error like any other to the app."""
+    app.register_error_handler(413, lambda error: (f"custom: {error.description}", 413))
+
+    async with client(app, body_limit_bytes=1) as http:
+        answer = await http.post("/", content=b"xx")
+
+    assert answer.text == "custom: The body may be at most 1 bytes."
