@@ -13,13 +13,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.errors import LocalCloudError
 
-__all__ = ["Cloud", "Deployment", "deploy", "mounted"]
+__all__ = ["Cloud", "Deployment", "deploy", "describe", "failure", "mounted"]
 
 HOT_RELOAD_BUCKET = "hot-reload"
 """LocalStack mounts the folder that an object's key names, when the object is in this bucket."""
 
 _LOOK_EVERY_S = 0.1
 """Each look costs LocalStack 10 ms that it could spend on the deployment."""
+
+_PREFIX = "Resource provider operation failed: "
 
 
 class Cloud:
@@ -128,7 +130,7 @@ def describe(cloud: Cloud, stack: str) -> Deployment:
     state = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     if state["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
         events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-        raise LocalCloudError(_failure(state, events))
+        raise LocalCloudError(failure(state, events))
     resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
     names = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
     kinds = {each["LogicalResourceId"]: each["ResourceType"] for each in resources}
@@ -141,9 +143,11 @@ def describe(cloud: Cloud, stack: str) -> Deployment:
     )
 
 
-def _failure(state: Mapping[str, Any], events: list[dict[str, Any]]) -> str:
-    failed = [event for event in reversed(events) if event["ResourceStatus"].endswith("_FAILED")]
-    reasons = [
-        f"  {each['LogicalResourceId']}: {each.get('ResourceStatusReason', 'no reason given')}" for each in failed
-    ]
-    return "\n".join([f"The deployment ended as {state['StackStatus']}:", *dict.fromkeys(reasons)])
+def failure(state: Mapping[str, Any], events: list[dict[str, Any]]) -> str:
+    """What failed and why, a line each; what only failed because something else did is left out."""
+    reasons = {
+        f"{event['LogicalResourceId']}: {event['ResourceStatusReason'].removeprefix(_PREFIX)}": None
+        for event in reversed(events)
+        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
+    }
+    return "\n  ".join([f"The deployment ended as {state['StackStatus']}.", *reasons])

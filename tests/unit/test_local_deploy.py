@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from infra.local.deploy import mounted
+from infra.local.deploy import failure, mounted
 
 TEMPLATE: dict[str, Any] = {
     "Resources": {
@@ -35,3 +35,20 @@ def test_template_itself_is_left_alone(tmp_path: Path) -> None:
     mounted(TEMPLATE, tmp_path, tmp_path / "layer")
 
     assert TEMPLATE["Resources"]["Function"]["Properties"] == {"CodeUri": "functions/one/"}
+
+
+def test_failure_names_what_failed_and_why() -> None:
+    """Each resource stands with its reason, oldest first; what failed only in its wake is left out."""
+    events = [
+        {"LogicalResourceId": "decant", "ResourceStatus": "CREATE_FAILED"},
+        {
+            "LogicalResourceId": "UsersGet",
+            "ResourceStatus": "CREATE_FAILED",
+            "ResourceStatusReason": "Resource provider operation failed: no such runtime",
+        },
+        {"LogicalResourceId": "Queue", "ResourceStatus": "CREATE_COMPLETE"},
+    ]
+
+    message = failure({"StackStatus": "ROLLBACK_COMPLETE"}, events)
+
+    assert message == "The deployment ended as ROLLBACK_COMPLETE.\n  UsersGet: no such runtime"
