@@ -1,14 +1,26 @@
-"""The `process` Lambda executor: one OS process per execution environment, running AWS's own runtime client.
+"""What runs inside LocalStack: above all the `process` Lambda executor.
 
-Runs inside LocalStack, which finds it through the entry point in `plugin/`. From the outside in:
+It is one OS process per execution environment, running AWS's own runtime client. From the outside in:
 
     plugin         what LocalStack loads, and its Lambda provider's interface on our environment
     environment    one execution environment: its phases, its faults, its log lines
+    function       what it runs, and how its process is started
     runtime        one process of the runtime client: its calls, its output, its end
     calls          the HTTP of the Runtime API
     faults         how each way to fail is told, in AWS's shapes
+    reports        the lines that Lambda itself writes into the log
     sources        has a source file changed since the process started?
     journal        every log line, in one file that others follow
 
-Only `plugin` knows LocalStack; everything else runs and is tested without it.
+Of these, only `plugin` knows LocalStack; the others run and are tested without it. Beside them stands what we add to
+LocalStack or change in it, through its own extension points where it has one:
+
+    server         the gateway, on loopback alone
+    identities     ids of APIs that stay the same
+    invocations    client context, limits of events
+    event_sources  queues polled as Lambda polls them
+    economies      what it does at each invocation for nobody
+
+LocalStack finds both plug-ins through the entry points in `infra/local/registration`; `python -m infra.local.executor`
+starts it.
 """

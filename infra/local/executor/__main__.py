@@ -1,4 +1,7 @@
-"""Starts LocalStack, once it is sure that it will use our plug-ins: it falls back to Docker with a mere warning."""
+"""Starts LocalStack with our plug-ins, once it is sure that they are found, and with what we change in it.
+
+Without the executor, LocalStack would fall back to Docker with a mere warning.
+"""
 
 import sys
 
@@ -10,6 +13,7 @@ from plux import PluginManager
 from infra.local.executor.economies import leave_out_metrics
 from infra.local.executor.event_sources import poll_as_lambda_does
 from infra.local.executor.identities import keep_api_ids
+from infra.local.executor.invocations import complete_invocations
 
 
 def check_registration() -> None:
@@ -29,4 +33,5 @@ if __name__ == "__main__":
     keep_api_ids()
     leave_out_metrics()
     poll_as_lambda_does()
+    complete_invocations()
     main()

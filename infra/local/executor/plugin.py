@@ -42,7 +42,13 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):
 
 
 class ProcessExecutor(RuntimeExecutor):
-    """One execution environment, as LocalStack's Lambda provider drives it."""
+    """One execution environment, as LocalStack's Lambda provider drives it.
+
+    Attributes:
+        client_context: Of the invocation that comes next, as JSON; LocalStack has no place for it.
+    """
+
+    client_context: str | None = None
 
     def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002  # LocalStack names it
         super().__init__(id=id, function_version=function_version)
@@ -67,6 +73,7 @@ class ProcessExecutor(RuntimeExecutor):
             event=payload["payload"].encode(),
             function_arn=payload["invoked-function-arn"],
             trace_id=payload["trace-id"],
+            client_context=self.client_context,
         )
         outcome = self._environment.invoke(invocation)
         return InvocationResult(invocation.request_id, outcome.payload, is_error=outcome.is_error, logs=outcome.logs)
