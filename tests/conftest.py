@@ -8,8 +8,11 @@ import asyncpg
 import pytest
 
 from decant import config, loop
+from decant.testing import memory
 from infra.local.postgres import Postgres
 from tests.loading import load_function
+from tests.queues import SqsQueue, make_queue, sqs_server
+from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
 TEMPLATE_DATABASE = "migrated"
 
@@ -64,6 +67,35 @@ def fresh_settings() -> Iterator[None]:
     yield
     loop.run(loop.close())
     config.load.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def sqs_address() -> Iterator[str]:
+    """Address of a server of SQS's API."""
+    with sqs_server() as address:
+        yield address
+
+
+@pytest.fixture
+def queue(sqs_address: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> SqsQueue:
+    """A queue of this test's own, which the settings call `default`."""
+    return make_queue(sqs_address, f"q{abs(hash(request.node.nodeid)):x}", monkeypatch)
+
+
+@pytest.fixture(params=["memory", "postgres", "sqs"])
+def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Each world in which tasks are enqueued and run, in turn."""
+    if request.param == "memory":
+        with memory() as broker:
+            yield MemoryWorld(broker)
+        return
+    request.getfixturevalue("database_url")
+    if request.param == "postgres":
+        yield PostgresWorld()
+        return
+    # Announced again as soon as it is due: a test moves the table's clock, and cannot move the queue's.
+    monkeypatch.setenv("TASK_PATIENCE_S", "0.001")
+    yield SqsWorld(request.getfixturevalue("queue"))
 
 
 def _administer(server: Postgres, statement: str) -> None:

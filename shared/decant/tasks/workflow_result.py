@@ -38,7 +38,7 @@ class GroupResult:
     """
 
     def __init__(self, root_id: UUID, ids: Iterable[UUID]) -> None:
-        self.root_id = str(root_id)
+        self.id = self.root_id = str(root_id)
         self.results = [AsyncResult(task_id) for task_id in ids]
 
     def __len__(self) -> int:

@@ -16,6 +16,7 @@ from decant.tasks.store import store
 from decant.tasks.task import Task
 from decant.worker import verdict
 from decant.worker.interruptible import Interruptible
+from decant.worker.threads import call_in_thread
 
 __all__ = ["Execution", "describe"]
 
@@ -101,7 +102,7 @@ class Execution:
                 return None
             if self._task.is_async:
                 return self._succeeded(await self._task.function(*args, **kwargs))
-            return self._succeeded(await asyncio.to_thread(self._task.function, *args, **kwargs))
+            return self._succeeded(await call_in_thread(self._task.function, args, kwargs))
         except SystemExit as error:  # on its way up it would end the whole worker
             raise TaskStopped(f"It called sys.exit({error.code!r}).") from error
 

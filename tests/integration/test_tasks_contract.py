@@ -1,0 +1,302 @@
+"""What tasks promise, in each world alike."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
+from decant.tasks import AsyncResult, State, Task
+from tests import work
+from tests.worlds import World
+
+
+async def test_task_runs_and_its_result_is_kept(world: World) -> None:
+    """What the function returns is what the handle gives."""
+    job = await work.add.delay(1, b=2)
+    await world.run()
+
+    assert await job.get(timeout=5) == 3
+
+
+async def test_task_is_pending_before_it_is_started(world: World) -> None:
+    """A row that waits is told of as such."""
+    job = await work.add.delay(1)
+
+    assert (await job.state, await job.result, await job.ready()) == (State.PENDING, None, False)
+    await world.run()
+
+
+async def test_plain_function_runs_too(world: World) -> None:
+    """A `def` runs in a thread and gives its result like any other."""
+    job = await work.add_in_thread.delay(1, 2)
+    await world.run()
+
+    assert await job.result == 3
+
+
+@pytest.mark.usefixtures("world")
+async def test_unknown_id_is_not_found() -> None:
+    """An id that no row has is an error, and never PENDING."""
+    with pytest.raises(TaskNotFound):
+        await AsyncResult(uuid4()).status()
+
+
+@pytest.mark.usefixtures("world")
+async def test_id_that_is_no_id_is_not_found() -> None:
+    """Nor is text that no row could have."""
+    with pytest.raises(TaskNotFound):
+        await AsyncResult("42").status()
+
+
+async def test_error_is_raised_where_the_result_is_waited_for(world: World) -> None:
+    """A failure travels with its type, message and traceback."""
+    job = await work.fail.delay("broken")
+    await world.run()
+
+    with pytest.raises(TaskFailed) as caught:
+        await job.get(timeout=5)
+
+    assert (caught.value.type, caught.value.message) == ("Flaky", "broken")
+    assert "raise Flaky(message)" in caught.value.traceback
+
+
+async def test_error_is_not_raised_without_propagation(world: World) -> None:
+    """Who asks for no error gets no result."""
+    job = await work.fail.delay()
+    await world.run()
+
+    assert await job.get(timeout=5, propagate=False) is None
+
+
+async def test_wait_for_a_result_ends_in_time(world: World) -> None:
+    """A task that does not end in time goes on all the same."""
+    job = await work.add.delay(1)
+
+    with pytest.raises(TimeoutError):
+        await job.get(timeout=0.05)
+
+    await world.run()
+    assert await job.successful()
+
+
+async def test_arguments_arrive_with_their_types(world: World) -> None:
+    """A Struct and a time are what the annotations say, on the other side of JSON."""
+    job = await work.typed.delay(datetime.now(UTC), where=work.Address("Elm", 4))
+    await world.run()
+
+    assert await job.result == {"street": "Elm", "number": 5}
+
+
+@pytest.mark.parametrize("value", [None, "\x00", "é\U0001f600", 2**80, [], {"a": [1.5, True]}, "x" * 300_000])
+async def test_any_json_travels_unchanged(world: World, value: object) -> None:
+    """Arguments and results are JSON's whole range, NULs and large numbers too."""
+    job = await work.echo.delay(value)
+    await world.run()
+
+    assert await job.get(timeout=5) == value
+
+
+async def test_countdown_is_waited_for(world: World) -> None:
+    """A task is not started before its time, and is after it."""
+    job = await work.add.apply_async((1,), countdown=3600)
+    await world.run()
+    before = await job.state
+    await world.advance(3601)
+    await world.run()
+
+    assert (before, await job.state) == (State.PENDING, State.SUCCESS)
+
+
+async def test_eta_of_days_is_waited_for(world: World) -> None:
+    """A time has no upper bound."""
+    job = await work.add.apply_async((1,), eta=datetime.now(UTC) + timedelta(days=40))
+    await world.run()
+    before = await job.state
+    await world.advance(40 * 86400 + 1)
+    await world.run()
+
+    assert (before, await job.state) == (State.PENDING, State.SUCCESS)
+
+
+async def test_retries_are_counted_and_waited_for(world: World) -> None:
+    """An error that is named brings the task back after its delay."""
+    job = await work.flaky.delay(1)
+    await world.run()
+    waiting = await job.status()
+    await world.advance(11)
+    await world.run()
+
+    assert (waiting.state, waiting.retries) == (State.RETRY, 1)
+    assert (await job.result, await job.retries) == (1, 1)
+
+
+async def test_retries_end(world: World) -> None:
+    """Three retries are four runs; then the error stays."""
+    job = await work.flaky.delay(99)
+    for _ in range(5):
+        await world.run()
+        await world.advance(11)
+    status = await job.status()
+
+    assert (status.state, status.retries) == (State.FAILURE, 3)
+    assert status.failure is not None
+    assert (status.failure.type, status.failure.message) == ("Flaky", "run 3")
+
+
+async def test_retry_that_a_task_asks_for_is_made(world: World) -> None:
+    """`self.retry` waits as long as it is told, and fails with the error it is given."""
+    job = await work.retries_itself.delay(100)
+    states = []
+    for _ in range(3):
+        await world.run()
+        states.append(await job.state)
+        await world.advance(101)
+
+    assert states == [State.RETRY, State.RETRY, State.FAILURE]
+    assert (await job.status()).as_json()["error"] == {"type": "Flaky", "message": "inside"}
+
+
+async def test_time_limit_ends_a_run(world: World) -> None:
+    """A run past its limit is cancelled, and fails."""
+    job = await work.too_slow.delay()
+    await world.run()
+    status = await job.status()
+
+    assert status.failure is not None
+    assert (status.state, status.failure.type) == (State.FAILURE, "TimeLimitExceeded")
+
+
+@pytest.mark.parametrize("task", [work.tidies_up, work.tidies_up_in_thread])
+async def test_soft_time_limit_is_seen_inside(world: World, task: Task[[], Any]) -> None:
+    """A run past its soft limit gets an error that it can catch, on the loop and in a thread."""
+    job = await task.delay()
+    await world.run()
+
+    assert await job.result == "tidy"
+
+
+async def test_revoked_task_is_not_started(world: World) -> None:
+    """A task that waits is done with at once."""
+    job = await work.add.delay(1)
+    await job.revoke()
+    await world.run()
+
+    assert await job.state is State.REVOKED
+    with pytest.raises(TaskRevoked):
+        await job.get(timeout=1)
+
+
+async def test_revoking_what_has_ended_changes_nothing(world: World) -> None:
+    """A result stays."""
+    job = await work.add.delay(1, 2)
+    await world.run()
+    await job.revoke(terminate=True)
+
+    assert (await job.state, await job.result) == (State.SUCCESS, 3)
+
+
+async def test_expired_task_is_not_started(world: World) -> None:
+    """A task whose time is over is revoked instead."""
+    job = await work.perishable.delay()
+    await world.advance(61)
+    await world.run()
+
+    assert await job.state is State.REVOKED
+
+
+async def test_unique_call_stands_for_its_equals(world: World) -> None:
+    """While one waits, a call with the same arguments, however they are passed, is that one."""
+    first = await work.alone.delay(1, 1)
+    second = await work.alone.delay(b=1, a=1)
+    other = await work.alone.delay(2)
+
+    assert first == second
+    assert first != other
+    await world.run()
+
+
+async def test_unique_call_can_be_made_again_afterwards(world: World) -> None:
+    """Once it has ended, an equal call is a new one."""
+    first = await work.alone.delay(1)
+    await world.run()
+    second = await work.alone.delay(1)
+
+    assert first != second
+    await world.run()
+
+
+async def test_unique_key_is_a_function_of_the_arguments(world: World) -> None:
+    """A function says what makes two calls equal."""
+    first, second = await work.alone_by_key.delay("a", "7"), await work.alone_by_key.delay("b", "7")
+
+    assert first == second
+    await world.run()
+
+
+async def test_idempotency_key_is_for_good(world: World) -> None:
+    """A key that was used stands for that call, also after it has ended and been swept up."""
+    first = await work.add.apply_async((1,), idempotency_key="order-1")
+    await world.run()
+    await world.advance(30 * 86400)
+    await world.run()
+    second = await work.add.apply_async((2,), idempotency_key="order-1")
+
+    assert first == second
+    assert await second.result == 2
+
+
+async def test_id_can_be_chosen_once(world: World) -> None:
+    """A second call with an id that is taken is the first one."""
+    task_id = uuid4()
+    first = await work.add.apply_async((1,), task_id=task_id)
+    second = await work.add.apply_async((2,), task_id=str(task_id))
+    await world.run()
+
+    assert first.id == second.id == str(task_id)
+    assert await second.result == 2
+
+
+async def test_many_calls_keep_their_order(world: World) -> None:
+    """Handles come in the order of the calls, positional or by name."""
+    jobs = await work.add.delay_many([(1, 1), {"a": 2, "b": 2}, [3]])
+    await world.run()
+
+    assert [await job.result for job in jobs] == [2, 4, 4]
+
+
+async def test_progress_is_told(world: World) -> None:
+    """What a run says of its progress can be read."""
+    job = await work.reports_progress.delay()
+    await world.run()
+
+    assert await job.progress == {"done": 1, "of": 2}
+
+
+async def test_ignored_result_is_not_kept(world: World) -> None:
+    """Success without a result."""
+    job = await work.forgets.delay()
+    await world.run()
+
+    assert (await job.state, await job.result) == (State.SUCCESS, None)
+
+
+@pytest.mark.parametrize("task", [work.exits, work.cancels_itself])
+async def test_task_cannot_end_its_worker(world: World, task: Task[[], Any]) -> None:
+    """`sys.exit` and a cancellation from inside are failures like any other."""
+    job, neighbour = await task.delay(), await work.add.delay(1)
+    await world.run()
+
+    assert (await job.state, await neighbour.state) == (State.FAILURE, State.SUCCESS)
+
+
+async def test_old_rows_are_deleted(world: World) -> None:
+    """A week after its end a task is not known any more."""
+    job = await work.add.delay(1)
+    await world.run()
+    await world.advance(7 * 86400 + 1)
+    await world.run()
+
+    with pytest.raises(TaskNotFound):
+        await job.status()

@@ -1,0 +1,70 @@
+"""SQS in the tests' hands: moto, over loopback HTTP."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+__all__ = ["SqsQueue", "sqs_server"]
+
+
+class SqsQueue:
+    """One queue.
+
+    Attributes:
+        url: Its address.
+    """
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self.url: str = client.create_queue(QueueName=name)["QueueUrl"]
+
+    def receive(self) -> list[dict[str, Any]]:
+        """Take every message that can be received, as Lambda's event source hands them over."""
+        records: list[dict[str, Any]] = []
+        while messages := self._receive():
+            records += [_record(message) for message in messages]
+        return records
+
+    def _receive(self) -> list[dict[str, Any]]:
+        given = {"QueueUrl": self.url, "MaxNumberOfMessages": 10, "AttributeNames": ["All"]}
+        messages: list[dict[str, Any]] = self._client.receive_message(**given).get("Messages", [])
+        for message in messages:
+            self._client.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        return messages
+
+    def waiting(self) -> dict[str, int]:
+        """How many messages there are to receive now, and later."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
+        found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
+        return {"now": int(found[names[0]]), "later": int(found[names[1]])}
+
+
+@contextmanager
+def sqs_server() -> Iterator[str]:
+    """A server of SQS's API; its address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+def make_queue(address: str, name: str, patch: pytest.MonkeyPatch) -> SqsQueue:
+    """A queue called `default` for the code under test, by its settings."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        patch.setenv(variable, "test")
+    patch.setenv("AWS_REGION", "us-east-1")
+    patch.setenv("AWS_ENDPOINT_URL", address)
+    queue = SqsQueue(boto3.client("sqs", region_name="us-east-1", endpoint_url=address), name)
+    patch.setenv("TASK_QUEUE_URLS", f"default={queue.url}")
+    return queue
+
+
+def _record(message: dict[str, Any]) -> dict[str, Any]:
+    return {"messageId": message["MessageId"], "body": message["Body"], "attributes": message["Attributes"]}

@@ -1,0 +1,106 @@
+"""Three worlds in which tasks must behave alike: memory, PostgreSQL alone, and PostgreSQL with SQS."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import text
+
+from decant import db
+from decant.tasks.announce import encode_message
+from decant.tasks.postgres import PostgresStore
+from decant.tasks.registry import registry
+from decant.testing import Broker
+from decant.worker.deadline import Deadline
+from decant.worker.messages import handle
+from decant.worker.runner import Runner
+from decant.worker.sweeper import sweep
+
+__all__ = ["MemoryWorld", "PostgresWorld", "Queue", "SqsWorld", "World", "as_records", "execute"]
+
+_TIMES = ("eta", "expires", "wake_at", "lease_expires_at", "date_created", "date_started", "date_done", "revoked_at")
+
+
+class World(Protocol):
+    """Where tasks are enqueued and run."""
+
+    async def run(self) -> None:
+        """Run whatever is due, until nothing is."""
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass."""
+
+
+class MemoryWorld:
+    """`decant.testing`."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def run(self) -> None:
+        """Run whatever is due."""
+        await sweep(Deadline(60))
+        await self._broker.run()
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._broker.advance(seconds)
+
+
+class PostgresWorld:
+    """The table, and a worker that takes rows from it."""
+
+    async def run(self) -> None:
+        """Run whatever is due."""
+        await sweep(Deadline(60))
+        store = PostgresStore()
+        async with Runner(Deadline(60)) as runner:
+            while claimed := await store.claim_due(list(registry), runner.lease_s, 100):
+                await runner.run(claimed)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass: every time in the table is that much longer ago."""
+        shifts = ", ".join(f"{column} = {column} - make_interval(secs => :seconds)" for column in _TIMES)
+        await execute(f"UPDATE decant.task SET {shifts}", seconds=seconds)  # noqa: S608  # our own columns
+        await execute("UPDATE decant.schedule SET ticked_at = ticked_at - make_interval(secs => :s)", s=seconds)
+
+
+class Queue(Protocol):
+    """What a test does with a queue."""
+
+    def receive(self) -> list[dict[str, Any]]:
+        """Messages as Lambda's event source hands them over."""
+
+
+class SqsWorld(PostgresWorld):
+    """The table, SQS, and the handler of the queue's function."""
+
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
+
+    async def run(self) -> None:
+        """Run whatever is due."""
+        await sweep(Deadline(60))
+        while await self._deliver():
+            await sweep(Deadline(60))
+
+    async def _deliver(self) -> int:
+        records = self._queue.receive()
+        report = await handle(records, Deadline(60)) if records else {"batchItemFailures": []}
+        assert report == {"batchItemFailures": []}
+        return len(records)
+
+
+def as_records(ids: Sequence[str | UUID]) -> list[dict[str, Any]]:
+    """Messages about rows, as Lambda's event source hands them over."""
+    return [
+        {"messageId": f"message-{number}", "body": encode_message(UUID(str(task_id))), "attributes": {}}
+        for number, task_id in enumerate(ids)
+    ]
+
+
+async def execute(statement: str, **given: Any) -> list[Any]:
+    """Run a statement; its rows."""
+    async with db.session() as session:
+        result: Any = await session.execute(text(statement), given)
+        return list(result.mappings()) if result.returns_rows else []
