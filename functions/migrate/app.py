@@ -1,50 +1,29 @@
-"""Invoked at deployment: brings the database's schema up to this version."""
+"""Brings the database's schema up to this version: as a custom resource of the template, or invoked with `{}`."""
 
-import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-
-from decant import db, loop, observability
+from decant import custom_resource, loop, observability
+from decant.db import migrations
 
 observability.configure()
-log = logging.getLogger("migrate")
 
-LOCK = "SELECT pg_advisory_xact_lock(hashtext('decant.migrate'))"
-"""Held until the transaction ends: of two deployments at once, the second waits and then finds nothing to do."""
+HERE = Path(__file__).parent
 
 
-def handler(_event: dict[str, Any], _context: object) -> dict[str, Any]:
+def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Apply every migration that is missing, all of them or none.
 
     Returns:
-        The schema's revision before and after: `{"from": "0001", "to": "0002"}`, null for an empty database.
-    Raises:
-        DatabaseUnavailable: PostgreSQL cannot be reached; nothing was applied.
-        sqlalchemy.exc.DBAPIError: a migration failed; nothing was applied.
+        The schema's revision before and after: `{"from": "0001", "to": "0002"}`, null for an empty database. Asked by
+        CloudFormation, which does not wait for it: what CloudFormation was told.
     """
-    return loop.run(migrate())
+    if custom_resource.asks(event):
+        return loop.run(custom_resource.answer(event, deploy))
+    return loop.run(migrations.migrate(HERE))
 
 
-async def migrate() -> dict[str, Any]:
-    """Apply every migration that is missing, in one transaction."""
-    async with db.session() as session:
-        connection = await session.connection()
-        moved: dict[str, Any] = await connection.run_sync(upgrade)
-    log.info("Database migrated", extra=moved)
-    return moved
-
-
-def upgrade(connection: Any) -> dict[str, Any]:
-    """Let Alembic work on a connection that has a transaction open."""
-    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-    connection.exec_driver_sql(LOCK)
-    before = MigrationContext.configure(connection).get_current_revision()
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    return {"from": before, "to": MigrationContext.configure(connection).get_current_revision()}
+async def deploy(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """Migrate to the schema that the template asks for."""
+    return await migrations.migrate(HERE, properties["Schema"])

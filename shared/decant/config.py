@@ -73,6 +73,13 @@ def database_url(value: str) -> str:
     return value
 
 
+def role_name(value: str) -> str:
+    """A role of PostgreSQL, whose name needs no quotes."""
+    if not (value.isascii() and value.isidentifier() and value == value.lower()):
+        raise ValueError(f"must be small letters, digits and _, not {value!r}")
+    return value
+
+
 def log_level(value: str) -> str:
     """One of logging's level names."""
     if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
@@ -131,6 +138,9 @@ class Settings:
         flag,
         "Whether RDS Proxy stands before PostgreSQL: it sets the statement timeout",
         default=False,
+    )
+    database_app_role: str | None = setting(
+        "DATABASE_APP_ROLE", role_name, "Role of the functions, which `migrate` makes and lets in", default=None
     )
     database_pool_size: int = setting("DATABASE_POOL_SIZE", count, "Most connections one environment opens", default=5)
     database_connect_timeout_s: float = setting(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy.exc import ProgrammingError
 
 from decant import config
+from decant.errors import Conflict
 from infra.local.postgres import Postgres
 from tests.loading import ROOT, load_function, load_module, run_python
 
@@ -79,3 +80,45 @@ def test_migrate_that_fails_leaves_the_database_as_it_was(empty: psycopg.Connect
 
     assert tables(empty) == set()
     assert head({}, None)["to"] == newest
+
+
+def with_another_migration(folder: Path, statement: str) -> Path:
+    """A copy of the function with one more migration, `9999`; the path of its app.py."""
+    shutil.copytree(ROOT / "functions/migrate", folder / "migrate")
+    versions = folder / "migrate/versions"
+    newest = max(path.name[:4] for path in versions.glob("0*.py"))
+    (versions / "9999_another.py").write_text(
+        f"from alembic import op\nrevision, down_revision = '9999', '{newest}'\n"
+        f"def upgrade():\n    op.execute({statement!r})\n"
+    )
+    return folder / "migrate/app.py"
+
+
+@pytest.mark.usefixtures("empty")
+def test_migrate_leaves_a_newer_schema_alone(tmp_path: Path) -> None:
+    """Older code, put back by a deployment that failed later on, does not fail in its turn."""
+    load_module(with_another_migration(tmp_path, "SELECT 1")).handler({}, None)
+
+    moved = load_function("migrate").handler({}, None)
+
+    assert moved == {"from": "9999", "to": "9999"}
+
+
+async def test_migrate_refuses_a_schema_that_it_does_not_bring(empty: psycopg.Connection) -> None:
+    """A template that asks for more than the function brings is a mistake, found before anything has changed."""
+    with pytest.raises(Conflict, match="asks for schema 9999"):
+        await load_function("migrate").deploy({"Schema": "9999"})
+
+    assert tables(empty) == set()
+
+
+def test_migrate_lets_the_functions_role_in(empty: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With DATABASE_APP_ROLE, the role is there after the first run."""
+    monkeypatch.setenv("DATABASE_APP_ROLE", "decant_app")
+    config.load.cache_clear()
+
+    load_function("migrate").handler({}, None)
+
+    found = empty.execute("SELECT has_table_privilege('decant_app', 'users', 'INSERT')").fetchone()
+    empty.execute("DROP OWNED BY decant_app; DROP ROLE decant_app")
+    assert found == (True,)
