@@ -2,11 +2,15 @@
 
 import types
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from msgspec import Struct, ValidationError, convert, structs
 
 __all__ = ["faults", "list_fields"]
+
+_MOST = 100
+"""Faults that are told of one input; who sends more has not written them by hand."""
 
 _LISTS = (list, set, frozenset, tuple)
 
@@ -19,7 +23,7 @@ def faults(given: Any, into: Any, *, strict: bool) -> dict[str, str]:
         into: The type it should have.
         strict: Whether text is no number.
     """
-    return dict(_faults(given, into, "", strict=strict))
+    return dict(islice(_faults(given, into, "", strict=strict), _MOST))
 
 
 def list_fields(into: type) -> frozenset[str]:

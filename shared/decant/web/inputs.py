@@ -27,9 +27,10 @@ def body[T](into: type[T]) -> T:
     if not data:
         raise MalformedBody("The request has no body; send JSON.")
     try:
-        return json.decode(data, type=into)
-    except ValidationError as error:
-        raise _invalid(json.decode(data), into, strict=True) from error
+        try:
+            return json.decode(data, type=into)
+        except ValidationError as error:
+            raise _invalid(json.decode(data), into, strict=True) from error
     except (DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedBody("The body is no JSON.") from error
 

@@ -1,0 +1,117 @@
+"""The process's one loop: whose it is, and what is closed with it."""
+
+import asyncio
+import logging
+
+import pytest
+
+from decant import loop
+
+
+def test_loop_is_always_the_same() -> None:
+    """Whatever somebody else did to the thread's current loop."""
+    first = loop.current()
+    asyncio.run(asyncio.sleep(0))
+    asyncio.set_event_loop(None)
+
+    assert loop.current() is first
+    assert asyncio.get_event_loop_policy().get_event_loop() is first
+
+
+async def test_loop_that_runs_is_the_loop() -> None:
+    """Under a server, and in an async test, there is one already."""
+    assert loop.current() is asyncio.get_running_loop()
+
+
+def test_loop_under_another_one_is_that_one() -> None:
+    """A server's own loop wins over the process's."""
+
+    async def which() -> asyncio.AbstractEventLoop:
+        await asyncio.sleep(0)
+        return loop.current()
+
+    with asyncio.Runner() as runner:
+        assert runner.run(which()) is runner.get_loop()
+
+
+def test_run_returns_and_raises() -> None:
+    """The coroutine's result, or its error."""
+
+    async def divide(by: int) -> float:
+        await asyncio.sleep(0)
+        return 1 / by
+
+    assert loop.run(divide(2)) == 0.5
+    with pytest.raises(ZeroDivisionError):
+        loop.run(divide(0))
+
+
+async def test_close_calls_the_newest_first_and_each_once() -> None:
+    """What was built later may need what was built before."""
+    closed: list[int] = []
+
+    async def close(number: int) -> None:
+        await asyncio.sleep(0)
+        closed.append(number)
+
+    loop.on_close(lambda: close(1))
+    loop.on_close(lambda: close(2))
+
+    await loop.close()
+    await loop.close()
+
+    assert closed == [2, 1]
+
+
+async def test_close_goes_on_after_an_error() -> None:
+    """All are closed, and all errors told."""
+    closed: list[str] = []
+
+    async def good() -> None:
+        closed.append("good")
+
+    async def bad() -> None:
+        raise OSError("stuck")
+
+    for closer in (good, bad, good, bad):
+        loop.on_close(closer)
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await loop.close()
+
+    assert (closed, len(caught.value.exceptions)) == (["good", "good"], 2)
+
+
+async def test_settle_leaves_residents_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Of two tasks, the one that was there before stays."""
+    resident = asyncio.create_task(asyncio.sleep(60))
+    residents = loop.others()
+    stray = asyncio.create_task(asyncio.sleep(60))
+
+    with caplog.at_level(logging.WARNING):
+        await loop.settle(residents, within_s=0.001)
+
+    assert (resident.done(), stray.cancelled()) == (False, True)
+    assert len(caplog.records) == 1
+    resident.cancel()
+
+
+async def test_settle_does_not_wait_for_a_task_that_will_not_end() -> None:
+    """One that ignores its cancellation is waited for just as long again."""
+    go_on = asyncio.Event()
+
+    async def stubborn() -> None:
+        while not go_on.is_set():
+            try:
+                await go_on.wait()
+            except asyncio.CancelledError:
+                continue
+
+    residents = loop.others()
+    task = asyncio.create_task(stubborn())
+    async with asyncio.timeout(5):
+        await loop.settle(residents, within_s=0.005)
+
+    assert not task.done()
+    go_on.set()
+    await task

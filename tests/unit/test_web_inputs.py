@@ -1,0 +1,214 @@
+"""Bodies and query strings as Structs, and every fault of theirs by its path."""
+
+from typing import Annotated, Any
+
+import pytest
+from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Meta, Struct, field, json
+
+from decant.errors import InvalidInput, MalformedBody
+from decant.web import body, query
+
+
+class Address(Struct, forbid_unknown_fields=True):
+    """Part of a person."""
+
+    city: str
+    zip: Annotated[str, Meta(pattern=r"^\d{4}$")] | None = None
+
+
+class Person(Struct, forbid_unknown_fields=True):
+    """Something to parse."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    age: Annotated[int, Meta(ge=0, le=150)] = 0
+    address: Address | None = None
+    others: list[Address] = []
+    scores: dict[str, float] = {}
+    born_in: str | None = field(name="bornIn", default=None)
+
+
+class Search(Struct, forbid_unknown_fields=True):
+    """Something to search for."""
+
+    text: str
+    limit: Annotated[int, Meta(ge=1, le=100)] = 10
+    exact: bool = False
+    tags: list[int] = []
+    maybe: float | None = None
+
+
+def parse(data: bytes, into: Any = Person) -> Any:
+    """Parse a body as a request's."""
+    with Flask("inputs").test_request_context("/", method="POST", data=data):
+        return body(into)
+
+
+def search(query_string: str, into: Any = Search) -> Any:
+    """Parse a query string as a request's."""
+    with Flask("inputs").test_request_context(f"/?{query_string}"):
+        return query(into)
+
+
+def faults(data: Any, into: Any = Person) -> dict[str, str]:
+    """What is wrong with a body."""
+    with pytest.raises(InvalidInput) as caught:
+        parse(json.encode(data), into)
+    return caught.value.fields
+
+
+def test_body_becomes_a_struct() -> None:
+    """Nested, with defaults where there is nothing."""
+    parsed = parse(b'{"name": "Ada", "address": {"city": "London"}, "bornIn": "1815"}')
+
+    assert parsed == Person(name="Ada", address=Address(city="London"), born_in="1815")
+
+
+@pytest.mark.parametrize(
+    ("data", "detail"),
+    [
+        (b"", "no body"),
+        (b"{", "no JSON"),
+        (b'{"name": "\xff"}', "no JSON"),
+        (b"[" * 100_000, "no JSON"),
+        (b'{"name": NaN}', "no JSON"),
+    ],
+    ids=["none", "cut off", "no UTF-8", "too deep", "no number"],
+)
+def test_body_that_is_no_json_is_malformed(data: bytes, detail: str) -> None:
+    """400, and not 422: there is nothing to name a field of."""
+    with pytest.raises(MalformedBody, match=detail):
+        parse(data)
+
+
+def test_body_names_every_wrong_field() -> None:
+    """Missing, unknown, of a wrong type and out of range, all at once."""
+    wrong = {"age": 200, "color": "red", "address": {"zip": "12"}, "others": [{"city": "A"}, {"city": 1, "x": 2}]}
+
+    assert faults(wrong) == {
+        "name": "This field is required",
+        "age": "Expected `int` <= 150",
+        "color": "This field is unknown",
+        "address.city": "This field is required",
+        "address.zip": r"Expected `str` matching regex '^\\d{4}$'",
+        "others[1].city": "Expected `str`, got `int`",
+        "others[1].x": "This field is unknown",
+    }
+
+
+@pytest.mark.parametrize(
+    ("wrong", "path"),
+    [
+        ({"name": ""}, "name"),
+        ({"name": "A", "bornIn": 3}, "bornIn"),
+        ({"name": "A", "scores": {"x": "y"}}, "scores.x"),
+        ({"name": "A", "address": []}, "address"),
+        ({"name": "A", "others": {}}, "others"),
+        ([], "$"),
+        (None, "$"),
+    ],
+)
+def test_body_names_the_path_of_a_fault(wrong: Any, path: str) -> None:
+    """By the names that the client sees."""
+    assert list(faults(wrong)) == [path]
+
+
+def test_body_of_a_list_names_the_place() -> None:
+    """Any type that msgspec knows will do."""
+    assert list(faults([{"city": "A"}, {}], list[Address])) == ["[1].city"]
+
+
+def test_body_refuses_text_for_a_number() -> None:
+    """JSON has numbers of its own."""
+    assert faults({"name": "A", "age": "7"}) == {"age": "Expected `int`, got `str`"}
+
+
+def test_body_of_a_tagged_union_names_its_tag() -> None:
+    """A union of Structs is told by its tag."""
+
+    class Red(Struct, tag=True):
+        sugar: float
+
+    class White(Struct, tag=True):
+        acid: float
+
+    assert list(faults({"type": "Rose"}, Red | White)) == ["$"]
+    assert parse(b'{"type": "White", "acid": 6.5}', Red | White) == White(acid=6.5)
+
+
+class Page[T](Struct):
+    """A generic Struct."""
+
+    items: list[T]
+
+
+def test_body_of_a_generic_struct_names_the_place() -> None:
+    """Its parameter counts."""
+    assert list(faults({"items": [1, "two"]}, Page[int])) == ["items[1]"]
+
+
+def test_body_with_thousands_of_faults_names_some() -> None:
+    """An answer that is larger than the question helps nobody."""
+    assert len(faults([{}] * 5_000, list[Address])) == 100
+
+
+def test_body_may_be_parsed_twice() -> None:
+    """A hook that looks does not take it from the view."""
+    with Flask("inputs").test_request_context("/", method="POST", data=b'{"name": "Ada"}'):
+        assert body(Person) == body(Person)
+
+
+def test_query_is_converted_from_text() -> None:
+    """Numbers, truth values and lists."""
+    assert search("text=wine&limit=5&exact=true&tags=1&tags=2&maybe=0.5") == Search(
+        text="wine", limit=5, exact=True, tags=[1, 2], maybe=0.5
+    )
+
+
+def test_query_with_one_value_fills_a_list() -> None:
+    """A list of one is no scalar."""
+    assert search("text=wine&tags=1").tags == [1]
+
+
+@pytest.mark.parametrize(
+    ("query_string", "wrong"),
+    [
+        ("", {"text"}),
+        ("text=a&limit=0&exact=perhaps", {"limit", "exact"}),
+        ("text=a&tags=1&tags=x&colour=red", {"tags[1]", "colour"}),
+        ("text=a&text=b", {"text"}),
+        ("text=a&maybe=", {"maybe"}),
+        ("text=a&limit=1e400", {"limit"}),
+    ],
+)
+def test_query_names_every_wrong_parameter(query_string: str, wrong: set[str]) -> None:
+    """Missing, wrong, unknown, and given twice where one is meant."""
+    with pytest.raises(InvalidInput) as caught:
+        search(query_string)
+
+    assert set(caught.value.fields) == wrong
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "age", "city", "x"]), inner),
+    max_leaves=8,
+)
+
+
+@given(anything)
+def test_body_is_parsed_or_told_what_is_wrong(data: Any) -> None:
+    """Whatever JSON comes, there is a Person or a fault with a path; never another error."""
+    try:
+        parsed, told = parse(json.encode(data)), {}
+    except InvalidInput as error:
+        parsed, told = None, error.fields
+
+    assert isinstance(parsed, Person) != bool(told)
+    assert all(path and problem for path, problem in told.items())
