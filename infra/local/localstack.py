@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -22,7 +23,7 @@ IMAGE = ROOT / ".decant/lambda-image"
 CACHE = ROOT / ".decant/localstack-cache"
 """Its index of every AWS API, 3 s of work: made once, whatever folder it runs in."""
 
-_PASSED_ON = ("HOME", "LANG", "LS_LOG", "PATH", "TMPDIR", "USER")
+_PASSED_ON = ("HOME", "LANG", "LS_LOG", "PATH", "USER")
 """What LocalStack gets of our environment; the rest could change what it does."""
 
 _SETTINGS = {
@@ -63,6 +64,7 @@ class LocalStack:
         self.journal = self.folder / "functions.jsonl"
         self._warden = warden
         self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: Path | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -86,11 +88,14 @@ class LocalStack:
         """
         self._check()
         self._prepare_folder()
+        # In the system's own place for such: paths of sockets are short, and so must the way to them be.
+        self._scratch = Path(tempfile.mkdtemp(prefix="decant-"))
+        self._warden.hold_folder(self._scratch)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [PYTHON, "-m", "infra.local.executor"],
                 cwd=self.folder,
-                env=self._environment(),
+                env=self._environment(self._scratch),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -119,22 +124,26 @@ class LocalStack:
             process.kill()
             process.wait()
         self._warden.release_group(process.pid)
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, scratch: Path) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         addresses = {
             "DECANT_JOURNAL": str(self.journal),
             "DECANT_LAMBDA_IMAGE": str(IMAGE),
+            "DECANT_SCRATCH": str(scratch),
             "CONFIG_DIR": str(self.folder),
             "FILESYSTEM_ROOT": str(self.folder / "filesystem"),
             "GATEWAY_LISTEN": f"127.0.0.1:{self.port}",
             "LOCALSTACK_HOST": f"127.0.0.1:{self.port}",  # in the addresses that it gives out
             "LOCALSTACK_VOLUME_DIR": str(self.folder / "volume"),
             "PYTHONPATH": f"{ROOT}:{ROOT / 'infra/local/registration'}",
+            "TMPDIR": str(self.folder / "tmp"),
             "XDG_CACHE_HOME": str(CACHE),
         }
         return _SETTINGS | passed_on | addresses
@@ -150,6 +159,7 @@ class LocalStack:
         cache.parent.mkdir(parents=True)
         CACHE.mkdir(exist_ok=True)
         cache.symlink_to(CACHE, target_is_directory=True)
+        (self.folder / "tmp").mkdir()
         self.journal.touch()
 
     def _answers(self) -> bool:

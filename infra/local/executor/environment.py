@@ -26,7 +26,7 @@ from infra.local.executor.runtime import DeadlinePassed, OutOfMemory, Runtime, R
 from infra.local.executor.sources import Sources
 from infra.local.warden import Warden
 
-__all__ = ["Environment", "Host", "Invocation", "Outcome"]
+__all__ = ["Environment", "EnvironmentStopped", "Host", "Invocation", "Outcome"]
 
 INIT_LIMIT_S = 10.0
 SHUTDOWN_GRACE_S = 0.5
@@ -81,6 +81,10 @@ class Host:
     warden: Warden
 
 
+class EnvironmentStopped(Exception):
+    """The environment, or its whole version, was stopped; another one can take the invocation."""
+
+
 class Environment:
     """An execution environment; `invoke` serves one caller at a time, `stop` may come at any.
 
@@ -108,16 +112,19 @@ class Environment:
     def start(self) -> None:
         """Run the init phase; that it failed shows in the next invocation, which tries again."""
         with self._busy:
-            self._init()
+            if not self._stopped:
+                self._init()
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Give the function one event and wait for what comes of it."""
+        """Give the function one event and wait for what comes of it.
+
+        Raises:
+            EnvironmentStopped: it was stopped before; the event has reached no code.
+        """
         with self._busy:
-            try:
-                return self._invoke(invocation)
-            finally:
-                if self._stopped:  # while this invocation was on its way here
-                    self._shut_down()
+            if self._stopped:  # while this invocation was on its way here
+                raise EnvironmentStopped
+            return self._invoke(invocation)
 
     def stop(self, drain_s: float) -> None:
         """Shut down; an invocation that is running has `drain_s` to end before it is killed."""
@@ -127,7 +134,8 @@ class Environment:
             self._busy.acquire()
         try:
             self._stopped = True
-            self._shut_down()
+            self._reset(SHUTDOWN_GRACE_S)
+            shutil.rmtree(self._folder, ignore_errors=True)
         finally:
             self._busy.release()
 
@@ -225,10 +233,6 @@ class Environment:
         if runtime is not None:
             runtime.close(grace_s)
             self._peak_memory_bytes = runtime.peak_memory_bytes
-
-    def _shut_down(self) -> None:
-        self._reset(SHUTDOWN_GRACE_S)
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _log(self, line: str) -> None:
         self._lines.append(line)

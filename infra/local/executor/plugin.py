@@ -2,18 +2,19 @@
 
 import functools
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from localstack.runtime import events
 from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InvocationResult
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
-from infra.local.executor.environment import Environment, Host, Invocation
+from infra.local.executor.environment import Environment, EnvironmentStopped, Host, Invocation
 from infra.local.executor.function import Function
 from infra.local.executor.journal import Journal
+from infra.local.executor.versions import Version
 from infra.local.warden import Warden
 
 __all__ = ["ProcessExecutor", "ProcessExecutorPlugin"]
@@ -52,18 +53,22 @@ class ProcessExecutor(RuntimeExecutor):
 
     def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002  # LocalStack names it
         super().__init__(id=id, function_version=function_version)
+        self._version: Version | None = None
         self._environment: Environment | None = None
 
     def start(self, env_vars: dict[str, Any]) -> None:
         """Run the init phase."""
-        self._environment = Environment(self.id, _function(self.function_version, env_vars), _host())
-        self._environment.start()
+        _same, self._version = _versions.get(id(self.function_version), (None, None))
+        if self._version is None:
+            raise EnvironmentStopped
+        function = _function(self.function_version, self._version.task, env_vars)
+        self._environment = Environment(self.id, function, _host())
+        self._version.start(self._environment)
 
     def stop(self) -> None:
-        """Shut down. A redeployment lets the invocation that is running end; LocalStack's own end does not."""
-        if self._environment is not None:
-            stopping = events.infra_stopping.is_set()
-            self._environment.stop(drain_s=0 if stopping else self.function_version.config.timeout)
+        """Shut down; a redeployment lets the invocation that is running end."""
+        if self._version is not None and self._environment is not None:
+            self._version.stop(self._environment, _drain_s(self.function_version))
 
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
         """Give the function one event and wait for what comes of it."""
@@ -96,32 +101,44 @@ class ProcessExecutor(RuntimeExecutor):
 
     @classmethod
     def prepare_version(cls, function_version: FunctionVersion) -> None:
-        """Unpack the code and the layers."""
-        for code in _codes(function_version):
-            code.prepare_for_execution()
+        """Unpack the code and the layers; code that is not mounted is kept until its last invocation has ended."""
+        for each in _codes(function_version):
+            each.prepare_for_execution()
+        code = function_version.config.code
+        task = code.get_unzipped_code_location()
+        copy = _host().scratch / "code" / uuid4().hex
+        version = Version(task) if code.is_hot_reloading() else Version.of_copy(task, copy)
+        _versions[id(function_version)] = (function_version, version)
 
     @classmethod
     def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Nothing: LocalStack removes the code itself."""
+        """Stop what LocalStack has forgotten, and let the code go."""
+        _same, version = _versions.pop(id(function_version))
+        version.close(_drain_s(function_version))
+
+
+_versions: dict[int, tuple[FunctionVersion, Version]] = {}
+"""Versions by the identity of LocalStack's own object, which is the same one in every call."""
+
+
+def _drain_s(version: FunctionVersion) -> float:
+    """How long an invocation may still run: its whole timeout, but not when LocalStack itself ends."""
+    return 0 if events.infra_stopping.is_set() else version.config.timeout
 
 
 @functools.cache
 def _host() -> Host:
-    warden = Warden()
-    scratch = Path(tempfile.mkdtemp(prefix="decant-"))
-    warden.hold_folder(scratch)
     return Host(
         image=Path(os.environ["DECANT_LAMBDA_IMAGE"]),
-        scratch=scratch,
+        scratch=Path(os.environ["DECANT_SCRATCH"]),
         journal=Journal(Path(os.environ["DECANT_JOURNAL"])),
-        warden=warden,
+        warden=Warden(),
     )
 
 
-def _function(version: FunctionVersion, variables: dict[str, Any]) -> Function:
+def _function(version: FunctionVersion, task: Path, variables: dict[str, Any]) -> Function:
     own = version.config.environment or {}
     codes = _codes(version)
-    task, *layers = (code.get_unzipped_code_location() for code in codes)
     return Function(
         name=version.id.function_name,
         version=version.id.qualifier,
@@ -129,7 +146,7 @@ def _function(version: FunctionVersion, variables: dict[str, Any]) -> Function:
         timeout_s=version.config.timeout,
         memory_mb=version.config.memory_size,
         task=task,
-        layers=layers,
+        layers=[code.get_unzipped_code_location() for code in codes[1:]],
         watched=[code.get_unzipped_code_location() for code in codes if code.is_hot_reloading()],
         variables={name: str(value) for name, value in variables.items() if name in own or name not in _NOT_AT_AWS},
     )
