@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,14 @@ HOT_RELOAD_BUCKET = "hot-reload"
 
 _LOOK_EVERY_S = 0.1
 """Each look costs LocalStack 10 ms that it could spend on the deployment."""
+
+_OF_VERSIONS = (
+    "AutoPublishAlias",
+    "AutoPublishAliasAllProperties",
+    "DeploymentPreference",
+    "ProvisionedConcurrencyConfig",
+)
+"""What publishes versions of a function, which are frozen: of a folder that is edited there are none."""
 
 _PREFIX = "Resource provider operation failed: "
 
@@ -57,7 +65,7 @@ class Deployment:
 
 
 def mounted(template: Mapping[str, Any], root: Path, layer: Path) -> dict[str, Any]:
-    """The template with each function's folder and the built layer mounted.
+    """The template with each function's folder and the built layer mounted, and no versions of either.
 
     Args:
         template: As it stands in `template.yaml`.
@@ -65,15 +73,22 @@ def mounted(template: Mapping[str, Any], root: Path, layer: Path) -> dict[str, A
         layer: Folder of the built layer, absolute.
     """
     changed: dict[str, Any] = json.loads(json.dumps(template))
+    _leave_out(changed.get("Globals", {}).get("Function", {}), _OF_VERSIONS)
     for resource in changed["Resources"].values():
         properties = resource.setdefault("Properties", {})
         match resource["Type"]:
             case "AWS::Serverless::Function":
+                _leave_out(properties, _OF_VERSIONS)
                 folder = root / properties["CodeUri"]
                 properties["CodeUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(folder.resolve())}
             case "AWS::Serverless::LayerVersion":
                 properties["ContentUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(layer)}
     return changed
+
+
+def _leave_out(properties: dict[str, Any], names: Iterable[str]) -> None:
+    for name in names:
+        properties.pop(name, None)
 
 
 def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Mapping[str, str]) -> Deployment:

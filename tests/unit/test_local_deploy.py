@@ -30,6 +30,24 @@ def test_layer_is_mounted(tmp_path: Path) -> None:
     assert template["Resources"]["Layer"]["Properties"]["ContentUri"] == mount
 
 
+def test_versions_are_left_out(tmp_path: Path) -> None:
+    """A folder that is edited has no frozen versions, and no alias that would point to one."""
+    template: dict[str, Any] = {
+        "Globals": {"Function": {"AutoPublishAlias": "live", "Timeout": 25}},
+        "Resources": {
+            "Function": {
+                "Type": "AWS::Serverless::Function",
+                "Properties": {"CodeUri": "functions/one/", "AutoPublishAliasAllProperties": True},
+            }
+        },
+    }
+
+    deployed = mounted(template, tmp_path, tmp_path / "layer")
+
+    assert deployed["Globals"]["Function"] == {"Timeout": 25}
+    assert deployed["Resources"]["Function"]["Properties"].keys() == {"CodeUri"}
+
+
 def test_template_itself_is_left_alone(tmp_path: Path) -> None:
     """What was read from the file is not changed."""
     mounted(TEMPLATE, tmp_path, tmp_path / "layer")
