@@ -75,7 +75,10 @@ class RunningCloud:
 
     def logs(self, function: str) -> list[LogLine]:
         """Every line of a function's log since the session began, oldest first."""
-        name = self.function_name(function)
+        return self.logs_of(self.function_name(function))
+
+    def logs_of(self, name: str) -> list[LogLine]:
+        """The same for any function, by its name at AWS."""
         entries = map(json.loads, self._cloud.localstack.journal.read_text().splitlines())
         return [LogLine(request=each["request"], text=each["line"]) for each in entries if each["function"] == name]
 

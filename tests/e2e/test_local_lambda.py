@@ -1,0 +1,185 @@
+"""Lambda in the local cloud, through AWS's own APIs: what the gateway and the queues rely on."""
+
+import base64
+import io
+import json
+import textwrap
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.e2e.running import RunningCloud
+
+type Create = Callable[..., str]
+
+
+@pytest.fixture
+def create(local_cloud: RunningCloud) -> Iterator[Create]:
+    """Creates a function from its source and returns its name; all are deleted at the end."""
+    client = local_cloud.client("lambda")
+    names: list[str] = []
+
+    def create_function(source: str, **settings: Any) -> str:
+        names.append(f"test-{uuid4()}")
+        client.create_function(
+            FunctionName=names[-1],
+            Runtime="python3.13",
+            Handler="app.handler",
+            Role="arn:aws:iam::000000000000:role/test",
+            Code={"ZipFile": archive(source)},
+            **settings,
+        )
+        while client.get_function_configuration(FunctionName=names[-1])["State"] == "Pending":
+            time.sleep(0.02)
+        return names[-1]
+
+    yield create_function
+    for name in names:
+        client.delete_function(FunctionName=name)
+
+
+def archive(source: str) -> bytes:
+    """A zip archive with one module, `app`."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("app.py", textwrap.dedent(source))
+    return content.getvalue()
+
+
+def invoke(client: Any, name: str, event: Any = None, **more: Any) -> Any:
+    """The parsed answer of a function."""
+    answer = client.invoke(FunctionName=name, Payload=json.dumps(event).encode(), **more)
+    return json.loads(answer["Payload"].read())
+
+
+def test_client_context_reaches_the_function(local_cloud: RunningCloud, create: Create) -> None:
+    """What a caller sends as client context is in the function's context, and not in the next one's."""
+    name = create("def handler(event, context): return context.client_context and context.client_context.custom")
+    context = base64.b64encode(b'{"custom": {"tenant": "a"}}').decode()
+
+    with_it = invoke(local_cloud.client("lambda"), name, ClientContext=context)
+    without = invoke(local_cloud.client("lambda"), name)
+
+    assert (with_it, without) == ({"tenant": "a"}, None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "limit_bytes"),
+    [
+        pytest.param("RequestResponse", 6 * 1024 * 1024, id="synchronous"),
+        pytest.param("Event", 1024 * 1024, id="asynchronous"),
+    ],
+)
+def test_event_beyond_the_limit_is_refused(
+    local_cloud: RunningCloud, create: Create, kind: str, limit_bytes: int
+) -> None:
+    """A larger event is AWS's error, and no function sees it."""
+    name = create("def handler(event, context): return len(event)")
+
+    with pytest.raises(ClientError) as refused:
+        invoke(local_cloud.client("lambda"), name, "x" * limit_bytes, InvocationType=kind)
+
+    assert refused.value.response["Error"]["Code"] == "RequestTooLargeException"
+
+
+def test_simultaneous_invocations_run_in_environments_of_their_own(local_cloud: RunningCloud, create: Create) -> None:
+    """Four at once are answered by four processes, in the time of one."""
+    name = create("""
+        import os, time
+        def handler(event, context):
+            time.sleep(event)
+            return os.getpid()
+    """)
+    client = local_cloud.client("lambda")
+
+    with ThreadPoolExecutor(4) as pool:
+        pids = list(pool.map(lambda _: invoke(client, name, 0.5), range(4)))
+
+    assert len(set(pids)) == 4
+
+
+def test_reserved_concurrency_throttles(local_cloud: RunningCloud, create: Create) -> None:
+    """A function that may run once at a time refuses the second invocation."""
+    name = create("import time\ndef handler(event, context): time.sleep(event)", Timeout=10)
+    client = local_cloud.client("lambda")
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
+
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(invoke, client, name, 1.5)
+        time.sleep(0.5)
+        with pytest.raises(client.exceptions.TooManyRequestsException):
+            invoke(client, name, 0)
+        running.result()
+
+
+def test_updates_break_no_invocation(local_cloud: RunningCloud, create: Create) -> None:
+    """While a function is updated three times, every invocation is answered, by one version or another."""
+    source = "import time\ndef handler(event, context):\n    time.sleep(0.05)\n    return [event, {}]"
+    name = create(source.format(0))
+    client = local_cloud.client("lambda")
+
+    with ThreadPoolExecutor(4) as pool:
+        answers = [pool.submit(invoke, client, name, number) for number in range(60)]
+        for version in (1, 2, 3):
+            client.update_function_code(FunctionName=name, ZipFile=archive(source.format(version)))
+            time.sleep(0.3)
+        values = [answer.result() for answer in answers]
+
+    assert [value[0] for value in values] == list(range(60))
+    assert invoke(client, name, 60) == [60, 3]
+
+
+def test_log_is_in_cloudwatch(local_cloud: RunningCloud, create: Create) -> None:
+    """A function's lines are found where `aws logs tail` looks."""
+    name = create("def handler(event, context): print('a line of its own')")
+    invoke(local_cloud.client("lambda"), name)
+    logs = local_cloud.client("logs")
+
+    deadline = time.monotonic() + 5
+    messages: list[str] = []
+    while not messages and time.monotonic() < deadline:
+        try:
+            found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")
+            messages = [event["message"].strip() for event in found["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            time.sleep(0.05)
+
+    assert "a line of its own" in messages
+    assert {message.split(" ")[0] for message in messages} >= {"START", "END", "REPORT"}
+
+
+def test_batches_of_a_queue_run_at_once(local_cloud: RunningCloud, create: Create) -> None:
+    """As many batches as MaximumConcurrency allows are worked on at a time, and no more."""
+    name = create("""
+        import time
+        def handler(event, context):
+            began = time.time()
+            time.sleep(0.6)
+            print("SPAN", began, time.time())
+    """)
+    sqs, client = local_cloud.client("sqs"), local_cloud.client("lambda")
+    queue = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for number in range(4):
+        sqs.send_message(QueueUrl=queue, MessageBody=str(number))
+
+    mapping = client.create_event_source_mapping(
+        EventSourceArn=arn, FunctionName=name, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2}
+    )["UUID"]
+
+    deadline = time.monotonic() + 15
+    spans: list[tuple[float, float]] = []
+    while len(spans) < 4 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        lines = [line.text.split() for line in local_cloud.logs_of(name) if line.text.startswith("SPAN")]
+        spans = [(float(began), float(ended)) for _, began, ended in lines]
+    client.delete_event_source_mapping(UUID=mapping)
+    sqs.delete_queue(QueueUrl=queue)
+    at_once = [sum(began <= moment < ended for began, ended in spans) for moment, _ in spans]
+    assert (len(spans), max(at_once)) == (4, 2)
