@@ -131,7 +131,10 @@ class Settings:
         "DATABASE_TLS", flag, "Whether to insist on TLS and a certificate that is vouched for", default=False
     )
     database_ca_file: str | None = setting(
-        "DATABASE_CA_FILE", text, "PEM file of who may vouch for PostgreSQL; Amazon by default", default=None
+        "DATABASE_CA_FILE",
+        text,
+        "PEM file of who may vouch for PostgreSQL; public authorities by default",
+        default=None,
     )
     database_proxy: bool = setting(
         "DATABASE_PROXY",

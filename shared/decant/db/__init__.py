@@ -94,6 +94,7 @@ def _build(ours: Settings) -> AsyncEngine:
         pool_timeout=ours.database_connect_timeout_s,
         pool_pre_ping=True,
         pool_use_lifo=True,
+        hide_parameters=True,  # errors are logged, and parameters may hold secrets
         connect_args=connect_args(url.get_driver_name(), ours),
     )
     if ours.database_iam_auth:
