@@ -1,0 +1,133 @@
+"""infra/monitoring.yaml: what calls for somebody, and what is on the page."""
+
+import json
+from typing import Any
+
+from tests.stacks import of_type, stack
+
+WATCHED = {
+    "ApiName": "decant-prod",
+    "StageName": "prod",
+    "FunctionNames": "decant-UsersGet-1,decant-TaskWorker-2",
+    "RouteFunctionNames": "decant-UsersGet-1",
+    "SweeperFunctionName": "decant-TaskSweeper-3",
+    "QueueName": "tasks",
+    "DeadLettersName": "dead",
+    "ClusterIdentifier": "decant-prod",
+    "ProxyName": "decant-prod",
+}
+
+
+def monitoring(**parameters: Any) -> dict[str, Any]:
+    """The stack, with everything there to be watched."""
+    return stack("monitoring", **{**WATCHED, "MonthlyBudget": 100, "Email": "a@example.com", **parameters})
+
+
+def alarms(**parameters: Any) -> dict[str, dict[str, Any]]:
+    """Its alarms."""
+    return of_type(monitoring(**parameters), "AWS::CloudWatch::Alarm")
+
+
+def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that an alarm looks at, whichever way it names them."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
+
+
+def test_monitoring_watches_errors_and_throttles_of_each_function() -> None:
+    """Every function has both alarms; only those that somebody waits for have one for latency."""
+    assert {name for name in alarms() if name.endswith(("1", "2"))} == {
+        "ErrorsdecantUsersGet1",
+        "ThrottlesdecantUsersGet1",
+        "LatencydecantUsersGet1",
+        "ErrorsdecantTaskWorker2",
+        "ThrottlesdecantTaskWorker2",
+    }
+
+
+def test_monitoring_tells_one_topic_of_each_alarm_and_its_end() -> None:
+    """An alarm that nobody hears is none."""
+    topic = [{"Ref": "Topic"}]
+
+    assert all(each["AlarmActions"] == each["OKActions"] == topic for each in alarms().values())
+
+
+def test_monitoring_says_what_to_do_about_each_alarm() -> None:
+    """Whoever is called reads two sentences: what is wrong, and where to look."""
+    assert all(each["AlarmDescription"].count(". ") >= 1 for each in alarms().values())
+
+
+def test_monitoring_watches_metrics_that_services_have() -> None:
+    """A name with a slip of the pen would never alarm."""
+    known = {
+        "AWS/ApiGateway": {"5XXError", "Count", "Latency"},
+        "AWS/Lambda": {"Errors", "Invocations", "Throttles", "Duration"},
+        "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},
+        "AWS/RDS": {"DatabaseConnections", "ACUUtilization", "DatabaseConnectionsCurrentlySessionPinned"},
+    }
+
+    looked_at = [metric for alarm in alarms().values() for metric in metrics(alarm)]
+
+    assert all(each["MetricName"] in known[each["Namespace"]] for each in looked_at)
+    assert all(dimension["Value"] for each in looked_at for dimension in each["Dimensions"])
+
+
+def test_monitoring_takes_silence_of_the_sweeper_for_an_alarm() -> None:
+    """Nobody running is no data, and that is what is looked for."""
+    assert alarms()["SweeperSilent"]["TreatMissingData"] == "breaching"
+    assert all(each["TreatMissingData"] == "notBreaching" for name, each in alarms().items() if name != "SweeperSilent")
+
+
+def test_monitoring_watches_nothing_that_is_not_there() -> None:
+    """Without sweeper, cluster, proxy, mail and budget, none of their resources is made."""
+    bare = monitoring(SweeperFunctionName="", ClusterIdentifier="", ProxyName="", MonthlyBudget=0, Email="")
+
+    assert not {
+        "SweeperSilent",
+        "DatabaseConnections",
+        "DatabaseCapacity",
+        "DatabasePinning",
+        "Budget",
+        "EmailSubscription",
+    } & set(bare["Resources"])
+
+
+def test_monitoring_topic_takes_alarms_and_budgets_of_this_account_alone() -> None:
+    """Nobody else can send false alarms, or read the true ones."""
+    [policy] = of_type(monitoring(), "AWS::SNS::TopicPolicy").values()
+
+    [statement] = policy["PolicyDocument"]["Statement"]
+
+    assert statement["Action"] == "sns:Publish"
+    assert set(statement["Principal"]["Service"]) == {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": "123456789012"}}
+
+
+def test_monitoring_dashboard_has_all_four_on_one_page() -> None:
+    """It is a document that CloudWatch can read, and no widget lies over another."""
+    [dashboard] = of_type(monitoring(), "AWS::CloudWatch::Dashboard").values()
+
+    widgets = json.loads(dashboard["DashboardBody"])["widgets"]
+
+    assert {each["properties"]["title"].split()[0].rstrip(":") for each in widgets} == {
+        "API",
+        "Functions",
+        "Tasks",
+        "Database",
+        "Cost",
+    }
+    assert len({(each["x"], each["y"]) for each in widgets}) == len(widgets)
+    assert max(each["x"] + each["width"] for each in widgets) == 24
+
+
+def test_monitoring_budget_warns_before_and_when_it_is_spent() -> None:
+    """A forecast over the whole, and four fifths spent, both reach the topic."""
+    [budget] = of_type(monitoring(), "AWS::Budgets::Budget").values()
+
+    told = {
+        (each["Notification"]["NotificationType"], each["Notification"]["Threshold"])
+        for each in budget["NotificationsWithSubscribers"]
+    }
+
+    assert told == {("FORECASTED", 100), ("ACTUAL", 80)}
