@@ -6,9 +6,11 @@ from typing import Any
 import httpx
 import pytest
 from flask import Flask, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from decant.asgi import FlaskToAsgi
 from decant.asgi.body import ClientDisconnected, read
+from decant.asgi.messages import Message
 from tests.bridging import Connection, client, scope
 
 LIMIT = 8 * 1024 * 1024
@@ -45,20 +47,34 @@ async def test_body_that_is_large_goes_into_a_file() -> None:
         assert length == 2_500_000
 
 
-async def test_body_over_the_limit_is_let_go() -> None:
-    """Reading stops where the limit is passed."""
+async def test_body_over_the_limit_is_read_and_dropped() -> None:
+    """The client gets to the end of it, and to its answer; who reads it here gets the 413."""
     connection = said(*[b"x" * 500] * 10)
 
-    stream, _ = await read(connection.scope, connection._said.get, 1000)
+    stream, length = await read(connection.scope, connection._said.get, 1000)
 
-    assert connection._said.qsize() == 7
-    with pytest.raises(Exception, match="at most 1000 bytes"):
+    assert (connection._said.qsize(), length) == (0, 5000)
+    with pytest.raises(RequestEntityTooLarge, match="at most 1000 bytes"):
         stream.read()
 
 
-async def test_body_that_declares_too_much_is_not_read() -> None:
-    """Content-Length alone is enough to refuse."""
-    connection = said(b"x", headers=[(b"content-length", b"5000")])
+async def test_body_without_end_is_let_go() -> None:
+    """Nobody is listened to for ever."""
+    asked = 0
+
+    async def endless() -> Message:
+        nonlocal asked
+        asked += 1
+        return {"type": "http.request", "body": b"x" * 1_000_000, "more_body": True}
+
+    await read(scope(), endless, 1000)
+
+    assert asked == 68
+
+
+async def test_body_that_is_announced_too_large_is_not_sent_for() -> None:
+    """A client that asks before it sends is refused at once."""
+    connection = said(b"x", headers=[(b"content-length", b"5000"), (b"expect", b"100-continue")])
 
     await read(connection.scope, connection._said.get, 1000)
 

@@ -1,4 +1,4 @@
-"""The request's body: read whole before the app runs, large ones into a temporary file, too large ones not at all."""
+"""The request's body: read whole before the app runs, a large one into a temporary file, one too large into nothing."""
 
 import io
 from tempfile import SpooledTemporaryFile
@@ -8,31 +8,33 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from decant.asgi.messages import Message, Receive, Scope
 
-__all__ = ["ClientDisconnected", "TooLargeBody", "read"]
+__all__ = ["ClientDisconnected", "TooLargeBody", "read", "too_large"]
 
 _IN_MEMORY_BYTES = 2 * 1024 * 1024
 """A longer body goes to a temporary file."""
 
+_DROPPED_BYTES = 64 * 1024 * 1024
+"""How much beyond the limit is still read, and dropped: a client that cannot send does not look for its answer."""
 
-class ClientDisconnected(Exception):  # what happened; nobody but the bridge sees it
-    """The client went away before its request was whole."""
+
+class ClientDisconnected(Exception):
+    """The client went away before its request was whole; nobody but the bridge sees it."""
 
 
 async def read(scope: Scope, receive: Receive, limit_bytes: int) -> tuple[IO[bytes], int]:
     """Read the body to its end.
 
     Args:
-        scope: Of the ASGI request; one that declares a body over the limit is not read at all.
+        scope: Of the ASGI request.
         receive: The request's own.
         limit_bytes: Largest body that is taken.
     Returns:
-        A stream at its beginning and the body's length; for one over the limit a `TooLargeBody`.
+        A stream at its beginning, to be closed, and the body's length; for one over the limit a `TooLargeBody`.
     Raises:
         ClientDisconnected: there is nobody left to answer.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit() and int(value) > limit_bytes:
-            return cast("IO[bytes]", TooLargeBody(limit_bytes)), int(value)
+    if _waits_to_be_refused(scope, limit_bytes):
+        return too_large(limit_bytes), limit_bytes + 1
     message = await _next(receive)
     first: bytes = message.get("body", b"")
     if not message.get("more_body", False) and len(first) <= limit_bytes:
@@ -40,29 +42,9 @@ async def read(scope: Scope, receive: Receive, limit_bytes: int) -> tuple[IO[byt
     return await _spool(receive, message, limit_bytes)
 
 
-async def _spool(receive: Receive, message: Message, limit_bytes: int) -> tuple[IO[bytes], int]:
-    stream: IO[bytes] = cast("IO[bytes]", SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115  # the bridge closes it
-    length = 0
-    try:
-        while True:
-            length += stream.write(message.get("body", b""))
-            if length > limit_bytes:
-                stream.close()
-                return cast("IO[bytes]", TooLargeBody(limit_bytes)), length
-            if not message.get("more_body", False):
-                stream.seek(0)
-                return stream, length
-            message = await _next(receive)
-    except BaseException:
-        stream.close()
-        raise
-
-
-async def _next(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] == "http.disconnect":
-        raise ClientDisconnected
-    return message
+def too_large(limit_bytes: int) -> IO[bytes]:
+    """A `TooLargeBody`, as the stream that it stands for."""
+    return cast("IO[bytes]", TooLargeBody(limit_bytes))
 
 
 class TooLargeBody(io.RawIOBase):
@@ -79,3 +61,39 @@ class TooLargeBody(io.RawIOBase):
     def readinto(self, _buffer: object) -> NoReturn:
         """Raise the 413."""
         raise self.error
+
+
+def _waits_to_be_refused(scope: Scope, limit_bytes: int) -> bool:
+    """Whether the client asks before it sends (RFC 9110, section 10.1.1), and may save itself the trouble."""
+    headers = dict(scope["headers"])
+    declared = headers.get(b"content-length", b"")
+    return b"expect" in headers and declared.isdigit() and int(declared) > limit_bytes
+
+
+async def _spool(receive: Receive, message: Message, limit_bytes: int) -> tuple[IO[bytes], int]:
+    stream: IO[bytes] = cast("IO[bytes]", SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115  # the bridge closes it
+    length = 0
+    try:
+        while True:
+            piece = message.get("body", b"")
+            length += len(piece)
+            if length <= limit_bytes:
+                stream.write(piece)
+            if not message.get("more_body", False) or length > limit_bytes + _DROPPED_BYTES:
+                break
+            message = await _next(receive)
+    except BaseException:
+        stream.close()
+        raise
+    if length > limit_bytes:
+        stream.close()
+        return too_large(limit_bytes), length
+    stream.seek(0)
+    return stream, length
+
+
+async def _next(receive: Receive) -> Message:
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnected
+    return message

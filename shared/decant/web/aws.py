@@ -8,7 +8,7 @@ loses repeated headers, cookies and the stage.
 import io
 import logging
 from collections.abc import Callable
-from typing import IO, Any, cast
+from typing import Any
 
 from flask import Flask
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
@@ -17,7 +17,7 @@ from mangum.types import LambdaConfig
 
 from decant import loop, observability
 from decant.asgi import flask_hooks
-from decant.asgi.body import TooLargeBody
+from decant.asgi.body import too_large
 from decant.asgi.calling import add_body, call
 from decant.asgi.messages import Message
 from decant.config import settings
@@ -72,8 +72,7 @@ def lambda_handler(app: Flask) -> Callable[[dict[str, Any], Any], dict[str, Any]
 async def _messages(app: Flask, environ: dict[str, Any], body: bytes) -> list[Message]:
     """The app's whole answer, or the opaque 500 if it breaks, even half way."""
     limit_bytes = settings().body_limit_bytes
-    stream = cast("IO[bytes]", TooLargeBody(limit_bytes)) if len(body) > limit_bytes else io.BytesIO(body)
-    add_body(environ, stream, len(body))
+    add_body(environ, too_large(limit_bytes) if len(body) > limit_bytes else io.BytesIO(body), len(body))
     messages: list[Message] = []
     try:
         await call(app, environ, messages.append)
