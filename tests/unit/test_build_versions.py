@@ -1,6 +1,7 @@
 """What a deployment publishes: versions, the alias before them, and how traffic comes to a new one."""
 
 import copy
+import functools
 import json
 from typing import Any
 
@@ -30,6 +31,7 @@ def region(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
 
+@functools.cache
 def deployed(*, layer: str = "layer-1", code: str = "code-1", **parameters: str) -> dict[str, Any]:
     """The template's resources as CloudFormation gets to see them after `sam deploy` has uploaded layer and code."""
     packaged = copy.deepcopy(TEMPLATE)
