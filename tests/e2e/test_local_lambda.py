@@ -12,6 +12,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.e2e.running import RunningCloud
@@ -107,7 +108,7 @@ def test_simultaneous_invocations_run_in_environments_of_their_own(local_cloud: 
 def test_reserved_concurrency_throttles(local_cloud: RunningCloud, create: Create) -> None:
     """A function that may run once at a time refuses the second invocation."""
     name = create("import time\ndef handler(event, context): time.sleep(event)", Timeout=10)
-    client = local_cloud.client("lambda")
+    client = local_cloud.session().client("lambda", config=Config(retries={"total_max_attempts": 1}))
     client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)
 
     with ThreadPoolExecutor(1) as pool:
