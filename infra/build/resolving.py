@@ -80,7 +80,6 @@ class _Resolver:
     """One template with one set of values; `value` is the whole of it, the rest are the functions by name."""
 
     def __init__(self, template: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-        self._template = template
         self._conditions: Mapping[str, Any] = template.get("Conditions", {})
         self._mappings: Mapping[str, Any] = template.get("Mappings", {})
         self._values = values
@@ -109,22 +108,9 @@ class _Resolver:
         return bool(self.value(self._conditions[condition]))
 
     def section(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        worked: dict[str, Any] = {}
-        for name, each in given.items():
-            if name.startswith("Fn::ForEach::"):
-                worked |= self._repeated(*each)
-            elif self.holds(each.get("Condition")):
-                worked[name] = self.value({key: value for key, value in each.items() if key != "Condition"})
-        return worked
-
-    def _repeated(self, variable: str, collection: Any, body: Mapping[str, Any]) -> dict[str, Any]:
-        worked: dict[str, Any] = {}
-        for item in self.value(collection):
-            one = _Resolver(self._template, {**self._values, variable: item})
-            plain = "".join(filter(str.isalnum, item))
-            names = {key: key.replace(f"&{{{variable}}}", plain).replace(f"${{{variable}}}", item) for key in body}
-            worked |= one.section({names[key]: each for key, each in body.items()})
-        return worked
+        kept = {name: dict(each) for name, each in given.items()}
+        kept = {name: each for name, each in kept.items() if self.holds(each.pop("Condition", None))}
+        return {name: self.value(each) for name, each in kept.items()}
 
     def value(self, given: Any) -> Any:
         match given:

@@ -87,30 +87,6 @@ def test_resolve_drops_what_its_condition_excludes() -> None:
     assert resolve(template, {}) == {"Resources": {"Kept": {"Type": "T"}}, "Outputs": {}}
 
 
-def test_resolve_repeats_a_resource_for_each() -> None:
-    """A name may hold what a logical id may not."""
-    template = {
-        "Parameters": {"Names": {"Type": "CommaDelimitedList", "Default": "a-1,b-2"}},
-        "Resources": {
-            "Fn::ForEach::Things": [
-                "Name",
-                {"Ref": "Names"},
-                {
-                    "Thing&{Name}": {
-                        "Type": "T",
-                        "Properties": {"It": {"Ref": "Name"}, "Said": {"Fn::Sub": "x-${Name}"}},
-                    }
-                },
-            ]
-        },
-    }
-
-    assert resolve(template, {})["Resources"] == {
-        "Thinga1": {"Type": "T", "Properties": {"It": "a-1", "Said": "x-a-1"}},
-        "Thingb2": {"Type": "T", "Properties": {"It": "b-2", "Said": "x-b-2"}},
-    }
-
-
 @pytest.mark.parametrize(
     ("written", "given", "message"),
     [
