@@ -37,6 +37,7 @@ class Options:
     Attributes:
         state: Folder that holds all it keeps.
         port: Where LocalStack listens on loopback.
+        database_port: Likewise PostgreSQL; any free one when not given.
         parameters: Of the template, over its defaults; `DatabaseUrl` is set here.
         environment: Variables of single functions, by logical id, over the template's.
         postgres_settings: As in postgresql.conf.
@@ -44,6 +45,7 @@ class Options:
 
     state: Path
     port: int
+    database_port: int | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
@@ -63,7 +65,9 @@ class LocalCloud:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._warden = Warden()
-        self.postgres = Postgres(options.state / "postgres", settings=options.postgres_settings, warden=self._warden)
+        self.postgres = Postgres(
+            options.state / "postgres", options.database_port, settings=options.postgres_settings, warden=self._warden
+        )
         self.localstack = LocalStack(options.state / "localstack", options.port, self._warden)
         self.cloud = Cloud(self.localstack.url)
         self.migrated: dict[str, Any] = {}

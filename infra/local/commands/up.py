@@ -10,10 +10,14 @@ from infra.build.agreement import load_template
 from infra.local.cloud import ROOT, LocalCloud, Options
 from infra.local.endpoints import endpoints
 from infra.local.logs import Renderer, follow
+from infra.local.ports import free_or_none
 from infra.local.progress import Steps
 from infra.local.state import Claim
 
 __all__ = ["print_endpoints", "run"]
+
+DATABASE_PORT_ABOVE = 1000
+"""From LocalStack's port to PostgreSQL's, where that is free: `samconfig.toml` looks for it there."""
 
 
 def run(console: Console, arguments: argparse.Namespace) -> None:
@@ -23,7 +27,12 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         LocalCloudError: something did not start, or has ended by itself.
     """
     parameters = {"FetchDataUrl": url} if (url := os.environ.get("FETCH_DATA_URL")) else {}
-    options = Options(state=arguments.state, port=arguments.port, parameters=parameters)
+    options = Options(
+        state=arguments.state,
+        port=arguments.port,
+        database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
+        parameters=parameters,
+    )
     with Claim(arguments.state, "up") as claim, LocalCloud(options) as cloud:
         with Steps(console) as steps:
             cloud.start(steps.step)
