@@ -14,8 +14,8 @@ def keep_api_ids() -> None:
 
 def _api_id(context: dict[str, Any]) -> str | None:
     identifier = context["resource_identifier"]
+    if (identifier.service, identifier.resource) != ("apigateway", "rest_api"):
+        return None  # other services have tags of other shapes
     tags = context.get("tags") or {}
     stack = tags.get("aws:cloudformation:stack-name")
-    if (identifier.service, identifier.resource) != ("apigateway", "rest_api") or stack is None:
-        return None
-    return f"{stack}-{tags['aws:cloudformation:logical-id']}".lower()
+    return None if stack is None else f"{stack}-{tags['aws:cloudformation:logical-id']}".lower()
