@@ -2,7 +2,9 @@
 
 import asyncio
 import inspect
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -28,10 +30,16 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL server of this test session's own, quick because nothing has to survive it."""
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this test session's own, quick because nothing has to survive it.
+
+    Not below pytest's folder: another session that tidies up there would end the server.
+    """
     quick = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-    with Postgres(tmp_path_factory.mktemp("postgres"), settings=quick) as server:
+    with (
+        tempfile.TemporaryDirectory(prefix="decant-postgres-") as folder,
+        Postgres(Path(folder), settings=quick) as server,
+    ):
         yield server
 
 
