@@ -50,6 +50,27 @@ integration: install ## Integration tests: real PostgreSQL, real runtime client
 e2e: install ## End-to-end tests on the local cloud
 	$(PY) -m pytest tests/e2e
 
+# `sam` with the environments' own Python on the path, for machines that have no 3.13 of their own.
+SAM := PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.decant/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam
+STAGE ?= local
+
+.PHONY: sam
+sam: install
+	@$(PYTHON3) infra/install.py --with sam
+
+.PHONY: build
+build: sam ## Build layer and functions for a STAGE of samconfig.toml, local when not given
+	@$(SAM) build --config-env $(STAGE)
+
+.PHONY: deploy
+ifeq ($(STAGE),local)
+deploy: export AWS_ENDPOINT_URL ?= http://127.0.0.1:4566
+deploy: export AWS_ACCESS_KEY_ID ?= test
+deploy: export AWS_SECRET_ACCESS_KEY ?= test
+endif
+deploy: build ## Deploy what was built for a STAGE; local is the cloud that `make up` has started
+	@$(SAM) deploy --config-env $(STAGE)
+
 .PHONY: bench
 bench: install ## Measure the local cloud: start, latency, task round trip
 	$(PY) -m tests.benchmarks.local
@@ -60,8 +81,7 @@ bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI 
 	.decant/bench/bin/python -m tests.benchmarks.web
 
 .PHONY: bench-cold
-bench-cold: install ## Measure cold starts of what sam build makes, beside the same without bytecode
-	@$(PYTHON3) infra/install.py --with sam
+bench-cold: sam ## Measure cold starts of what sam build makes, beside the same without bytecode
 	$(PY) -m tests.benchmarks.cold
 
 .PHONY: docs
