@@ -51,7 +51,7 @@ e2e: install ## End-to-end tests on the local cloud
 	$(PY) -m pytest tests/e2e
 
 # `sam` with the environments' own Python on the path, for machines that have no 3.13 of their own.
-SAM := PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.decant/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam
+SAM := env -u PYTHONPATH PATH="$(CURDIR)/.venv/bin:$(CURDIR)/.decant/sam/bin:$$PATH" SAM_CLI_TELEMETRY=0 sam
 STAGE ?= local
 
 .PHONY: sam
