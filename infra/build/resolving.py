@@ -66,6 +66,8 @@ def resolve(
 
 
 def _typed(kind: str, value: Any) -> Any:
+    if isinstance(value, dict | list):  # of a nested stack: known only once its parent's resources are made
+        return value
     if kind == "CommaDelimitedList" or kind.startswith("List<"):
         return [part.strip() for part in str(value).split(",")] if value != "" else []
     return _text(value)

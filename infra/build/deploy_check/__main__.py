@@ -1,0 +1,48 @@
+"""Checks a stage before it is deployed: `python -m infra.build.deploy_check prod`."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from infra.build.deploy_check import connections, parameters, references, roles, sizes, timeouts
+from infra.build.deploy_check.stage import Stage, configured, read_stage
+from infra.build.resolving import TemplateError
+
+ROOT = Path(__file__).resolve().parents[3]
+
+CHECKS: dict[str, Callable[[Stage], Iterator[str]]] = {
+    "parameters": parameters.breaches,
+    "connections": connections.breaches,
+    "timeouts": timeouts.breaches,
+    "sizes": sizes.breaches,
+    "references": references.breaches,
+    "roles": roles.breaches,
+}
+
+
+def main() -> int:
+    """Print each breach; the exit status is 1 when there is one."""
+    parser = argparse.ArgumentParser(prog="make check-deploy", description="Check a stage before it is deployed.")
+    parser.add_argument("stage", help="a stage of samconfig.toml")
+    parser.add_argument("overrides", nargs="*", metavar="Parameter=value", help="over what samconfig.toml sets")
+    arguments = parser.parse_args()
+    try:
+        given = configured(ROOT, arguments.stage) | dict(each.split("=", 1) for each in arguments.overrides)
+        stage = read_stage(ROOT, arguments.stage, given)
+    except KeyError:
+        print(f"error: samconfig.toml has no stage {arguments.stage}", file=sys.stderr)
+        return 1
+    except TemplateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    found = [f"{check}: {line}" for check, breaches in CHECKS.items() for line in breaches(stage)]
+    for line in found:
+        print(f"error: {line}", file=sys.stderr)
+    if not found:
+        print(f"{arguments.stage} can be deployed")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Parameters: each value is one that the template takes, the template's rules hold, and nothing is left to chance."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from infra.build.deploy_check.stage import Stage
+from infra.build.resolving import resolve
+
+__all__ = ["breaches"]
+
+DECISIONS = {
+    "AlarmEmail": "nobody would hear an alarm",
+    "MonthlyBudget": "nobody would hear what it costs",
+    "Tracing": "Active or PassThrough is a choice between sight and price",
+    "Waf": "true or false is a choice between safety and price",
+    "GradualDeployment": "true or false is a choice between safety and speed",
+}
+"""Parameters that a stage in production has to set, and what happens by default."""
+
+AURORA_DECISIONS = {
+    "S3PrefixListId": "the migration's answer could not leave the network, and the deployment would hang",
+    "DatabaseInstances": "1 dies with its zone, 2 costs twice",
+    "DatabaseMaxCapacity": "it bounds both load and price",
+}
+
+
+def breaches(stage: Stage) -> Iterator[str]:
+    """Values that a deployment would refuse, and decisions that nobody has taken."""
+    for name, value in stage.given.items():
+        yield from _refused(name, value, stage.template["Parameters"][name])
+    yield from _broken_rules(stage)
+    if stage.name == "prod":
+        wanted = DECISIONS | (AURORA_DECISIONS if stage.parameters["Database"] == "aurora" else {})
+        for name, why in wanted.items():
+            if name not in stage.given:
+                yield f"{name} is not set for {stage.name}: {why}"
+    elif stage.parameters["Database"] == "aurora" and not stage.parameters["S3PrefixListId"]:
+        yield f"S3PrefixListId is not set: {AURORA_DECISIONS['S3PrefixListId']}"
+
+
+def _refused(name: str, value: str, declared: Mapping[str, Any]) -> Iterator[str]:
+    allowed = [str(each) for each in declared.get("AllowedValues", [])]
+    if allowed and value not in allowed:
+        yield f"{name} {value!r} is none of {', '.join(allowed)}"
+    if "AllowedPattern" in declared and not re.fullmatch(declared["AllowedPattern"], value):
+        yield f"{name} {value!r} does not look like {declared['AllowedPattern']}"
+    if declared["Type"] == "Number":
+        try:
+            number = float(value)
+        except ValueError:
+            yield f"{name} {value!r} is no number"
+            return
+        if number < declared.get("MinValue", number) or number > declared.get("MaxValue", number):
+            yield f"{name} {value} is not between {declared.get('MinValue', '…')} and {declared.get('MaxValue', '…')}"
+
+
+def _broken_rules(stage: Stage) -> Iterator[str]:
+    rules: Mapping[str, Any] = stage.template.get("Rules", {})
+    tried = {**stage.template, "Outputs": {}}
+    tried["Resources"] = {name: {"Type": "Rule", "Properties": rule} for name, rule in rules.items()}
+    for name, rule in resolve(tried, stage.given)["Resources"].items():
+        if rule["Properties"].get("RuleCondition", True):
+            for each in rule["Properties"]["Assertions"]:
+                if not each["Assert"]:
+                    yield f"{name}: {each['AssertDescription']}"

@@ -1,0 +1,128 @@
+"""A stage: the template and its nested stacks, worked out with the parameters that `samconfig.toml` has for it."""
+
+import shlex
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.build.agreement import load_template
+from infra.build.resolving import PSEUDO_PARAMETERS, parameter_values, resolve
+from infra.build.transforming import transformed
+
+__all__ = ["Function", "Stage", "configured", "read_stage"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One function as it would be deployed.
+
+    Attributes:
+        logical_id: Its name in the template.
+        properties: Of the Lambda function.
+        mappings: Properties of its event source mappings.
+        has_route: Whether the API calls it.
+    """
+
+    logical_id: str
+    properties: Mapping[str, Any]
+    mappings: tuple[Mapping[str, Any], ...]
+    has_route: bool
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest that an invocation may take, seconds."""
+        return float(self.properties["Timeout"])
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """Its environment; a value that is known only once resources are made is a dict."""
+        found: Mapping[str, Any] = self.properties.get("Environment", {}).get("Variables", {})
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Everything that a deployment of one stage would make.
+
+    Attributes:
+        name: The stage.
+        given: Parameters that `samconfig.toml` sets.
+        template: `template.yaml` as it is written.
+        parameters: Every parameter's value.
+        stacks: Resources and outputs of each stack, by the nested stack's logical id; the template's own at "".
+    """
+
+    name: str
+    given: Mapping[str, str]
+    template: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    stacks: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the one that runs on a laptop."""
+        return bool(self.parameters["Stage"] == "local")
+
+    def of_type(self, kind: str, stack: str = "") -> dict[str, dict[str, Any]]:
+        """Properties of the resources of one type, by logical id."""
+        resources = self.stacks[stack]["Resources"].items()
+        return {name: each.get("Properties", {}) for name, each in resources if each["Type"] == kind}
+
+    def functions(self) -> Iterator[Function]:
+        """Every function of the template."""
+        mappings = self.of_type("AWS::Lambda::EventSourceMapping").items()
+        permitted = self.of_type("AWS::Lambda::Permission").items()
+        for name, properties in self.of_type("AWS::Lambda::Function").items():
+            yield Function(
+                logical_id=name,
+                properties=properties,
+                mappings=tuple(each for mapping, each in mappings if mapping.startswith(name)),
+                has_route=any(
+                    permission.startswith(name) and each["Principal"] == "apigateway.amazonaws.com"
+                    for permission, each in permitted
+                ),
+            )
+
+
+def configured(root: Path, stage: str) -> dict[str, str]:
+    """The parameters that `samconfig.toml` sets for one stage, for every command and for `sam deploy`.
+
+    Raises:
+        KeyError: it has no such stage.
+    """
+    sections = tomllib.loads((root / "samconfig.toml").read_text())[stage]
+    found: dict[str, str] = {}
+    for command in ("global", "deploy"):
+        overrides = sections.get(command, {}).get("parameters", {}).get("parameter_overrides", [])
+        pairs = shlex.split(overrides) if isinstance(overrides, str) else overrides
+        found |= dict(pair.split("=", 1) for pair in pairs)
+    return found
+
+
+def read_stage(root: Path, name: str, given: Mapping[str, str]) -> Stage:
+    """Work out a stage.
+
+    Args:
+        root: Folder of `template.yaml`.
+        name: The stage.
+        given: Values of its parameters; the others take their defaults.
+    Raises:
+        TemplateError: a parameter is unknown or has no value.
+    """
+    template = load_template(root / "template.yaml")
+    pseudo = {**PSEUDO_PARAMETERS, "AWS::StackName": f"decant-{name}"}
+    stacks = {"": resolve(transformed(template, given), given, pseudo)}
+    for nested, resource in stacks[""]["Resources"].items():
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            properties = resource["Properties"]
+            inner = load_template(root / properties["TemplateURL"])
+            stacks[nested] = resolve(inner, properties.get("Parameters", {}), {**pseudo, "AWS::StackName": nested})
+    return Stage(
+        name=name,
+        given=given,
+        template=template,
+        parameters=parameter_values(template, given),
+        stacks=stacks,
+    )
