@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from tests.e2e.running import RunningCloud
+from tests.e2e.running import LogLine, RunningCloud
 
 PATIENCE_S = 30
 
@@ -57,6 +58,27 @@ def insert_task(local_cloud: RunningCloud, name: str) -> str:
 def send(local_cloud: RunningCloud, body: str) -> None:
     """Put a message on the tasks' queue."""
     local_cloud.client("sqs").send_message(QueueUrl=local_cloud.outputs["DefaultQueueUrl"], MessageBody=body)
+
+
+def warnings(local_cloud: RunningCloud, since: int) -> list[LogLine]:
+    """The worker's warnings, the first so many lines of its log left out."""
+    return [line for line in local_cloud.logs("TaskWorker")[since:] if line.fields.get("level") == "WARNING"]
+
+
+@contextmanager
+def quick_redelivery(local_cloud: RunningCloud) -> Iterator[None]:
+    """Let messages that failed come again after a second."""
+    sqs, queue = local_cloud.client("sqs"), local_cloud.outputs["DefaultQueueUrl"]
+    before = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
+    # The poll that is waiting now began with the old time-out: end it with a message that is dropped.
+    lines = len(local_cloud.logs("TaskWorker"))
+    send(local_cloud, "no JSON")
+    wait_for(lambda: warnings(local_cloud, lines), "The warning")
+    try:
+        yield
+    finally:
+        sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
 
 
 def test_task_runs_and_its_result_is_told(api: httpx.Client) -> None:
@@ -124,30 +146,25 @@ def test_message_that_leads_nowhere_is_dropped_with_a_warning(
     before = len(local_cloud.logs("TaskWorker"))
     send(local_cloud, body)
 
-    warnings = wait_for(
-        lambda: [line for line in local_cloud.logs("TaskWorker")[before:] if line.fields.get("level") == "WARNING"],
-        "The warning",
-    )
+    wait_for(lambda: warnings(local_cloud, before), "The warning")
     status = finished(api, api.post("/start-task", json={"seconds": 0}).json()["task_id"])
 
-    assert len(warnings) == 1
+    assert [line.fields["message"].endswith("is dropped") for line in warnings(local_cloud, before)] == [True]
     assert status["state"] == "SUCCESS"
 
 
 def test_message_for_an_unknown_task_ends_in_the_dead_letters(local_cloud: RunningCloud) -> None:
     """A worker that does not know the task leaves it for one that does, five times at most."""
-    sqs, queue = local_cloud.client("sqs"), local_cloud.outputs["DefaultQueueUrl"]
-    visibility = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])["Attributes"]
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "1"})
-    try:
-        task_id = insert_task(local_cloud, "task.of.tomorrow")
+    task_id = insert_task(local_cloud, "task.of.tomorrow")
+    with quick_redelivery(local_cloud):
         send(local_cloud, json.dumps({"id": task_id}))
-
         dead = wait_for(
-            lambda: sqs.receive_message(QueueUrl=local_cloud.outputs["DefaultDeadLettersUrl"]).get("Messages"),
+            lambda: (
+                local_cloud.client("sqs")
+                .receive_message(QueueUrl=local_cloud.outputs["DefaultDeadLettersUrl"])
+                .get("Messages")
+            ),
             "The dead letter",
         )
-    finally:
-        sqs.set_queue_attributes(QueueUrl=queue, Attributes=visibility)
 
     assert task_id in dead[0]["Body"]
