@@ -34,7 +34,7 @@ check: install ## Lint, types, direction of imports, templates, what each functi
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
-	.venv/bin/cfn-lint template.yaml
+	.venv/bin/cfn-lint template.yaml infra/*.yaml
 	$(PY) -m infra.build.agreement
 	$(PY) -m infra.build.imports
 
@@ -62,13 +62,17 @@ sam: install
 build: sam ## Build layer and functions for a STAGE of samconfig.toml, local when not given
 	@$(SAM) build --config-env $(STAGE)
 
+.PHONY: check-deploy
+check-deploy: install ## Check before a deployment what can go wrong in one: connections, timeouts, sizes, alarms, roles
+	@$(PY) -m infra.build.deploy_check $(STAGE)
+
 .PHONY: deploy
 ifeq ($(STAGE),local)
 deploy: export AWS_ENDPOINT_URL ?= http://127.0.0.1:4566
 deploy: export AWS_ACCESS_KEY_ID ?= test
 deploy: export AWS_SECRET_ACCESS_KEY ?= test
 endif
-deploy: build ## Deploy what was built for a STAGE; local is the cloud that `make up` has started
+deploy: build check-deploy ## Deploy what was built for a STAGE; local is the cloud that `make up` has started
 	@$(SAM) deploy --config-env $(STAGE)
 
 .PHONY: bench
