@@ -139,8 +139,8 @@ def sync(uv: str, python: str, folder: Path, requirements: Path) -> str | None:
         if made.returncode != 0:
             return tail(made)
     target = str(folder / "bin/python")
-    # Bytecode is compiled now, once, so that no first start pays for it.
-    command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode", "--python", target]
+    # No bytecode yet: all of it would take a minute, of which the first start needs the tenth part.
+    command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target]
     synced = run([*command, str(requirements)])
     if synced.returncode != 0:
         return tail(synced)
