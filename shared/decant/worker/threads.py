@@ -5,7 +5,6 @@ nothing can end goes on after its run was given up.
 """
 
 import asyncio
-import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -57,6 +56,8 @@ class _Call:
 
         Source: Python/C API, PyThreadState_SetAsyncExc.
         """
+        import ctypes  # noqa: PLC0415  # no worker starts with it, and few tasks are ever interrupted
+
         with self._lock:
             if self._thread is not None:
                 ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(error))
