@@ -214,7 +214,7 @@ class Environment:
     def _report(self, answer: bytes | Fault, duration_s: float) -> Outcome:
         payload, fault = (answer.payload, answer) if isinstance(answer, Fault) else (answer, None)
         usage = reports.Usage(
-            duration_s=duration_s,
+            duration_s=min(duration_s, self._function.timeout_s),
             init_s=self._init_s,
             memory_mb=self._function.memory_mb,
             peak_memory_bytes=self._runtime.peak_memory_bytes if self._runtime else self._peak_memory_bytes,

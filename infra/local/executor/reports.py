@@ -45,7 +45,7 @@ def report(request_id: str, usage: Usage, fault: Fault | None) -> str:
         f"Duration: {usage.duration_s * 1000:.2f} ms",
         f"Billed Duration: {math.ceil((usage.duration_s + (usage.init_s or 0)) * 1000)} ms",
         f"Memory Size: {usage.memory_mb} MB",
-        f"Max Memory Used: {math.ceil(usage.peak_memory_bytes / 1024 / 1024)} MB",
+        f"Max Memory Used: {min(math.ceil(usage.peak_memory_bytes / 1024 / 1024), usage.memory_mb)} MB",
     ]
     if usage.init_s is not None:
         fields.append(f"Init Duration: {usage.init_s * 1000:.2f} ms")
