@@ -58,11 +58,11 @@ def load_template(path: Path) -> dict[str, Any]:
     return template
 
 
-class _TemplateLoader(yaml.SafeLoader):
+class _TemplateLoader(yaml.CSafeLoader):
     """YAML with CloudFormation's short forms."""
 
 
-def _short_form(loader: yaml.SafeLoader, tag: str, node: yaml.Node) -> Mapping[str, Any]:
+def _short_form(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> Mapping[str, Any]:
     value: Any
     match node:
         case yaml.ScalarNode():

@@ -19,7 +19,6 @@ DECISIONS = {
 """Parameters that a stage in production has to set, and what happens by default."""
 
 AURORA_DECISIONS = {
-    "S3PrefixListId": "the migration's answer could not leave the network, and the deployment would hang",
     "DatabaseInstances": "1 dies with its zone, 2 costs twice",
     "DatabaseMaxCapacity": "it bounds both load and price",
 }
@@ -30,13 +29,13 @@ def breaches(stage: Stage) -> Iterator[str]:
     for name, value in stage.given.items():
         yield from _refused(name, value, stage.template["Parameters"][name])
     yield from _broken_rules(stage)
+    has_aurora = stage.parameters["Database"] == "aurora"
+    if has_aurora and not stage.parameters["S3PrefixListId"]:
+        yield "S3PrefixListId is not set: the migration could not answer CloudFormation, and the deployment would hang"
     if stage.name == "prod":
-        wanted = DECISIONS | (AURORA_DECISIONS if stage.parameters["Database"] == "aurora" else {})
-        for name, why in wanted.items():
+        for name, why in (DECISIONS | (AURORA_DECISIONS if has_aurora else {})).items():
             if name not in stage.given:
                 yield f"{name} is not set for {stage.name}: {why}"
-    elif stage.parameters["Database"] == "aurora" and not stage.parameters["S3PrefixListId"]:
-        yield f"S3PrefixListId is not set: {AURORA_DECISIONS['S3PrefixListId']}"
 
 
 def _refused(name: str, value: str, declared: Mapping[str, Any]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from infra.build.deploy_check.stage import Stage
+from infra.build.deploy_check.stage import MIGRATION, Stage
 
 __all__ = ["breaches"]
 
@@ -91,5 +91,5 @@ def _unwatched(stage: Stage) -> Iterator[str]:
         if isinstance(dimension["Value"], dict)
     }
     for function in stage.functions():
-        if function.logical_id not in watched | {"Migrate"}:  # whose failure fails the deployment
+        if function.logical_id not in watched | {MIGRATION}:  # whose failure fails the deployment
             yield f"{function.logical_id}: no alarm watches it"

@@ -11,7 +11,10 @@ from infra.build.agreement import load_template
 from infra.build.resolving import PSEUDO_PARAMETERS, parameter_values, resolve
 from infra.build.transforming import transformed
 
-__all__ = ["Function", "Stage", "configured", "read_stage"]
+__all__ = ["MIGRATION", "Function", "Stage", "configured", "read_stage"]
+
+MIGRATION = "Migrate"
+"""The function that each deployment runs once, before all others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +74,11 @@ class Stage:
         return {name: each.get("Properties", {}) for name, each in resources if each["Type"] == kind}
 
     def functions(self) -> Iterator[Function]:
-        """Every function of the template."""
+        """Every function, in the template's order."""
         mappings = self.of_type("AWS::Lambda::EventSourceMapping").items()
         permitted = self.of_type("AWS::Lambda::Permission").items()
-        for name, properties in self.of_type("AWS::Lambda::Function").items():
+        made = self.of_type("AWS::Lambda::Function")
+        for name, properties in ((name, made[name]) for name in self.template["Resources"] if name in made):
             yield Function(
                 logical_id=name,
                 properties=properties,

@@ -6,7 +6,7 @@ from typing import Any
 
 from decant.config import Settings, read
 from decant.tasks.registry import registry
-from infra.build.deploy_check.stage import Function, Stage
+from infra.build.deploy_check.stage import MIGRATION, Function, Stage
 
 __all__ = ["breaches"]
 
@@ -87,7 +87,7 @@ def _most_attempts() -> int:
 
 
 def _migration(stage: Stage) -> Iterator[str]:
-    migrate = next(each for each in stage.functions() if each.logical_id == "Migrate")
+    migrate = next(each for each in stage.functions() if each.logical_id == MIGRATION)
     patience_s = float(stage.of_type("Custom::Migration")["Migration"]["ServiceTimeout"])
     if patience_s <= migrate.timeout_s:
         yield f"Migration: ServiceTimeout {patience_s:g} s must be above Migrate's timeout, {migrate.timeout_s:g} s"

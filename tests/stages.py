@@ -1,0 +1,51 @@
+"""A production stage that is right, and the same with something broken."""
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+from infra.build.deploy_check.stage import Stage, read_stage
+from tests.loading import ROOT
+
+__all__ = ["PROD", "Check", "broken", "found", "prod"]
+
+Check = Callable[[Stage], Iterator[str]]
+
+PROD = {
+    "Stage": "prod",
+    "Database": "aurora",
+    "S3PrefixListId": "pl-6da54004",
+    "DatabaseInstances": "2",
+    "DatabaseMaxCapacity": "8",
+    "ReservedConcurrency": "50",
+    "AlarmEmail": "ops@example.com",
+    "MonthlyBudget": "500",
+    "Tracing": "Active",
+    "Waf": "true",
+    "GradualDeployment": "true",
+}
+
+
+@cache
+def _prod() -> Stage:
+    return read_stage(ROOT, "prod", PROD)
+
+
+def prod(**changed: str) -> Stage:
+    """The production stage, with some parameters changed."""
+    return read_stage(ROOT, "prod", PROD | changed) if changed else _prod()
+
+
+def broken(path: str, **properties: Any) -> Stage:
+    """The production stage with properties of one resource changed: `Queue`, or `Cluster.RdsProxy` of one nested."""
+    stacks = copy.deepcopy(dict(_prod().stacks))
+    nested, _, name = path.rpartition(".")
+    stacks[nested]["Resources"][name]["Properties"] |= properties
+    return replace(_prod(), stacks=stacks)
+
+
+def found(breaches: Check, stage: Stage) -> str:
+    """All that one check has to say."""
+    return "\n".join(breaches(stage))

@@ -1,0 +1,134 @@
+"""Numbers of a stage that must fit each other: connections, timeouts, sizes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infra.build.deploy_check import connections, sizes, timeouts
+from infra.build.deploy_check.stage import Stage
+from tests.stages import broken, found, prod
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        pytest.param({"ReservedConcurrency": "-1"}, "nothing bounds how many run at once", id="no bound"),
+        pytest.param(
+            {"ReservedConcurrency": "200"},
+            "functions may open 850 connections (UsersCreate 200 + UsersGet 200 + StartTask 200 + TaskStatus 200 + "
+            "TaskWorker 50), and there are 630 for them",
+            id="more than the proxy has",
+        ),
+        pytest.param(
+            {"ReservedConcurrency": "160", "DatabaseProxy": "false"}, "and there are 680 for them", id="no proxy"
+        ),
+        pytest.param(
+            {"DatabaseMaxCapacity": "2"},
+            "DatabaseMaxConnections 700 is more than the memory of 0.5 to 2 ACU is good for: 400",
+            id="more than the memory is good for",
+        ),
+    ],
+)
+def test_connections_are_counted(changed: dict[str, str], expected: str) -> None:
+    """Every environment at once with a full pool fits what the database accepts, or the sum is shown."""
+    assert expected in found(connections.breaches, prod(**changed))
+
+
+@pytest.mark.parametrize(
+    ("least_acu", "most_acu", "documented"),
+    [(0.5, 1, 189), (1, 4, 823), (1, 8, 1669), (1, 16, 3360), (0.5, 16, 2000), (1, 32, 5000)],
+)
+def test_connections_by_memory_are_those_documented(least_acu: float, most_acu: float, documented: int) -> None:
+    """The estimate is never above what Aurora's documentation has, and within a hundredth of it."""
+    accepted = connections.accepted_by(most_acu, least_acu)
+
+    assert 0.99 * documented <= accepted <= documented
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        pytest.param(
+            lambda: broken("UsersGet", Timeout=29), "UsersGet: its timeout of 29 s must be below", id="gateway"
+        ),
+        pytest.param(
+            lambda: broken("UsersGet", Timeout=15), "above DATABASE_STATEMENT_TIMEOUT_S, 20 s", id="statement"
+        ),
+        pytest.param(lambda: broken("FetchData", Timeout=8), "above HTTP_TIMEOUT_S, 10 s", id="other services"),
+        pytest.param(
+            lambda: broken("DefaultQueue", VisibilityTimeout=719), "719 s is below 720 s, 6 times", id="visibility"
+        ),
+        pytest.param(lambda: broken("TaskWorker", Timeout=121), "below 726 s", id="a slower worker"),
+        pytest.param(
+            lambda: broken(
+                "DefaultQueue",
+                RedrivePolicy={
+                    "maxReceiveCount": 4,
+                    "deadLetterTargetArn": {"Fn::GetAtt": ["DefaultDeadLetters", "Arn"]},
+                },
+            ),
+            "maxReceiveCount 4 must be above the 4 runs",
+            id="receive count",
+        ),
+        pytest.param(lambda: broken("DefaultQueue", RedrivePolicy=None), "it has no RedrivePolicy", id="no redrive"),
+        pytest.param(
+            lambda: broken("DefaultDeadLetters", MessageRetentionPeriod=345600),
+            "must be above DefaultQueue's",
+            id="dead",
+        ),
+        pytest.param(
+            lambda: broken("Migration", ServiceTimeout="300"), "must be above Migrate's timeout", id="patience"
+        ),
+        pytest.param(
+            lambda: broken(
+                "Cluster.ProxyTargets",
+                ConnectionPoolConfigurationInfo={"InitQuery": "SET statement_timeout = 25000"},
+            ),
+            "statements may take 25 s through the proxy",
+            id="proxy",
+        ),
+    ],
+)
+def test_timeouts_are_compared(stage: Callable[[], Stage], expected: str) -> None:
+    """Whoever waits for less long than the work may take is named."""
+    assert expected in found(timeouts.breaches, stage())
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        pytest.param(lambda: broken("UsersGet", MemorySize=64), "memory of 64 MB", id="memory"),
+        pytest.param(lambda: broken("TaskWorker", Timeout=901), "its timeout 901 s is above 900", id="timeout"),
+        pytest.param(lambda: broken("UsersGet", Layers=["l"] * 6), "its layers 6 is above 5", id="layers"),
+        pytest.param(
+            lambda: broken("UsersGet", Environment={"Variables": {"A": "x" * 4096}}), "its variables 41", id="variables"
+        ),
+        pytest.param(
+            lambda: broken("TracePolicy", PolicyDocument={"Statement": [{"Sid": "x" * 7000}]}),
+            "above 6144",
+            id="policy",
+        ),
+        pytest.param(
+            lambda: broken("UsersGetRole", Policies=[{"PolicyDocument": {"Statement": "x" * 11000}}]),
+            "above 10240",
+            id="policies of a role",
+        ),
+        pytest.param(lambda: prod(BodyLimitBytes="6000000"), "8e+06 bytes is above", id="body in base64"),
+    ],
+)
+def test_sizes_are_compared(stage: Callable[[], Stage], expected: str) -> None:
+    """What is larger than AWS takes is named, with both numbers."""
+    assert expected in found(sizes.breaches, stage())
+
+
+def test_layer_and_function_together_are_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they have been built, each function counts with the layer."""
+    for name, size in (("SharedLayer/python/lib", 200), ("UsersGet/app.py", 51)):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        with path.open("wb") as file:
+            file.truncate(size * 1024 * 1024)
+    monkeypatch.setattr(sizes, "BUILT", tmp_path)
+
+    assert "UsersGet: its code and layer, unzipped, 2.63193e+08 bytes is above" in found(sizes.breaches, prod())

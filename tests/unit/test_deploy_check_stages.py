@@ -1,0 +1,139 @@
+"""Stages before they are deployed: what refers to nothing, is not decided, or is allowed too much."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.build.deploy_check import parameters, references, roles
+from infra.build.deploy_check.__main__ import CHECKS
+from infra.build.deploy_check.stage import Stage, configured, read_stage
+from tests.loading import ROOT
+from tests.stages import PROD, Check, broken, found, prod
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
+def test_check_finds_nothing_in_a_stage_that_is_right(check: Check) -> None:
+    """The example that the tests below break is whole."""
+    assert found(check, prod()) == ""
+
+
+@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
+def test_check_finds_nothing_in_the_stages_of_this_repository(check: Check, stage: str) -> None:
+    """What samconfig.toml says can be deployed."""
+    assert found(check, read_stage(ROOT, stage, configured(ROOT, stage))) == ""
+
+
+def watching(dimension: dict[str, Any]) -> Stage:
+    """The stage with an alarm that watches something else."""
+    return broken("Monitoring.TaskAge", Dimensions=[dimension])
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        pytest.param(
+            lambda: watching({"Name": "QueueName", "Value": {"Fn::GetAtt": ["Gone", "QueueName"]}}),
+            "Monitoring.TaskAge: it watches AWS/SQS QueueName",
+            id="a queue that is gone",
+        ),
+        pytest.param(
+            lambda: watching({"Name": "QueueName", "Value": "default"}), "which is not there", id="a name by heart"
+        ),
+        pytest.param(
+            lambda: broken("Monitoring.ApiLatency", Dimensions=[{"Name": "Stage", "Value": "dev"}]),
+            "Stage dev, which is not this stage's",
+            id="another stage",
+        ),
+        pytest.param(
+            lambda: broken("FetchData", VpcConfig={"Fn::GetAtt": ["Network", "Outputs.InternetSecurityGroupId"]}),
+            "FetchData: Network has no output InternetSecurityGroupId with these parameters",
+            id="an output that has its condition",
+        ),
+        pytest.param(
+            lambda: broken("UsersGetAlarms.Errors", Metrics=[]), "", id="other alarms still watch the function"
+        ),
+    ],
+)
+def test_references_lead_somewhere(stage: Callable[[], Stage], expected: str) -> None:
+    """An alarm that watches nothing, and an output that is not there, are found."""
+    assert expected in found(references.breaches, stage())
+
+
+def test_functions_without_an_alarm_are_named() -> None:
+    """A new function has to be given its alarms."""
+    stacks = {name: each for name, each in prod().stacks.items() if name != "UsersGetAlarms"}
+
+    assert found(references.breaches, replace(prod(), stacks=stacks)) == "UsersGet: no alarm watches it"
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        pytest.param({"Database": "mysql"}, "Database 'mysql' is none of url, secret, aurora", id="not allowed"),
+        pytest.param({"AlarmEmail": "ops"}, "AlarmEmail 'ops' does not look like", id="no pattern"),
+        pytest.param({"ApiRate": "0"}, "ApiRate 0 is not between 1", id="too small"),
+        pytest.param({"ApiRate": "much"}, "ApiRate 'much' is no number", id="no number"),
+        pytest.param(
+            {"Database": "url", "DatabaseUrl": "postgresql+asyncpg://a:b@c/d"},
+            "NoPasswordInPlainVariables: DatabaseUrl is for stage local alone",
+            id="a password in the clear",
+        ),
+        pytest.param({"Database": "secret"}, "Database=secret needs DatabaseSecretArn", id="no secret"),
+        pytest.param({"S3PrefixListId": ""}, "the deployment would hang", id="no way out for the migration"),
+    ],
+)
+def test_parameters_are_looked_at(changed: dict[str, str], expected: str) -> None:
+    """A value that CloudFormation would refuse, or that would make a deployment hang, is found before."""
+    assert expected in found(parameters.breaches, prod(**changed))
+
+
+@pytest.mark.parametrize("name", [*parameters.DECISIONS, *parameters.AURORA_DECISIONS])
+def test_parameters_of_production_are_all_set(name: str) -> None:
+    """What must be somebody's decision is not left to a default."""
+    given = {key: value for key, value in PROD.items() if key != name}
+
+    assert f"{name} is not set" in found(parameters.breaches, read_stage(ROOT, "prod", given))
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        pytest.param({"Action": "sqs:*", "Resource": "arn"}, "it allows every action of sqs:*", id="any action"),
+        pytest.param(
+            {"Action": ["sqs:SendMessage"], "Resource": "*"}, "it allows sqs:SendMessage on every resource", id="any"
+        ),
+    ],
+)
+def test_roles_with_a_wildcard_are_named(statement: dict[str, Any], expected: str) -> None:
+    """Each permission names what it is for."""
+    policy = {"PolicyName": "p", "PolicyDocument": {"Statement": [{"Effect": "Allow", **statement}]}}
+
+    assert f"UsersGetRole, p: {expected}" in found(roles.breaches, broken("UsersGetRole", Policies=[policy]))
+
+
+def test_roles_with_a_policy_of_others_are_named() -> None:
+    """AWS's own policies allow what any function might use."""
+    stage = broken("UsersGetRole", ManagedPolicyArns=["arn:aws:iam::aws:policy/AdministratorAccess"])
+
+    assert "AdministratorAccess is a policy of AWS's own" in found(roles.breaches, stage)
+
+
+def test_roles_that_are_shared_are_named() -> None:
+    """One function's permissions are not another's."""
+    stage = broken("UsersGet", Role={"Fn::GetAtt": ["UsersCreateRole", "Arn"]})
+
+    assert "the role of" in found(roles.breaches, stage)
+
+
+def test_stage_takes_both_ways_to_write_parameters(tmp_path: Path) -> None:
+    """SAM takes a list or one line; what `sam deploy` alone gets wins."""
+    (tmp_path / "samconfig.toml").write_text(
+        '[dev.global.parameters]\nparameter_overrides = ["Stage=dev", "Waf=false"]\n'
+        "[dev.deploy.parameters]\nparameter_overrides = \"Waf=true AlarmEmail='a@b.c'\"\n"
+    )
+
+    assert configured(tmp_path, "dev") == {"Stage": "dev", "Waf": "true", "AlarmEmail": "a@b.c"}
