@@ -105,6 +105,7 @@ class Settings:
     stage: str = setting("STAGE", text, "Name of the stage, in every log line", default="local")
     service: str = setting("SERVICE", text, "Name of the service, in every log line", default="decant")
     function_name: str = setting("AWS_LAMBDA_FUNCTION_NAME", text, "Set by Lambda", default="")
+    initialization_type: str = setting("AWS_LAMBDA_INITIALIZATION_TYPE", text, "Set by Lambda", default="on-demand")
     log_level: str = setting("LOG_LEVEL", log_level, "DEBUG, INFO, WARNING, ERROR or CRITICAL", default="INFO")
     region: str = setting("AWS_REGION", text, "Region of the queues; set by Lambda", default="us-east-1")
     aws_endpoint_url: str | None = setting(

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from decant import loop
+from decant import loop, snapstart
 from decant.config import settings
 from decant.errors import UpstreamError, UpstreamTimeout
 
@@ -35,6 +35,9 @@ def client() -> httpx.AsyncClient:
         )
         loop.on_close(close)
     return _client
+
+
+snapstart.prepare(client)
 
 
 async def get_json(url: str) -> Any:

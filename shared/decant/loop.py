@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 
-__all__ = ["Tasks", "close", "current", "on_close", "others", "run", "settle"]
+__all__ = ["Tasks", "close", "current", "end", "on_close", "others", "run", "settle"]
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +84,20 @@ async def close() -> None:
             errors.append(error)
     if errors:
         raise ExceptionGroup("shared clients could not be closed", errors)
+
+
+def end() -> None:
+    """Close every shared client and the loop itself, with its tasks and timers; the next use makes a new one.
+
+    Raises:
+        ExceptionGroup: some clients could not be closed; all others are, and the loop.
+    """
+    global _loop  # noqa: PLW0603  # likewise
+    try:
+        with asyncio.Runner(loop_factory=current) as runner:
+            runner.run(close())
+    finally:
+        _loop = None
 
 
 def _name(task: asyncio.Task[object]) -> str:

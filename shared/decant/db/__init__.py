@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from decant import loop
+from decant import loop, snapstart
 from decant.config import Settings, settings
 from decant.db.drivers import avoid_pinning, connect_args
 from decant.errors import ConfigError, DatabaseUnavailable
@@ -35,6 +35,9 @@ def engine() -> AsyncEngine:
         _sessions.configure(bind=_engine)
         loop.on_close(dispose)
     return _engine
+
+
+snapstart.prepare(engine)
 
 
 @asynccontextmanager

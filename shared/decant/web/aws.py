@@ -15,7 +15,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from mangum.handlers import ALB, APIGateway, HTTPGateway
 from mangum.types import LambdaConfig
 
-from decant import loop, observability
+from decant import loop, observability, snapstart
 from decant.asgi import flask_hooks
 from decant.asgi.body import too_large
 from decant.asgi.calling import add_body, call
@@ -48,6 +48,7 @@ def lambda_handler(app: Flask) -> Callable[[dict[str, Any], Any], dict[str, Any]
     observability.configure()
     problems.install(app)
     flask_hooks.bind(app)
+    snapstart.install()
     loop.current()
     resident: loop.Tasks | None = None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
-from decant import loop, observability
+from decant import loop, observability, snapstart
 from decant.tasks.announce import decode_message
 from decant.worker.batch import run_batch
 from decant.worker.deadline import Context, Deadline
@@ -24,6 +24,7 @@ def lambda_handler() -> Callable[[dict[str, Any], Context], Report]:
     The event source must have `FunctionResponseTypes: [ReportBatchItemFailures]`.
     """
     observability.configure()
+    snapstart.install()
 
     def handler(event: dict[str, Any], context: Context) -> Report:
         return loop.run(handle(event["Records"], Deadline.of(context)))
