@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.errors import SoftTimeLimitExceeded
+from decant.observability import correlation_id
 from decant.tasks import Run, current_run, task
 
 
@@ -217,3 +218,23 @@ async def fails_at_first(value: int) -> int:
         _failed_already.add(run.request.id)
         raise Flaky("at first")
     return value
+
+
+@task
+async def record_slowly(effect: str, *, session: AsyncSession) -> str:
+    """Writes a row of its own, and takes its time before the end."""
+    await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
+    await asyncio.sleep(0.3)
+    return effect
+
+
+@task
+async def returns_no_json() -> Any:
+    """Returns what JSON cannot hold."""
+    return object()
+
+
+@task
+async def correlation() -> str | None:
+    """The id that its log lines carry."""
+    return correlation_id()

@@ -1,0 +1,165 @@
+"""Enqueuing: the row first, in whose transaction it may be, and then the message."""
+
+import logging
+from contextlib import suppress
+from uuid import UUID
+
+import pytest
+
+from decant import db
+from decant.observability import correlate
+from decant.tasks import State
+from tests import work
+from tests.queues import SqsQueue
+from tests.worlds import execute
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_message_carries_the_id_and_no_arguments(queue: SqsQueue) -> None:
+    """What is on the queue leads to the row, and says nothing of what is in it."""
+    job = await work.echo.delay("secret")
+
+    (record,) = queue.receive()
+
+    assert record["body"] == f'{{"id":"{job.id}"}}'
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_group_key_is_the_message_group(queue: SqsQueue) -> None:
+    """SQS shares the queue fairly between the keys."""
+    await work.add.apply_async((1,), group_key="tenant-7")
+
+    (record,) = queue.receive()
+
+    assert record["attributes"]["MessageGroupId"] == "tenant-7"
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_countdown_within_the_queues_reach_delays_the_message(queue: SqsQueue) -> None:
+    """The message is there, and not to be received yet."""
+    await work.add.apply_async((1,), countdown=900)
+
+    assert queue.waiting() == {"now": 0, "later": 1}
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_countdown_beyond_the_queues_reach_sends_no_message(queue: SqsQueue) -> None:
+    """The sweeper sends one when it is due."""
+    await work.add.apply_async((1,), countdown=901)
+
+    assert queue.waiting() == {"now": 0, "later": 0}
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_many_tasks_are_ten_to_a_call(queue: SqsQueue) -> None:
+    """Each has its message."""
+    jobs = await work.add.delay_many([(n,) for n in range(25)])
+
+    assert len(queue.receive()) == len({job.id for job in jobs}) == 25
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_nothing_is_announced_before_the_callers_transaction_commits(queue: SqsQueue) -> None:
+    """A worker could not see the row yet."""
+    async with db.session() as session:
+        await work.add.apply_async((1,), session=session)
+        before = queue.waiting()
+
+    assert (before["now"], queue.waiting()["now"]) == (0, 1)
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_task_goes_with_the_callers_transaction(queue: SqsQueue) -> None:
+    """Rolled back, it is as if it had never been enqueued."""
+    with suppress(LookupError):
+        async with db.session() as session:
+            await work.add.apply_async((1,), session=session)
+            raise LookupError
+
+    assert queue.waiting()["now"] == 0
+    assert await execute("SELECT FROM decant.task") == []
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_task_goes_with_the_callers_savepoint(queue: SqsQueue) -> None:
+    """What a savepoint enqueued goes with it, what is around it stays."""
+    async with db.session() as session:
+        kept = await work.add.apply_async((1,), session=session)
+        with suppress(LookupError):
+            async with session.begin_nested():
+                await work.add.apply_async((2,), session=session)
+                raise LookupError
+        async with session.begin_nested():
+            kept_too = await work.add.apply_async((3,), session=session)
+
+    bodies = {record["body"] for record in queue.receive()}
+    assert bodies == {f'{{"id":"{job.id}"}}' for job in (kept, kept_too)}
+
+
+@pytest.mark.usefixtures("database_url", "queue")
+async def test_unreachable_queue_fails_no_caller(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The row is there, due for the sweeper, and one warning says so."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+    job = await work.add.delay(1)
+
+    (row,) = await execute("SELECT wake_at <= now() AS due FROM decant.task")
+    assert (await job.state, row["due"]) == (State.PENDING, True)
+    assert [record.levelname for record in caplog.records if record.name == "decant.tasks"] == ["WARNING"]
+
+
+@pytest.mark.usefixtures("database_url", "queue")
+async def test_missing_credentials_fail_no_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """Nor does anything else between the row and the queue."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(variable)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    job = await work.add.delay(1)
+
+    assert await job.state is State.PENDING
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_correlation_id_is_kept_in_the_row() -> None:
+    """It reaches the worker although no message carries it."""
+    with correlate("request-1"):
+        await work.add.delay(1)
+
+    (row,) = await execute("SELECT correlation_id FROM decant.task")
+    assert row["correlation_id"] == "request-1"
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_ids_ascend() -> None:
+    """A later task has the greater id, so that new rows lie together."""
+    jobs = [await work.add.delay(1) for _ in range(5)]
+    numbers = [UUID(job.id).int >> 80 for job in jobs]
+
+    assert numbers == sorted(numbers)
+    assert {UUID(job.id).version for job in jobs} == {7}
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_wrong_arguments_write_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller hears of it, and the table does not."""
+    caplog.set_level(logging.CRITICAL)
+
+    with pytest.raises(TypeError, match=r"add\(\): Expected `int`, got `str`"):
+        await work.add.delay("one")
+
+    assert await execute("SELECT FROM decant.task") == []
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_same_key_at_once_makes_one_task() -> None:
+    """Two callers in two transactions get one row."""
+    async with db.session() as first, db.session() as second:
+        one = await work.add.apply_async((1,), idempotency_key="k", session=first)
+        await first.commit()
+        two = await work.add.apply_async((1,), idempotency_key="k", session=second)
+
+    assert one == two

@@ -1,0 +1,304 @@
+"""Random lives of tasks against PostgreSQL: whatever is lost, doubled, late or killed, the promises hold at each step.
+
+The machine plays callers, queue, workers and sweeper at once, one statement of the store at a time, and so reaches
+orders of events that no scheduler would show: an owner that comes back after its lease, a message that is older than
+the retry it meets, a crash between a transaction's writes and its end.
+"""
+
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from decant import db, loop
+from decant.tasks import State, chain, chord
+from decant.tasks.postgres import PostgresStore
+from decant.tasks.records import FINISHED, Claimed, Failure, Outcome
+from decant.tasks.registry import registry
+from tests import work
+from tests.worlds import PostgresWorld, execute
+
+LEASE_S = 60.0
+MOST_TASKS = 12
+
+
+class _CrashedError(Exception):
+    """Ends a transaction as a killed process does."""
+
+
+class _LeaseLostError(Exception):
+    """Rolls back the transaction of a worker that came too late."""
+
+
+class Run:
+    """A worker that has claimed a row, and may be late with it."""
+
+    def __init__(self, claimed: Claimed, at_s: float) -> None:
+        self.claimed = claimed
+        self.expires_s = at_s + LEASE_S
+
+
+class Lives(RuleBasedStateMachine):
+    """Callers, a queue that loses and doubles, workers that die, and a sweeper."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        loop.run(execute("TRUNCATE decant.task, effect"))
+        self.store = PostgresStore()
+        self.now_s = 0.0
+        self.messages: list[UUID] = []
+        self.runs: list[Run] = []
+        self.transactional: set[UUID] = set()
+        self.bodies: dict[UUID, list[UUID]] = {}
+        self.ended: dict[UUID, str] = {}
+        self.claims: Counter[tuple[UUID, int]] = Counter()
+        self.given_back: Counter[UUID] = Counter()
+
+    # Callers
+
+    @precondition(lambda self: len(self.rows()) < MOST_TASKS)
+    @rule(retries=st.integers(0, 2), transactional=st.booleans(), countdown=st.sampled_from([0, 0, 30, 5000]))
+    def enqueue(self, retries: int, transactional: bool, countdown: float) -> None:  # noqa: FBT001  # a rule's draw
+        """A caller puts a task on the queue; its message may be lost at once."""
+        job = loop.run(work.echo.apply_async(("x",), countdown=countdown))
+        task_id = UUID(job.id)
+        loop.run(execute("UPDATE decant.task SET max_retries = :n WHERE id = :id", n=retries, id=task_id))
+        if transactional:
+            self.transactional.add(task_id)
+        self.messages.append(task_id)
+
+    @precondition(lambda self: len(self.rows()) < MOST_TASKS)
+    @rule(members=st.integers(0, 3))
+    def enqueue_chord(self, members: int) -> None:
+        """A caller starts a workflow."""
+        before = set(self.rows())
+        loop.run(chain(chord([work.echo.s(n) for n in range(members)], work.echo.s()), work.echo.s()).delay())
+        new = [row for task_id, row in self.rows().items() if task_id not in before]
+        self.bodies |= {row["id"]: row["parents"] for row in new if row["parents"]}
+        self.messages += [row["id"] for row in new]
+
+    @precondition(lambda self: self.rows())
+    @rule(data=st.data(), terminate=st.booleans())
+    def revoke(self, data: st.DataObject, terminate: bool) -> None:  # noqa: FBT001  # likewise
+        """A caller changes its mind."""
+        task_id = data.draw(st.sampled_from(sorted(self.rows())))
+        loop.run(self.store.revoke(task_id, terminate=terminate))
+
+    # The queue
+
+    @precondition(lambda self: self.messages)
+    @rule(data=st.data())
+    def lose_message(self, data: st.DataObject) -> None:
+        """A message is gone."""
+        self.messages.remove(data.draw(st.sampled_from(self.messages)))
+
+    @precondition(lambda self: self.messages)
+    @rule(data=st.data())
+    def double_message(self, data: st.DataObject) -> None:
+        """A message comes twice, or again after it was dealt with."""
+        self.messages.append(data.draw(st.sampled_from(self.messages)))
+
+    @precondition(lambda self: self.messages)
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        """Some messages come, in any order, some of them several times."""
+        batch = data.draw(st.lists(st.sampled_from(self.messages), min_size=1, max_size=6))
+        for task_id in set(batch):
+            self.messages.remove(task_id)
+        claim = self.store.claim(batch, list(registry), LEASE_S, alone=len(set(batch)) == 1)
+        self.take(loop.run(claim))
+
+    # Workers
+
+    @precondition(lambda self: self.runs)
+    @rule(data=st.data(), state=st.sampled_from([State.SUCCESS, State.RETRY, State.FAILURE, State.PENDING]))
+    def end(self, data: st.DataObject, state: State) -> None:
+        """A worker comes to the end of a run, in time or long after its lease."""
+        run = data.draw(st.sampled_from(self.runs))
+        self.runs.remove(run)
+        if run.claimed.id in self.transactional and state is State.SUCCESS:
+            owned = self.owns(run.claimed)
+            loop.run(self.commit(run, crash=False))
+            assert not owned or self.rows()[run.claimed.id]["state"] == State.SUCCESS
+        else:
+            self.settle(run, state)
+
+    @precondition(lambda self: self.runs)
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        """A worker dies, before or after the writes of its transaction."""
+        run = data.draw(st.sampled_from(self.runs))
+        self.runs.remove(run)
+        if run.claimed.id in self.transactional:
+            with pytest.raises(_CrashedError):
+                loop.run(self.commit(run, crash=True))
+
+    @precondition(lambda self: self.runs)
+    @rule(data=st.data())
+    def be_overtaken(self, data: st.DataObject) -> None:
+        """A worker is so late that its row goes to another; both go on."""
+        task_id = data.draw(st.sampled_from(self.runs)).claimed.id
+        self.pass_time(2 * LEASE_S)
+        self.sweep()
+        self.take(loop.run(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
+
+    # The sweeper, and time
+
+    @rule(seconds=st.sampled_from([1, 20, 45, 400, 6000]))
+    def pass_time(self, seconds: float) -> None:
+        """The clock goes on."""
+        loop.run(PostgresWorld().advance(seconds))
+        self.now_s += seconds
+
+    @rule()
+    def sweep(self) -> None:
+        """The sweeper takes rows from lost workers, and announces what is due."""
+        loop.run(self.store.expire(100))
+        self.messages += [row.id for row in loop.run(self.store.due(["default"], 0, 100))]
+
+    # What must hold
+
+    @invariant()
+    def nothing_is_forgotten(self) -> None:
+        """Every row is done, or something will look at it: the sweeper, its lease, its parents."""
+        rows = self.rows()
+        for row in rows.values():
+            looked_after = row["wake_at"] or row["lease_expires_at"] or row["state"] in FINISHED
+            waits = [rows[parent]["state"] for parent in row["parents"] or ()]
+            unfinished = [state for state in waits if state != State.SUCCESS]
+            assert looked_after or unfinished, row
+            assert row["state"] in FINISHED or row["waits_for"] == len(unfinished), row
+
+    @invariant()
+    def an_end_is_an_end(self) -> None:
+        """No row leaves a final state."""
+        now = {task_id: row["state"] for task_id, row in self.rows().items()}
+        assert self.ended.items() <= now.items()
+        self.ended = {task_id: state for task_id, state in now.items() if state in FINISHED}
+
+    @invariant()
+    def what_is_revoked_does_not_start_again(self) -> None:
+        """A row that was revoked is done, or in its last run."""
+        for row in self.rows().values():
+            assert not row["revoked_at"] or row["state"] in {*FINISHED, State.STARTED}
+
+    @invariant()
+    def effects_happen_once(self) -> None:
+        """A transactional task that succeeded has its effect once, any other has none."""
+        effects = Counter(row["name"] for row in loop.run(execute("SELECT name FROM effect")))
+        done = {str(task_id) for task_id in self.transactional if self.rows()[task_id]["state"] == State.SUCCESS}
+        assert effects == Counter(done)
+
+    @invariant()
+    def runs_stay_within_their_attempts(self) -> None:
+        """No more runs than retries and the first, those not counted that were given back unrun."""
+        for task_id, row in self.rows().items():
+            assert row["max_retries"] is None or row["retries"] <= row["max_retries"]
+            assert row["attempt"] - self.given_back[task_id] <= row["retries"] + 1
+
+    @invariant()
+    def every_attempt_has_one_owner(self) -> None:
+        """No claim was given out twice."""
+        assert not self.claims or max(self.claims.values()) == 1
+
+    @invariant()
+    def bodies_run_after_their_headers(self) -> None:
+        """What waits for others is never started before all of them succeeded."""
+        rows = self.rows()
+        for body, parents in self.bodies.items():
+            if rows[body]["attempt"]:
+                assert {rows[parent]["state"] for parent in parents} <= {State.SUCCESS}
+
+    def teardown(self) -> None:
+        """Left alone, with workers that work and a sweeper that sweeps, every task comes to an end."""
+        for _ in range(12):
+            loop.run(PostgresWorld().advance(100_000))
+            self.now_s += 100_000
+            self.runs.clear()
+            self.sweep()
+            for task_id in set(self.messages):
+                self.take(loop.run(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
+            self.messages.clear()
+            while self.runs:
+                run = self.runs.pop()
+                if run.claimed.id in self.transactional:
+                    loop.run(self.commit(run, crash=False))
+                else:
+                    self.settle(run, State.SUCCESS)
+        assert {row["state"] for row in self.rows().values()} <= FINISHED
+        self.effects_happen_once()
+        self.an_end_is_an_end()
+
+    # How it is done
+
+    def rows(self) -> dict[UUID, Any]:
+        """The whole table."""
+        return {row["id"]: row for row in loop.run(execute("SELECT * FROM decant.task"))}
+
+    def take(self, claimed: list[Claimed]) -> None:
+        """Note claims, and that none was given out while another was good."""
+        for each in claimed:
+            live = [run for run in self.runs if run.claimed.id == each.id and run.expires_s > self.now_s]
+            assert not live, "a row was claimed from under its owner"
+            self.claims[each.id, each.attempt] += 1
+            self.runs.append(Run(each, self.now_s))
+
+    def settle(self, run: Run, state: State) -> None:
+        """Write how a run ended, if it is still the worker's to say."""
+        claimed = run.claimed
+        exhausted = claimed.max_retries is not None and claimed.retries >= claimed.max_retries
+        if state is State.RETRY and exhausted:
+            state = State.FAILURE
+        failure = None if state is State.SUCCESS else Failure("Error", "as drawn")
+        result = '"done"' if state is State.SUCCESS else None
+        outcome = Outcome(
+            id=claimed.id, attempt=claimed.attempt, state=state, result=result, failure=failure, delay_s=10
+        )
+        owned = self.owns(claimed)
+        settled = loop.run(self.store.settle([outcome], None))
+        assert (claimed.id in settled.states) == owned, "only the owner of a row says how it ended"
+        if claimed.id in settled.states and state is State.PENDING:
+            self.given_back[claimed.id] += 1
+        self.messages += [row.id for row in settled.released]
+
+    def owns(self, claimed: Claimed) -> bool:
+        """Whether the worker that claimed a row still owns it."""
+        row = self.rows()[claimed.id]
+        return bool(row["state"] == State.STARTED and row["attempt"] == claimed.attempt)
+
+    async def commit(self, run: Run, *, crash: bool) -> None:
+        """Write a task's effect and its end in one transaction, unless the worker dies before the commit."""
+        claimed = run.claimed
+        outcome = Outcome(id=claimed.id, attempt=claimed.attempt, state=State.SUCCESS, result='"done"')
+        with suppress(_LeaseLostError):
+            async with db.session() as session:
+                await work.record.function(str(claimed.id), session=session)
+                settled = await self.store.settle([outcome], session)
+                if crash:
+                    raise _CrashedError
+                if claimed.id not in settled.states:
+                    raise _LeaseLostError
+
+
+@pytest.mark.usefixtures("database_url")
+def test_tasks_keep_their_promises_whatever_happens() -> None:
+    """No task lost, none out of its end, one owner an attempt, effects once, runs within their attempts."""
+    loop.run(execute("CREATE TABLE effect (name text NOT NULL)"))
+
+    run_state_machine_as_test(
+        Lives,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=40,
+            phases=[Phase.generate],  # shrinking would run for minutes: the steps as they were found tell enough
+            report_multiple_bugs=False,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
