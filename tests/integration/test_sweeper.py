@@ -1,0 +1,204 @@
+"""The sweeper: what it announces, whom it takes rows from, what it ticks, and that two of them do no harm."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import pytest
+
+from decant.tasks import State, task
+from decant.tasks.postgres import PostgresStore
+from decant.tasks.registry import registry
+from decant.tasks.schedule import Missed, every
+from decant.worker.deadline import Deadline
+from decant.worker.sweeper import sweep
+from tests import work
+from tests.queues import SqsQueue
+from tests.worlds import PostgresWorld, execute
+
+pytestmark = pytest.mark.usefixtures("database_url")
+
+
+async def lose_worker(task_id: str, *, max_retries: int = 3) -> None:
+    """Claim a row, and let the lease run out."""
+    await PostgresStore().claim([UUID(task_id)], list(registry), 1, alone=True)
+    await execute("UPDATE decant.task SET max_retries = :n WHERE id = :id", n=max_retries, id=UUID(task_id))
+    await PostgresWorld().advance(2)
+
+
+@contextmanager
+def ticking(name: str, seconds: int, missed: Missed = "latest") -> Iterator[None]:
+    """A periodic task, known inside the block."""
+
+    async def beat() -> None:
+        """Nothing."""
+
+    task(name=name, schedule=every(seconds, missed=missed))(beat)
+    try:
+        yield
+    finally:
+        del registry[name]
+
+
+async def test_unannounced_task_is_announced(queue: SqsQueue) -> None:
+    """A row whose message was never sent gets one."""
+    job = await work.add.delay(1)
+    queue.receive()
+    await execute("UPDATE decant.task SET wake_at = eta")
+
+    swept = await sweep(Deadline(30))
+
+    assert (swept.announced, [job.id in record["body"] for record in queue.receive()]) == (1, [True])
+
+
+async def test_announced_task_is_left_alone(queue: SqsQueue) -> None:
+    """A message that is on its way is not doubled."""
+    await work.add.delay(1)
+
+    swept = await sweep(Deadline(30))
+
+    assert (swept.announced, queue.waiting()["now"]) == (0, 1)
+
+
+async def test_task_that_nobody_takes_is_announced_ever_more_seldom(queue: SqsQueue) -> None:
+    """Its message may be lost; but what waits in a long queue is not announced every minute."""
+    await work.add.delay(1)
+    queue.receive()
+    gaps = []
+    for _ in range(3):
+        waited_s = 0
+        while not (await sweep(Deadline(30))).announced:
+            await PostgresWorld().advance(60)
+            waited_s += 60
+        gaps.append(waited_s)
+
+    assert gaps == sorted(gaps)
+    assert gaps[0] >= 240
+    assert gaps[2] >= 1.8 * gaps[1]
+
+
+async def test_task_that_falls_due_before_the_next_sweep_is_announced_with_a_delay(queue: SqsQueue) -> None:
+    """So it is on time, and not a minute late."""
+    await work.add.apply_async((1,), countdown=950)
+    await PostgresWorld().advance(910)
+
+    await sweep(Deadline(30))
+
+    assert queue.waiting() == {"now": 0, "later": 1}
+
+
+@pytest.mark.usefixtures("queue")
+async def test_unreachable_queue_leaves_tasks_for_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What could not be sent is due again at once."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    await work.add.delay(1)
+
+    await sweep(Deadline(30))
+
+    rows = await execute("SELECT wake_at <= now() AS due, wakeups FROM decant.task")
+    assert [(row["due"], row["wakeups"]) for row in rows] == [(True, 1)]
+
+
+async def test_row_of_a_lost_worker_is_run_again() -> None:
+    """Its lease has run out: the run counts."""
+    job = await work.add.delay(1)
+    await lose_worker(job.id)
+
+    await sweep(Deadline(30))
+    status = await job.status()
+
+    assert status.failure is not None
+    assert (status.state, status.retries, status.failure.type) == (State.RETRY, 1, "WorkerLost")
+
+
+async def test_row_of_a_living_worker_is_left_alone() -> None:
+    """A lease that is good is respected."""
+    job = await work.add.delay(1)
+    await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
+
+    swept = await sweep(Deadline(30))
+
+    assert (swept.lost, await job.state) == (0, State.STARTED)
+
+
+async def test_row_past_its_attempts_fails() -> None:
+    """A task that loses every worker ends as such."""
+    job = await work.add.delay(1)
+    await lose_worker(job.id, max_retries=0)
+
+    await sweep(Deadline(30))
+    status = await job.status()
+
+    assert status.failure is not None
+    assert (status.state, status.failure.type) == (State.FAILURE, "WorkerLost")
+
+
+async def test_revoked_row_of_a_lost_worker_is_revoked() -> None:
+    """It is not run again for the sake of its retries."""
+    job = await work.add.delay(1)
+    await lose_worker(job.id)
+    await job.revoke()
+
+    await sweep(Deadline(30))
+
+    assert await job.state is State.REVOKED
+
+
+async def test_tick_is_one_row_however_many_sweepers_look() -> None:
+    """Five sweepers at once, twice, write no tick twice."""
+    with ticking("beat", 20):
+        await sweep(Deadline(30))
+        await execute("TRUNCATE decant.task")
+        await PostgresWorld().advance(60)
+        await asyncio.gather(*(sweep(Deadline(30)) for _ in range(5)))
+        await execute("UPDATE decant.schedule SET ticked_at = ticked_at - interval '1 minute'")
+        await asyncio.gather(*(sweep(Deadline(30)) for _ in range(5)))
+
+    rows = await execute("SELECT eta, count(*) FROM decant.task GROUP BY eta")
+    assert {row["count"] for row in rows} == {1}
+    assert len(rows) >= 3
+
+
+@pytest.mark.parametrize(
+    ("missed", "made_up"),
+    [
+        ("all", range(57, 62)),  # each minute of the hour
+        ("latest", range(1, 2)),
+        ("skip", range(3)),  # those of the last two minutes are not missed yet
+    ],
+)
+async def test_sweeper_that_was_down_catches_up(missed: Missed, made_up: range) -> None:
+    """As each schedule says."""
+    with ticking("beat", 60, missed):
+        await sweep(Deadline(30))
+        await execute("TRUNCATE decant.task")
+        await PostgresWorld().advance(3600)
+        await sweep(Deadline(30))
+
+    (row,) = await execute("SELECT count(*) FROM decant.task WHERE eta <= now()")
+    assert row["count"] in made_up
+
+
+async def test_old_rows_go_in_batches_and_keys_stay() -> None:
+    """What was done a week ago is deleted, but for the memory of idempotency keys."""
+    await work.add.delay_many([(n,) for n in range(1200)])
+    await work.add.apply_async((1,), idempotency_key="k")
+    await execute("UPDATE decant.task SET state = 'SUCCESS', wake_at = NULL, date_done = now() - interval '8 days'")
+
+    swept = await sweep(Deadline(30))
+
+    assert swept.deleted == 1200
+    assert [row["idempotency_key"] for row in await execute("SELECT idempotency_key FROM decant.task")] == ["k"]
+
+
+async def test_sweep_stops_in_time() -> None:
+    """What there is no time for waits for the next."""
+    await execute(
+        "INSERT INTO decant.task (id, name, queue, args, kwargs, state, wake_at, date_done) "
+        "VALUES (gen_random_uuid(), 'x', 'default', '[]', '{}', 'SUCCESS', NULL, now() - interval '8 days')"
+    )
+
+    swept = await sweep(Deadline(1))
+
+    assert swept.deleted == 0

@@ -1,0 +1,122 @@
+"""Dead letters: rows that are given up, and brought back."""
+
+from uuid import UUID, uuid4
+
+import pytest
+
+from decant.tasks import State, chain
+from decant.tasks.postgres import PostgresStore
+from decant.tasks.redrive import redrive
+from decant.tasks.registry import registry
+from decant.worker.dead_letters import bury
+from tests import work
+from tests.worlds import PostgresWorld, as_records, execute
+
+pytestmark = pytest.mark.usefixtures("database_url")
+
+
+async def test_row_of_a_dead_letter_fails_with_the_reason() -> None:
+    """Who asks hears how often the message came, and what the worker said."""
+    job = await work.add.delay(1)
+    await PostgresStore().note([UUID(job.id)], "The worker did not know a task of this name.")
+    (record,) = as_records([job.id])
+
+    await bury([record | {"attributes": {"ApproximateReceiveCount": "5"}}])
+    status = await job.status()
+
+    assert status.failure is not None
+    assert (status.state, status.failure.type) == (State.FAILURE, "DeadLettered")
+    assert "came 5 times" in status.failure.message
+    assert "did not know" in status.failure.message
+
+
+async def test_dead_letter_of_a_row_that_runs_is_dropped() -> None:
+    """It is somebody's; the sweeper looks after it."""
+    job = await work.add.delay(1)
+    await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
+
+    await bury(as_records([job.id]))
+
+    assert await job.state is State.STARTED
+
+
+async def test_dead_letter_of_a_row_that_is_not_due_is_dropped() -> None:
+    """Its next message is still to come."""
+    job = await work.add.apply_async((1,), countdown=60)
+
+    await bury(as_records([job.id]))
+
+    assert await job.state is State.PENDING
+
+
+async def test_dead_letters_that_lead_nowhere_are_dropped() -> None:
+    """Neither a stranger's message nor that of a deleted row disturbs the others."""
+    job = await work.add.delay(1)
+
+    await bury([{"messageId": "stranger", "body": "no JSON"}, *as_records([uuid4(), job.id])])
+
+    assert await job.state is State.FAILURE
+
+
+async def test_dead_letter_in_a_workflow_closes_what_waits_for_it() -> None:
+    """As any other failure does."""
+    job = await chain(work.add.s(1, 2), work.add.s(1)).delay()
+    (first,) = [task_id for task_id in await _ids() if task_id != job.id]
+
+    await bury(as_records([first]))
+
+    assert await job.failed()
+
+
+async def test_failed_tasks_come_back_by_name_and_error() -> None:
+    """Others that failed stay where they are."""
+    job, other = await work.fail.delay(), await work.too_slow.delay()
+    await PostgresWorld().run()
+
+    back = await redrive(name="tests.work.fail", error="Flaky")
+
+    assert (back, await job.state, await other.state) == ([job], State.PENDING, State.FAILURE)
+
+
+async def test_failed_task_comes_back_by_id_with_all_its_retries() -> None:
+    """It is as if it were new, and its fence is not."""
+    job = await work.flaky.delay(99)
+    for _ in range(4):
+        await PostgresWorld().run()
+        await PostgresWorld().advance(11)
+
+    await redrive([job.id])
+    status = await job.status()
+    (claimed,) = await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
+
+    assert (status.state, status.retries, status.failure) == (State.PENDING, 0, None)
+    assert claimed.attempt == 5
+
+
+async def test_task_that_succeeded_does_not_come_back() -> None:
+    """An end that is good stays."""
+    job = await work.add.delay(1)
+    await PostgresWorld().run()
+
+    assert await redrive([job.id]) == []
+
+
+async def test_equal_unique_calls_do_not_come_back_together() -> None:
+    """Of two that failed, one is run; and none while a third waits."""
+    for _ in range(2):
+        await (await work.alone.delay(1)).revoke()
+
+    first = await redrive(name="tests.work.alone")
+    second = await redrive(name="tests.work.alone")
+
+    assert (len(first), second) == (1, [])
+
+
+async def test_redrive_of_everything_is_refused() -> None:
+    """Somebody has forgotten to say what."""
+    with pytest.raises(ValueError, match="which tasks"):
+        await redrive()
+
+
+async def _ids() -> list[str]:
+    return [str(row["id"]) for row in await execute("SELECT id FROM decant.task")]
