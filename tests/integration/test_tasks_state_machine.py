@@ -86,7 +86,8 @@ class Lives(RuleBasedStateMachine):
     @rule(data=st.data(), terminate=st.booleans())
     def revoke(self, data: st.DataObject, terminate: bool) -> None:  # noqa: FBT001  # likewise
         """A caller changes its mind."""
-        task_id = data.draw(st.sampled_from(sorted(self.rows())))
+        running = [run.claimed.id for run in self.runs]
+        task_id = data.draw(st.sampled_from(running) if running else st.sampled_from(sorted(self.rows())))
         loop.run(self.store.revoke(task_id, terminate=terminate))
 
     # The queue

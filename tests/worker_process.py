@@ -1,0 +1,32 @@
+"""A worker in a process of its own, to be killed: `python -m tests.worker_process POINT ID…`.
+
+It gives the messages of the ids to the worker's own handler and prints its report, as Lambda would answer it.
+"""
+
+import json
+import sys
+import time
+
+from decant import loop
+from decant.worker.deadline import Deadline
+from decant.worker.messages import handle
+from tests import mortal
+from tests.worlds import as_records
+
+
+def main(point: str, ids: list[str]) -> int:
+    """Run the tasks of messages; `point` says when this process dies on top of what they do."""
+    if point == "before the claim":
+        mortal.die()
+    if point == "clock behind":
+        real = time.time_ns
+        time.time_ns = lambda: real() - 120 * 10**9
+    report = loop.run(handle(as_records(ids), Deadline(60)))
+    if point == "before the acknowledgement":
+        mortal.die()
+    print(json.dumps(report))  # noqa: T201  # the answer
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1], sys.argv[2:]))
