@@ -42,6 +42,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
             f"AWS APIs at {cloud.localstack.url}, PostgreSQL at {cloud.postgres.url()}\n"
             "Logs follow; Ctrl-C stops everything.\n",
             highlight=False,
+            soft_wrap=True,
         )
         _follow_logs(console, cloud)
 
