@@ -26,7 +26,7 @@ serve: install ## Serve the same functions as one ASGI app under Hypercorn
 	@$(PY) -m infra.local serve
 
 .PHONY: test
-test: check unit integration e2e ## Everything that must pass: check, unit, integration, end to end
+test: check check-policy unit integration e2e ## Everything that must pass: checks, unit, integration, end to end
 
 .PHONY: check
 check: install ## Lint, types, direction of imports, templates, what each function imports
@@ -37,6 +37,13 @@ check: install ## Lint, types, direction of imports, templates, what each functi
 	.venv/bin/cfn-lint template.yaml infra/*.yaml
 	$(PY) -m infra.build.agreement
 	$(PY) -m infra.build.imports
+
+.PHONY: check-policy
+check-policy: install ## Scan what would be deployed, and the workflows that deploy it, for unsafe settings
+	@$(PYTHON3) infra/install.py --with policy
+	$(PY) -m infra.build.policy
+	.decant/policy/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	.decant/policy/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
 .PHONY: unit
 unit: install ## Unit tests
@@ -74,6 +81,16 @@ deploy: export AWS_SECRET_ACCESS_KEY ?= test
 endif
 deploy: build check-deploy ## Deploy what was built for a STAGE; local is the cloud that `make up` has started
 	@$(SAM) deploy --config-env $(STAGE)
+
+.PHONY: release
+release: sam ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BUCKET, CLOUDFORMATION_ROLE_ARN, BOUNDARY_ARN
+	@$(SAM) deploy --config-env $(STAGE) --no-confirm-changeset --no-fail-on-empty-changeset \
+		--no-resolve-s3 --s3-bucket "$(ARTEFACT_BUCKET)" --role-arn "$(CLOUDFORMATION_ROLE_ARN)" --parameter-overrides \
+		$$($(PY) -m infra.release.parameters $(STAGE) Release="$(RELEASE)" PermissionsBoundary="$(BOUNDARY_ARN)")
+
+.PHONY: smoke
+smoke: install ## Look whether a deployed STAGE answers
+	@$(PY) -m infra.release.smoke --stack decant-$(STAGE)
 
 .PHONY: bench
 bench: install ## Measure the local cloud: start, latency, task round trip

@@ -10,6 +10,7 @@ file changed since the last time:
 and with `--with NAME`, only when a command needs them:
 
     .decant/bench             what `make bench-web` measures against    requirements/bench.txt
+    .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
 
 `uv` does the work; where it is not installed, it is put into `.decant/uv` first.
@@ -37,12 +38,14 @@ ENVIRONMENTS = {
 }
 OPTIONAL = {  # asked for by name: --with sam
     "bench": (STATE / "bench", ROOT / "requirements/bench.txt"),
+    "policy": (STATE / "policy", ROOT / "requirements/policy.txt"),
     "sam": (STATE / "sam", ROOT / "requirements/sam.txt"),
 }
 LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
     "shared/requirements": ["--universal"],
     "requirements/dev": ["--universal"],
     "requirements/bench": ["--universal"],
+    "requirements/policy": [],
     "requirements/sam": [],
     "infra/local/lambda-image": ["--universal"],
     "infra/local/requirements": [],

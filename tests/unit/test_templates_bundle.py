@@ -1,0 +1,183 @@
+"""template.yaml as it would be deployed: its guards, its gate, and what of it a laptop gets."""
+
+import json
+from typing import Any
+
+import pytest
+
+from infra.build.deploy_check.stage import Stage, read_stage
+from tests.loading import ROOT
+from tests.stages import prod
+
+
+def api(stage: Stage) -> dict[str, Any]:
+    """The API's own description of its routes."""
+    [each] = stage.of_type("AWS::ApiGateway::RestApi").values()
+    body: dict[str, Any] = each["Body"]
+    return body
+
+
+def api_stage(stage: Stage) -> dict[str, Any]:
+    """The stage that the API is deployed to."""
+    [each] = stage.of_type("AWS::ApiGateway::Stage").values()
+    return each
+
+
+@pytest.mark.parametrize("database", ["aurora", "secret"])
+def test_bundle_has_no_secret_in_plain_variables(database: str) -> None:
+    """Outside stage local, addresses hold no password and nothing else looks like a key."""
+    arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:decant"
+    stage = prod(Database=database, **({"DatabaseSecretArn": arn} if database == "secret" else {}))
+
+    variables = [(name, value) for each in stage.functions() for name, value in each.variables.items()]
+
+    logins = [str(value).partition("://")[2].rpartition("@")[0] for name, value in variables if name == "DATABASE_URL"]
+    assert not any(":" in login for login in logins)
+    assert not any(word in name for name, _ in variables for word in ("PASSWORD", "TOKEN", "KEY"))
+
+
+def test_bundle_encrypts_queues_logs_and_alarms_with_one_key_of_its_own() -> None:
+    """What is at rest is under a key that turns over by itself."""
+    stage = prod()
+    key = {"Ref": "Key"}
+
+    assert all(each["KmsMasterKeyId"] == key for each in stage.of_type("AWS::SQS::Queue").values())
+    assert stage.of_type("AWS::KMS::Key")["Key"]["EnableKeyRotation"] is True
+    for nested in ("Network", "Cluster", "Monitoring"):
+        parameters = stage.of_type("AWS::CloudFormation::Stack")[nested]["Parameters"]
+        assert parameters["KeyArn"] == {"Fn::GetAtt": ["Key", "Arn"]}
+
+
+def test_bundle_dead_letters_come_from_their_queue_alone() -> None:
+    """Another queue cannot be emptied into this one by mistake."""
+    queues = prod().of_type("AWS::SQS::Queue")
+
+    allowed = queues["DefaultDeadLetters"]["RedriveAllowPolicy"]
+
+    assert allowed["redrivePermission"] == "byQueue"
+    assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [queues["DefaultQueue"]["QueueName"]]
+
+
+def test_bundle_throttles_the_api_and_dear_routes_more() -> None:
+    """A rate for all methods, and a lower one for the method whose cost outlasts the request."""
+    settings = api_stage(prod(ApiRate="500", TaskRate="100"))["MethodSettings"]
+
+    rates = {(each["HttpMethod"], each["ResourcePath"]): each["ThrottlingRateLimit"] for each in settings}
+
+    assert rates == {("*", "/*"): "500", ("POST", "/~1start-task"): "100"}
+
+
+def test_bundle_throttles_routes_that_there_are() -> None:
+    """A slip of the pen in a path would throttle nothing."""
+    stage = prod()
+    routes = {(method.upper(), path) for path, methods in api(stage)["paths"].items() for method in methods}
+
+    named = {(each["HttpMethod"], each["ResourcePath"]) for each in api_stage(stage)["MethodSettings"]} - {("*", "/*")}
+
+    assert {(method, "/" + path[1:].replace("~1", "/").lstrip("/")) for method, path in named} <= routes
+
+
+def test_bundle_writes_access_logs_as_json() -> None:
+    """One object a line, with the fields that a fault is looked for by."""
+    setting = api_stage(prod())["AccessLogSetting"]
+
+    line = json.loads(setting["Format"])
+
+    assert {"requestId", "ip", "route", "status", "latencyMs", "trace"} <= line.keys()
+
+
+def test_bundle_traces_where_it_is_asked_to() -> None:
+    """The API and each function take part, or none does."""
+    assert api_stage(prod(Tracing="Active"))["TracingEnabled"] is True
+    assert {each.properties["TracingConfig"]["Mode"] for each in prod(Tracing="Active").functions()} == {"Active"}
+    assert api_stage(prod(Tracing="PassThrough"))["TracingEnabled"] is False
+
+
+@pytest.mark.parametrize(("given", "asked_for"), [("true", True), ("", False)])
+def test_bundle_asks_for_keys_by_one_switch(given: str, *, asked_for: bool) -> None:
+    """Either every method but the browser's preflight asks for a key, and there is one, or none does."""
+    stage = prod(ApiKeys=given)
+    methods = {
+        (method, path): "security" in each
+        for path, methods in api(stage)["paths"].items()
+        for method, each in methods.items()
+    }
+
+    assert {asked for (method, _), asked in methods.items() if method != "options"} == {asked_for}
+    assert not any(asked for (method, _), asked in methods.items() if method == "options")
+    assert bool(stage.of_type("AWS::ApiGateway::UsagePlan", "Edge")) is asked_for
+
+
+def test_bundle_with_a_domain_is_served_there_alone() -> None:
+    """The API's own name would lead past the domain's certificate and name."""
+    stage = prod(DomainName="api.example.com", CertificateArn="arn:aws:acm:eu-west-1:123456789012:certificate/1")
+
+    assert api(stage)["x-amazon-apigateway-endpoint-configuration"] == {"disableExecuteApiEndpoint": True}
+    assert stage.stacks[""]["Outputs"]["ApiUrl"]["Value"] == "https://api.example.com"
+
+
+def test_bundle_fetches_from_inside_only_where_there_is_a_way_out() -> None:
+    """Without NAT, the function that calls others stays outside the network."""
+
+    def network_of(nat: str) -> Any:
+        [function] = [each for each in prod(Nat=nat).functions() if each.logical_id == "FetchData"]
+        return function.properties.get("VpcConfig")
+
+    assert network_of("none") is None
+    assert network_of("one")["SecurityGroupIds"] == [{"Fn::GetAtt": ["Network", "Outputs.InternetSecurityGroupId"]}]
+
+
+def test_bundle_keeps_network_interfaces_from_the_code_of_functions() -> None:
+    """What Lambda needs for a function is denied to the function."""
+    allowed, denied = prod().of_type("AWS::IAM::ManagedPolicy")["NetworkPolicy"]["PolicyDocument"]["Statement"]
+
+    assert denied["Effect"] == "Deny"
+    assert denied["Action"] == allowed["Action"]
+    assert "lambda:SourceFunctionArn" in denied["Condition"]["ArnLike"]
+
+
+def test_bundle_lets_no_role_beyond_the_boundary() -> None:
+    """With one, every role has it, those of nested stacks too."""
+    boundary = "arn:aws:iam::123456789012:policy/boundary"
+    stage = prod(PermissionsBoundary=boundary)
+
+    rolled = [role for nested in stage.stacks for role in stage.of_type("AWS::IAM::Role", nested).values()]
+
+    assert {role.get("PermissionsBoundary") for role in rolled} == {boundary}
+
+
+def test_bundle_changes_no_code_before_the_migration() -> None:
+    """Every function waits for the migration, and so do its version and its alias, which refer to it."""
+    resources = prod().stacks[""]["Resources"]
+    functions = {name for name, each in resources.items() if each["Type"] == "AWS::Lambda::Function"}
+
+    waiting = {name for name in functions if "Migration" in resources[name].get("DependsOn", [])}
+
+    assert waiting == functions - {"Migrate"}
+
+
+def test_bundle_migrates_to_the_newest_revision() -> None:
+    """The template names the schema that it needs, so that a new one makes the migration run."""
+    newest = max(path.name[:4] for path in (ROOT / "functions/migrate/versions").glob("0*.py"))
+
+    assert prod().of_type("Custom::Migration")["Migration"]["Schema"] == newest
+
+
+NOT_IN_THE_LOCAL_CLOUD = (
+    "AWS::Budgets::",
+    "AWS::CloudFormation::Stack",
+    "AWS::CodeDeploy::",
+    "AWS::KMS::",
+    "AWS::RDS::",
+    "AWS::Route53::",
+    "AWS::WAFv2::",
+)
+
+
+def test_bundle_leaves_a_laptop_what_it_can_run() -> None:
+    """Stage local has nothing that the local cloud knows not."""
+    local = read_stage(ROOT, "local", {"Stage": "local"})
+
+    kinds = {each["Type"] for each in local.stacks[""]["Resources"].values()}
+
+    assert not {kind for kind in kinds if kind.startswith(NOT_IN_THE_LOCAL_CLOUD)}

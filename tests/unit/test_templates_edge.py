@@ -1,0 +1,67 @@
+"""infra/edge.yaml: what may stand before the API."""
+
+from typing import Any
+
+from tests.stacks import of_type, stack
+
+
+def edge(**parameters: Any) -> dict[str, Any]:
+    """The stack before one API."""
+    return stack("edge", RestApiId="api", StageName="prod", **parameters)
+
+
+def rules(**parameters: Any) -> dict[str, dict[str, Any]]:
+    """The firewall's rules, by name."""
+    [acl] = of_type(edge(Waf="true", **parameters), "AWS::WAFv2::WebACL").values()
+    return {each["Name"]: each for each in acl["Rules"]}
+
+
+def test_edge_is_empty_by_default() -> None:
+    """Each part comes by its own switch."""
+    assert edge()["Resources"] == {}
+
+
+def test_edge_turns_away_who_asks_too_often() -> None:
+    """An address over the limit is told to come back later."""
+    rate = rules(WafRate=100)["rate"]
+
+    assert rate["Statement"]["RateBasedStatement"] == {"Limit": "100", "AggregateKeyType": "IP"}
+    assert rate["Action"]["Block"]["CustomResponse"]["ResponseCode"] == 429
+
+
+def test_edge_turns_away_bodies_that_are_no_json() -> None:
+    """Only a body counts: a request without one needs no content type."""
+    statements = rules()["content-type"]["Statement"]["AndStatement"]["Statements"]
+
+    assert statements[0]["SizeConstraintStatement"]["ComparisonOperator"] == "GT"
+    assert statements[1]["NotStatement"]["Statement"]["ByteMatchStatement"]["SearchString"] == "application/json"
+
+
+def test_edge_rules_come_one_after_another() -> None:
+    """No two have the same priority, and what is cheap comes first."""
+    assert [each["Priority"] for each in rules().values()] == list(range(len(rules())))
+
+
+def test_edge_firewall_stands_before_the_stage() -> None:
+    """It is tied to the API's stage, and not just made."""
+    [tie] = of_type(edge(Waf="true"), "AWS::WAFv2::WebACLAssociation").values()
+
+    assert tie["ResourceArn"] == "arn:aws:apigateway:eu-west-1::/restapis/api/stages/prod"
+
+
+def test_edge_domain_takes_modern_tls_alone() -> None:
+    """And it is made known where the zone is ours."""
+    resolved = edge(DomainName="api.example.com", CertificateArn="arn:aws:acm:::certificate/1", HostedZoneId="Z1")
+
+    assert of_type(resolved, "AWS::ApiGateway::DomainName")["Domain"]["SecurityPolicy"] == "TLS_1_2"
+    assert of_type(resolved, "AWS::Route53::RecordSet")["DomainRecord"]["Name"] == "api.example.com"
+
+
+def test_edge_keys_have_a_rate_and_a_quota() -> None:
+    """The first key is in the plan."""
+    resolved = edge(ApiKeys="true", ApiKeyRate=5, ApiKeyDailyQuota=1000)
+
+    [plan] = of_type(resolved, "AWS::ApiGateway::UsagePlan").values()
+    assert plan["Throttle"]["RateLimit"] == "5"
+    assert plan["Quota"] == {"Limit": "1000", "Period": "DAY"}
+    assert of_type(resolved, "AWS::ApiGateway::UsagePlanKey")["ApiKeyInPlan"]["KeyId"] == {"Ref": "ApiKey"}
