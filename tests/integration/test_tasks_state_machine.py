@@ -130,6 +130,23 @@ class Lives(RuleBasedStateMachine):
             self.settle(run, state)
 
     @precondition(lambda self: self.runs)
+    @rule()
+    def end_together(self) -> None:
+        """Workers write in one statement how all their runs ended."""
+        plain = [run for run in self.runs if run.claimed.id not in self.transactional]
+        outcomes = {
+            run.claimed.id: Outcome(
+                id=run.claimed.id, attempt=run.claimed.attempt, state=State.SUCCESS, result='"done"'
+            )
+            for run in plain
+            if self.owns(run.claimed)
+        }
+        self.runs = [run for run in self.runs if run not in plain]
+        settled = loop.run(self.store.settle(list(outcomes.values()), None))
+        assert settled.states.keys() == outcomes.keys()
+        self.messages += [row.id for row in settled.released]
+
+    @precondition(lambda self: self.runs)
     @rule(data=st.data())
     def crash(self, data: st.DataObject) -> None:
         """A worker dies, before or after the writes of its transaction."""
@@ -242,8 +259,10 @@ class Lives(RuleBasedStateMachine):
         return {row["id"]: row for row in loop.run(execute("SELECT * FROM decant.task"))}
 
     def take(self, claimed: list[Claimed]) -> None:
-        """Note claims, and that none was given out while another was good."""
+        """Note claims, and that none was given out too early, or while another was good."""
+        (clock,) = loop.run(execute("SELECT now() AS now"))
         for each in claimed:
+            assert each.eta <= clock["now"], "a row was claimed before its time"
             live = [run for run in self.runs if run.claimed.id == each.id and run.expires_s > self.now_s]
             assert not live, "a row was claimed from under its owner"
             self.claims[each.id, each.attempt] += 1
