@@ -103,7 +103,7 @@ def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Ma
             StackName=stack,
             ChangeSetName="local",
             ChangeSetType="UPDATE" if _exists(cloudformation, stack) else "CREATE",
-            TemplateBody=json.dumps(template),
+            TemplateBody=json.dumps(template, separators=(",", ":")),  # it may have 51,200 bytes
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         )["Id"]
