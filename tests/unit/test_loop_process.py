@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -82,21 +83,41 @@ async def test_close_goes_on_after_an_error() -> None:
     assert (closed, len(caught.value.exceptions)) == (["good", "good"], 2)
 
 
-async def test_settle_leaves_residents_alone(caplog: pytest.LogCaptureFixture) -> None:
-    """Of two tasks, the one that was there before stays."""
+async def test_strays_are_not_those_who_were_there_before(caplog: pytest.LogCaptureFixture) -> None:
+    """Of two tasks, the one that was there before the first invocation stays."""
     resident = asyncio.create_task(asyncio.sleep(60))
-    residents = loop.others()
+    strays = loop.Strays(within_s=0.001)
+    strays.begin()
     stray = asyncio.create_task(asyncio.sleep(60))
 
     with caplog.at_level(logging.WARNING):
-        await loop.settle(residents, within_s=0.001)
+        await strays.finish()
 
     assert (resident.done(), stray.cancelled()) == (False, True)
     assert len(caplog.records) == 1
     resident.cancel()
 
 
-async def test_settle_does_not_wait_for_a_task_that_will_not_end() -> None:
+@pytest.mark.parametrize("factory", [None, asyncio.eager_task_factory], ids=["no factory", "eager tasks"])
+def test_strays_are_found_whoever_starts_the_tasks(factory: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Also on a loop whose tasks are not counted."""
+
+    async def invoke() -> asyncio.Task[None]:
+        strays = loop.Strays(within_s=0.001)
+        strays.begin()
+        task = asyncio.create_task(asyncio.sleep(60))
+        await strays.finish()
+        return task
+
+    with asyncio.Runner() as runner:
+        runner.get_loop().set_task_factory(factory)
+        task = runner.run(invoke())
+
+    assert task.cancelled()
+    assert len(caplog.records) == 1
+
+
+async def test_strays_that_will_not_end_are_not_waited_for() -> None:
     """One that ignores its cancellation is waited for just as long again."""
     go_on = asyncio.Event()
 
@@ -107,10 +128,11 @@ async def test_settle_does_not_wait_for_a_task_that_will_not_end() -> None:
             except asyncio.CancelledError:
                 continue
 
-    residents = loop.others()
+    strays = loop.Strays(within_s=0.005)
+    strays.begin()
     task = asyncio.create_task(stubborn())
     async with asyncio.timeout(5):
-        await loop.settle(residents, within_s=0.005)
+        await strays.finish()
 
     assert not task.done()
     go_on.set()

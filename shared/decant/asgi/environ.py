@@ -4,12 +4,13 @@ Source: PEP 3333 (WSGI), ASGI specification (HTTP connection scope), RFC 3875 (C
 """
 
 import sys
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from decant.asgi.messages import Scope
 
-__all__ = ["add_header", "base", "build"]
+__all__ = ["add_headers", "base", "build"]
 
 _NOT_FOR_THE_APP = frozenset({"CONTENT_LENGTH", "TRANSFER_ENCODING"})
 """Described the body in transit; the app gets it whole, with its real length."""
@@ -29,8 +30,7 @@ def build(scope: Scope) -> dict[str, Any]:
     if raw_path := scope.get("raw_path"):
         query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
         environ["REQUEST_URI"] = raw_path.decode("latin-1") + query
-    for name, value in scope["headers"]:
-        add_header(environ, name.decode("latin-1"), value.decode("latin-1"))
+    add_headers(environ, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]])
     return environ
 
 
@@ -58,14 +58,17 @@ def base(method: str, root: str, path: str, query: str) -> dict[str, Any]:
     }
 
 
-def add_header(environ: dict[str, Any], name: str, value: str) -> None:
-    """Add a header, after those of the same name; its bytes in the guise of Latin-1."""
-    key = _key(name)
-    if key in environ and key != "CONTENT_TYPE":
-        separator = "; " if key == "HTTP_COOKIE" else ","
-        value = f"{environ[key]}{separator}{value}"
-    if key is not None:
-        environ[key] = value
+def add_headers(environ: dict[str, Any], headers: Iterable[tuple[str, str]]) -> None:
+    """Add headers, their bytes in the guise of Latin-1; repeated ones are joined."""
+    for name, value in headers:
+        key = _key(name)
+        if key is None:
+            continue
+        if key in environ and key != "CONTENT_TYPE":
+            separator = "; " if key == "HTTP_COOKIE" else ","
+            environ[key] = f"{environ[key]}{separator}{value}"
+        else:
+            environ[key] = value
 
 
 def _paths(scope: Scope) -> tuple[str, str]:

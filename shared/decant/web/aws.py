@@ -50,14 +50,12 @@ def lambda_handler(app: Flask) -> Callable[[dict[str, Any], Any], dict[str, Any]
     flask_hooks.bind(app)
     snapstart.install()
     loop.current()
-    resident: loop.Tasks | None = None
+    strays = loop.Strays(within_s=_STRAY_TASKS_WITHIN_S)
 
     async def serve(environ: dict[str, Any], body: bytes) -> list[Message]:
-        nonlocal resident
-        if resident is None:
-            resident = loop.others()  # what the function's start left running may stay
+        strays.begin()
         messages = await _messages(app, environ, body)
-        await loop.settle(resident, within_s=_STRAY_TASKS_WITHIN_S)
+        await strays.finish()
         return messages
 
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

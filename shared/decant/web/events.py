@@ -12,7 +12,7 @@ from base64 import b64decode
 from typing import Any
 from urllib.parse import quote_plus, unquote
 
-from decant.asgi.environ import add_header, base
+from decant.asgi.environ import add_headers, base
 from decant.config import settings
 
 __all__ = ["body_of", "environ_of"]
@@ -78,8 +78,7 @@ def _format_2(event: _Event, context: _Event) -> dict[str, Any]:
         path = unquote(path)
     environ = base(http["method"], root, path, event.get("rawQueryString", ""))
     _add_headers(environ, event)
-    for cookie in event.get("cookies") or ():
-        add_header(environ, "Cookie", cookie)
+    add_headers(environ, [("Cookie", _guise(cookie)) for cookie in event.get("cookies") or ()])
     _add_client(environ, http.get("sourceIp"))
     return environ
 
@@ -107,8 +106,13 @@ def _pairs(event: _Event, several: str, single: str) -> list[tuple[str, str]]:
 
 
 def _add_headers(environ: dict[str, Any], event: _Event) -> None:
-    for name, value in _pairs(event, "multiValueHeaders", "headers"):
-        add_header(environ, name, value if value.isascii() else value.encode().decode("latin-1"))
+    pairs = _pairs(event, "multiValueHeaders", "headers")
+    add_headers(environ, [(name, value if value.isascii() else _guise(value)) for name, value in pairs])
+
+
+def _guise(value: str) -> str:
+    """The bytes of a text in the guise of Latin-1, as WSGI wants them."""
+    return value.encode().decode("latin-1")
 
 
 def _add_client(environ: dict[str, Any], address: str | None) -> None:

@@ -1,0 +1,1 @@
+"""The bridge against its peers: `make bench-web`."""

@@ -1,0 +1,143 @@
+"""Measure the bridge against its peers, print tables of the ratios, and write everything as JSON.
+
+The peers take turns, several rounds long, so that a busy machine is unfair to all of them alike; medians are shown.
+"""
+
+import argparse
+import asyncio
+import json
+import platform
+import resource
+import statistics
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.web import event, load, serving
+from tests.benchmarks.web.peers import SERVED
+from tests.loading import ROOT
+
+RESULTS = ROOT / ".decant/bench/web.json"
+PACKAGES = [
+    "flask",
+    "quart",
+    "starlette",
+    "fastapi",
+    "asgiref",
+    "a2wsgi",
+    "apig-wsgi",
+    "mangum",
+    "hypercorn",
+    "uvicorn",
+]
+MEGABYTES = 100
+IN_FLIGHT = 2_000
+WAIT_S = 0.1
+
+type Results = dict[str, dict[str, float]]
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each peer behind a server (%(default)s)")
+    parser.add_argument("--events", type=int, default=60, help="turns of each peer in Lambda's place (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=3, help="length of a turn (%(default)s)")
+    parser.add_argument("--only", choices=["event", *serving.SERVERS], help="leave out the rest")
+    arguments = parser.parse_args()
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    measured: dict[str, Results] = {}
+    if arguments.only in {None, "event"}:
+        timings = event.measure(arguments.events)
+        measured["one REST event, async view, p50, µs"] = {name: asdict(timing) for name, timing in timings.items()}
+    for server in serving.SERVERS:
+        if arguments.only in {None, server}:
+            measured |= under(server, arguments.rounds, arguments.seconds)
+    for title, results in measured.items():
+        show(title, results)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    RESULTS.write_text(json.dumps({"about": about(), "measured": measured}, indent=2))
+    Console().print(f"Written to {RESULTS.relative_to(ROOT)}")
+
+
+def under(server: str, rounds: int, seconds: float) -> dict[str, Results]:
+    """Everything that is measured behind one server, each measure's peers by turns."""
+    wait = load.request("GET", f"/wait?seconds={WAIT_S}")
+    items = json.dumps([{"number": number, "text": "x" * 30} for number in range(16_000)]).encode()
+    post = load.request("POST", "/json", items)
+
+    def answers_per_s(served: serving.Served) -> float:
+        return asyncio.run(load.run(served.port, wait, clients=200, lasting_s=seconds)).per_s
+
+    def posts_per_s(served: serving.Served) -> float:
+        return asyncio.run(load.run(served.port, post, clients=4, lasting_s=seconds)).per_s
+
+    def megabytes_per_s(served: serving.Served) -> float:
+        received, lasted_s = asyncio.run(load.download(served.port, f"/download?megabytes={MEGABYTES}"))
+        return received / 2**20 / lasted_s
+
+    measures = {
+        f"{server}: 200 clients that wait 100 ms, answers/s": answers_per_s,
+        f"{server}: JSON POST of {len(items) / 1e6:.1f} MB, answers/s": posts_per_s,
+        f"{server}: streamed download of {MEGABYTES} MB, MB/s": megabytes_per_s,
+    }
+    running = [serving.start(server, peer) for peer in SERVED]
+    try:
+        found: dict[str, Results] = {}
+        for title, measure in measures.items():
+            turns: dict[str, list[float]] = {each.peer: [] for each in running}
+            for _ in range(rounds):
+                for each in running:
+                    turns[each.peer].append(measure(each))
+            found[title] = {peer: {"p50": statistics.median(taken)} for peer, taken in turns.items()}
+    finally:
+        for each in running:
+            each.stop()
+    return found | {f"{server}: {IN_FLIGHT:,} requests in flight": in_flight(server)}
+
+
+def in_flight(server: str) -> Results:
+    """How many of so many requests at once are answered, and what each holds while it waits."""
+    found: Results = {}
+    for peer in ("decant", "Quart", "Starlette", "FastAPI"):
+        served = serving.start(server, peer)
+        try:
+            found[peer] = asyncio.run(_in_flight(served))
+        finally:
+            served.stop()
+    return found
+
+
+async def _in_flight(served: serving.Served) -> dict[str, float]:
+    await load.run(served.port, load.request("GET", "/wait?seconds=0"), clients=20, lasting_s=0)
+    before = served.memory_bytes()
+    message = load.request("GET", "/wait?seconds=8")
+    running = asyncio.create_task(load.run(served.port, message, clients=IN_FLIGHT, lasting_s=0, patience_s=30))
+    await asyncio.sleep(7)
+    during = served.memory_bytes()
+    result = await running
+    return {"p50": (during - before) / IN_FLIGHT / 1024, "answered": result.answered}
+
+
+def show(title: str, results: Results) -> None:
+    """Print one measure's table, with each peer's ratio to ours."""
+    table = Table("peer", "p50", "decant ÷ peer", title=title, title_justify="left")
+    ours = results["decant"]["p50"]
+    for peer, result in results.items():
+        extra = f"{result['answered']:.0f} answered, {result['p50']:.1f} KiB each" if "answered" in result else ""
+        table.add_row(peer, extra or f"{result['p50']:,.1f}", f"{ours / result['p50']:.2f}")
+    Console().print(table)
+
+
+def about() -> dict[str, str]:
+    """Of when, where and what the numbers are."""
+    packages = {name: version(name) for name in PACKAGES}
+    return {"when": datetime.now(UTC).isoformat(), "python": platform.python_version(), **packages}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""Servers in processes of their own: `python -m tests.benchmarks.web.serving <server> <peer> <port>`."""
+
+import asyncio
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib import import_module
+
+import psutil
+
+from tests.benchmarks.web.peers import SERVED, WSGI
+from tests.loading import ROOT
+
+__all__ = ["SERVERS", "Served", "start"]
+
+SERVERS = ("Hypercorn", "uvicorn")
+BACKLOG = 4096
+
+
+@dataclass(frozen=True)
+class Served:
+    """One peer behind one server, in a process that runs."""
+
+    server: str
+    peer: str
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def memory_bytes(self) -> int:
+        """What the process holds now."""
+        held: int = psutil.Process(self.process.pid).memory_info().rss
+        return held
+
+    def stop(self) -> None:
+        """End the process."""
+        self.process.kill()
+        self.process.wait()
+
+
+def start(server: str, peer: str) -> Served:
+    """Start a server, and wait until it takes connections."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}", "LOG_LEVEL": "WARNING"}
+    command = [sys.executable, "-m", "tests.benchmarks.web.serving", server, peer, str(port)]
+    served = Served(server, peer, port, subprocess.Popen(command, env=environment, cwd=ROOT))
+    for _ in range(500):
+        time.sleep(0.02)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return served
+    served.stop()
+    raise RuntimeError(f"{peer} under {server} did not start")
+
+
+def main(server: str, peer: str, port: int) -> None:
+    """Serve for ever; in the process of its own."""
+    logging.basicConfig(level=logging.WARNING)
+    app = SERVED[peer]()
+    if server == "uvicorn":
+        config = {"interface": "wsgi"} if peer in WSGI else {}
+        import_module("uvicorn").run(app, port=port, log_level="warning", access_log=False, backlog=BACKLOG, **config)
+        return
+    config = import_module("hypercorn.config").Config()
+    config.bind, config.backlog = [f"127.0.0.1:{port}"], BACKLOG
+    asyncio.run(import_module("hypercorn.asyncio").serve(app, config))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
