@@ -153,18 +153,12 @@ def test_message_that_leads_nowhere_is_dropped_with_a_warning(
     assert status["state"] == "SUCCESS"
 
 
-def test_message_for_an_unknown_task_ends_in_the_dead_letters(local_cloud: RunningCloud) -> None:
-    """A worker that does not know the task leaves it for one that does, five times at most."""
+def test_message_for_an_unknown_task_ends_in_the_dead_letters(api: httpx.Client, local_cloud: RunningCloud) -> None:
+    """A worker that does not know the task leaves it for one that does, five times at most; then it has failed."""
     task_id = insert_task(local_cloud, "task.of.tomorrow")
     with quick_redelivery(local_cloud):
         send(local_cloud, json.dumps({"id": task_id}))
-        dead = wait_for(
-            lambda: (
-                local_cloud.client("sqs")
-                .receive_message(QueueUrl=local_cloud.outputs["DefaultDeadLettersUrl"])
-                .get("Messages")
-            ),
-            "The dead letter",
-        )
+        status = finished(api, task_id)
 
-    assert task_id in dead[0]["Body"]
+    assert (status["state"], status["error"]["type"]) == ("FAILURE", "DeadLettered")
+    assert "did not know" in status["error"]["message"]

@@ -111,6 +111,18 @@ async def test_unreachable_queue_fails_no_caller(
 
 
 @pytest.mark.usefixtures("database_url", "queue")
+async def test_unreachable_queue_needs_no_second_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's own is free again by the time that the row is noted as unannounced."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "1")
+
+    async with db.session() as session:
+        await work.add.apply_async((1,), session=session)
+
+    assert [row["due"] for row in await execute("SELECT wake_at <= now() AS due FROM decant.task")] == [True]
+
+
+@pytest.mark.usefixtures("database_url", "queue")
 async def test_missing_credentials_fail_no_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     """Nor does anything else between the row and the queue."""
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -62,7 +62,14 @@ def _queue(stage: Stage, function: Function, mapping: Mapping[str, Any]) -> Iter
             f"{queue_name}: VisibilityTimeout {visible_s:g} s is below {needed_s:g} s, {_VISIBILITY_FACTOR} times the "
             f"timeout of {function.logical_id}"
         )
-    yield from _redrive(queues, queue_name)
+    if not _is_dead_letters(queues, queue_name):
+        yield from _redrive(queues, queue_name)
+
+
+def _is_dead_letters(queues: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    """Whether it is where another queue's messages end: there is nowhere for them to go from there."""
+    policies = [policy for queue in queues.values() if (policy := queue.get("RedrivePolicy")) is not None]
+    return {"Fn::GetAtt": [name, "Arn"]} in [policy["deadLetterTargetArn"] for policy in policies]
 
 
 def _redrive(queues: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[str]:
