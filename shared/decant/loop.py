@@ -21,20 +21,16 @@ _started_tasks = 0
 
 def current() -> asyncio.AbstractEventLoop:
     """The running loop, or else the process's own, made at first use and set as the thread's current one again."""
-    global _loop  # noqa: PLW0603  # one loop per process is what this module is for
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        if _loop is None:
-            _loop = asyncio.new_event_loop()
-            _loop.set_task_factory(_start_task)
-        asyncio.set_event_loop(_loop)
-        return _loop
+        asyncio.set_event_loop(_own())
+        return _own()
 
 
 def run[T](work: Coroutine[object, object, T]) -> T:
     """Run a coroutine to its end on the process's loop, from code outside it."""
-    return current().run_until_complete(work)
+    return _own().run_until_complete(work)
 
 
 def on_close(closer: Callable[[], Awaitable[None]]) -> None:
@@ -106,6 +102,14 @@ class Strays:
             "The request left tasks behind; await them, or use a task of decant.tasks",
             extra={"awaited": sorted(map(_name, stray - late)), "cancelled": sorted(map(_name, late))},
         )
+
+
+def _own() -> asyncio.AbstractEventLoop:
+    global _loop  # noqa: PLW0603  # one loop per process is what this module is for
+    if _loop is None:
+        _loop = asyncio.new_event_loop()
+        _loop.set_task_factory(_start_task)
+    return _loop
 
 
 def _start_task[T](
