@@ -1,4 +1,4 @@
-"""A worker without SQS, for one process that serves everything: takes due rows from the table itself."""
+"""A worker without SQS, for one process that serves everything: takes due rows from the table itself, and sweeps it."""
 
 import asyncio
 import logging
@@ -9,14 +9,16 @@ from decant.errors import DatabaseUnavailable
 from decant.tasks.announce import unannounced
 from decant.tasks.registry import registry
 from decant.tasks.store import store
-from decant.worker.deadline import Never
+from decant.worker.deadline import Deadline, Never
 from decant.worker.runner import Runner
+from decant.worker.sweeper import sweep
 
 __all__ = ["run_forever"]
 
 log = logging.getLogger("decant.tasks")
 
 _LONGEST_RUN_S = 900  # Lambda's
+_SWEEP_EVERY_S = 60
 
 
 async def run_forever(poll_s: float = 1.0) -> NoReturn:
@@ -25,6 +27,7 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
     Args:
         poll_s: Longest time between two looks at the table; a task enqueued by this process is seen at once.
     """
+    sweeping = asyncio.create_task(_sweep_forever())
     running = set[asyncio.Task[None]]()
     async with Runner(Never(_LONGEST_RUN_S)) as runner:
         try:
@@ -34,9 +37,9 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
                 await _wait(running, poll_s)
                 running = {each for each in running if not each.done()}
         finally:
+            sweeping.cancel()
             runner.stop()
-            if running:
-                await asyncio.wait(running)
+            await asyncio.wait({sweeping, *running})
 
 
 async def _start_due(runner: Runner, count: int) -> set[asyncio.Task[None]]:
@@ -57,3 +60,13 @@ async def _wait(running: set[asyncio.Task[None]], poll_s: float) -> None:
         await asyncio.wait({woken, *running}, timeout=poll_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         woken.cancel()
+
+
+async def _sweep_forever() -> NoReturn:
+    while True:
+        try:
+            await sweep(Deadline(_SWEEP_EVERY_S))
+        except DatabaseUnavailable:
+            log.warning("PostgreSQL is away; the next sweep does what this one did not")
+        unannounced.set()
+        await asyncio.sleep(_SWEEP_EVERY_S)
