@@ -59,7 +59,7 @@ def _upgrade(connection: Connection, folder: Path, wanted: str | None) -> dict[s
     command.upgrade(config, "head")
     after = _revision(connection)
     if wanted not in {None, after}:
-        raise Conflict(f"The template asks for schema {wanted}, and this code brings {after}.")
+        raise Conflict(f"This code brings schema {after}, and Migration in template.yaml asks for {wanted}.")
     if role := settings().database_app_role:
         grant(connection, role)
     return {"from": before, "to": after}
