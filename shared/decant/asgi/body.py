@@ -1,7 +1,8 @@
 """The request's body: read whole before the app runs, a large one into a temporary file, one too large into nothing."""
 
 import io
-from tempfile import SpooledTemporaryFile
+from contextlib import ExitStack
+from tempfile import TemporaryFile
 from typing import IO, NoReturn, cast
 
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -39,7 +40,7 @@ async def read(scope: Scope, receive: Receive, limit_bytes: int) -> tuple[IO[byt
     first: bytes = message.get("body", b"")
     if not message.get("more_body", False) and len(first) <= limit_bytes:
         return io.BytesIO(first), len(first)
-    return await _spool(receive, message, limit_bytes)
+    return await _gather(receive, message, limit_bytes)
 
 
 def too_large(limit_bytes: int) -> IO[bytes]:
@@ -70,24 +71,27 @@ def _waits_to_be_refused(scope: Scope, limit_bytes: int) -> bool:
     return b"expect" in headers and declared.isdigit() and int(declared) > limit_bytes
 
 
-async def _spool(receive: Receive, message: Message, limit_bytes: int) -> tuple[IO[bytes], int]:
-    stream: IO[bytes] = cast("IO[bytes]", SpooledTemporaryFile(_IN_MEMORY_BYTES))  # noqa: SIM115  # the bridge closes it
+async def _gather(receive: Receive, message: Message, limit_bytes: int) -> tuple[IO[bytes], int]:
+    pieces: list[bytes] = []
+    file: IO[bytes] | None = None
     length = 0
-    try:
+    with ExitStack() as on_failure:
         while True:
-            piece = message.get("body", b"")
-            length += len(piece)
-            if length <= limit_bytes:
-                stream.write(piece)
+            pieces.append(message.get("body", b""))
+            length += len(pieces[-1])
+            if length > limit_bytes:
+                pieces.clear()
+            elif length > _IN_MEMORY_BYTES:
+                file = file or on_failure.enter_context(TemporaryFile())
+                file.writelines(pieces)
+                pieces.clear()
             if not message.get("more_body", False) or length > limit_bytes + _DROPPED_BYTES:
                 break
             message = await _next(receive)
-    except BaseException:
-        stream.close()
-        raise
-    if length > limit_bytes:
-        stream.close()
-        return too_large(limit_bytes), length
+        if length > limit_bytes:
+            return too_large(limit_bytes), length
+        on_failure.pop_all()
+    stream = file or io.BytesIO(b"".join(pieces))
     stream.seek(0)
     return stream, length
 

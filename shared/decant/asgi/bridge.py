@@ -1,6 +1,7 @@
 """The ASGI application around a Flask app."""
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 from flask import Flask
@@ -14,6 +15,9 @@ from decant.asgi.waiting import await_
 from decant.config import settings
 
 __all__ = ["FlaskToAsgi"]
+
+_TURN_S = 0.001
+"""How long one stream may go on before it is another's turn."""
 
 
 class FlaskToAsgi:
@@ -65,11 +69,14 @@ class FlaskToAsgi:
         except body.ClientDisconnected:
             return
 
+        turn_ends = time.monotonic() + _TURN_S
+
         def emit(message: Message) -> None:
+            nonlocal turn_ends
             await_(send(message))
-            if message.get("more_body", False):
-                # A server that never makes us wait must not keep the other requests from their turn.
+            if time.monotonic() > turn_ends:  # a server that never makes us wait must not starve other requests
                 await_(asyncio.sleep(0))
+                turn_ends = time.monotonic() + _TURN_S
 
         with stream:
             variables = environ.build(scope)
