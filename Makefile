@@ -25,6 +25,31 @@ up: install ## Start the local cloud and deploy the bundle to it; Ctrl-C stops i
 serve: install ## Serve the same functions as one ASGI app under Hypercorn
 	@$(PY) -m infra.local serve
 
+.PHONY: status
+status: install ## Tell what runs locally, where and since when
+	@$(PY) -m infra.local status
+
+.PHONY: logs
+logs: install ## Follow the functions' logs: FUNCTION=users_create SINCE=10m JSON=1 FOLLOW=0
+	@$(PY) -m infra.local logs $(FUNCTION) $(if $(SINCE),--since "$$SINCE") $(if $(JSON),--json) \
+		$(if $(filter 0,$(FOLLOW)),--no-follow)
+
+.PHONY: invoke
+invoke: install ## Invoke a function and print its answer: FUNCTION=users_create EVENT=a-file-or-json
+	@$(PY) -m infra.local invoke $(FUNCTION) $(if $(EVENT),--event "$$EVENT")
+
+.PHONY: send
+send: install ## Send a message to a queue: MESSAGE='{"id": "…"}' QUEUE=default
+	@$(PY) -m infra.local send "$$MESSAGE" $(if $(QUEUE),--queue "$$QUEUE")
+
+.PHONY: psql
+psql: install ## Open psql on the local database: SQL='SELECT 1'
+	@$(PY) -m infra.local psql $(if $(SQL),--sql "$$SQL")
+
+.PHONY: reset
+reset: install ## Forget the local database's data
+	@$(PY) -m infra.local reset
+
 .PHONY: test
 test: check check-policy unit integration e2e ## Everything that must pass: checks, unit, integration, end to end
 

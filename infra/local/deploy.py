@@ -2,7 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.errors import LocalCloudError
 
-__all__ = ["Cloud", "Deployment", "deploy", "describe", "failure", "mounted"]
+__all__ = ["Cloud", "Deployment", "deploy", "describe", "failure", "mounted", "physical_id", "refusals"]
 
 HOT_RELOAD_BUCKET = "hot-reload"
 """LocalStack mounts the folder that an object's key names, when the object is in this bucket."""
@@ -98,12 +99,12 @@ def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Ma
         LocalCloudError: it was refused or did not come up; the message names each resource that failed, and why.
     """
     cloudformation = cloud.client("cloudformation")
-    try:
+    with refusals(cloud, "the deployment"):
         change_set = cloudformation.create_change_set(
             StackName=stack,
             ChangeSetName="local",
             ChangeSetType="UPDATE" if _exists(cloudformation, stack) else "CREATE",
-            TemplateBody=json.dumps(template, separators=(",", ":")),  # it may have 51,200 bytes
+            TemplateBody=json.dumps(template, separators=(",", ":")),  # CloudFormation takes 51,200 bytes
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         )["Id"]
@@ -114,8 +115,19 @@ def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Ma
             cloudformation.execute_change_set(ChangeSetName=change_set)
         _wait(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0])
         return describe(cloud, stack)
+
+
+@contextmanager
+def refusals(cloud: Cloud, what: str) -> Iterator[None]:
+    """Say which cloud refused what, when one of the block's calls fails.
+
+    Raises:
+        LocalCloudError: one did.
+    """
+    try:
+        yield
     except (BotoCoreError, ClientError) as error:
-        raise LocalCloudError(f"{cloud.url} refused the deployment: {error}") from error
+        raise LocalCloudError(f"{cloud.url} refused {what}: {error}") from error
 
 
 def _exists(cloudformation: Any, stack: str) -> bool:
@@ -156,6 +168,20 @@ def describe(cloud: Cloud, stack: str) -> Deployment:
         functions={name: names[name] for name, kind in kinds.items() if kind == "AWS::Lambda::Function"},
         outputs={each["OutputKey"]: each["OutputValue"] for each in state.get("Outputs", [])},
     )
+
+
+def physical_id(cloud: Cloud, stack: str, logical_id: str) -> str:
+    """A resource's name at AWS: of a function its name, of a queue its address.
+
+    Raises:
+        LocalCloudError: the stack has none of that name.
+    """
+    with refusals(cloud, f"to tell of {logical_id}"):
+        resources = cloud.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
+    for each in resources:
+        if each["LogicalResourceId"] == logical_id:
+            return str(each["PhysicalResourceId"])
+    raise LocalCloudError(f"{logical_id} is not deployed yet; the next `make up` does it.")
 
 
 def failure(state: Mapping[str, Any], events: list[dict[str, Any]]) -> str:

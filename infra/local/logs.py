@@ -15,6 +15,7 @@ from rich.text import Text
 __all__ = ["Entry", "ReadableOutput", "Renderer", "follow"]
 
 _LOOK_EVERY_S = 0.1
+_PARTS_OF_A_NAME = 3  # stack, logical id, something random
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
 _LEVELS = {"DEBUG": "dim", "INFO": "default", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 _SHOWN_ELSEWHERE = {"level", "message", "timestamp", "service", "stage", "function", "logger", "location", "exception"}
@@ -36,6 +37,12 @@ class Entry:
     environment: str
     request: str
     line: str
+
+    @property
+    def logical_id(self) -> str:
+        """The function's name in the template, which CloudFormation makes the middle of its name at AWS."""
+        parts = self.function.split("-")
+        return parts[1] if len(parts) == _PARTS_OF_A_NAME else self.function
 
 
 def follow(journal: Path, until: Callable[[], bool]) -> Iterator[Entry]:

@@ -3,31 +3,35 @@
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from infra.local.errors import LocalCloudError
 
-__all__ = ["Claim", "Running", "running"]
+__all__ = ["Claim", "Running", "holder", "require_running", "require_up", "running"]
 
 _NAME = "running.json"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A local cloud that runs.
+    """A local cloud that runs, or is about to.
 
     Attributes:
         command: What started it: `up` or `serve`.
-        database_url: SQLAlchemy address of its database.
+        since: When, epoch seconds.
+        url: Where it answers: the AWS APIs of `up`, the app of `serve`; empty until it does.
+        database_url: SQLAlchemy address of its database; likewise.
     """
 
     pid: int
     command: str
-    url: str
-    database_url: str
+    since: float
+    url: str = ""
+    database_url: str = ""
 
 
 class Claim:
@@ -49,10 +53,11 @@ class Claim:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            other = running(self._path.parent)
+            other = holder(self._path.parent)
             who = f"`{other.command}` (process {other.pid})" if other else "another process"
             raise LocalCloudError(f"{who} is using {self._path.parent} already; stop it first.") from None
-        self._file.truncate(0)
+        self._mine = Running(pid=os.getpid(), command=self._command, since=time.time())
+        self._write(self._mine)
         return self
 
     def __exit__(
@@ -63,13 +68,48 @@ class Claim:
 
     def announce(self, url: str, database_url: str) -> None:
         """Tell others where this local cloud is, once it is there."""
-        mine = Running(pid=os.getpid(), command=self._command, url=url, database_url=database_url)
+        self._write(replace(self._mine, url=url, database_url=database_url))
+
+    def _write(self, mine: Running) -> None:
+        self._file.truncate(0)
         self._file.write(json.dumps(asdict(mine)))
         self._file.flush()
 
 
 def running(folder: Path) -> Running | None:
     """The local cloud that runs on a state folder, once it has announced itself."""
+    found = holder(folder)
+    return found if found and found.url else None
+
+
+def require_running(folder: Path) -> Running:
+    """The local cloud that runs on a state folder.
+
+    Raises:
+        LocalCloudError: there is none, or not yet; the message says what to do.
+    """
+    found = holder(folder)
+    if found is None:
+        raise LocalCloudError(f"Nothing runs in {folder}; `make up` starts the local cloud.")
+    if not found.url:
+        raise LocalCloudError(f"`{found.command}` (process {found.pid}) is still starting; try again in a moment.")
+    return found
+
+
+def require_up(folder: Path) -> Running:
+    """The same, if it is one of `up`.
+
+    Raises:
+        LocalCloudError: there is none, or it is without AWS.
+    """
+    found = require_running(folder)
+    if found.command != "up":
+        raise LocalCloudError(f"`{found.command}` (process {found.pid}) runs without AWS; this takes a `make up`.")
+    return found
+
+
+def holder(folder: Path) -> Running | None:
+    """Who has a state folder, whether it has announced itself or not."""
     try:
         with (folder / _NAME).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -42,6 +42,7 @@ class RunningCloud:
     Attributes:
         api_url: Address of the API, without a slash at the end: `f"{api_url}/async"`.
         url: Where every AWS API answers.
+        folder: LocalStack's own, with the functions' log.
         upstream: What FETCH_DATA_URL names: `f"{upstream.url}/1"`.
         postgres_url: SQLAlchemy address of the database.
     """
@@ -50,6 +51,7 @@ class RunningCloud:
         self._cloud = cloud
         self.upstream = upstream
         self.url = cloud.localstack.url
+        self.folder = cloud.localstack.folder
         self.api_url = cloud.deployment.api_url
         self.postgres_url = cloud.postgres.url()
         self.outputs = cloud.deployment.outputs

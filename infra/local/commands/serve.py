@@ -40,7 +40,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     require_free(arguments.port, "serve")
     with ExitStack() as stack:
         with Steps(console) as steps:
-            url = stack.enter_context(_database(arguments.state, steps))
+            url = stack.enter_context(_database(arguments.state, steps, arguments.port))
             os.environ |= {"STAGE": "local", "DATABASE_URL": url}
             with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
                 load_function(ROOT / "functions/migrate").handler({}, None)
@@ -68,16 +68,17 @@ async def _serve(dispatcher: Dispatcher, port: int) -> None:
 
 
 @contextmanager
-def _database(state: Path, steps: Steps) -> Iterator[str]:
-    if (other := running(state)) is not None:
+def _database(state: Path, steps: Steps, port: int) -> Iterator[str]:
+    if (other := running(state)) is not None and other.command == "up":
         yield other.database_url
         return
     warden = Warden()
     postgres = Postgres(state / "postgres", warden=warden)
     try:
-        with Claim(state, "serve"):
+        with Claim(state, "serve") as claim:
             with steps.step(f"PostgreSQL on 127.0.0.1:{postgres.port}"):
                 postgres.start()
+            claim.announce(f"http://127.0.0.1:{port}", postgres.url())
             yield postgres.url()
     finally:
         postgres.stop()

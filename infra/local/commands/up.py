@@ -58,14 +58,13 @@ def print_endpoints(console: Console, api_url: str) -> None:
 
 
 def _follow_logs(console: Console, cloud: LocalCloud) -> None:
-    logical = {name: function for function, name in cloud.deployment.functions.items()}
-    renderer = Renderer(width=max(map(len, logical.values())))
+    renderer = Renderer(width=max(map(len, cloud.deployment.functions)))
 
     def ended() -> bool:
         cloud.check()
         return False
 
     for entry in follow(cloud.localstack.journal, until=ended):
-        text = renderer.render(entry.time, logical.get(entry.function, entry.function), entry.line)
+        text = renderer.render(entry.time, entry.logical_id, entry.line)
         if text is not None:
             console.print(text, soft_wrap=True)

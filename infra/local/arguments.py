@@ -1,0 +1,56 @@
+"""What may stand behind `python -m infra.local`; each command is a module of `infra/local/commands`."""
+
+import argparse
+import os
+from pathlib import Path
+
+__all__ = ["parser"]
+
+STATE = Path(__file__).resolve().parents[2] / ".decant/local"
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of every command."""
+    made = argparse.ArgumentParser(prog="python -m infra.local", description="The bundle's local cloud.")
+    commands = made.add_subparsers(dest="command", required=True, metavar="command")
+
+    def command(name: str, help_line: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help_line, description=help_line[0].upper() + help_line[1:] + ".")
+        added.add_argument("--state", type=Path, default=STATE, help="folder that keeps the database (.decant/local)")
+        return added
+
+    _add_port(command("up", "start the local cloud and deploy the bundle to it; Ctrl-C stops it"), 4566)
+    _add_port(command("serve", "serve the same functions as one ASGI app under Hypercorn, without AWS"), 8000)
+    command("status", "tell what runs, where and since when, with every route")
+    _add_logs(command("logs", "show what the functions log, and go on while they do"))
+    _add_invoke(command("invoke", "invoke a function and print its answer"))
+    _add_send(command("send", "send a message to a queue"))
+    _add_psql(command("psql", "open psql on the database"))
+    command("reset", "forget the database's data; the next `up` starts anew")
+    return made
+
+
+def _add_port(command: argparse.ArgumentParser, port: int) -> None:
+    default = os.environ.get("PORT") or str(port)  # as text, so that argparse tells what is wrong with it
+    command.add_argument("--port", type=int, default=default, help=f"port on 127.0.0.1 (PORT, or {port})")
+
+
+def _add_logs(command: argparse.ArgumentParser) -> None:
+    command.add_argument("function", nargs="?", help="only this one: users_create, or UsersCreate")
+    command.add_argument("--since", metavar="WHEN", help="only from then on: 90s, 10m, 2h, 14:30, 2026-11-22T14:30")
+    command.add_argument("--json", action="store_true", help="an object a line, for other programs")
+    command.add_argument("--no-follow", dest="follow", action="store_false", help="end with the last line there is")
+
+
+def _add_invoke(command: argparse.ArgumentParser) -> None:
+    command.add_argument("function", help="users_create, or UsersCreate")
+    command.add_argument("-e", "--event", metavar="EVENT", help="a JSON file, or JSON itself (events/<function>.json)")
+
+
+def _add_send(command: argparse.ArgumentParser) -> None:
+    command.add_argument("message", help="its body")
+    command.add_argument("--queue", default="default", help="which one: default, or DefaultQueue (default)")
+
+
+def _add_psql(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-c", "--sql", metavar="SQL", help="run this and end")

@@ -1,0 +1,53 @@
+"""`invoke`: a function's answer to an event, on standard output."""
+
+import argparse
+import json
+from pathlib import Path
+
+from botocore.config import Config
+from rich.console import Console
+
+from infra.build.agreement import load_template
+from infra.local.cloud import ROOT, STACK
+from infra.local.deploy import Cloud, physical_id, refusals
+from infra.local.errors import LocalCloudError
+from infra.local.names import event_of, function_named
+from infra.local.state import require_up
+
+__all__ = ["run"]
+
+LONGEST_S = 15 * 60
+"""That a function can take, at AWS and here."""
+
+
+def run(console: Console, arguments: argparse.Namespace) -> None:
+    """Invoke a function and print its answer; the answer of one that failed too, and then the error.
+
+    Raises:
+        LocalCloudError: there is no such function or event, nothing runs, or the function failed.
+    """
+    template = load_template(ROOT / "template.yaml")
+    function = function_named(template, arguments.function)
+    event = _event(arguments.event or str(event_of(template, function, ROOT / "events")))
+    cloud = Cloud(require_up(arguments.state).url)
+    name = physical_id(cloud, STACK, function)
+    client = cloud.client("lambda", Config(read_timeout=LONGEST_S + 10, retries={"total_max_attempts": 1}))
+    with refusals(cloud, "the invocation"):
+        answer = client.invoke(FunctionName=name, Payload=event.encode())
+    payload = answer["Payload"].read().decode() or "null"
+    console.print_json(payload)
+    if "FunctionError" in answer:
+        failed = json.loads(payload)
+        raise LocalCloudError(f"{function} failed: {failed.get('errorType')}: {failed.get('errorMessage')}")
+
+
+def _event(given: str) -> str:
+    """The event's text: what was given, or what the file of that name holds."""
+    try:
+        text = given if given.lstrip().startswith(("{", "[")) else Path(given).read_text()
+        json.loads(text)
+    except OSError as error:
+        raise LocalCloudError(f"The event {given} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise LocalCloudError(f"The event {given} is no JSON: {error}.") from error
+    return text

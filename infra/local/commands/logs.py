@@ -1,0 +1,75 @@
+"""`logs`: what the functions log, of all of them or of one, from any time on."""
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from rich.console import Console
+
+from infra.build.agreement import load_template
+from infra.local.cloud import ROOT
+from infra.local.errors import LocalCloudError
+from infra.local.logs import Entry, Renderer, follow
+from infra.local.names import function_named, functions_of
+from infra.local.state import holder
+
+__all__ = ["as_json", "moment", "run"]
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def run(console: Console, arguments: argparse.Namespace) -> None:
+    """Show the lines that there are and, while the local cloud runs, those that come; also of the last time.
+
+    Raises:
+        LocalCloudError: there is no such function or time, or there are no logs.
+    """
+    template = load_template(ROOT / "template.yaml")
+    function = function_named(template, arguments.function) if arguments.function else None
+    since = moment(arguments.since, datetime.now().astimezone()) if arguments.since else 0
+    renderer = Renderer(width=len(function or max(functions_of(template), key=len)))
+    for entry in _entries(arguments):
+        if entry.time < since or function not in {None, entry.logical_id}:
+            continue
+        if arguments.json:
+            console.print(as_json(entry), soft_wrap=True, markup=False, highlight=False)
+        elif (text := renderer.render(entry.time, entry.logical_id, entry.line)) is not None:
+            console.print(text, soft_wrap=True)
+
+
+def moment(text: str, now: datetime) -> float:
+    """Epoch seconds of a time as people write it: `10m` ago, `14:30` today, or a date and time.
+
+    Raises:
+        LocalCloudError: it is none of these.
+    """
+    if ago := re.fullmatch(r"(\d+)([smhd])", text):
+        return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).timestamp()
+    try:
+        if re.match(r"\d\d?:", text):
+            text = f"{now.date()}T{text.zfill(len('14:30'))}"
+        then = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise LocalCloudError(f"{text} is no time; write 90s, 10m, 2h, 14:30 or 2026-11-22T14:30.") from error
+    return (then if then.tzinfo else then.replace(tzinfo=now.tzinfo)).timestamp()
+
+
+def as_json(entry: Entry) -> str:
+    """An entry for other programs; a line that is JSON itself is not packed into a string."""
+    try:
+        line: Any = json.loads(entry.line)
+    except ValueError:
+        line = entry.line
+    time = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
+    fields = {"time": time, "function": entry.logical_id, "environment": entry.environment, "request": entry.request}
+    return json.dumps({**fields, "line": line}, ensure_ascii=False)
+
+
+def _entries(arguments: argparse.Namespace) -> Iterator[Entry]:
+    journal = arguments.state / "localstack/functions.jsonl"
+    if not journal.exists():
+        raise LocalCloudError(f"There are no logs in {arguments.state}; `make up` starts the local cloud.")
+    return follow(journal, until=lambda: not arguments.follow or holder(arguments.state) is None)

@@ -1,0 +1,27 @@
+"""`send`: a message to a queue, as any program at AWS could send it."""
+
+import argparse
+
+from rich.console import Console
+
+from infra.build.agreement import load_template
+from infra.local.cloud import ROOT, STACK
+from infra.local.deploy import Cloud, physical_id, refusals
+from infra.local.names import queue_named
+from infra.local.state import require_up
+
+__all__ = ["run"]
+
+
+def run(console: Console, arguments: argparse.Namespace) -> None:
+    """Send a message and print its id.
+
+    Raises:
+        LocalCloudError: there is no such queue, nothing runs, or the message was refused.
+    """
+    queue = queue_named(load_template(ROOT / "template.yaml"), arguments.queue)
+    cloud = Cloud(require_up(arguments.state).url)
+    url = physical_id(cloud, STACK, queue)
+    with refusals(cloud, "the message"):
+        sent = cloud.client("sqs").send_message(QueueUrl=url, MessageBody=arguments.message)
+    console.print(f"Sent to {queue}: message {sent['MessageId']}", highlight=False, soft_wrap=True)

@@ -1,0 +1,81 @@
+"""The everyday commands on a local cloud that runs: what a person types, and what the screen then shows."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.local.state import Claim
+from tests.e2e.running import RunningCloud
+from tests.loading import ROOT
+
+Local = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
+    """Runs a command to its end, in a state folder that names the session's cloud."""
+    (tmp_path / "localstack").symlink_to(local_cloud.folder)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "infra.local", *arguments, "--state", str(tmp_path)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+    with Claim(tmp_path, "up") as claim:
+        claim.announce(local_cloud.url, local_cloud.postgres_url)
+        yield run
+
+
+def test_status_tells_what_runs_and_where(local: Local, local_cloud: RunningCloud) -> None:
+    """Addresses of all parts, and every route."""
+    told = local("status")
+
+    assert told.returncode == 0
+    assert told.stdout.startswith("`up` runs since ")
+    for address in (local_cloud.api_url, local_cloud.url, local_cloud.postgres_url, "/users/{user_id}"):
+        assert address in told.stdout
+
+
+def test_invoke_prints_the_answer_alone(local: Local) -> None:
+    """The folder's name is enough: the event is that of `events/`, and the output is JSON for other programs."""
+    invoked = local("invoke", "users_create")
+
+    assert (invoked.returncode, invoked.stderr) == (0, "")
+    assert json.loads(invoked.stdout)["statusCode"] == 201
+
+
+def test_invoke_takes_an_event(local: Local, tmp_path: Path) -> None:
+    """In a file, or as it is; a function that fails makes it fail, and the error stands in one line."""
+    file = tmp_path / "event.json"
+    file.write_text("{}")
+
+    from_file, from_text = local("invoke", "AsyncResponse", "-e", str(file)), local("invoke", "async_response", "-e{}")
+
+    assert (from_file.returncode, from_text.returncode) == (1, 1)
+    assert json.loads(from_file.stdout)["errorType"] == "TypeError"
+    assert from_file.stderr == from_text.stderr
+    assert from_file.stderr.startswith("error: AsyncResponse failed: TypeError: ")
+
+
+def test_sent_message_arrives_and_is_logged(local: Local) -> None:
+    """A message for a task that is unknown is dropped by the worker, which says so in the stream."""
+    identifier = "0193a5b0-6c1e-7c3a-9f5d-2f1f0c7a4e12"
+
+    sent = local("send", json.dumps({"id": identifier}))
+
+    assert sent.stdout.startswith("Sent to DefaultQueue: message ")
+    shown = ""
+    while identifier not in shown:  # the test's own timeout ends it
+        shown = local("logs", "task_worker", "--since", "1m", "--no-follow").stdout
+    assert "TaskWorker " in shown
+
+
+def test_psql_runs_sql(local: Local) -> None:
+    """On the database that the functions use."""
+    answered = local("psql", "--sql", "SELECT count(*) >= 0 AS fine FROM users")
+
+    assert answered.returncode == 0
+    assert answered.stdout.split()[2] == "t"

@@ -1,0 +1,160 @@
+"""What the local cloud's commands take, and what they say when it is not there."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.commands.logs import as_json, moment
+from infra.local.errors import LocalCloudError
+from infra.local.logs import Entry
+from infra.local.names import function_named, queue_named
+from infra.local.state import Claim
+from tests.loading import ROOT
+
+NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone(timedelta(hours=2)))
+TEMPLATE: dict[str, Any] = {
+    "Resources": {
+        "UsersGet": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "functions/users_get/"}},
+        "DefaultQueue": {"Type": "AWS::SQS::Queue", "Properties": {}},
+    }
+}
+
+
+def local(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the local cloud to its end."""
+    command = [sys.executable, "-m", "infra.local", *arguments, "--state", str(state)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"),
+    [
+        ("90s", timedelta(seconds=90)),
+        ("10m", timedelta(minutes=10)),
+        ("2h", timedelta(hours=2)),
+        ("1d", timedelta(days=1)),
+        ("9:30", timedelta(hours=2, minutes=30)),  # today, here
+        ("11:59:30", timedelta(seconds=30)),
+        ("2026-11-21T12:00", timedelta(days=1)),  # here
+        ("2026-11-22T09:00Z", timedelta(hours=1)),
+    ],
+)
+def test_since_takes_times_as_people_write_them(text: str, ago: timedelta) -> None:
+    """A span before now, a time of today, or a whole date and time."""
+    assert moment(text, NOON) == (NOON - ago).timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "5x", "yesterday", "25:00", "-3m"])
+def test_since_refuses_what_is_no_time(text: str) -> None:
+    """The message says how to write one."""
+    with pytest.raises(LocalCloudError, match="is no time; write 90s"):
+        moment(text, NOON)
+
+
+@pytest.mark.parametrize(("line", "expected"), [('{"message": "Größe"}', {"message": "Größe"}), ("plain", "plain")])
+def test_logs_json_holds_lines_as_objects(line: str, expected: object) -> None:
+    """A line that is JSON is read once by who reads the stream, and not twice."""
+    entry = Entry(time=NOON.timestamp(), function="decant-UsersGet-1a2b", environment="e", request="r", line=line)
+
+    read = json.loads(as_json(entry))
+
+    assert read["line"] == expected
+    assert datetime.fromisoformat(read["time"]) == NOON.astimezone(UTC)
+    assert (read["function"], read["environment"], read["request"]) == ("UsersGet", "e", "r")
+
+
+@pytest.mark.parametrize("name", ["users_get", "UsersGet"])
+def test_function_is_named_as_folder_or_as_resource(name: str) -> None:
+    """Both names are in front of a person all day."""
+    assert function_named(TEMPLATE, name) == "UsersGet"
+
+
+@pytest.mark.parametrize("name", ["default", "DefaultQueue"])
+def test_queue_is_named_as_tasks_or_as_resource(name: str) -> None:
+    """As tasks name it, or as the template does."""
+    assert queue_named(TEMPLATE, name) == "DefaultQueue"
+
+
+def test_unknown_names_are_answered_with_known_ones() -> None:
+    """Who mistypes sees what to type."""
+    with pytest.raises(LocalCloudError, match=r"no function user_get; there are users_get\."):
+        function_named(TEMPLATE, "user_get")
+    with pytest.raises(LocalCloudError, match=r"no queue slow; there are DefaultQueue\."):
+        queue_named(TEMPLATE, "slow")
+
+
+@pytest.mark.parametrize("arguments", [["status"], ["invoke", "users_get"], ["send", "{}"], ["psql"]])
+def test_command_says_that_nothing_runs(arguments: list[str], tmp_path: Path) -> None:
+    """Status 1, and one line that says how to start it."""
+    finished = local(tmp_path, *arguments)
+
+    assert finished.returncode == 1
+    assert finished.stderr == f"error: Nothing runs in {tmp_path}; `make up` starts the local cloud.\n"
+    assert finished.stdout == ""
+
+
+def test_command_says_that_it_is_starting(tmp_path: Path) -> None:
+    """Who is too early is told so."""
+    with Claim(tmp_path, "up"):
+        finished = local(tmp_path, "status")
+
+    assert finished.returncode == 1
+    assert "is still starting; try again in a moment." in finished.stderr
+
+
+def test_command_that_needs_aws_says_that_serve_has_none(tmp_path: Path) -> None:
+    """`make serve` has a database and no queues."""
+    with Claim(tmp_path, "serve") as claim:
+        claim.announce("http://127.0.0.1:8000", "postgresql+asyncpg://127.0.0.1/postgres")
+
+        finished = local(tmp_path, "send", "{}")
+
+    assert finished.returncode == 1
+    assert "runs without AWS; this takes a `make up`." in finished.stderr
+
+
+def test_logs_of_the_last_time_can_be_read(tmp_path: Path) -> None:
+    """They stay until the next start; with nothing running there is nothing to follow."""
+    entry = {"time": 1.5, "function": "decant-UsersGet-1a2b", "environment": "e", "request": "r", "line": "Hello"}
+    (tmp_path / "localstack").mkdir()
+    (tmp_path / "localstack/functions.jsonl").write_text(json.dumps(entry) + "\n")
+
+    finished = local(tmp_path, "logs", "users_get")
+
+    assert finished.returncode == 0
+    assert finished.stdout.endswith("UsersGet Hello\n")
+
+
+def test_logs_say_that_there_are_none(tmp_path: Path) -> None:
+    """Before the first start, that is said in one line."""
+    finished = local(tmp_path, "logs")
+
+    assert (finished.returncode, finished.stdout) == (1, "")
+    assert finished.stderr.startswith(f"error: There are no logs in {tmp_path}; ")
+
+
+def test_reset_forgets_the_data(tmp_path: Path) -> None:
+    """Database and logs go; what else is in the folder stays."""
+    for name in ("postgres/data", "localstack", "mine"):
+        (tmp_path / name).mkdir(parents=True)
+
+    finished = local(tmp_path, "reset")
+
+    assert finished.returncode == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "running.json"}
+
+
+def test_reset_refuses_while_it_runs(tmp_path: Path) -> None:
+    """Nobody's database goes from under them."""
+    (tmp_path / "postgres").mkdir()
+    with Claim(tmp_path, "up"):
+        finished = local(tmp_path, "reset")
+
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("error: `up` (process ")
+    assert (tmp_path / "postgres").exists()
