@@ -69,8 +69,10 @@ DELETE = text("""
         SELECT id FROM decant.task AS t
         WHERE date_done <= statement_timestamp() - make_interval(secs => :age_s) AND idempotency_key IS NULL
             -- a child that still waits may need its result
-            AND NOT EXISTS (SELECT FROM decant.task AS c WHERE c.id = ANY(t.children) AND c.waits_for > 0
-                AND c.date_done IS NULL)
+            AND (t.children IS NULL OR NOT EXISTS (
+                SELECT FROM decant.task AS c
+                WHERE c.id = ANY(t.children) AND c.waits_for > 0 AND c.date_done IS NULL
+            ))
         ORDER BY date_done LIMIT :count FOR UPDATE SKIP LOCKED
     )
     RETURNING id

@@ -1,0 +1,209 @@
+"""What statements read: by their index, and about as much from a million rows as from a thousand."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import TextClause
+
+from decant import config, db, loop
+from decant.tasks.sql import bury, enqueue, lists, run, sweep, watch
+from infra.local.postgres import Postgres
+from tests.worlds import execute
+
+FEW, SOME, MANY = 10, 10_000, 1_000_000
+WAITING_EVERY, RUNNING_EVERY, FAILED_EVERY = 50, 5_000, 1_000
+"""Of the rows, one in so many waits, runs, or has failed; all others have succeeded."""
+
+FILL = f"""
+    INSERT INTO decant.task (
+        id, name, queue, args, kwargs, state, attempt, eta, wake_at, lease_expires_at, date_created, date_done, result
+    )
+    SELECT
+        CAST(lpad(to_hex(n), 12, '0') || '70008' || lpad(to_hex(n), 15, '0') AS uuid),
+        'task.' || n % 7, 'queue' || n % 3, '[1, 2]', '{{}}', state, 1, at,
+        CASE state WHEN 'PENDING' THEN at END,
+        CASE state WHEN 'STARTED' THEN at END,
+        at,
+        CASE WHEN state IN ('SUCCESS', 'FAILURE') THEN at END,
+        CASE state WHEN 'SUCCESS' THEN CAST('"done"' AS json) END
+    FROM (
+        SELECT n, now() - make_interval(secs => CAST(:count AS integer) - n) + interval '10 minutes' AS at,
+            CASE
+                WHEN n % {WAITING_EVERY} = 0 THEN 'PENDING'
+                WHEN n % {RUNNING_EVERY} = 1 THEN 'STARTED'
+                WHEN n % {FAILED_EVERY} = 2 THEN 'FAILURE'
+                ELSE 'SUCCESS'
+            END AS state
+        FROM generate_series(1, CAST(:count AS integer)) AS n
+    ) AS rows
+"""  # noqa: S608  # our own constants
+
+
+@pytest.fixture(scope="module", params=[FEW, SOME, MANY])
+def count(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A table of so many rows, and settings that lead to it."""
+    name = f"plans_{request.param}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", migrated.url())
+        patch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "120")
+        config.load.cache_clear()
+        loop.run(_outside_transactions(f"CREATE DATABASE {name} TEMPLATE migrated"))
+        loop.run(loop.close())
+        patch.setenv("DATABASE_URL", migrated.url(name))
+        config.load.cache_clear()
+        loop.run(execute(FILL, count=request.param))
+        loop.run(_outside_transactions("VACUUM ANALYZE decant.task"))
+        yield request.param
+        loop.run(loop.close())
+
+
+async def _outside_transactions(statement: str) -> None:
+    async with db.engine().connect() as connection:
+        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await autocommit.exec_driver_sql(statement)
+
+
+class Plan:
+    """How a statement was run.
+
+    Attributes:
+        buffers: Pages read, from memory or disk.
+        indexes: Indexes that it went by.
+        scans: Whether it read a table from end to end.
+    """
+
+    def __init__(self, root: dict[str, Any]) -> None:
+        nodes = list(_nodes(root))
+        self.buffers = root["Shared Hit Blocks"] + root["Shared Read Blocks"]
+        self.indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
+        self.scans = any(node["Node Type"] == "Seq Scan" for node in nodes)
+
+
+def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", ()):
+        yield from _nodes(child)
+
+
+async def plan_of(statement: TextClause, **given: Any) -> Plan:
+    """Run a statement, look how, and undo it."""
+    async with db.session() as session:
+        explain = TextClause(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}")
+        found = (await session.execute(explain, given)).scalar_one()
+        await session.rollback()
+    return Plan((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])
+
+
+async def some_ids(state: str) -> list[UUID]:
+    """Ten rows in a state, from all over the table."""
+    rows = await execute(
+        "SELECT id FROM decant.task WHERE state = :state ORDER BY md5(CAST(id AS text)) LIMIT 10", state=state
+    )
+    return [row["id"] for row in rows]
+
+
+async def test_claim_reads_by_the_primary_key(count: int) -> None:
+    """Ten messages cost ten look-ups."""
+    ids = await some_ids("PENDING")
+
+    plan = await plan_of(run.CLAIM, ids=ids, names=[f"task.{n}" for n in range(7)], lease_s=60, alone=False)
+
+    assert plan.buffers <= 500
+    assert count < MANY or (plan.indexes == {"task_pkey"} and not plan.scans)
+
+
+async def test_settling_reads_by_the_primary_key(count: int) -> None:
+    """Ten ends cost ten look-ups."""
+    ids = await some_ids("STARTED")
+    blank = [None] * len(ids)
+
+    plan = await plan_of(
+        run.SETTLE, ids=ids, attempts=[1] * len(ids), states=["SUCCESS"] * len(ids), results=['"x"'] * len(ids),
+        error_types=blank, errors=blank, tracebacks=blank, delays_s=[0.0] * len(ids), announced=[False] * len(ids),
+        max_retries=blank, patience_s=300,
+    )  # fmt: skip
+
+    assert plan.buffers <= 500
+    assert count < MANY or (plan.indexes == {"task_pkey"} and not plan.scans)
+
+
+async def test_sweep_reads_what_is_due(count: int) -> None:
+    """A hundred rows to announce cost a hundred, whatever else is there."""
+    plan = await plan_of(sweep.ANNOUNCE, queues=["queue0", "queue1"], ahead_s=60, count=50, patience_s=300)
+
+    assert plan.buffers <= 3_000
+    assert count < MANY or (plan.indexes == {"task_waiting", "task_pkey"} and not plan.scans)
+
+
+async def test_lost_workers_are_found_by_their_leases(count: int) -> None:
+    """The rows that run are few."""
+    plan = await plan_of(sweep.EXPIRE, count=50)
+
+    assert plan.buffers <= 3_000
+    assert count < MANY or (plan.indexes == {"task_running", "task_pkey"} and not plan.scans)
+
+
+async def test_old_rows_are_found_by_their_end(count: int) -> None:
+    """A batch to delete costs a batch."""
+    plan = await plan_of(sweep.DELETE, age_s=600, count=50)
+
+    assert plan.buffers <= 3_000
+    assert count < MANY or ({"task_done", "task_pkey"} <= plan.indexes and not plan.scans)
+
+
+async def test_status_is_one_look_up(count: int) -> None:
+    """By the primary key."""
+    plan = await plan_of(watch.STATUS, ids=(await some_ids("SUCCESS"))[:1])
+
+    assert plan.buffers <= 20
+    assert count < MANY or (plan.indexes == {"task_pkey"} and not plan.scans)
+
+
+@pytest.mark.parametrize(
+    ("which", "state", "index"),
+    [
+        ("all", None, "task_pkey"),
+        ("all", "SUCCESS", "task_pkey"),
+        ("open", "STARTED", "task_open"),
+        ("dead", "FAILURE", "task_dead"),
+    ],
+)
+async def test_list_reads_a_bounded_part(count: int, which: str, state: str | None, index: str) -> None:
+    """A page costs no more than the rows that it may look at, also when nothing matches."""
+    given = {"before": None, "reach": 2_000, "count": 50}
+
+    plan = await plan_of(lists.LISTS[which], state=state, name="no.such", queue=None, **given)
+
+    assert plan.buffers <= 2_500
+    assert count < MANY or (plan.indexes == {index} and not plan.scans)
+
+
+async def test_statistics_read_a_bounded_part(count: int) -> None:
+    """No count goes beyond its limit."""
+    plan = await plan_of(lists.STATISTICS, queues=["queue0"], most=1_000)
+
+    assert plan.buffers <= 8_000
+    assert count < MANY or not plan.scans
+
+
+async def test_unique_and_idempotent_calls_are_found_by_their_keys(count: int) -> None:
+    """Who stands for a call is looked up, not searched for."""
+    given = {"id": (await some_ids("SUCCESS"))[0], "name": "task.1", "unique_key": "x", "idempotency_key": "y"}
+
+    plan = await plan_of(enqueue.STANDING_FOR, **given)
+
+    assert plan.buffers <= 50
+    assert count < MANY or not plan.scans
+
+
+async def test_burying_reads_by_the_primary_key(count: int) -> None:
+    """Ten dead letters cost ten look-ups."""
+    ids = await some_ids("PENDING")
+
+    plan = await plan_of(bury.BURY, ids=ids, reasons=["why"] * len(ids))
+
+    assert plan.buffers <= 500
+    assert count < MANY or not plan.scans
