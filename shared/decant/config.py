@@ -111,6 +111,9 @@ class Settings:
     aws_endpoint_url: str | None = setting(
         "AWS_ENDPOINT_URL", http_url, "Where the AWS APIs are, when not at AWS", default=None
     )
+    cors_origin: str | None = setting(
+        "CORS_ORIGIN", text, "Origin of the web page that may read answers in a browser, or `*`", default=None
+    )
     body_limit_bytes: int = setting("BODY_LIMIT_BYTES", count, "Largest request body, bytes", default=10 * 1024 * 1024)
 
     database_url: str | None = setting(

@@ -21,7 +21,7 @@ from decant.asgi.body import too_large
 from decant.asgi.calling import add_body, call
 from decant.asgi.messages import Message
 from decant.config import settings
-from decant.web import problems
+from decant.web import cors, problems
 from decant.web.correlation import HEADER, sane
 from decant.web.events import body_of, environ_of
 
@@ -47,6 +47,7 @@ def lambda_handler(app: Flask) -> Callable[[dict[str, Any], Any], dict[str, Any]
     """
     observability.configure()
     problems.install(app)
+    cors.install(app)
     flask_hooks.bind(app)
     snapstart.install()
     loop.current()

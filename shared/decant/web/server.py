@@ -8,7 +8,7 @@ from flask import Flask
 from decant import observability
 from decant.asgi import FlaskToAsgi
 from decant.asgi.messages import Application, Message, Receive, Scope, Send
-from decant.web import problems
+from decant.web import cors, problems
 from decant.web.correlation import HEADER, sane
 
 __all__ = ["asgi_app"]
@@ -26,6 +26,7 @@ def asgi_app(app: Flask) -> Application:
     """
     observability.configure()
     problems.install(app)
+    cors.install(app)
     return _Correlated(FlaskToAsgi(app))
 
 
