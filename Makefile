@@ -18,8 +18,12 @@ lock: ## Compile the requirements files anew, with hashes
 	@$(PYTHON3) infra/install.py --lock
 
 .PHONY: up
-up: install ## Start the local cloud and deploy the bundle to it; Ctrl-C stops it
-	@$(PY) -m infra.local up
+up: install ## Start the local cloud and deploy the bundle to it; Ctrl-C stops it, or with DETACH=1 `make down`
+	@$(PY) -m infra.local up $(if $(DETACH),--detach)
+
+.PHONY: down
+down: install ## Stop the local cloud
+	@$(PY) -m infra.local down
 
 .PHONY: serve
 serve: install ## Serve the same functions as one ASGI app under Hypercorn
@@ -89,6 +93,10 @@ STAGE ?= local
 .PHONY: sam
 sam: install
 	@$(PYTHON3) infra/install.py --with sam
+
+.PHONY: test-sam
+test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine
+	$(PY) -m pytest tests/sam
 
 .PHONY: build
 build: sam ## Build layer and functions for a STAGE of samconfig.toml, local when not given

@@ -19,7 +19,11 @@ def parser() -> argparse.ArgumentParser:
         added.add_argument("--state", type=Path, default=STATE, help="folder that keeps the database (.decant/local)")
         return added
 
-    _add_port(command("up", "start the local cloud and deploy the bundle to it; Ctrl-C stops it"), 4566)
+    up = command("up", "start the local cloud and deploy the bundle to it; Ctrl-C stops it")
+    _add_port(up, 4566)
+    up.add_argument("--detach", action="store_true", help="return once it is up; `down` stops it")
+    up.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)  # what `--detach` starts
+    command("down", "stop what `up` or `serve` has started, wherever that was")
     _add_port(command("serve", "serve the same functions as one ASGI app under Hypercorn, without AWS"), 8000)
     command("status", "tell what runs, where and since when, with every route")
     _add_logs(command("logs", "show what the functions log, and go on while they do"))

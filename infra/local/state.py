@@ -55,7 +55,7 @@ class Claim:
             self._file.close()
             other = holder(self._path.parent)
             who = f"`{other.command}` (process {other.pid})" if other else "another process"
-            raise LocalCloudError(f"{who} is using {self._path.parent} already; stop it first.") from None
+            raise LocalCloudError(f"{who} is using {self._path.parent} already; `make down` stops it.") from None
         self._mine = Running(pid=os.getpid(), command=self._command, since=time.time())
         self._write(self._mine)
         return self

@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from infra.local.postgres import free_port
+from infra.local.state import running
 from tests.loading import ROOT
 
 STARTED_WITHIN_S = 60
@@ -117,12 +118,14 @@ def state() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def up() -> Iterator[Command]:
-    """`make up`, ready, for all tests that only look and call."""
+    """`make up`, ready, for all tests that only look and call; at the end, Ctrl-C stops all of it."""
     with state_folder() as folder:
         started = command(folder, "up", "--port", str(free_port()))
         try:
             started.wait_for("Logs follow")
             yield started
+            processes = below(started.process)
+            assert (started.stop(), left_of(processes)) == (0, [])
         finally:
             started.stop()
 
@@ -245,14 +248,16 @@ def test_kill_leaves_nothing(state: Path) -> None:
     assert left_of(processes) == []
 
 
-def test_interrupt_stops_everything_and_keeps_the_data(state: Path) -> None:
-    """Ctrl-C ends it with status 0 and no process left; `make serve` then has the same data."""
-    started = command(state, "up", "--port", str(free_port()))
-    started.wait_for("Logs follow")
+def test_detached_one_stays_until_down_and_the_data_longer(state: Path) -> None:
+    """`up --detach` returns, `down` leaves no process; `make serve` then has the same data."""
+    started = command(state, "up", "--detach", "--port", str(free_port()))
+    assert started.process.wait(STARTED_WITHIN_S) == 0, started.printed
     user = json.loads(run(curl_lines(started.printed)["POST /users"]))
-    processes = below(started.process)
+    detached = running(state / "local")
+    assert detached is not None
+    processes = [psutil.Process(detached.pid), *psutil.Process(detached.pid).children(recursive=True)]
 
-    status = started.stop()
+    status = command(state, "down").process.wait(30)
 
     assert (status, left_of(processes)) == (0, [])
     port = free_port()

@@ -158,3 +158,21 @@ def test_reset_refuses_while_it_runs(tmp_path: Path) -> None:
     assert finished.returncode == 1
     assert finished.stderr.startswith("error: `up` (process ")
     assert (tmp_path / "postgres").exists()
+
+
+def test_detached_start_leaves_one_that_runs_alone(tmp_path: Path) -> None:
+    """It is refused before it touches anything, the other's output above all."""
+    (tmp_path / "up.log").write_text("said")
+    with Claim(tmp_path, "up"):
+        finished = local(tmp_path, "up", "--detach")
+
+    assert finished.returncode == 1
+    assert finished.stderr.startswith("error: `up` (process ")
+    assert (tmp_path / "up.log").read_text() == "said"
+
+
+def test_down_is_content_when_nothing_runs(tmp_path: Path) -> None:
+    """What it is for is the case already."""
+    finished = local(tmp_path, "down")
+
+    assert (finished.returncode, finished.stdout) == (0, f"Nothing runs in {tmp_path}.\n")

@@ -1,13 +1,16 @@
-"""`up`: the whole local cloud in the foreground, until it is told to stop."""
+"""`up`: the whole local cloud, until it is told to stop."""
 
 import argparse
 import os
+import time
+from typing import NoReturn
 
 from rich.console import Console
 from rich.text import Text
 
 from infra.build.agreement import load_template
 from infra.local.cloud import ROOT, LocalCloud, Options
+from infra.local.detached import start_detached
 from infra.local.endpoints import endpoints
 from infra.local.logs import Renderer, follow
 from infra.local.ports import free_or_none
@@ -20,31 +23,39 @@ DATABASE_PORT_ABOVE = 1000
 """From LocalStack's port to PostgreSQL's, where that is free: `samconfig.toml` looks for it there."""
 
 
+WATCH_EVERY_S = 1
+
+
 def run(console: Console, arguments: argparse.Namespace) -> None:
-    """Start everything, show every endpoint, and follow the logs until interrupted.
+    """Start everything, show every endpoint, and follow the logs until interrupted, or return and leave it running.
 
     Raises:
         LocalCloudError: something did not start, or has ended by itself.
     """
-    parameters = {"FetchDataUrl": url} if (url := os.environ.get("FETCH_DATA_URL")) else {}
-    options = Options(
+    if arguments.detach:
+        start_detached(arguments.state, arguments.port)
+        console.print("`make logs` follows the logs; `make down` stops everything.", highlight=False, soft_wrap=True)
+        return
+    with Claim(arguments.state, "up") as claim, LocalCloud(_options(arguments)) as cloud:
+        with Steps(console) as steps:
+            cloud.start(steps.step)
+        print_endpoints(console, cloud.deployment.api_url)
+        addresses = f"AWS APIs at {cloud.localstack.url}, PostgreSQL at {cloud.postgres.url()}"
+        console.print(addresses, highlight=False, soft_wrap=True)
+        claim.announce(cloud.localstack.url, cloud.postgres.url())
+        if arguments.detached:
+            _watch(cloud)
+        console.print("Logs follow; Ctrl-C stops everything.\n", highlight=False)
+        _follow_logs(console, cloud)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
         state=arguments.state,
         port=arguments.port,
         database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
-        parameters=parameters,
+        parameters={"FetchDataUrl": url} if (url := os.environ.get("FETCH_DATA_URL")) else {},
     )
-    with Claim(arguments.state, "up") as claim, LocalCloud(options) as cloud:
-        with Steps(console) as steps:
-            cloud.start(steps.step)
-        claim.announce(cloud.localstack.url, cloud.postgres.url())
-        print_endpoints(console, cloud.deployment.api_url)
-        console.print(
-            f"AWS APIs at {cloud.localstack.url}, PostgreSQL at {cloud.postgres.url()}\n"
-            "Logs follow; Ctrl-C stops everything.\n",
-            highlight=False,
-            soft_wrap=True,
-        )
-        _follow_logs(console, cloud)
 
 
 def print_endpoints(console: Console, api_url: str) -> None:
@@ -55,6 +66,12 @@ def print_endpoints(console: Console, api_url: str) -> None:
         # Not wrapped: a line that is copied must be whole.
         console.print(Text(route.curl(api_url, routes)), soft_wrap=True)
     console.print()
+
+
+def _watch(cloud: LocalCloud) -> NoReturn:
+    while True:
+        cloud.check()
+        time.sleep(WATCH_EVERY_S)
 
 
 def _follow_logs(console: Console, cloud: LocalCloud) -> None:
