@@ -49,6 +49,8 @@ def echo() -> Flask:
             "protocol": request.environ["SERVER_PROTOCOL"],
         }
 
+    # Werkzeug's routes match no line feed at the end of a path: such a request is told of all the same.
+    app.register_error_handler(404, lambda _error: view("not found"))
     return app
 
 
