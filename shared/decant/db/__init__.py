@@ -4,20 +4,20 @@ Warm invocations reuse its connections. PostgreSQL that is away, or hangs up, su
 pool checks a connection before use, so the next request works when it is back.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from decant import loop, snapstart
 from decant.config import Settings, settings
 from decant.db.drivers import avoid_pinning, connect_args
 from decant.errors import ConfigError, DatabaseUnavailable
 
-__all__ = ["dispose", "engine", "session"]
+__all__ = ["autocommit", "dispose", "engine", "session"]
 
 _engine: AsyncEngine | None = None
 _sessions = async_sessionmaker(expire_on_commit=False)
@@ -49,20 +49,43 @@ async def session() -> AsyncIterator[AsyncSession]:
             commit itself. Retrying helps once it is back.
     """
     engine()
-    try:
+    with _translated():
         async with _sessions.begin() as opened:
-            await _connect(opened)
+            await _connected(opened.connection())
             yield opened
+
+
+@asynccontextmanager
+async def autocommit() -> AsyncIterator[AsyncConnection]:
+    """A connection on which each statement is a transaction of its own, with no BEGIN and COMMIT to wait for.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; whether the statement under way was kept is not
+            known. Retrying helps once it is back.
+    """
+    connection = engine().execution_options(isolation_level="AUTOCOMMIT").connect()
+    with _translated():
+        await _connected(connection.start())
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
     except DBAPIError as error:
         if error.connection_invalidated or _sqlstate(error).startswith(_AWAY):
             raise DatabaseUnavailable("The database cannot be reached.") from error
         raise
 
 
-async def _connect(opened: AsyncSession) -> None:
+async def _connected(connecting: Awaitable[AsyncConnection]) -> AsyncConnection:
     """Take the connection at once, so that a socket's error here is known to be the database's."""
     try:
-        await opened.connection()
+        return await connecting
     except (OSError, PoolTimeoutError, OperationalError, InterfaceError) as error:
         raise DatabaseUnavailable("The database cannot be reached.") from error
 

@@ -83,6 +83,9 @@ class PostgresStore:
             "max_retries": [outcome.max_retries for outcome in outcomes],
             "patience_s": settings().task_patience_s,
         }
+        if session is None and not any(outcome.leads_on for outcome in outcomes):
+            rows = await execute(run.SETTLE, given)
+            return Settled({row["id"]: State(row["state"]) for row in rows}, [])
         return await end(run.SETTLE, given, session)
 
     async def stopped(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, Stop]:

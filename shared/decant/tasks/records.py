@@ -136,6 +136,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
     Attributes:
         attempt: How often it has been claimed: the fence of everything this owner writes.
         expired: Its `expires` is over: it must not run.
+        leads_on: Others wait for it, or are started when it fails.
     """
 
     id: UUID
@@ -150,6 +151,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
     eta: datetime
     expires: datetime | None
     expired: bool
+    leads_on: bool
     group_key: str | None
     correlation_id: str | None
 
@@ -187,6 +189,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
         result: JSON.
         delay_s: Seconds until the next run, for RETRY and PENDING.
         max_retries: Bound that a retry set anew.
+        leads_on: Whether others may wait for the row, or be started when it fails.
     """
 
     id: UUID
@@ -197,6 +200,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     delay_s: float = 0
     announced: bool = False
     max_retries: int | None = None
+    leads_on: bool = True
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -89,7 +89,8 @@ class Row:
         shared |= {
             name: getattr(self, name) for name in ("attempt", "retries", "max_retries", "args", "eta", "expires")
         }
-        return Claimed(**shared, expired=self.expires is not None and self.expires <= now)
+        expired = self.expires is not None and self.expires <= now
+        return Claimed(**shared, expired=expired, leads_on=bool(self.new.children or self.new.on_error))
 
     def unclaimed(self, now: datetime) -> Unclaimed:
         """The row as those who could not claim it see it."""

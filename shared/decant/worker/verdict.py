@@ -1,6 +1,7 @@
 """What becomes of a row when its run ends: done, failed, or run again, and when."""
 
 from traceback import TracebackException
+from typing import Any
 
 from decant.errors import MaxRetriesExceeded, TaskRevoked, TimeLimitExceeded
 from decant.tasks.backoff import backoff_s
@@ -16,19 +17,19 @@ _LONGEST_TEXT = 20_000  # characters of a message or a traceback that are kept
 
 def succeeded(claimed: Claimed, result: str | None) -> Outcome:
     """The run returned."""
-    return Outcome(id=claimed.id, attempt=claimed.attempt, state=State.SUCCESS, result=result)
+    return _outcome(claimed, state=State.SUCCESS, result=result)
 
 
 def revoked(claimed: Claimed, message: str) -> Outcome:
     """The run was cancelled, or came too late to be started."""
     failure = Failure(TaskRevoked.__name__, message)
-    return Outcome(id=claimed.id, attempt=claimed.attempt, state=State.REVOKED, failure=failure)
+    return _outcome(claimed, state=State.REVOKED, failure=failure)
 
 
 def gave_back(claimed: Claimed) -> Outcome:
     """The row was never run, or not to its end through no doing of its own: nothing counts against it."""
     announced = can_announce(claimed.queue)
-    return Outcome(id=claimed.id, attempt=claimed.attempt, state=State.PENDING, announced=announced)
+    return _outcome(claimed, state=State.PENDING, announced=announced)
 
 
 def lost(claimed: Claimed, message: str) -> Outcome:
@@ -49,12 +50,15 @@ def failed(claimed: Claimed, task: Task[..., object], error: BaseException) -> O
     return _end(claimed, error)
 
 
+def _outcome(claimed: Claimed, **how: Any) -> Outcome:
+    return Outcome(id=claimed.id, attempt=claimed.attempt, leads_on=claimed.leads_on, **how)
+
+
 def _again(claimed: Claimed, cause: BaseException, delay_s: float, bound: int | None) -> Outcome:
     if bound is not None and claimed.retries >= bound:
         return _end(claimed, cause)
-    return Outcome(
-        id=claimed.id,
-        attempt=claimed.attempt,
+    return _outcome(
+        claimed,
         state=State.RETRY,
         failure=_describe(cause),
         delay_s=delay_s,
@@ -64,7 +68,7 @@ def _again(claimed: Claimed, cause: BaseException, delay_s: float, bound: int | 
 
 
 def _end(claimed: Claimed, cause: BaseException) -> Outcome:
-    return Outcome(id=claimed.id, attempt=claimed.attempt, state=State.FAILURE, failure=_describe(cause))
+    return _outcome(claimed, state=State.FAILURE, failure=_describe(cause))
 
 
 def _delay_s(claimed: Claimed, options: Options) -> float:

@@ -7,7 +7,8 @@ __all__ = ["CLAIM", "CLAIM_DUE", "LOOK_UP", "PROGRESS", "SETTLE", "STOPPED"]
 _CLAIMED = """
     t.id, t.name, t.queue, t.attempt, t.retries, t.max_retries, CAST(t.args AS text) AS args,
     CAST(t.kwargs AS text) AS kwargs, t.priority, t.eta, t.expires, t.group_key, t.correlation_id,
-    coalesce(t.expires <= statement_timestamp(), false) AS expired
+    coalesce(t.expires <= statement_timestamp(), false) AS expired,
+    t.children IS NOT NULL OR t.on_error IS NOT NULL AS leads_on
 """
 
 _TAKE = """
