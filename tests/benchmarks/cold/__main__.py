@@ -30,17 +30,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-cold", description="Measure cold starts.")
     parser.add_argument("--rounds", type=int, default=9, help="cold starts of each function at full speed")
     parser.add_argument("--quota-rounds", type=int, default=3, help="cold starts of each function under the quota")
-    parser.add_argument("--memory", type=int, default=256, help="MB, whose share of a processor is the quota")
+    parser.add_argument(
+        "--memory",
+        type=int,
+        nargs="+",
+        default=[256],
+        help="MB of memory, each of whose share of a processor is a quota",
+    )
     arguments = parser.parse_args()
     with surroundings() as all_of_it:
         for name, layer in all_of_it.layers.items():
             print(f"Layer, {name}: {_megabytes(layer):.1f} MB unzipped")
         print(f"\nAt full speed, {arguments.rounds} starts each")
         _print_table(_medians(all_of_it, all_of_it.functions, 1, arguments.rounds))
-        share = share_of(arguments.memory)
         few = [each for each in all_of_it.functions if each.described.name in UNDER_QUOTA]
-        print(f"\nWith {share:.2f} of a processor, as {arguments.memory} MB get, {arguments.quota_rounds} starts each")
-        _print_table(_medians(all_of_it, few, share, arguments.quota_rounds))
+        for memory_mb in arguments.memory:
+            share = share_of(memory_mb)
+            print(f"\nWith {share:.2f} of a processor, as {memory_mb} MB get, {arguments.quota_rounds} starts each")
+            _print_table(_medians(all_of_it, few, share, arguments.quota_rounds))
 
 
 def _medians(all_of_it: Surroundings, functions: list[Built], share: float, rounds: int) -> Medians:
