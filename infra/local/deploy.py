@@ -14,10 +14,25 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.errors import LocalCloudError
 
-__all__ = ["Cloud", "Deployment", "deploy", "describe", "failure", "mounted", "physical_id", "refusals"]
+__all__ = [
+    "LONGEST_IN_A_CALL",
+    "Cloud",
+    "Deployment",
+    "deploy",
+    "describe",
+    "failure",
+    "mounted",
+    "physical_id",
+    "placed",
+    "refusals",
+]
 
 HOT_RELOAD_BUCKET = "hot-reload"
 """LocalStack mounts the folder that an object's key names, when the object is in this bucket."""
+
+TEMPLATES_BUCKET = "templates"
+LONGEST_IN_A_CALL = 51_200
+"""Bytes of a template that is not in a bucket. Source: AWS CloudFormation quotas."""
 
 _LOOK_EVERY_S = 0.1
 """Each look costs LocalStack 10 ms that it could spend on the deployment."""
@@ -104,7 +119,7 @@ def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Ma
             StackName=stack,
             ChangeSetName="local",
             ChangeSetType="UPDATE" if _exists(cloudformation, stack) else "CREATE",
-            TemplateBody=json.dumps(template, separators=(",", ":")),  # CloudFormation takes 51,200 bytes
+            **placed(cloud, json.dumps(template, separators=(",", ":"))),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         )["Id"]
@@ -128,6 +143,16 @@ def refusals(cloud: Cloud, what: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise LocalCloudError(f"{cloud.url} refused {what}: {error}") from error
+
+
+def placed(cloud: Cloud, template: str) -> dict[str, str]:
+    """Where CloudFormation finds a template's text: in the call itself, or in a bucket when it is too long for that."""
+    if len(template.encode()) <= LONGEST_IN_A_CALL:
+        return {"TemplateBody": template}
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket=TEMPLATES_BUCKET)
+    s3.put_object(Bucket=TEMPLATES_BUCKET, Key="template.json", Body=template.encode())
+    return {"TemplateURL": f"{cloud.url}/{TEMPLATES_BUCKET}/template.json"}
 
 
 def _exists(cloudformation: Any, stack: str) -> bool:

@@ -1,7 +1,10 @@
 """The local cloud as a whole."""
 
+import json
+
 import httpx
 
+from infra.local.deploy import LONGEST_IN_A_CALL, Cloud, placed
 from tests.e2e.running import RunningCloud
 
 
@@ -26,3 +29,13 @@ def test_environment_of_function_changes_for_a_while(local_cloud: RunningCloud) 
     reachable = httpx.get(f"{local_cloud.api_url}/fetch-data")
 
     assert (unreachable.status_code, reachable.status_code) == (502, 200)
+
+
+def test_template_too_long_for_a_call_goes_through_a_bucket(local_cloud: RunningCloud) -> None:
+    """CloudFormation takes 51,200 bytes in a call, and a bundle may grow beyond them."""
+    cloud = Cloud(local_cloud.url)
+    template = {"Metadata": {"Long": "x" * LONGEST_IN_A_CALL}, "Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}
+
+    read = cloud.client("cloudformation").get_template_summary(**placed(cloud, json.dumps(template)))
+
+    assert read["ResourceTypes"] == ["AWS::SQS::Queue"]
