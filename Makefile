@@ -54,6 +54,10 @@ psql: install ## Open psql on the local database: SQL='SELECT 1'
 reset: install ## Forget the local database's data
 	@$(PY) -m infra.local reset
 
+.PHONY: new
+new: install ## Add a function, FUNCTION=users_export ROUTE="GET /users/export" LIKE=users_get, or a task, TASK=export_users
+	@$(PY) -m infra.local new $(if $(TASK),task "$$TASK",function "$$FUNCTION" --route "$$ROUTE" $(if $(LIKE),--like "$$LIKE"))
+
 .PHONY: test
 test: check check-policy unit integration e2e ## Everything that must pass: checks, unit, integration, end to end
 

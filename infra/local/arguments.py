@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _add_send(command("send", "send a message to a queue"))
     _add_psql(command("psql", "open psql on the database"))
     command("reset", "forget the database's data; the next `up` starts anew")
+    _add_new(commands.add_parser("new", help="add a function or a task, with test and event"))
     return made
 
 
@@ -58,3 +59,14 @@ def _add_send(command: argparse.ArgumentParser) -> None:
 
 def _add_psql(command: argparse.ArgumentParser) -> None:
     command.add_argument("-c", "--sql", metavar="SQL", help="run this and end")
+
+
+def _add_new(command: argparse.ArgumentParser) -> None:
+    kinds = command.add_subparsers(dest="kind", required=True, metavar="kind")
+    function = kinds.add_parser("function", help="folder, part of template.yaml, event, test and import budget")
+    function.add_argument("name", help="of its folder: users_export")
+    function.add_argument("--route", required=True, help='method and path: "GET /users/export"')
+    like = "function whose part of template.yaml is copied: users_get has a database (async_response)"
+    function.add_argument("--like", default="async_response", metavar="FUNCTION", help=like)
+    task = kinds.add_parser("task", help="task in shared/domain/tasks.py, and its test")
+    task.add_argument("name", help="of its Python function: export_users")

@@ -18,6 +18,8 @@ import httpx
 import psutil
 import pytest
 
+from infra.build.agreement import load_template
+from infra.local.endpoints import endpoints
 from infra.local.postgres import free_port
 from infra.local.state import running
 from tests.loading import ROOT
@@ -132,14 +134,11 @@ def up() -> Iterator[Command]:
 
 def test_every_route_is_printed(up: Command) -> None:
     """Each route of the template has a curl line, on one line however narrow the terminal."""
-    assert set(curl_lines(up.printed)) == {
-        "GET /async",
-        "GET /fetch-data",
-        "POST /users",
-        "GET /users/{user_id}",
-        "POST /start-task",
-        "GET /tasks/{task_id}",
+    routes = {
+        f"{each.method} {each.path}" for each in endpoints(load_template(ROOT / "template.yaml"), ROOT / "events")
     }
+
+    assert set(curl_lines(up.printed)) == routes
 
 
 def test_printed_async_line_works(up: Command) -> None:
