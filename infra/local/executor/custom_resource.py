@@ -22,6 +22,7 @@ from localstack.services.cloudformation.resource_provider import (
 __all__ = ["CustomResource", "CustomResourcePlugin"]
 
 _PATIENCE_S = 3600
+_LOOK_EVERY = {"Delay": 1, "MaxAttempts": 60}
 _NOT_THE_FUNCTIONS = ("PhysicalResourceId", "ServiceTimeout")
 """Properties that are kept in the resource, or said to CloudFormation, and not to the function."""
 
@@ -54,7 +55,12 @@ class CustomResource(ResourceProvider[dict[str, Any]]):
         return self._ask("Update", request, request.previous_state)
 
     def delete(self, request: ResourceRequest[dict[str, Any]]) -> ProgressEvent[dict[str, Any]]:
-        """Ask for its end."""
+        """Ask for its end, unless LocalStack, after an update that failed, has deleted the function first."""
+        functions = request.aws_client_factory.lambda_
+        try:
+            functions.get_function(FunctionName=request.previous_state["ServiceToken"])
+        except functions.exceptions.ResourceNotFoundException:
+            return ProgressEvent(OperationStatus.SUCCESS, resource_model={})
         return self._ask("Delete", request, request.previous_state)
 
     @staticmethod
@@ -72,18 +78,19 @@ class CustomResource(ResourceProvider[dict[str, Any]]):
                 "LogicalResourceId": request.logical_resource_id,
                 "ResourceProperties": _said(properties),
             }
-            if kind != "Create":
+            if "PhysicalResourceId" in before:
                 event["PhysicalResourceId"] = before["PhysicalResourceId"]
             if kind == "Update":
                 event["OldResourceProperties"] = _said(before)
-            request.aws_client_factory.lambda_.invoke(
-                FunctionName=properties["ServiceToken"], InvocationType="Event", Payload=json.dumps(event)
-            )
+            functions, name = request.aws_client_factory.lambda_, properties["ServiceToken"]
+            # An event for a function that is still being changed would be lost with what it was before.
+            functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=_LOOK_EVERY)
+            functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event))
             told = ear.hear(float(properties.get("ServiceTimeout", _PATIENCE_S)))
         if told["Status"] == "SUCCESS":
             model = {**properties, **told.get("Data", {}), "PhysicalResourceId": told["PhysicalResourceId"]}
             return ProgressEvent(OperationStatus.SUCCESS, resource_model=model)
-        return ProgressEvent(OperationStatus.FAILED, resource_model={}, message=told["Reason"])
+        return ProgressEvent(OperationStatus.FAILED, resource_model=dict(before), message=told["Reason"])
 
 
 def _said(properties: Mapping[str, Any]) -> dict[str, Any]:
