@@ -3,6 +3,9 @@
 import copy
 import functools
 import json
+import re
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from typing import Any
 
 import pytest
@@ -105,6 +108,48 @@ def test_gradual_deployment_moves_the_alias_of_each_function() -> None:
     groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup").values()
     assert len(groups) == len(FUNCTIONS)
     assert all("DEPLOYMENT_STOP_ON_ALARM" in each["AutoRollbackConfiguration"]["Events"] for each in groups)
+
+
+def test_gradual_deployment_looks_at_the_alarm_of_each_function() -> None:
+    """Outside stage local, what is new is taken back when its errors ring; migrations have no traffic and no alarm."""
+    resources = deployed(GradualDeployment="true", Stage="prod", Database="aurora")
+
+    groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
+    watched = {
+        name.removesuffix("DeploymentGroup")
+        for name, each in groups.items()
+        if each.get("AlarmConfiguration", {}).get("Alarms")
+    }
+    assert watched == FUNCTIONS - {"Migrate"}
+
+
+def test_gradual_deployment_waits_for_nothing_that_waits_for_it() -> None:
+    """Aliases wait for their alarms, so no alarm may wait for an alias."""
+    resources = deployed(GradualDeployment="true", Stage="prod", Database="aurora")
+    waits = {name: set(references(each)) & resources.keys() for name, each in resources.items()}
+
+    assert set(TopologicalSorter(waits).static_order()) == resources.keys()  # it raises CycleError on a circle
+
+
+def references(value: Any) -> Iterator[str]:
+    """Names of the resources that a part of a template refers to."""
+    match value:
+        case {"Ref": str(name)}:
+            yield name
+        case {"Fn::GetAtt": [str(name), *_]}:
+            yield name
+        case {"Fn::GetAtt": str(path)}:
+            yield path.partition(".")[0]
+        case {"Fn::Sub": str(text)} | {"Fn::Sub": [str(text), _]}:
+            yield from (name.partition(".")[0] for name in re.findall(r"\$\{([\w.]+)\}", text))
+        case dict():
+            depends = value.get("DependsOn", [])
+            yield from [depends] if isinstance(depends, str) else depends
+            for each in value.values():
+                yield from references(each)
+        case list():
+            for each in value:
+                yield from references(each)
 
 
 def test_provisioned_concurrency_is_of_the_routes() -> None:
