@@ -69,6 +69,7 @@ class PostgresStore:
 
     async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Settled:
         """Write how runs ended."""
+        outcomes = sorted(outcomes, key=lambda outcome: outcome.id)
         failures = [outcome.failure for outcome in outcomes]
         given = {
             "ids": [outcome.id for outcome in outcomes],

@@ -69,9 +69,11 @@ SETTLE = text("""
             CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:states AS text[]), CAST(:results AS text[]),
             CAST(:error_types AS text[]), CAST(:errors AS text[]), CAST(:tracebacks AS text[]),
             CAST(:delays_s AS float8[]), CAST(:announced AS boolean[]), CAST(:max_retries AS integer[])
-        ) AS o (id, attempt, state, result, error_type, error, traceback, delay_s, announced, max_retries)
-        JOIN decant.task AS t ON t.id = o.id AND t.attempt = o.attempt AND t.state = 'STARTED'
-        ORDER BY t.id FOR UPDATE OF t
+        ) AS o (id, attempt, state, result, error_type, error, traceback, delay_s, announced, max_retries),
+            LATERAL (
+                SELECT id, retries, revoked_at FROM decant.task
+                WHERE id = o.id AND attempt = o.attempt AND state = 'STARTED' FOR UPDATE
+            ) AS t
     )
     UPDATE decant.task AS t
     SET state = ended.state,
@@ -95,7 +97,10 @@ SETTLE = text("""
     WHERE t.id = ended.id
     RETURNING t.id, t.state, NOT again AND (t.children IS NOT NULL OR t.on_error IS NOT NULL) AS leads_on
 """)
-"""Write how runs ended, as far as their workers still own them.
+"""Write how runs ended, as far as their workers still own them; they are given in the order of their ids.
+
+Each row is looked up by itself: a join would be planned by how many rows are thought to be running, which is never
+right.
 
 PENDING gives a row back that was never run. A row that was revoked meanwhile is not run again.
 """
