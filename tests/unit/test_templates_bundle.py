@@ -163,6 +163,13 @@ def test_bundle_migrates_to_the_newest_revision() -> None:
     assert prod().of_type("Custom::Migration")["Migration"]["Schema"] == newest
 
 
+def test_bundle_watches_its_sweeper() -> None:
+    """Retries and periodic tasks wait for it, and nobody else notices when it stops."""
+    alarm = prod().of_type("AWS::CloudWatch::Alarm", "Monitoring")["SweeperSilent"]
+
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "TaskSweeper"}}]
+
+
 NOT_IN_THE_LOCAL_CLOUD = (
     "AWS::Budgets::",
     "AWS::CloudFormation::Stack",
