@@ -20,6 +20,7 @@ from decant.errors import ConfigError, DatabaseUnavailable
 __all__ = ["autocommit", "dispose", "engine", "session"]
 
 _engine: AsyncEngine | None = None
+_statements: AsyncEngine | None = None  # the same pool, each statement a transaction of its own
 _sessions = async_sessionmaker(expire_on_commit=False)
 
 
@@ -29,9 +30,10 @@ def engine() -> AsyncEngine:
     Raises:
         ConfigError: DATABASE_URL and DATABASE_SECRET_ARN are missing, or a setting is bad.
     """
-    global _engine  # noqa: PLW0603  # one engine per process is what this module is for
+    global _engine, _statements  # noqa: PLW0603  # one engine per process is what this module is for
     if _engine is None:
-        _engine = _build(settings())
+        _statements = _build(settings())
+        _engine = _statements.execution_options(isolation_level="READ COMMITTED")
         _sessions.configure(bind=_engine)
         loop.on_close(dispose)
     return _engine
@@ -63,7 +65,9 @@ async def autocommit() -> AsyncIterator[AsyncConnection]:
         DatabaseUnavailable: PostgreSQL cannot be reached or hung up; whether the statement under way was kept is not
             known. Retrying helps once it is back.
     """
-    connection = engine().execution_options(isolation_level="AUTOCOMMIT").connect()
+    engine()
+    assert _statements is not None  # noqa: S101  # engine() has just set it
+    connection = _statements.connect()
     with _translated():
         await _connected(connection.start())
         try:
@@ -92,8 +96,8 @@ async def _connected(connecting: Awaitable[AsyncConnection]) -> AsyncConnection:
 
 async def dispose() -> None:
     """Close every connection; the next use builds the engine anew."""
-    global _engine  # likewise
-    disposed, _engine = _engine, None
+    global _engine, _statements  # likewise
+    disposed, _engine, _statements = _engine, None, None
     if disposed is not None:
         await disposed.dispose()
 
@@ -119,6 +123,7 @@ def _build(ours: Settings) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=ours.database_connect_timeout_s,
         pool_pre_ping=True,
+        isolation_level="AUTOCOMMIT",  # of idle connections: asyncpg's ping is then one round trip, and not three
         pool_use_lifo=True,
         hide_parameters=True,  # errors are logged, and parameters may hold secrets
         connect_args=connect_args(url.get_driver_name(), ours),
