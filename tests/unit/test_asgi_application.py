@@ -204,3 +204,19 @@ async def test_bridging_an_app_twice_binds_once() -> None:
             return (await http.get("/")).text
 
     assert [await ask(threaded), await ask(inline), await ask(threaded)] == ["_InThread", "OnLoop", "_InThread"]
+
+
+async def test_bridge_wins_over_an_async_to_sync_of_the_app_inside_a_request_alone() -> None:
+    """An app that has its own way to run async code keeps it outside."""
+    app = Flask("bridged")
+    app.async_to_sync = lambda function: lambda: f"own {function.__name__}"  # type: ignore[assignment,method-assign]
+
+    @app.get("/")
+    async def view() -> str:
+        await asyncio.sleep(0)
+        return "bridged"
+
+    inside = (await get(app)).text
+    outside = app.test_client().get("/").text
+
+    assert (inside, outside) == ("bridged", "own view")

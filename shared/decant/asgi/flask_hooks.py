@@ -4,6 +4,7 @@ Outside a bridged request (Flask's test client, a plain WSGI server) each falls 
 """
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
@@ -22,8 +23,9 @@ THREADS = "decant.threads"
 
 def bind(app: Flask) -> None:
     """Let the app await on the running loop, and run its sync views in the request's threads; once per app."""
-    if "async_to_sync" in vars(app):
+    if __name__ in app.extensions:
         return
+    app.extensions[__name__] = True
     app.async_to_sync = _awaiting(app.async_to_sync)  # type: ignore[method-assign]  # Flask's documented hook
     app.full_dispatch_request = _dispatching(app)  # type: ignore[method-assign]  # what follows routing, hooks and all
 
@@ -44,27 +46,27 @@ def _awaiting(flasks_own: Callable[[_AsyncFunction], Callable[..., Any]]) -> Cal
     return async_to_sync
 
 
-def _dispatching(app: Flask) -> Callable[[], Any]:
+def _dispatching(app: Flask) -> Callable[..., Any]:
     """Flask's `full_dispatch_request`: a request whose view is sync runs in a thread, its hooks with it."""
     flasks_own = app.full_dispatch_request
     is_async: dict[str, bool] = {}
 
-    def full_dispatch_request() -> Any:
+    def full_dispatch_request(*given: Any) -> Any:
         environ = request.environ
         if THREADS not in environ:
-            return flasks_own()
+            return flasks_own(*given)
         if isinstance(body := environ["wsgi.input"], TooLargeBody):
             request.routing_exception = body.error  # raised where a 404 is: hooks and error handlers see it
         threads = environ[THREADS]
         if threads is None:
-            return flasks_own()
+            return flasks_own(*given)
         endpoint = request.endpoint
         if endpoint is not None and endpoint not in is_async:
             is_async[endpoint] = _is_async(app.view_functions[endpoint])
         if endpoint is None or is_async[endpoint]:  # no such route: no view that could block
             environ[THREADS] = None
-            return flasks_own()
-        return await_(in_thread(threads, flasks_own))
+            return flasks_own(*given)
+        return await_(in_thread(threads, partial(flasks_own, *given)))
 
     return full_dispatch_request
 

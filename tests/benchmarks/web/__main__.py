@@ -9,9 +9,11 @@ import json
 import platform
 import resource
 import statistics
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -43,9 +45,9 @@ type Results = dict[str, dict[str, float]]
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each peer behind a server (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each peer behind a server (%(default)s)")
     parser.add_argument("--events", type=int, default=60, help="turns of each peer in Lambda's place (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=3, help="length of a turn (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=2, help="length of a turn (%(default)s)")
     parser.add_argument("--only", choices=["event", *serving.SERVERS], help="leave out the rest")
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -97,22 +99,26 @@ def under(server: str, rounds: int, seconds: float) -> dict[str, Results]:
     finally:
         for each in running:
             each.stop()
-    return found | {f"{server}: {IN_FLIGHT:,} requests in flight": in_flight(server)}
+    return found | {
+        f"{server}: {IN_FLIGHT:,} requests in flight, KiB each": alone(server, _in_flight),
+        f"{server}: 1 GB streamed to a slow client, MiB held": alone(server, _slow_client),
+    }
 
 
-def in_flight(server: str) -> Results:
-    """How many of so many requests at once are answered, and what each holds while it waits."""
+def alone(server: str, measure: Callable[[serving.Served], Coroutine[Any, Any, dict[str, float]]]) -> Results:
+    """Measure the memory of each peer that can wait at all, in a process that has done nothing else."""
     found: Results = {}
     for peer in ("decant", "Quart", "Starlette", "FastAPI"):
         served = serving.start(server, peer)
         try:
-            found[peer] = asyncio.run(_in_flight(served))
+            found[peer] = asyncio.run(measure(served))
         finally:
             served.stop()
     return found
 
 
 async def _in_flight(served: serving.Served) -> dict[str, float]:
+    """How many of so many requests at once are answered, and what each holds while it waits."""
     await load.run(served.port, load.request("GET", "/wait?seconds=0"), clients=20, lasting_s=0)
     before = served.memory_bytes()
     message = load.request("GET", "/wait?seconds=8")
@@ -123,13 +129,26 @@ async def _in_flight(served: serving.Served) -> dict[str, float]:
     return {"p50": (during - before) / IN_FLIGHT / 1024, "answered": result.answered}
 
 
+async def _slow_client(served: serving.Served) -> dict[str, float]:
+    """What the process holds more, at the most, while a gigabyte goes to a client that rests in between."""
+    await load.download(served.port, "/download?megabytes=1")
+    before = most = served.memory_bytes()
+    reading = asyncio.create_task(load.download(served.port, "/download?megabytes=1024", pause_s=0.001))
+    while not reading.done():
+        await asyncio.sleep(0.05)
+        most = max(most, served.memory_bytes())
+    received, _ = await reading
+    return {"p50": (most - before) / 2**20, "received_megabytes": received // 2**20}
+
+
 def show(title: str, results: Results) -> None:
     """Print one measure's table, with each peer's ratio to ours."""
-    table = Table("peer", "p50", "decant ÷ peer", title=title, title_justify="left")
+    table = Table("peer", "p50", "decant ÷ peer", "", title=title, title_justify="left")
     ours = results["decant"]["p50"]
     for peer, result in results.items():
-        extra = f"{result['answered']:.0f} answered, {result['p50']:.1f} KiB each" if "answered" in result else ""
-        table.add_row(peer, extra or f"{result['p50']:,.1f}", f"{ours / result['p50']:.2f}")
+        more = ", ".join(f"{name} {value:,.1f}" for name, value in result.items() if name != "p50")
+        ratio = f"{ours / result['p50']:.2f}" if result["p50"] else ""
+        table.add_row(peer, f"{result['p50']:,.1f}", ratio, more)
     Console().print(table)
 
 

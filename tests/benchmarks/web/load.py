@@ -118,14 +118,23 @@ async def run(port: int, message: bytes, *, clients: int, lasting_s: float, pati
     )
 
 
-async def download(port: int, path: str) -> tuple[int, float]:
-    """Read one answer to its end: how many bytes came, and in how many seconds."""
+async def download(port: int, path: str, *, pause_s: float = 0) -> tuple[int, float]:
+    """Read one answer to its end.
+
+    Args:
+        port: Of the server on loopback.
+        path: What to read.
+        pause_s: What a slow client rests after each piece.
+    Returns:
+        How many bytes came, and in how many seconds.
+    """
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
     started = time.perf_counter()
     writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n".encode())
     received = 0
     while data := await reader.read(2**20):
         received += len(data)
+        await asyncio.sleep(pause_s)
     lasted_s = time.perf_counter() - started
     writer.close()
     return received, lasted_s

@@ -47,7 +47,7 @@ def start(server: str, peer: str) -> Served:
         port: int = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}", "LOG_LEVEL": "WARNING"}
     command = [sys.executable, "-m", "tests.benchmarks.web.serving", server, peer, str(port)]
-    served = Served(server, peer, port, subprocess.Popen(command, env=environment, cwd=ROOT))
+    served = Served(server, peer, port, subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL))
     for _ in range(500):
         time.sleep(0.02)
         with socket.socket() as probe:
@@ -59,14 +59,14 @@ def start(server: str, peer: str) -> Served:
 
 def main(server: str, peer: str, port: int) -> None:
     """Serve for ever; in the process of its own."""
-    logging.basicConfig(level=logging.WARNING)
     app = SERVED[peer]()
+    logging.disable(logging.WARNING)  # of apps that know no lifespan
     if server == "uvicorn":
         config = {"interface": "wsgi"} if peer in WSGI else {}
         import_module("uvicorn").run(app, port=port, log_level="warning", access_log=False, backlog=BACKLOG, **config)
         return
     config = import_module("hypercorn.config").Config()
-    config.bind, config.backlog = [f"127.0.0.1:{port}"], BACKLOG
+    config.bind, config.backlog, config.errorlog = [f"127.0.0.1:{port}"], BACKLOG, None
     asyncio.run(import_module("hypercorn.asyncio").serve(app, config))
 
 
