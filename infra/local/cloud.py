@@ -10,11 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import yaml
 from botocore.config import Config
 
 from infra.build.agreement import load_template
 from infra.build.layer import LayerError, build_local
-from infra.local.deploy import Cloud, Deployment, deploy, mounted
+from infra.local.deploy import Cloud, Deployment, delete, deploy, mounted, refusals
 from infra.local.errors import LocalCloudError
 from infra.local.localstack import LocalStack
 from infra.local.postgres import Postgres
@@ -116,13 +117,34 @@ class LocalCloud:
         Raises:
             LocalCloudError: it does not stand; the message names each resource that failed, and why.
         """
-        template = mounted(load_template(ROOT / "template.yaml"), ROOT, LAYER)
+        self._deployment = deploy(self.cloud, STACK, self._template(), self._parameters())
+        return self._deployment
+
+    def redeploy(self) -> Deployment:
+        """Deploy the template as it is now in place of the stack that there is; the database stays.
+
+        LocalStack passes over much of what changes in an update, and a new route ends it: a new stack is right.
+
+        Raises:
+            LocalCloudError: as with `deploy`.
+        """
+        template = self._template()  # one that cannot be read leaves the stack as it is
+        delete(self.cloud, STACK)
+        self._deployment = deploy(self.cloud, STACK, template, self._parameters())
+        return self._deployment
+
+    def _template(self) -> dict[str, Any]:
+        try:
+            template = mounted(load_template(ROOT / "template.yaml"), ROOT, LAYER)
+        except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+            raise LocalCloudError(f"template.yaml cannot be read: {error}") from error
         for function, variables in self._options.environment.items():
             properties = template["Resources"][function]["Properties"]
             properties.setdefault("Environment", {}).setdefault("Variables", {}).update(variables)
-        parameters = {"DatabaseUrl": self.postgres.url(), **self._options.parameters}
-        self._deployment = deploy(self.cloud, STACK, template, parameters)
-        return self._deployment
+        return template
+
+    def _parameters(self) -> dict[str, str]:
+        return {"DatabaseUrl": self.postgres.url(), **self._options.parameters}
 
     def check(self) -> None:
         """See that every part still runs.
@@ -142,8 +164,9 @@ class LocalCloud:
             LocalCloudError: one failed; the schema is as it was.
         """
         client = self.cloud.client("lambda", Config(read_timeout=310, retries={"total_max_attempts": 1}))
-        answer = client.invoke(FunctionName=self.deployment.functions["Migrate"], Payload=b"{}")
-        said: dict[str, Any] = json.loads(answer["Payload"].read())
+        with refusals(self.cloud, "the migration"):
+            answer = client.invoke(FunctionName=self.deployment.functions["Migrate"], Payload=b"{}")
+            said: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise LocalCloudError(f"The migration failed: {said['errorType']}: {said['errorMessage']}")
         return said

@@ -18,6 +18,7 @@ __all__ = [
     "LONGEST_IN_A_CALL",
     "Cloud",
     "Deployment",
+    "delete",
     "deploy",
     "describe",
     "failure",
@@ -36,6 +37,8 @@ LONGEST_IN_A_CALL = 51_200
 
 _LOOK_EVERY_S = 0.1
 """Each look costs LocalStack 10 ms that it could spend on the deployment."""
+
+_DELETED_WITHIN_S = 60
 
 _OF_VERSIONS = (
     "AutoPublishAlias",
@@ -161,6 +164,22 @@ def _exists(cloudformation: Any, stack: str) -> bool:
     except ClientError:
         return False
     return True
+
+
+def delete(cloud: Cloud, stack: str) -> None:
+    """Delete a stack with all that is in it, and wait until it is gone.
+
+    Raises:
+        LocalCloudError: it is still there.
+    """
+    cloudformation = cloud.client("cloudformation")
+    with refusals(cloud, "to delete the stack"):
+        cloudformation.delete_stack(StackName=stack)
+        deadline = time.monotonic() + _DELETED_WITHIN_S
+        while _exists(cloudformation, stack):
+            if time.monotonic() > deadline:
+                raise LocalCloudError(f"{cloud.url} has not deleted the stack within {_DELETED_WITHIN_S} s.")
+            time.sleep(_LOOK_EVERY_S)
 
 
 def _wait(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from infra.local.deploy import LONGEST_IN_A_CALL, Cloud, placed
+from infra.local.deploy import LONGEST_IN_A_CALL, Cloud, delete, placed
 from tests.e2e.running import RunningCloud
 
 
@@ -39,3 +39,16 @@ def test_template_too_long_for_a_call_goes_through_a_bucket(local_cloud: Running
     read = cloud.client("cloudformation").get_template_summary(**placed(cloud, json.dumps(template)))
 
     assert read["ResourceTypes"] == ["AWS::SQS::Queue"]
+
+
+def test_stack_is_deleted_with_all_that_is_in_it(local_cloud: RunningCloud) -> None:
+    """Afterwards another of the same name can be made."""
+    cloud = Cloud(local_cloud.url)
+    template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "passing"}}}}
+    cloudformation = cloud.client("cloudformation")
+    cloudformation.create_stack(StackName="passing", TemplateBody=json.dumps(template))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="passing", WaiterConfig={"Delay": 1})
+
+    delete(cloud, "passing")
+
+    assert "QueueUrls" not in cloud.client("sqs").list_queues(QueueNamePrefix="passing")

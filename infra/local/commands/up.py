@@ -16,6 +16,7 @@ from infra.local.logs import Renderer, follow
 from infra.local.ports import free_or_none
 from infra.local.progress import Steps
 from infra.local.state import Claim
+from infra.local.updates import Updates
 
 __all__ = ["print_endpoints", "run"]
 
@@ -37,16 +38,18 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         console.print("`make logs` follows the logs; `make down` stops everything.", highlight=False, soft_wrap=True)
         return
     with Claim(arguments.state, "up") as claim, LocalCloud(_options(arguments)) as cloud:
+        updates = Updates(ROOT, cloud.localstack.journal, cloud.redeploy, cloud.migrate)
         with Steps(console) as steps:
             cloud.start(steps.step)
         print_endpoints(console, cloud.deployment.api_url)
         addresses = f"AWS APIs at {cloud.localstack.url}, PostgreSQL at {cloud.postgres.url()}"
         console.print(addresses, highlight=False, soft_wrap=True)
         claim.announce(cloud.localstack.url, cloud.postgres.url())
-        if arguments.detached:
-            _watch(cloud)
-        console.print("Logs follow; Ctrl-C stops everything.\n", highlight=False)
-        _follow_logs(console, cloud)
+        with updates:
+            if arguments.detached:
+                _watch(cloud)
+            console.print("Logs follow; Ctrl-C stops everything.\n", highlight=False)
+            _follow_logs(console, cloud)
 
 
 def _options(arguments: argparse.Namespace) -> Options:
