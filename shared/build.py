@@ -68,12 +68,15 @@ def build(target: Path, architecture: str) -> None:
         target: Folder that comes to hold the packages.
         architecture: `x86_64` or `arm64`, whatever this host is.
     Raises:
-        BuildError: this Python is not the runtime's, or a package has no fitting wheel or does not compile.
+        BuildError: this Python is not the runtime's, the folder is there, or a package has no fitting wheel or does
+            not compile.
     """
     if sys.version_info[:2] != tuple(map(int, RUNTIME.split("."))):
         raise BuildError(
             f"the layer's bytecode needs Python {RUNTIME} to make it, and this is {sys.version.split()[0]}"
         )
+    if target.exists():
+        raise BuildError(f"{target} is there already; a layer is made from nothing")
     install(target, architecture)
     for name in OWN_PACKAGES:
         shutil.copytree(HERE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
