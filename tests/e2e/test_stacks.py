@@ -1,0 +1,86 @@
+"""The stacks of `infra/`, deployed to the local cloud, as far as it has their services."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.build.agreement import load_template
+from infra.build.resolving import PSEUDO_PARAMETERS, resolve
+from tests.e2e.running import RunningCloud
+from tests.loading import ROOT
+
+HERE = {**PSEUDO_PARAMETERS, "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
+
+WATCHED = {
+    "Name": "decant-e2e",
+    "ApiName": "decant",
+    "StageName": "local",
+    "QueueName": "tasks",
+    "DeadLettersName": "dead",
+    "SweeperFunctionName": "sweeper",
+    "Email": "a@example.com",
+}
+
+
+@pytest.fixture
+def stack(local_cloud: RunningCloud, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """One stack by name, template and parameters, created and afterwards deleted; its outputs."""
+    name, template, parameters = request.param
+    cloudformation = local_cloud.client("cloudformation")
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    outputs = cloudformation.describe_stacks(StackName=name)["Stacks"][0].get("Outputs", [])
+    yield {each["OutputKey"]: each["OutputValue"] for each in outputs}
+    cloudformation.delete_stack(StackName=name)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+
+
+def written(name: str) -> str:
+    """A template as it stands."""
+    return (ROOT / f"infra/{name}.yaml").read_text()
+
+
+def worked_out(name: str, **parameters: str) -> str:
+    """A template for its parameters, without the functions that LocalStack does not know, such as Fn::Cidr."""
+    return json.dumps(resolve(load_template(ROOT / f"infra/{name}.yaml"), parameters, HERE))
+
+
+@pytest.mark.parametrize("stack", [("monitoring", written("monitoring"), WATCHED)], indirect=True)
+def test_monitoring_alarms_tell_its_topic(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
+    """Each alarm is there, and its topic is the one that mail goes to."""
+    alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="decant-e2e-")["MetricAlarms"]
+    mails = local_cloud.client("sns").list_subscriptions_by_topic(TopicArn=stack["TopicArn"])["Subscriptions"]
+
+    assert {each["AlarmName"] for each in alarms} == {
+        f"decant-e2e-{name}" for name in ("api-errors", "api-latency", "task-age", "dead-letters", "sweeper-silent")
+    }
+    assert {action for each in alarms for action in each["AlarmActions"]} == {stack["TopicArn"]}
+    assert [each["Endpoint"] for each in mails] == ["a@example.com"]
+
+
+FUNCTION = {"FunctionName": "users", "TopicArn": "arn:aws:sns:us-east-1:000000000000:t", "MaxLatencyMs": "100"}
+
+
+@pytest.mark.parametrize("stack", [("function-alarms", written("function-alarms"), FUNCTION)], indirect=True)
+def test_function_alarms_watch_their_function(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
+    """The stack says what its alarm is called, for a gradual deployment to look at."""
+    alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="users-")["MetricAlarms"]
+
+    assert {each["AlarmName"] for each in alarms} == {"users-errors", "users-throttles", "users-latency"}
+    assert stack["ErrorsAlarmName"] == "users-errors"
+
+
+@pytest.mark.parametrize("stack", [("network", worked_out("network", Zones="3"), {})], indirect=True)
+def test_network_has_a_private_subnet_in_each_zone(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
+    """Three subnets, in as many zones, none of which gives out public addresses."""
+    subnets = local_cloud.client("ec2").describe_subnets(SubnetIds=stack["SubnetIds"].split(","))["Subnets"]
+
+    assert len({each["AvailabilityZone"] for each in subnets}) == 3
+    assert not any(each["MapPublicIpOnLaunch"] for each in subnets)
