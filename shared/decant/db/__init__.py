@@ -4,20 +4,23 @@ Warm invocations reuse its connections. PostgreSQL that is away, or hangs up, su
 pool checks a connection before use, so the next request works when it is back.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
+from sqlalchemy import Executable, RowMapping
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from decant import loop, snapstart
 from decant.config import Settings, settings
 from decant.db.drivers import avoid_pinning, connect_args
 from decant.errors import ConfigError, DatabaseUnavailable
 
-__all__ = ["autocommit", "dispose", "engine", "session"]
+__all__ = ["dispose", "engine", "execute", "session"]
 
 _engine: AsyncEngine | None = None
 _statements: AsyncEngine | None = None  # the same pool, each statement a transaction of its own
@@ -53,27 +56,33 @@ async def session() -> AsyncIterator[AsyncSession]:
     engine()
     with _translated():
         async with _sessions.begin() as opened:
-            await _connected(opened.connection())
+            with _connecting():
+                await opened.connection()
             yield opened
 
 
-@asynccontextmanager
-async def autocommit() -> AsyncIterator[AsyncConnection]:
-    """A connection on which each statement is a transaction of its own, with no BEGIN and COMMIT to wait for.
+async def execute(statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+    """Run one statement as a transaction of its own, with no BEGIN and COMMIT to wait for.
 
+    Returns:
+        Its rows; none for a statement that returns none.
     Raises:
-        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; whether the statement under way was kept is not
-            known. Retrying helps once it is back.
+        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; whether the statement was kept is not known.
+            Retrying helps once it is back.
     """
     engine()
     assert _statements is not None  # noqa: S101  # engine() has just set it
-    connection = _statements.connect()
+    connecting = _statements.sync_engine
+
+    def run() -> Sequence[RowMapping]:
+        with _connecting():
+            connection = connecting.connect()
+        with connection:
+            result = connection.execute(statement, given)
+            return result.mappings().all() if result.returns_rows else ()
+
     with _translated():
-        await _connected(connection.start())
-        try:
-            yield connection
-        finally:
-            await connection.close()
+        return await greenlet_spawn(run)  # one switch for the three that AsyncConnection would make
 
 
 @contextmanager
@@ -86,10 +95,11 @@ def _translated() -> Iterator[None]:
         raise
 
 
-async def _connected(connecting: Awaitable[AsyncConnection]) -> AsyncConnection:
+@contextmanager
+def _connecting() -> Iterator[None]:
     """Take the connection at once, so that a socket's error here is known to be the database's."""
     try:
-        return await connecting
+        yield
     except (OSError, PoolTimeoutError, OperationalError, InterfaceError) as error:
         raise DatabaseUnavailable("The database cannot be reached.") from error
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 from sqlalchemy import CursorResult, RowMapping, TextClause
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
 from decant.config import settings
@@ -18,7 +18,7 @@ __all__ = ["end", "errback", "execute", "write"]
 
 
 async def execute(
-    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | AsyncConnection | None = None
+    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None
 ) -> Sequence[RowMapping]:
     """Run one statement, in the session's transaction or in its own.
 
@@ -26,8 +26,7 @@ async def execute(
         DatabaseUnavailable: PostgreSQL is away; retrying helps once it is back.
     """
     if session is None:
-        async with db.autocommit() as own:
-            return await execute(statement, given, own)
+        return await db.execute(statement, given)
     result = cast("CursorResult[Any]", await session.execute(statement, given))
     return result.mappings().all() if result.returns_rows else ()
 
