@@ -138,6 +138,19 @@ bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI 
 	@$(PYTHON3) infra/install.py --with bench
 	.decant/bench/bin/python -m tests.benchmarks.web
 
+.PHONY: bench-tasks
+bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server)
+	@$(PYTHON3) infra/install.py --with celery
+	PYTHONPATH=.:shared .decant/celery/bin/python -m tests.benchmarks.tasks
+
+.PHONY: storm
+storm: install ## Run 10,000 tasks while one in twenty kills its worker; each effect must be there once
+	$(PY) -m tests.benchmarks.storm
+
+.PHONY: redrive
+redrive: install ## Run failed tasks again, of DATABASE_URL: make redrive ARGS="--name domain.tasks.mail --error SMTPError"
+	$(PY) -m decant.tasks.redrive $(ARGS)
+
 .PHONY: bench-cold
 bench-cold: sam ## Measure cold starts of what sam build makes, beside the same without bytecode
 	$(PY) -m tests.benchmarks.cold

@@ -10,6 +10,7 @@ file changed since the last time:
 and with `--with NAME`, only when a command needs them:
 
     .decant/bench             what `make bench-web` measures against    requirements/bench.txt
+    .decant/celery            what `make bench-tasks` compares with     requirements/celery.txt
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
 
@@ -38,6 +39,7 @@ ENVIRONMENTS = {
 }
 OPTIONAL = {  # asked for by name: --with sam
     "bench": (STATE / "bench", ROOT / "requirements/bench.txt"),
+    "celery": (STATE / "celery", ROOT / "requirements/celery.txt"),
     "policy": (STATE / "policy", ROOT / "requirements/policy.txt"),
     "sam": (STATE / "sam", ROOT / "requirements/sam.txt"),
 }
@@ -45,6 +47,7 @@ LOCKS = {  # requirements that are compiled for every platform, and those for on
     "shared/requirements": ["--universal"],
     "requirements/dev": ["--universal"],
     "requirements/bench": ["--universal"],
+    "requirements/celery": ["--universal"],
     "requirements/policy": [],
     "requirements/sam": [],
     "infra/local/lambda-image": ["--universal"],
