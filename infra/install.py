@@ -159,7 +159,7 @@ def lock(uv: str) -> None:
     for name, options in LOCKS.items():
         say(f"Locking {name}.txt")
         command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
-        command += ["--python-version", PYTHON, "--no-emit-index-url", "--no-emit-find-links"]
+        command += ["--python-version", PYTHON]
         compiled = run([*command, f"{name}.in", "-o", f"{name}.txt"])
         if compiled.returncode != 0:
             raise InstallError(f"{name}.in could not be compiled.\n{tail(compiled)}")
