@@ -1,0 +1,167 @@
+"""Schedules: every so often, at wall-clock times, across changes of the clock, and after a time without a sweeper."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decant.tasks.schedule import Schedule, cron, every
+
+
+def at(text: str) -> datetime:
+    """A time in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def ticks(schedule: Schedule, after: str, until: str) -> list[str]:
+    """Ticks, as UTC in short."""
+    return [f"{tick:%d %H:%M}" for tick in schedule.ticks(at(after), at(until))]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        pytest.param("0 12 * * *", ["01 12:00", "02 12:00"], id="each noon"),
+        pytest.param("*/30 23 1 * *", ["01 23:00", "01 23:30"], id="a step and a day of the month"),
+        pytest.param("0 0 * * mon", ["02 00:00"], id="a day of the week by name"),
+        pytest.param("0 0 * * 7", ["01 00:00"], id="Sunday as 7"),
+        pytest.param("0 0 * * 0", ["01 00:00"], id="Sunday as 0"),
+        pytest.param("15,45 6-7 1 jun *", ["01 06:15", "01 06:45", "01 07:15", "01 07:45"], id="lists and ranges"),
+        pytest.param("0 0 2 * sun", ["01 00:00", "02 00:00"], id="either kind of day"),
+        pytest.param("0 0 30 2 *", [], id="never"),
+        pytest.param("50-59/5 23 2 * *", ["02 23:50", "02 23:55"], id="a range with a step"),
+    ],
+)
+def test_cron_ticks_when_its_fields_match(expression: str, expected: list[str]) -> None:
+    """Two days of June 2025, which began on a Sunday."""
+    assert ticks(cron(expression), "2025-05-31T23:59", "2025-06-02T23:59") == expected
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        *("* * * *", "* * * * * *", "60 * * * *", "* 24 * * *", "* * 0 * *", "* * * 13 *", "* * * * 8", "x * * * *"),
+        *("*/0 * * * *", "5-1 * * * *", "1- * * * *", "-1 * * * *", ", * * * *", "* * * * monday"),
+    ],
+)
+def test_cron_that_makes_no_sense_is_refused(expression: str) -> None:
+    """When the module is imported, and not at three in the morning."""
+    with pytest.raises(ValueError, match=r"five fields|is no value|is not within"):
+        cron(expression)
+
+
+def test_cron_with_an_unknown_zone_is_refused() -> None:
+    """Likewise."""
+    with pytest.raises(LookupError):
+        cron("0 3 * * *", "Europe/Atlantis")
+
+
+def test_cron_follows_the_clock_on_the_wall() -> None:
+    """Three in Berlin is one hour earlier in summer, as UTC sees it."""
+    schedule = cron("0 3 * * *", "Europe/Berlin")
+
+    assert ticks(schedule, "2026-01-10T00:00", "2026-01-10T23:00") == ["10 02:00"]
+    assert ticks(schedule, "2026-07-10T00:00", "2026-07-10T23:00") == ["10 01:00"]
+
+
+def test_cron_at_a_time_that_is_skipped_ticks_once() -> None:
+    """On 29 March 2026 there was no half past two in Berlin: it ticks at half past three."""
+    schedule = cron("30 2 * * *", "Europe/Berlin")
+
+    assert ticks(schedule, "2026-03-28T12:00", "2026-03-29T12:00") == ["29 01:30"]
+
+
+def test_cron_at_a_time_that_is_there_twice_ticks_once() -> None:
+    """On 25 October 2026 there was half past two twice in Berlin: it ticks the first time."""
+    schedule = cron("30 2 * * *", "Europe/Berlin")
+
+    assert ticks(schedule, "2026-10-24T12:00", "2026-10-25T12:00") == ["25 00:30"]
+
+
+@pytest.mark.parametrize("day", ["2026-03-29", "2026-10-25"])
+def test_cron_of_every_hour_goes_on_through_a_change(day: str) -> None:
+    """An hour is an hour, whatever the clock on the wall says."""
+    found = list(cron("0 * * * *", "Europe/Berlin").ticks(at(f"{day}T00:00") - timedelta(hours=3), at(f"{day}T06:00")))
+
+    assert {later - earlier for earlier, later in pairwise(found)} == {timedelta(hours=1)}
+
+
+@given(
+    start=st.datetimes(datetime(2020, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001  # the zone is put to it below
+    hours=st.integers(0, 72),
+    expression=st.sampled_from(["*/7 * * * *", "0 3 * * *", "30 2 * * sun", "0 0 1 * *", "15 1,2,3 * * *"]),
+    zone=st.sampled_from(["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]),
+)
+def test_cron_ticks_are_within_their_bounds_and_in_order(
+    start: datetime, hours: int, expression: str, zone: str
+) -> None:
+    """Each later than the one before, none twice, none outside; cut anywhere, they are the same."""
+    schedule, begin = cron(expression, zone), start.replace(tzinfo=UTC)
+    end = begin + timedelta(hours=hours)
+    middle = begin + (end - begin) / 3
+
+    whole = list(schedule.ticks(begin, end))
+
+    assert whole == sorted(set(whole))
+    assert all(begin < tick <= end for tick in whole)
+    assert whole == [*schedule.ticks(begin, middle), *schedule.ticks(middle, end)]
+
+
+def test_every_ticks_at_multiples() -> None:
+    """The same on every machine, whenever it looks."""
+    assert ticks(every(600), "2026-01-01T00:00", "2026-01-01T00:31") == ["01 00:10", "01 00:20", "01 00:30"]
+
+
+@pytest.mark.parametrize("seconds", [0, -5])
+def test_every_takes_whole_seconds_from_one(seconds: int) -> None:
+    """Nothing ticks more often than that, or backwards."""
+    with pytest.raises(ValueError, match="from 1"):
+        every(seconds)
+
+
+NOW = at("2026-01-01T12:00:30")
+AHEAD = timedelta(seconds=60)
+
+
+def due(schedule: Schedule, after: str) -> list[str]:
+    """What a sweep at half a minute past noon makes rows of."""
+    return [f"{tick:%H:%M:%S}" for tick in schedule.due(at(after), NOW, AHEAD)]
+
+
+def test_due_ticks_are_made_ahead_of_their_time() -> None:
+    """Until the next sweep, so that they are on time to the second."""
+    assert due(every(20), "2026-01-01T12:00:20") == ["12:00:40", "12:01:00", "12:01:20"]
+
+
+def test_missed_ticks_are_made_up_for_by_the_latest() -> None:
+    """After an hour, one run."""
+    assert due(cron("* * * * *"), "2026-01-01T11:00:00") == ["12:00:00", "12:01:00"]
+
+
+def test_missed_ticks_are_all_made_up_for_where_asked() -> None:
+    """After an hour, sixty runs."""
+    assert len(due(cron("* * * * *", missed="all"), "2026-01-01T11:00:00")) == 61
+
+
+def test_missed_ticks_are_skipped_where_asked() -> None:
+    """What is less than two minutes old counts as on time."""
+    assert due(cron("* * * * *", missed="skip"), "2026-01-01T11:00:00") == ["11:59:00", "12:00:00", "12:01:00"]
+
+
+def test_many_missed_ticks_are_made_up_for_a_thousand_at_a_time() -> None:
+    """The next sweep goes on where this one ended."""
+    schedule = every(60, missed="all")
+
+    first = schedule.due(NOW - timedelta(days=2), NOW, AHEAD)
+    second = schedule.due(first[-1], NOW, AHEAD)
+
+    assert (len(first), second[0] - first[-1]) == (1000, timedelta(seconds=60))
+
+
+def test_schedule_that_was_forgotten_for_years_begins_within_the_last() -> None:
+    """A table that was restored from long ago does not hold up the sweeper."""
+    found = cron("0 0 1 1 *", missed="all").due(at("2000-01-01T00:00"), NOW, AHEAD)
+
+    assert [tick.year for tick in found] == [2025, 2026]
