@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 
 __all__ = ["Endpoint", "endpoints"]
 
-_TOKEN = '"Authorization: Bearer $(make -s token)"'
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -40,8 +39,6 @@ class Endpoint:
             url += "?" + urlencode(query)
         parts = ["curl", "-s"] if self.method in {"GET", "POST"} else ["curl", "-s", "-X", self.method]
         parts.append(f"'{url}'" if "?" in url else url)
-        if "Authorization" in (self.event.get("headers") or {}):
-            parts.append(f"-H {_TOKEN}")
         if body := self.event.get("body"):
             parts += ["-H 'Content-Type: application/json'", f"-d '{_fresh(body)}'"]
         elif self.method == "POST":
