@@ -19,7 +19,6 @@ from infra.local.deploy import Cloud, Deployment, delete, deploy, mounted, refus
 from infra.local.errors import LocalCloudError
 from infra.local.localstack import LocalStack
 from infra.local.postgres import Postgres
-from infra.local.tokens import ISSUER, public_key
 from infra.local.warden import Warden
 
 __all__ = ["LocalCloud", "Options"]
@@ -145,8 +144,7 @@ class LocalCloud:
         return template
 
     def _parameters(self) -> dict[str, str]:
-        issuer = {"JwtIssuer": ISSUER, "JwtPublicPem": public_key(self._options.state)}
-        return {"DatabaseUrl": self.postgres.url(), **issuer, **self._options.parameters}
+        return {"DatabaseUrl": self.postgres.url(), **self._options.parameters}
 
     def check(self) -> None:
         """See that every part still runs.

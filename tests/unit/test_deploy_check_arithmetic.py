@@ -16,9 +16,8 @@ from tests.stages import broken, found, prod
         pytest.param({"ReservedConcurrency": "-1"}, "nothing bounds how many run at once", id="no bound"),
         pytest.param(
             {"ReservedConcurrency": "200"},
-            "functions may open 861 connections (UsersCreate 200 + UsersGet 200 + StartTask 200 + TaskStatus 200 + "
-            "TasksList 2 + TasksRevoke 2 + TasksRedrive 2 + QueuesList 2 + TaskWorker 50 + TaskSweeper 1 + "
-            "DeadLetters 2), and there are 630 for them",
+            "functions may open 853 connections (UsersCreate 200 + UsersGet 200 + StartTask 200 + TaskStatus 200 + "
+            "TaskWorker 50 + TaskSweeper 1 + DeadLetters 2), and there are 630 for them",
             id="more than the proxy has",
         ),
         pytest.param(
