@@ -37,6 +37,7 @@ PACKAGES = [
 ]
 MEGABYTES = 100
 IN_FLIGHT = 2_000
+LADDER = "what one event costs, part by part, p50, µs"
 WAIT_S = 0.1
 
 type Results = dict[str, dict[str, float]]
@@ -54,13 +55,15 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     measured: dict[str, Results] = {}
     if arguments.only in {None, "event"}:
-        timings = event.measure(arguments.events)
+        timings = event.peers(arguments.events)
         measured["one REST event, async view, p50, µs"] = {name: asdict(timing) for name, timing in timings.items()}
+        timings = event.ladder(arguments.events)
+        measured[LADDER] = {name: asdict(timing) for name, timing in timings.items()}
     for server in serving.SERVERS:
         if arguments.only in {None, server}:
             measured |= under(server, arguments.rounds, arguments.seconds)
     for title, results in measured.items():
-        show(title, results)
+        (show_ladder if title == LADDER else show)(title, results)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     RESULTS.write_text(json.dumps({"about": about(), "measured": measured}, indent=2))
     Console().print(f"Written to {RESULTS.relative_to(ROOT)}")
@@ -149,6 +152,16 @@ def show(title: str, results: Results) -> None:
         more = ", ".join(f"{name} {value:,.1f}" for name, value in result.items() if name != "p50")
         ratio = f"{ours / result['p50']:.2f}" if result["p50"] else ""
         table.add_row(peer, f"{result['p50']:,.1f}", ratio, more)
+    Console().print(table)
+
+
+def show_ladder(title: str, results: Results) -> None:
+    """Print what each part adds to those before it."""
+    table = Table("part", "adds", "so far", title=title, title_justify="left")
+    before = 0.0
+    for part, result in results.items():
+        table.add_row(part, f"{result['p50'] - before:,.1f}", f"{result['p50']:,.1f}")
+        before = result["p50"]
     Console().print(table)
 
 

@@ -1,19 +1,21 @@
 """One REST event in process: each peer in turn, many times, in one run."""
 
-import asyncio
 import gc
 import json
 import logging
 import statistics
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from decant import loop
-from tests.benchmarks.web.peers import LAMBDA, Handler
+from tests.benchmarks.web.ladder import rungs
+from tests.benchmarks.web.peers import LAMBDA
 from tests.loading import ROOT, Context
 
-__all__ = ["measure"]
+__all__ = ["ladder", "peers"]
 
 BATCH = 50
 """Events one after another before the next peer's turn: long enough to be warm, short enough to share the weather."""
@@ -27,31 +29,39 @@ class Timing:
     best: float
 
 
-def measure(rounds: int) -> dict[str, Timing]:
+def peers(rounds: int) -> dict[str, Timing]:
     """Time every peer."""
-    logging.disable(logging.INFO)  # Mangum logs a line for each event, at a level that Lambda drops by default
-    asyncio.set_event_loop(loop.current())
+    loop.current()
     event = _event()
-    handlers = {name: make() for name, make in LAMBDA.items()}
-    medians: dict[str, list[float]] = {name: [] for name in handlers}
-    for handler in handlers.values():
-        _batch(handler, event)
+    return _alternate({name: partial(make(), event, Context()) for name, make in LAMBDA.items()}, rounds)
+
+
+def ladder(rounds: int) -> dict[str, Timing]:
+    """Time our own way, part by part."""
+    return _alternate(rungs(_event()), rounds)
+
+
+def _alternate(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
+    logging.disable(logging.INFO)  # Mangum logs a line for each event
+    medians: dict[str, list[float]] = {name: [] for name in works}
+    for work in works.values():
+        _batch(work)
     gc.collect()
     gc.freeze()
     for _ in range(rounds):
-        for name, handler in handlers.items():
-            medians[name].append(_batch(handler, event))
+        for name, work in works.items():
+            medians[name].append(_batch(work))
     gc.unfreeze()
     logging.disable(logging.NOTSET)
     return {name: Timing(p50=statistics.median(taken), best=min(taken)) for name, taken in medians.items()}
 
 
-def _batch(handler: Handler, event: dict[str, Any]) -> float:
-    """Median of one batch, µs, after an event that warms up."""
+def _batch(work: Callable[[], Any]) -> float:
+    """Median of one batch, µs, after one that warms up."""
     taken = []
     for _ in range(BATCH + 1):
         started = time.perf_counter()
-        handler(event, Context())
+        work()
         taken.append(time.perf_counter() - started)
     return statistics.median(taken[1:]) * 1e6
 
