@@ -23,8 +23,6 @@ from tests.loading import load_function
 
 __all__ = ["decant"]
 
-BATCH = 100  # messages an invocation is given: an event source with a window of a second
-
 
 @task
 async def wait(seconds: float) -> float:
@@ -49,7 +47,7 @@ class Decant:
         """Tasks that one process enqueues a second, a thousand at once."""
         return loop.run(self._enqueue_many_rate(count))
 
-    def run_rate(self, name: str, arguments: tuple[Any, ...], count: int, batch: int = BATCH) -> float:
+    def run_rate(self, name: str, arguments: tuple[Any, ...], count: int, batch: int) -> float:
         """Tasks that one worker environment runs a second, batch after batch, enqueued beforehand."""
         what: Task[..., Any] = registry[f"{__name__}.{name}"]
         return loop.run(self._run_rate(what, arguments, count, batch))
@@ -99,6 +97,7 @@ def decant(folder: Path) -> Iterator[Decant]:
             "AWS_SECRET_ACCESS_KEY": "test",
             "TASK_QUEUE_URLS": f"default={address}/000000000000/default",
             "LOG_LEVEL": "WARNING",
+            "TASK_CONCURRENCY": "1000",
         }
         load_function("migrate").handler({}, None)
         try:
