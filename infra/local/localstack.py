@@ -36,11 +36,11 @@ _SETTINGS = {
     "SKIP_SSL_CERT_DOWNLOAD": "1",
     # Queues at one address, whatever names resolve to.
     "SQS_ENDPOINT_STRATEGY": "path",
-    # Speed: messages are picked up at once; a new function is not waited for by the second; its services call each
-    # other without HTTP; no metrics and no line for each request.
+    # Speed: messages are picked up at once; its services call each other without HTTP; no metrics and no line for each
+    # request.
     "LAMBDA_EVENT_SOURCE_MAPPING_POLL_INTERVAL_SEC": "0.02",
     "LAMBDA_EVENT_SOURCE_MAPPING_MAX_BACKOFF_ON_EMPTY_POLL_SEC": "0.2",
-    "CFN_NO_WAIT_ITERATIONS": "100",
+    "CFN_NO_WAIT_ITERATIONS": "1",
     "IN_MEMORY_CLIENT": "1",
     "SQS_DISABLE_CLOUDWATCH_METRICS": "1",
     "LS_LOG": "warn",

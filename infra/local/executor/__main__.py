@@ -10,7 +10,7 @@ from localstack.runtime.server.plugins import RuntimeServerPlugin
 from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
 from plux import PluginManager
 
-from infra.local.executor.economies import leave_out_metrics
+from infra.local.executor.economies import leave_out_metrics, wait_for_resources_briefly
 from infra.local.executor.event_sources import poll_as_lambda_does
 from infra.local.executor.identities import keep_api_ids
 from infra.local.executor.invocations import complete_invocations
@@ -32,6 +32,7 @@ if __name__ == "__main__":
     check_registration()
     keep_api_ids()
     leave_out_metrics()
+    wait_for_resources_briefly()
     poll_as_lambda_does()
     complete_invocations()
     main()
