@@ -42,7 +42,9 @@ def app(owner: Connection) -> Iterator[psycopg.Connection]:
 )
 def test_app_role_reads_and_writes_rows(app: psycopg.Connection, statement: str) -> None:
     """Everything that functions do is allowed."""
-    app.execute(statement)
+    done = app.execute(statement).statusmessage
+
+    assert (done or "").split()[0] == statement.split(maxsplit=1)[0]
 
 
 @pytest.mark.parametrize(

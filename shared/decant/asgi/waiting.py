@@ -10,6 +10,7 @@ and what is ready at once never switches.
 """
 
 import threading
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from inspect import iscoroutine
 from types import coroutine
@@ -23,9 +24,9 @@ __all__ = ["OnLoop", "Waiter", "as_coroutine", "await_"]
 class Waiter(greenlet):
     """Synchronous code that can await."""
 
+    @abstractmethod
     def wait(self, awaitable: Awaitable[Any]) -> Any:
         """Await from synchronous code; returns its result or raises its error."""
-        raise NotImplementedError
 
 
 class OnLoop(Waiter):
