@@ -147,6 +147,10 @@ bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-ser
 storm: install ## Run 10,000 tasks while one in twenty kills its worker; each effect must be there once
 	$(PY) -m tests.benchmarks.storm
 
+.PHONY: token
+token: install ## Mint a token for the admin routes of the local cloud: make token ARGS="--scope tasks:admin"
+	@$(PY) -m infra.local.tokens $(ARGS)
+
 .PHONY: redrive
 redrive: install ## Run failed tasks again, of DATABASE_URL: make redrive ARGS="--name domain.tasks.mail --error SMTPError"
 	$(PY) -m decant.tasks.redrive $(ARGS)

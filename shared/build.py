@@ -1,4 +1,4 @@
-"""Make the layer, for `sam build`: pinned packages and our own, with the bytecode that Lambda cannot write.
+"""Make a layer, for `sam build`: pinned packages and our own, with the bytecode that Lambda cannot write.
 
 The same inputs give the same bytes on every host, so that a layer with nothing new in it is not uploaded again.
 `Makefile` runs this in a copy of this folder; it needs Python of the runtime's version and the package index, no more.
@@ -12,12 +12,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RUNTIME = "3.13"
-OWN_PACKAGES = ("decant", "domain")
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 """What wheels call each of Lambda's architectures."""
 
@@ -49,24 +50,28 @@ class BuildError(Exception):
 
 def main() -> int:
     """Fill a folder's `python/`, which Lambda puts on the path; returns the exit status."""
-    parser = argparse.ArgumentParser(description="Make the layer.")
+    layers = tomllib.loads((HERE / "layers.toml").read_text())
+    parser = argparse.ArgumentParser(description="Make a layer.")
+    parser.add_argument("layer", choices=layers, help="which, by its name in the template")
     parser.add_argument("artifacts", type=Path, help="folder to fill; must be empty")
     parser.add_argument("--architecture", choices=MACHINES, required=True)
     arguments = parser.parse_args()
     try:
-        build(arguments.artifacts / "python", arguments.architecture)
+        build(arguments.artifacts / "python", arguments.architecture, **layers[arguments.layer])
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def build(target: Path, architecture: str) -> None:
-    """Make the layer.
+def build(target: Path, architecture: str, requirements: str, packages: Sequence[str]) -> None:
+    """Make one layer.
 
     Args:
         target: Folder that comes to hold the packages.
         architecture: `x86_64` or `arm64`, whatever this host is.
+        requirements: File with the pinned packages, in this folder.
+        packages: Our own packages that it holds, likewise.
     Raises:
         BuildError: this Python is not the runtime's, the folder is there, or a package has no fitting wheel or does
             not compile.
@@ -77,22 +82,22 @@ def build(target: Path, architecture: str) -> None:
         )
     if target.exists():
         raise BuildError(f"{target} is there already; a layer is made from nothing")
-    install(target, architecture)
-    for name in OWN_PACKAGES:
+    install(target, architecture, HERE / requirements)
+    for name in packages:
         shutil.copytree(HERE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
     prune(target)
     compile_all(target)
     settle(target)
 
 
-def install(target: Path, architecture: str) -> None:
+def install(target: Path, architecture: str, requirements: Path) -> None:
     """Install the pinned packages from wheels for the runtime alone: nothing is compiled for this host by mistake."""
     command = [*pip(), "install", "--quiet", "--require-hashes", "--no-deps", "--no-compile", "--only-binary", ":all:"]
     command += ["--python-version", RUNTIME, "--implementation", "cp", "--target", str(target)]
     for minor in GLIBC_MINORS:
         command += ["--platform", f"manylinux_2_{minor}_{MACHINES[architecture]}"]
     command += ["--platform", f"manylinux2014_{MACHINES[architecture]}"]  # what 2_17 was called before PEP 600
-    command += ["--requirement", str(HERE / "requirements.txt")]
+    command += ["--requirement", str(requirements)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     if finished.returncode != 0:
         missing = re.search(r"No matching distribution found for (\S+)", finished.stderr)

@@ -17,6 +17,7 @@ class Described:
     Attributes:
         name: Its folder's name, `users_get`.
         logical_id: Its name in the template, `UsersGet`.
+        layers: Their names in the template, in its order.
         variables: Its environment; what is known only once resources are made is left out.
     """
 
@@ -25,6 +26,7 @@ class Described:
     handler: str
     timeout_s: float
     memory_mb: int
+    layers: tuple[str, ...]
     variables: Mapping[str, str]
 
 
@@ -50,13 +52,15 @@ def described(
 def _with_globals(template: Mapping[str, Any]) -> dict[str, Any]:
     """The resources, each function with what `Globals` says of all of them."""
     shared = template.get("Globals", {}).get("Function", {})
+    shared_layers = shared.get("Layers", [])
     shared_variables = shared.get("Environment", {}).get("Variables", {})
     resources: dict[str, Any] = dict(template["Resources"])
     for name, resource in resources.items():
         if resource["Type"] == "AWS::Serverless::Function":
             own = resource["Properties"]
             variables = shared_variables | own.get("Environment", {}).get("Variables", {})
-            resources[name] = resource | {"Properties": shared | own | {"Environment": {"Variables": variables}}}
+            lists = {"Layers": [*shared_layers, *own.get("Layers", [])], "Environment": {"Variables": variables}}
+            resources[name] = resource | {"Properties": shared | own | lists}
     return resources
 
 
@@ -68,5 +72,6 @@ def _described(logical_id: str, properties: Mapping[str, Any]) -> Described:
         handler=properties["Handler"],
         timeout_s=float(properties["Timeout"]),
         memory_mb=int(properties["MemorySize"]),
+        layers=tuple(layer["Ref"] for layer in properties["Layers"]),
         variables={name: str(value) for name, value in variables.items() if isinstance(value, str | int)},
     )

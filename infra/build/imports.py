@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +17,11 @@ from infra.build.agreement import load_template
 from infra.build.functions import Described, described
 from infra.build.layer import build_local
 
-__all__ = ["Budget", "Import", "excess", "imported", "load_budget"]
+__all__ = ["Budget", "Import", "excess", "imported", "lacking", "load_budget"]
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / ".decant/lambda-image"
-LAYER = ROOT / ".decant/layer"
+LAYERS = ROOT / ".decant/layers"
 BUDGETS = Path(__file__).with_suffix(".toml")
 ROUNDS = 3
 """How often each import is timed; the quickest counts."""
@@ -64,17 +64,24 @@ class Budget:
 
 def main() -> int:
     """Print the table; the exit status is 1 when a function imports what it may not."""
-    search_path = [str(build_local(LAYER) / "python"), str(next(IMAGE.glob("lib/python*/site-packages")))]
+    layers, image = build_local(LAYERS), str(next(IMAGE.glob("lib/python*/site-packages")))
+    bare = [str(layers["SharedLayer"] / "python"), image]
     functions = described(load_template(ROOT / "template.yaml"), {"DatabaseUrl": "postgresql+asyncpg://host/database"})
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        nothing = pool.submit(imported, "sys", ROOT, {}, search_path)
-        flask = pool.submit(imported, "flask", ROOT, {}, search_path)
-        starts = list(pool.map(lambda function: _start(function, search_path), functions))
+        nothing = pool.submit(imported, "sys", ROOT, {}, bare)
+        flask = pool.submit(imported, "flask", ROOT, {}, bare)
+        paths = [
+            [*(str(layers[each] / "python") for each in reversed(function.layers)), image] for function in functions
+        ]
+        starts = list(pool.map(_start, functions, paths))
     _print_table(nothing.result(), flask.result(), dict(zip((each.name for each in functions), starts, strict=True)))
     broken = [
         f"functions/{function.name} imports {fault}"
         for function, start in zip(functions, starts, strict=True)
-        for fault in excess(start, load_budget(function.name), _own_modules(function.name))
+        for fault in [
+            *excess(start, load_budget(function.name), _own_modules(function.name)),
+            *lacking(start, function.layers),
+        ]
     ]
     for each in broken:
         print(f"error: {each}", file=sys.stderr)
@@ -103,6 +110,13 @@ def excess(start: Import, budget: Budget, own_modules: frozenset[str] = frozense
         chain = start.chains.get(name, ())
         if unwanted.isdisjoint(chain):  # else it came with something that is named itself
             yield " → ".join([*chain, name])
+
+
+def lacking(start: Import, layers: Container[str], path: Path = BUDGETS) -> Iterator[str]:
+    """What a start imported that needs a layer which the function has not, a line each."""
+    for module, layer in tomllib.loads(path.read_text())["needs"].items():
+        if module in start.chains and layer not in layers:
+            yield f"{module}, which needs {layer}: add it to the function's Layers in template.yaml"
 
 
 def imported(module: str, folder: Path, variables: Mapping[str, str], search_path: Sequence[str]) -> Import:

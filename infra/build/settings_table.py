@@ -7,13 +7,14 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
+from decant.auth import AuthSettings
 from decant.config import Settings
 from domain.config import FetchSettings
 
 __all__ = ["GROUPS", "in_readme", "table"]
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = (Settings, FetchSettings)
+GROUPS = (Settings, AuthSettings, FetchSettings)
 _TABLE = re.compile(r"^\| variable \|.*?(?=\n\n)", flags=re.MULTILINE | re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""The whole local cloud: PostgreSQL, LocalStack, the layer, the deployed stack, the migrated schema."""
+"""The whole local cloud: PostgreSQL, LocalStack, the layers, the deployed stack, the migrated schema."""
 
 import contextlib
 import json
@@ -19,12 +19,13 @@ from infra.local.deploy import Cloud, Deployment, delete, deploy, mounted, refus
 from infra.local.errors import LocalCloudError
 from infra.local.localstack import LocalStack
 from infra.local.postgres import Postgres
+from infra.local.tokens import ISSUER, public_key
 from infra.local.warden import Warden
 
 __all__ = ["LocalCloud", "Options"]
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYER = ROOT / ".decant/layer"
+LAYERS = ROOT / ".decant/layers"
 STACK = "decant"
 
 Step = Callable[[str], AbstractContextManager[None]]
@@ -102,7 +103,7 @@ class LocalCloud:
             LocalCloudError: a part did not start; leaving the context stops the others.
         """
         with ThreadPoolExecutor() as pool:
-            starts = [pool.submit(each, step) for each in (self._start_postgres, self._start_localstack, _build_layer)]
+            starts = [pool.submit(each, step) for each in (self._start_postgres, self._start_localstack, _build_layers)]
             starts += [pool.submit(self._prepare_clients)]
         for start in starts:
             start.result()
@@ -135,7 +136,7 @@ class LocalCloud:
 
     def _template(self) -> dict[str, Any]:
         try:
-            template = mounted(load_template(ROOT / "template.yaml"), ROOT, LAYER)
+            template = mounted(load_template(ROOT / "template.yaml"), ROOT, LAYERS)
         except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
             raise LocalCloudError(f"template.yaml cannot be read: {error}") from error
         for function, variables in self._options.environment.items():
@@ -144,7 +145,8 @@ class LocalCloud:
         return template
 
     def _parameters(self) -> dict[str, str]:
-        return {"DatabaseUrl": self.postgres.url(), **self._options.parameters}
+        issuer = {"JwtIssuer": ISSUER, "JwtPublicPem": public_key(self._options.state)}
+        return {"DatabaseUrl": self.postgres.url(), **issuer, **self._options.parameters}
 
     def check(self) -> None:
         """See that every part still runs.
@@ -185,9 +187,9 @@ class LocalCloud:
             self.localstack.start()
 
 
-def _build_layer(step: Step) -> None:
-    with step("Layer of shared/"):
+def _build_layers(step: Step) -> None:
+    with step("Layers of shared/"):
         try:
-            build_local(LAYER)
+            build_local(LAYERS)
         except LayerError as error:
             raise LocalCloudError(str(error)) from error

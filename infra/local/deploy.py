@@ -83,17 +83,17 @@ class Deployment:
     outputs: Mapping[str, str]
 
 
-def mounted(template: Mapping[str, Any], root: Path, layer: Path) -> dict[str, Any]:
-    """The template with each function's folder and the built layer mounted, and no versions of either.
+def mounted(template: Mapping[str, Any], root: Path, layers: Path) -> dict[str, Any]:
+    """The template with each function's folder and the built layers mounted, and no versions of either.
 
     Args:
         template: As it stands in `template.yaml`.
         root: What the template's paths start from.
-        layer: Folder of the built layer, absolute.
+        layers: Folder that holds each built layer by its name in the template, absolute.
     """
     changed: dict[str, Any] = json.loads(json.dumps(template))
     _leave_out(changed.get("Globals", {}).get("Function", {}), _OF_VERSIONS)
-    for resource in changed["Resources"].values():
+    for name, resource in changed["Resources"].items():
         properties = resource.setdefault("Properties", {})
         match resource["Type"]:
             case "AWS::Serverless::Function":
@@ -101,7 +101,7 @@ def mounted(template: Mapping[str, Any], root: Path, layer: Path) -> dict[str, A
                 folder = root / properties["CodeUri"]
                 properties["CodeUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(folder.resolve())}
             case "AWS::Serverless::LayerVersion":
-                properties["ContentUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(layer)}
+                properties["ContentUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(layers / name)}
     return changed
 
 

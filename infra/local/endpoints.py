@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 __all__ = ["Endpoint", "endpoints"]
 
+_MINTED = '"Authorization: Bearer $(make -s token)"'
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
@@ -39,6 +40,8 @@ class Endpoint:
             url += "?" + urlencode(query)
         parts = ["curl", "-s"] if self.method in {"GET", "POST"} else ["curl", "-s", "-X", self.method]
         parts.append(f"'{url}'" if "?" in url else url)
+        if "Authorization" in (self.event.get("headers") or {}):
+            parts.append(f"-H {_MINTED}")
         if body := self.event.get("body"):
             parts += ["-H 'Content-Type: application/json'", f"-d '{_fresh(body)}'"]
         elif self.method == "POST":

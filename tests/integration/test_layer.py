@@ -1,5 +1,6 @@
-"""The layer that the local cloud mounts."""
+"""The layers that the local cloud mounts."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,8 @@ from tests.loading import ROOT
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A layer, built once for this module."""
-    return build_local(tmp_path_factory.mktemp("layers") / "layer")
+    """The shared layer, built once for this module with the others beside it."""
+    return build_local(tmp_path_factory.mktemp("layers"))["SharedLayer"]
 
 
 def test_layer_holds_packages_with_their_bytecode(built: Path) -> None:
@@ -27,11 +28,22 @@ def test_layer_links_our_own_packages(built: Path) -> None:
     assert (built / "python/domain").resolve() == ROOT / "shared/domain"
 
 
+def test_layer_of_functions_that_check_tokens_holds_just_what_they_need(built: Path) -> None:
+    """It stands beside the shared one, and repeats nothing of it."""
+    auth, shared = (
+        {each.name.partition("-")[0] for each in layer.glob("python/*.dist-info")}
+        for layer in (built.parent / "AuthLayer", built)
+    )
+
+    assert "pyjwt" in auth
+    assert auth.isdisjoint(shared)
+
+
 def test_layer_up_to_date_is_left_alone(built: Path) -> None:
     """A second build changes nothing."""
     before = (built / "python/flask").stat().st_ino
 
-    build_local(built)
+    build_local(built.parent)
 
     assert (built / "python/flask").stat().st_ino == before
 
@@ -40,10 +52,11 @@ def test_layer_that_cannot_be_built_leaves_the_old_one(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A package that is not to be had is said, and what was built before stays."""
+    shutil.copy(layer.SHARED / "layers.toml", tmp_path)
     (tmp_path / "requirements.txt").write_text("no-such-package==1.0 --hash=sha256:" + "0" * 64)
     monkeypatch.setattr(layer, "SHARED", tmp_path)
 
     with pytest.raises(LayerError, match="no-such-package"):
-        build_local(built)
+        build_local(built.parent)
 
     assert (built / "python/flask/app.py").is_file()

@@ -1,4 +1,4 @@
-"""The layer as `sam build` makes it: by make, in a copy of `shared/`, with the makefile of an architecture."""
+"""The layers as `sam build` makes them: by make, in a copy of `shared/`, with the makefile of an architecture."""
 
 import hashlib
 import importlib.metadata
@@ -15,13 +15,16 @@ from tests.loading import ROOT
 
 SHARED = ROOT / "shared"
 BUDGET_MB = 70
+EM_AARCH64 = 183  # what the header of an ELF file says of its machine
 
 
-def run_recipe(source: Path, target: Path, architecture: str = "x86_64") -> subprocess.CompletedProcess[str]:
+def run_recipe(
+    source: Path, target: Path, architecture: str = "x86_64", name: str = "SharedLayer"
+) -> subprocess.CompletedProcess[str]:
     """Start make as SAM does."""
     makefile = ROOT / "shared" / architecture / "Makefile"
     return subprocess.run(
-        ["make", "--makefile", str(makefile), "build-SharedLayer"],
+        ["make", "--makefile", str(makefile), f"build-{name}"],
         cwd=source,
         env={**os.environ, "ARTIFACTS_DIR": str(target), "PYTHONHASHSEED": "random"},
         capture_output=True,
@@ -30,10 +33,10 @@ def run_recipe(source: Path, target: Path, architecture: str = "x86_64") -> subp
     )
 
 
-def build(folder: Path, architecture: str = "x86_64") -> Path:
+def build(folder: Path, architecture: str = "x86_64", name: str = "SharedLayer") -> Path:
     """The folder with Python's packages, of a layer made from a copy of `shared/`."""
     source = shutil.copytree(SHARED, folder / "source", ignore=shutil.ignore_patterns("__pycache__"))
-    finished = run_recipe(source, folder / "layer", architecture)
+    finished = run_recipe(source, folder / "layer", architecture, name)
     assert finished.returncode == 0, finished.stderr
     return folder / "layer/python"
 
@@ -101,13 +104,13 @@ def test_second_build_makes_the_same_bytes(layer: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "python") == contents(layer)
 
 
-def test_layer_for_another_architecture_holds_its_modules(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SharedLayer", "AuthLayer"])
+def test_layer_for_another_architecture_holds_its_modules(tmp_path: Path, name: str) -> None:
     """Built here for arm64, it holds compiled modules of arm64 alone."""
-    made = build(tmp_path, "arm64")
+    made = build(tmp_path, "arm64", name)
 
-    compiled = [path.name for path in made.rglob("*.so")]
-    assert compiled
-    assert all(name.endswith("aarch64-linux-gnu.so") for name in compiled)
+    machines = {int.from_bytes(path.read_bytes()[18:20], "little") for path in made.rglob("*.so")}
+    assert machines == {EM_AARCH64}
 
 
 def test_layer_keeps_its_size(layer: Path) -> None:
@@ -163,8 +166,9 @@ def test_module_that_does_not_compile_is_named(source: Path, tmp_path: Path) -> 
     assert "/opt/python/domain/broken.py" in finished.stderr
 
 
-def test_requirements_do_not_depend_on_the_machine_that_builds() -> None:
+@pytest.mark.parametrize("name", ["requirements.txt", "auth.txt"])
+def test_requirements_do_not_depend_on_the_machine_that_builds(name: str) -> None:
     """Pip judges a marker by the machine it runs on, which is not the one that the layer is for."""
-    lines = (SHARED / "requirements.txt").read_text().splitlines()
+    lines = (SHARED / name).read_text().splitlines()
 
     assert not [line for line in lines if "sys_platform" in line or "platform_machine" in line]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from infra.build.layer import build_local
+from infra.local.cloud import LAYERS
 from tests.loading import ROOT
 from tests.upstream import Upstream
 
@@ -51,7 +52,7 @@ print(json.dumps({{"sockets": len(sockets), "copies": copies, "modules": sorted(
 @pytest.fixture(scope="module")
 def layer() -> Path:
     """The layer, as the local cloud has it."""
-    return build_local(ROOT / ".decant/layer")
+    return build_local(LAYERS)["SharedLayer"]
 
 
 def snapshot(layer: Path, function: str, start: str, request: str, **variables: str) -> dict[str, Any]:

@@ -81,7 +81,7 @@ def functions(build_folder: Path) -> dict[str, Built]:
         each.name: Built(
             described=each,
             folder=build_folder / each.logical_id,
-            layers=(build_folder / "SharedLayer",),
+            layers=tuple(build_folder / layer for layer in each.layers),
             template=build_folder / "template.yaml",
         )
         for each in described(load_template(ROOT / "template.yaml"), {})

@@ -16,8 +16,9 @@ from tests.stages import broken, found, prod
         pytest.param({"ReservedConcurrency": "-1"}, "nothing bounds how many run at once", id="no bound"),
         pytest.param(
             {"ReservedConcurrency": "200"},
-            "functions may open 853 connections (UsersCreate 200 + UsersGet 200 + StartTask 200 + TaskStatus 200 + "
-            "TaskWorker 50 + TaskSweeper 1 + DeadLetters 2), and there are 630 for them",
+            "functions may open 861 connections (UsersCreate 200 + UsersGet 200 + StartTask 200 + TaskStatus 200 + "
+            "TasksList 2 + TasksRevoke 2 + TasksRedrive 2 + QueuesList 2 + TaskWorker 50 + TaskSweeper 1 + "
+            "DeadLetters 2), and there are 630 for them",
             id="more than the proxy has",
         ),
         pytest.param(
@@ -122,13 +123,13 @@ def test_sizes_are_compared(stage: Callable[[], Stage], expected: str) -> None:
     assert expected in found(sizes.breaches, stage())
 
 
-def test_layer_and_function_together_are_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where they have been built, each function counts with the layer."""
-    for name, size in (("SharedLayer/python/lib", 200), ("UsersGet/app.py", 51)):
+def test_layers_and_function_together_are_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where they have been built, each function counts with its layers."""
+    for name, size in (("SharedLayer/python/lib", 150), ("AuthLayer/python/lib", 50), ("TasksList/app.py", 51)):
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         with path.open("wb") as file:
             file.truncate(size * 1024 * 1024)
     monkeypatch.setattr(sizes, "BUILT", tmp_path)
 
-    assert "UsersGet: its code and layer, unzipped, 2.63193e+08 bytes is above" in found(sizes.breaches, prod())
+    assert "TasksList: its code and layers, unzipped, 2.63193e+08 bytes is above" in found(sizes.breaches, prod())

@@ -11,6 +11,7 @@ TEMPLATE: dict[str, Any] = {
             "Handler": "app.handler",
             "MemorySize": 512,
             "Timeout": 25,
+            "Layers": [{"Ref": "SharedLayer"}],
             "Environment": {"Variables": {"STAGE": "local", "SERVICE": "decant"}},
         }
     },
@@ -20,6 +21,7 @@ TEMPLATE: dict[str, Any] = {
             "Properties": {
                 "CodeUri": "functions/users_get/",
                 "Timeout": 120,
+                "Layers": [{"Ref": "AuthLayer"}],
                 "Environment": {
                     "Variables": {
                         "SERVICE": "users",
@@ -41,6 +43,13 @@ def test_described_takes_what_globals_say_unless_the_function_says_otherwise() -
     assert (function.name, function.logical_id) == ("users_get", "UsersGet")
     assert (function.timeout_s, function.memory_mb) == (120, 512)
     assert function.variables == {"STAGE": "local", "SERVICE": "users", "DATABASE_URL": "postgres"}
+
+
+def test_described_adds_a_function_s_layers_to_those_of_all() -> None:
+    """As SAM does: a list of its own stands behind that of `Globals`."""
+    (function,) = described(TEMPLATE, {"Address": "postgres"})
+
+    assert function.layers == ("SharedLayer", "AuthLayer")
 
 
 def test_described_fills_in_resources_that_are_known() -> None:

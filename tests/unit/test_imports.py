@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.imports import BUDGETS, Budget, excess, imported, load_budget
+from infra.build.imports import BUDGETS, Budget, excess, imported, lacking, load_budget
 from infra.build.imports import Import as Imported
 
 BUDGET = Budget(packages=frozenset({"flask"}), never=frozenset({"unittest"}))
@@ -56,6 +56,14 @@ def test_budgets_are_of_functions_that_exist() -> None:
     named = tomllib.loads(BUDGETS.read_text())["functions"].keys() - {"default"}
 
     assert {name for name in named if not (BUDGETS.parents[2] / "functions" / name).is_dir()} == set()
+
+
+def test_lacking_names_a_module_whose_layer_the_function_has_not() -> None:
+    """What would fail at the first request that needs it fails the check."""
+    start = loaded(decant__auth=["app"])
+
+    assert list(lacking(start, {"SharedLayer", "AuthLayer"})) == []
+    assert "AuthLayer" in next(lacking(start, {"SharedLayer"}))
 
 
 @pytest.fixture

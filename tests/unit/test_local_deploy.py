@@ -16,17 +16,17 @@ TEMPLATE: dict[str, Any] = {
 
 def test_function_code_is_mounted(tmp_path: Path) -> None:
     """A function's folder becomes an object that LocalStack mounts, by its absolute path."""
-    template = mounted(TEMPLATE, tmp_path, tmp_path / "layer")
+    template = mounted(TEMPLATE, tmp_path, tmp_path / "layers")
 
     mount = {"Bucket": "hot-reload", "Key": str(tmp_path / "functions/one")}
     assert template["Resources"]["Function"]["Properties"]["CodeUri"] == mount
 
 
 def test_layer_is_mounted(tmp_path: Path) -> None:
-    """The layer's content becomes the folder that was built."""
-    template = mounted(TEMPLATE, tmp_path, tmp_path / "layer")
+    """A layer's content becomes the folder that was built under its name."""
+    template = mounted(TEMPLATE, tmp_path, tmp_path / "layers")
 
-    mount = {"Bucket": "hot-reload", "Key": str(tmp_path / "layer")}
+    mount = {"Bucket": "hot-reload", "Key": str(tmp_path / "layers/Layer")}
     assert template["Resources"]["Layer"]["Properties"]["ContentUri"] == mount
 
 

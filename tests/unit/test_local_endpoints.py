@@ -42,6 +42,13 @@ def test_other_methods_are_said() -> None:
     assert endpoint("DELETE", "/users").curl(API, []) == f"curl -s -X DELETE {API}/users"
 
 
+def test_route_that_takes_a_token_has_one_minted() -> None:
+    """The line carries a token of the local cloud's own, not the event's."""
+    line = endpoint("GET", "/tasks", headers={"Authorization": "Bearer not.a.token"}).curl(API, [])
+
+    assert line == f'curl -s {API}/tasks -H "Authorization: Bearer $(make -s token)"'
+
+
 def test_email_address_is_new_each_time() -> None:
     """What must be unique is, so that the line works a second time."""
     line = endpoint("POST", "/users", body='{"email": "ada@example.com"}').curl(API, [])

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.build.deploy_check.stage import Function, Stage
+from infra.build.functions import described
 
 __all__ = ["breaches"]
 
@@ -49,7 +50,7 @@ def breaches(stage: Stage) -> Iterator[str]:
         yield from _above(f"{whose} outputs", len(stack["Outputs"]), OUTPUTS)
         yield from _above(f"{whose} text", len(json.dumps(stack)), TEMPLATE_BYTES, "bytes")
     yield from _above("template.yaml: its parameters", len(stage.template["Parameters"]), PARAMETERS)
-    yield from _built(BUILT)
+    yield from _built(BUILT, stage)
 
 
 def _function(function: Function) -> Iterator[str]:
@@ -67,12 +68,11 @@ def _role(name: str, role: Mapping[str, Any]) -> Iterator[str]:
     yield from _above(f"{name}: its managed policies", len(role.get("ManagedPolicyArns", [])), MANAGED_POLICIES)
 
 
-def _built(folder: Path) -> Iterator[str]:
-    """The layer with each function, where they have been built."""
-    layer = _bytes_in(folder / "SharedLayer")
-    for each in sorted(folder.glob("*/app.py")):
-        together = layer + _bytes_in(each.parent)
-        yield from _above(f"{each.parent.name}: its code and layer, unzipped,", together, UNZIPPED_BYTES, "bytes")
+def _built(folder: Path, stage: Stage) -> Iterator[str]:
+    """Each function with its layers, where they have been built."""
+    for function in described(stage.template, stage.given):
+        together = sum(_bytes_in(folder / each) for each in (function.logical_id, *function.layers))
+        yield from _above(f"{function.logical_id}: its code and layers, unzipped,", together, UNZIPPED_BYTES, "bytes")
 
 
 def _bytes_in(folder: Path) -> int:

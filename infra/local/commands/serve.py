@@ -24,6 +24,7 @@ from infra.local.postgres import Postgres
 from infra.local.progress import Steps
 from infra.local.served import Dispatcher, load_apps, load_function
 from infra.local.state import Claim, running
+from infra.local.tokens import ISSUER, public_key
 from infra.local.warden import Warden
 
 __all__ = ["run"]
@@ -42,6 +43,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         with Steps(console) as steps:
             url = stack.enter_context(_database(arguments.state, steps, arguments.port))
             os.environ |= {"STAGE": "local", "DATABASE_URL": url}
+            os.environ |= {"JWT_ISSUER": ISSUER, "JWT_PUBLIC_PEM": public_key(arguments.state)}
             with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
                 load_function(ROOT / "functions/migrate").handler({}, None)
         print_endpoints(console, f"http://127.0.0.1:{arguments.port}")

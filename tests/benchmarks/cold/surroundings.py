@@ -100,7 +100,7 @@ def _bare(scratch: Path) -> Built:
     folder.mkdir()
     (folder / "app.py").write_text("import flask\n\n\ndef handler(event, context):\n    return flask.__name__\n")
     bare = Described(
-        name=BARE, logical_id="Bare", handler="app.handler", timeout_s=25, memory_mb=512, variables=VARIABLES
+        name=BARE, logical_id="Bare", handler="app.handler", timeout_s=25, memory_mb=512, layers=(), variables=VARIABLES
     )
     return Built(described=bare, folder=folder, event=b"{}")
 
