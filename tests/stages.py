@@ -9,7 +9,7 @@ from typing import Any
 from infra.build.deploy_check.stage import Stage, read_stage
 from tests.loading import ROOT
 
-__all__ = ["PROD", "Check", "broken", "found", "prod"]
+__all__ = ["PROD", "Check", "broken", "found", "prod", "with_functions"]
 
 Check = Callable[[Stage], Iterator[str]]
 
@@ -44,6 +44,12 @@ def broken(path: str, **properties: Any) -> Stage:
     nested, _, name = path.rpartition(".")
     stacks[nested]["Resources"][name]["Properties"] |= properties
     return replace(_prod(), stacks=stacks)
+
+
+def with_functions(stage: Stage, *names: str) -> Stage:
+    """A stage that has these functions alone, however many the template has by now."""
+    resources = {name: stage.template["Resources"][name] for name in names}
+    return replace(stage, template={**stage.template, "Resources": resources})
 
 
 def found(breaches: Check, stage: Stage) -> str:

@@ -1,23 +1,26 @@
 """A look at a deployed stage from outside: each part answers once, or this says which does not.
 
 python -m infra.release.smoke --stack decant-prod
-python -m infra.release.smoke --url https://api.example.com --key …
+python -m infra.release.smoke --url https://api.example.com
 """
 
 import argparse
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import boto3
 import httpx
+from botocore.exceptions import BotoCoreError, ClientError
 
-__all__ = ["address", "faults"]
+__all__ = ["client_of", "faults"]
 
+_ANSWER_WITHIN_S = 30
 _TASK_WITHIN_S = 60
+_OVER = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
 def main() -> int:
@@ -25,12 +28,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.release.smoke", description=__doc__)
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--url", help="address of the stage")
-    where.add_argument("--stack", help="name of the deployed stack, which knows its address")
-    parser.add_argument("--key", help="API key, where the stage asks for one")
+    where.add_argument("--stack", help="name of the deployed stack, which knows its address and an API key")
     arguments = parser.parse_args()
-    headers = {"x-api-key": arguments.key} if arguments.key else {}
-    url = arguments.url or address(boto3.client("cloudformation"), arguments.stack)
-    with httpx.Client(base_url=url, headers=headers, timeout=30) as client:
+    try:
+        client = client_of(arguments.stack) if arguments.stack else _client(arguments.url)
+    except (BotoCoreError, ClientError, KeyError) as error:
+        print(f"error: nobody knows where {arguments.stack} answers: {error}", file=sys.stderr)
+        return 1
+    with client:
         found = list(faults(client))
     for each in found:
         print(f"error: {each}", file=sys.stderr)
@@ -39,41 +44,78 @@ def main() -> int:
     return 1 if found else 0
 
 
-def address(cloudformation: Any, stack: str) -> str:
-    """Where a deployed stack's API answers."""
-    outputs = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["Outputs"]
-    return str(next(each["OutputValue"] for each in outputs if each["OutputKey"] == "ApiUrl"))
+def client_of(stack: str) -> httpx.Client:
+    """A client of a deployed stack's API, with a key where it asks for one.
+
+    Raises:
+        ClientError: there is no such stack, or it may not be looked at.
+        KeyError: it has no API.
+    """
+    found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in found}
+    if (key := outputs.get("ApiKeyId")) is None:
+        return _client(outputs["ApiUrl"])
+    read = boto3.client("apigateway").get_api_key(apiKey=key, includeValue=True)
+    return _client(outputs["ApiUrl"], {"x-api-key": read["value"]})
 
 
-def faults(client: httpx.Client) -> Iterator[str]:
+def _client(url: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
+    return httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_WITHIN_S)
+
+
+def faults(client: httpx.Client, task_within_s: float = _TASK_WITHIN_S) -> Iterator[str]:
     """What does not work, a line each.
 
     Args:
         client: Its base is the stage's address.
+        task_within_s: How long a task that does nothing may take.
     """
-    for path, expected in (
-        ("async?seconds=0", HTTPStatus.OK),  # the API and a function
-        (f"users/{uuid.uuid4()}", HTTPStatus.NOT_FOUND),  # the database
-    ):
-        answer = client.get(path)
-        if answer.status_code != expected:
-            yield f"GET /{path} answered {answer.status_code}: {answer.text[:200]}"
-    yield from _task(client)
+    for part in (_function, _database, lambda client: _task(client, task_within_s)):
+        try:
+            part(client)
+        except _Fault as fault:
+            yield str(fault)
 
 
-def _task(client: httpx.Client) -> Iterator[str]:
+class _Fault(Exception):
+    """One part does not work; the message says which, and how it shows."""
+
+
+def _function(client: httpx.Client) -> None:
+    _answer(client, "GET", "async?seconds=0", HTTPStatus.OK)
+
+
+def _database(client: httpx.Client) -> None:
+    _answer(client, "GET", f"users/{uuid.uuid4()}", HTTPStatus.NOT_FOUND)
+
+
+def _task(client: httpx.Client, within_s: float) -> None:
     """The queue, the worker, and its way back into the database."""
-    started = client.post("start-task", json={"seconds": 0})
-    if started.status_code != HTTPStatus.ACCEPTED:
-        yield f"POST /start-task answered {started.status_code}: {started.text[:200]}"
-        return
-    task, deadline = started.json()["task_id"], time.monotonic() + _TASK_WITHIN_S
-    state = "PENDING"
-    while state not in {"SUCCESS", "FAILURE", "REVOKED"} and time.monotonic() < deadline:
+    started = _answer(client, "POST", "start-task", HTTPStatus.ACCEPTED, json={"seconds": 0})
+    task, deadline = _field(started, "task_id"), time.monotonic() + within_s
+    while (state := _field(_answer(client, "GET", f"tasks/{task}", HTTPStatus.OK), "state")) not in _OVER:
+        if time.monotonic() > deadline:
+            raise _Fault(f"task {task} is still {state} after {within_s:g} s")
         time.sleep(0.2)
-        state = client.get(f"tasks/{task}").json().get("state", "unknown")
     if state != "SUCCESS":
-        yield f"task {task} is {state} after {_TASK_WITHIN_S} s"
+        raise _Fault(f"task {task} ended as {state}")
+
+
+def _answer(client: httpx.Client, method: str, path: str, expected: HTTPStatus, **given: Any) -> httpx.Response:
+    try:
+        answer = client.request(method, path, **given)
+    except httpx.HTTPError as error:
+        raise _Fault(f"{method} /{path} got no answer: {type(error).__name__} {error}") from error
+    if answer.status_code != expected:
+        raise _Fault(f"{method} /{path} answered {answer.status_code} and not {expected}: {answer.text[:200]}")
+    return answer
+
+
+def _field(answer: httpx.Response, name: str) -> str:
+    try:
+        return str(answer.json()[name])
+    except (ValueError, KeyError, TypeError) as error:
+        raise _Fault(f"{answer.request.url.path} answered without {name}: {answer.text[:200]}") from error
 
 
 if __name__ == "__main__":

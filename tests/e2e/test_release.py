@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 
@@ -21,6 +22,7 @@ from infra.local.cloud import LAYERS
 from infra.local.deploy import Cloud, deploy, mounted
 from infra.local.errors import LocalCloudError
 from infra.release.aliases import ALIAS, record, restore
+from infra.release.smoke import faults
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 
@@ -181,6 +183,12 @@ def test_release_goes_back_to_the_version_before(local_cloud: RunningCloud, rele
     assert changed == {release.function: "1"}
     assert release.answer(ALIAS) == "one"
     release.delete()
+
+
+def test_release_that_works_passes_the_look_from_outside(local_cloud: RunningCloud) -> None:
+    """Through the real gateway: each part of the bundle answers once."""
+    with httpx.Client(base_url=local_cloud.api_url) as client:
+        assert list(faults(client)) == []
 
 
 def test_record_of_a_stack_that_is_not_there_is_empty(local_cloud: RunningCloud) -> None:
