@@ -43,21 +43,20 @@ def finished(api: httpx.Client, task_id: str) -> dict[str, Any]:
     return wait_for(look, f"The end of task {task_id}")
 
 
-def insert_task(local_cloud: RunningCloud, name: str) -> str:
+def insert_task(local_cloud: RunningCloud, name: str, queue: str = "default", **kwargs: Any) -> str:
     """Write a row as a deployment that knows more tasks would; its id."""
     task_id = str(uuid4())
     with psycopg.connect(local_cloud.postgres_url.replace("+asyncpg", "")) as connection:
         connection.execute(
-            "INSERT INTO decant.task (id, name, queue, args, kwargs, eta) "
-            "VALUES (%s, %s, 'default', '[]', '{}', now())",
-            (task_id, name),
+            "INSERT INTO decant.task (id, name, queue, args, kwargs, eta) VALUES (%s, %s, %s, '[]', %s, now())",
+            (task_id, name, queue, json.dumps(kwargs)),
         )
     return task_id
 
 
-def send(local_cloud: RunningCloud, body: str) -> None:
-    """Put a message on the tasks' queue."""
-    local_cloud.client("sqs").send_message(QueueUrl=local_cloud.outputs["DefaultQueueUrl"], MessageBody=body)
+def send(local_cloud: RunningCloud, body: str, queue: str = "Default") -> None:
+    """Put a message on one of the tasks' queues."""
+    local_cloud.client("sqs").send_message(QueueUrl=local_cloud.outputs[f"{queue}QueueUrl"], MessageBody=body)
 
 
 def warnings(local_cloud: RunningCloud, since: int) -> list[LogLine]:
@@ -101,6 +100,17 @@ def test_task_is_told_of_while_it_runs(api: httpx.Client) -> None:
     )
 
     assert (status["state"], status["result"]) == ("STARTED", None)
+
+
+def test_task_of_another_queue_runs_in_its_own_function(api: httpx.Client, local_cloud: RunningCloud) -> None:
+    """What takes minutes does not stand before what takes milliseconds."""
+    task_id = insert_task(local_cloud, "domain.tasks.long_task", "slow", seconds=0)
+    send(local_cloud, json.dumps({"id": task_id}), "Slow")
+
+    status = finished(api, task_id)
+
+    assert status["state"] == "SUCCESS"
+    assert [line for line in local_cloud.logs("SlowWorker") if line.fields.get("task_id") == task_id]
 
 
 def test_correlation_id_leads_from_the_request_to_the_workers_lines(

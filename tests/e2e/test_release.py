@@ -26,7 +26,9 @@ from infra.release.smoke import faults
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 
-KEPT = re.compile(r"(Migrate|Migration|AsyncResponse)(Role|Logs|Once)?$|SharedLayer$|Api$|TracePolicy$|DeploymentRole$")
+KEPT = re.compile(
+    r"(Migrate|Migration|AsyncResponse)(Role|Logs|Once)?$|SharedLayer$|(Default|Slow)(Queue|DeadLetters)$|Api$|TracePolicy$|DeploymentRole$"
+)
 """What of the template is deployed here."""
 
 

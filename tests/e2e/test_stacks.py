@@ -17,8 +17,8 @@ WATCHED = {
     "Name": "decant-e2e",
     "ApiName": "decant",
     "StageName": "local",
-    "QueueName": "tasks",
-    "DeadLettersName": "dead",
+    "QueueNames": "tasks,slow",
+    "DeadLettersNames": "tasks-dead,slow-dead",
     "SweeperFunctionName": "sweeper",
     "Email": "a@example.com",
 }
@@ -59,10 +59,23 @@ def test_monitoring_alarms_tell_its_topic(local_cloud: RunningCloud, stack: dict
     mails = local_cloud.client("sns").list_subscriptions_by_topic(TopicArn=stack["TopicArn"])["Subscriptions"]
 
     assert {each["AlarmName"] for each in alarms} == {
-        f"decant-e2e-{name}" for name in ("api-errors", "api-latency", "task-age", "dead-letters", "sweeper-silent")
+        f"decant-e2e-{name}" for name in ("api-errors", "api-latency", "sweeper-silent")
     }
     assert {action for each in alarms for action in each["AlarmActions"]} == {stack["TopicArn"]}
     assert [each["Endpoint"] for each in mails] == ["a@example.com"]
+
+
+QUEUE = {"QueueName": "tasks", "DeadLettersName": "dead", "TopicArn": "arn:aws:sns:us-east-1:000000000000:t"}
+
+
+@pytest.mark.parametrize("stack", [("queue-alarms", written("queue-alarms"), QUEUE)], indirect=True)
+@pytest.mark.usefixtures("stack")
+def test_queue_alarms_watch_their_queue_and_where_its_messages_end(local_cloud: RunningCloud) -> None:
+    """One for what waits too long, one for what could not be handled."""
+    alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="tasks-")["MetricAlarms"]
+
+    watched = {each["AlarmName"]: each["Dimensions"][0]["Value"] for each in alarms}
+    assert watched == {"tasks-age": "tasks", "tasks-dead-letters": "dead"}
 
 
 FUNCTION = {"FunctionName": "users", "TopicArn": "arn:aws:sns:us-east-1:000000000000:t", "MaxLatencyMs": "100"}

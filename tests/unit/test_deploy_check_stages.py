@@ -29,7 +29,7 @@ def test_check_finds_nothing_in_the_stages_of_this_repository(check: Check, stag
 
 def watching(dimension: dict[str, Any]) -> Stage:
     """The stage with an alarm that watches something else."""
-    return broken("Monitoring.TaskAge", Dimensions=[dimension])
+    return broken("DefaultQueueAlarms.Age", Dimensions=[dimension])
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def watching(dimension: dict[str, Any]) -> Stage:
     [
         pytest.param(
             lambda: watching({"Name": "QueueName", "Value": {"Fn::GetAtt": ["Gone", "QueueName"]}}),
-            "Monitoring.TaskAge: it watches AWS/SQS QueueName",
+            "DefaultQueueAlarms.Age: it watches AWS/SQS QueueName",
             id="a queue that is gone",
         ),
         pytest.param(

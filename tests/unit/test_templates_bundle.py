@@ -48,14 +48,15 @@ def test_bundle_encrypts_queues_logs_and_alarms_with_one_key_of_its_own() -> Non
         assert parameters["KeyArn"] == {"Fn::GetAtt": ["Key", "Arn"]}
 
 
-def test_bundle_dead_letters_come_from_their_queue_alone() -> None:
+@pytest.mark.parametrize("name", ["Default", "Slow"])
+def test_bundle_dead_letters_come_from_their_queue_alone(name: str) -> None:
     """Another queue cannot be emptied into this one by mistake."""
     queues = prod().of_type("AWS::SQS::Queue")
 
-    allowed = queues["DefaultDeadLetters"]["RedriveAllowPolicy"]
+    allowed = queues[f"{name}DeadLetters"]["RedriveAllowPolicy"]
 
     assert allowed["redrivePermission"] == "byQueue"
-    assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [queues["DefaultQueue"]["QueueName"]]
+    assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [queues[f"{name}Queue"]["QueueName"]]
 
 
 def test_bundle_throttles_the_api_and_dear_routes_more() -> None:

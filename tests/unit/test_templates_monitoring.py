@@ -9,8 +9,8 @@ WATCHED = {
     "ApiName": "decant-prod",
     "StageName": "prod",
     "SweeperFunctionName": "decant-TaskSweeper-3",
-    "QueueName": "tasks",
-    "DeadLettersName": "dead",
+    "QueueNames": "tasks,slow",
+    "DeadLettersNames": "tasks-dead,slow-dead",
     "ClusterIdentifier": "decant-prod",
     "ProxyName": "decant-prod",
 }
@@ -25,9 +25,11 @@ def monitoring(**parameters: Any) -> dict[str, Any]:
 
 
 def alarms() -> dict[str, dict[str, Any]]:
-    """Its alarms, and those of a function that somebody waits for."""
+    """Its alarms, and those of a queue and of a function that somebody waits for."""
     function = stack("function-alarms", FunctionName="decant-UsersGet-1", TopicArn=TOPIC, MaxLatencyMs=3000)
-    return of_type(monitoring(), "AWS::CloudWatch::Alarm") | of_type(function, "AWS::CloudWatch::Alarm")
+    queue = stack("queue-alarms", QueueName="tasks", DeadLettersName="tasks-dead", TopicArn=TOPIC)
+    stacks = (monitoring(), function, queue)
+    return {name: alarm for each in stacks for name, alarm in of_type(each, "AWS::CloudWatch::Alarm").items()}
 
 
 def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
@@ -118,6 +120,19 @@ def test_monitoring_dashboard_has_all_four_on_one_page() -> None:
     }
     assert len({(each["x"], each["y"]) for each in widgets}) == len(widgets)
     assert max(each["x"] + each["width"] for each in widgets) == 24
+
+
+def test_monitoring_dashboard_has_a_row_for_each_queue() -> None:
+    """One that is added to the template is on the page."""
+    [dashboard] = of_type(monitoring(), "AWS::CloudWatch::Dashboard").values()
+
+    [rows] = [
+        each["properties"]["metrics"]
+        for each in json.loads(dashboard["DashboardBody"])["widgets"]
+        if each["properties"]["title"].startswith("Tasks: waiting")
+    ]
+
+    assert [row[3] for row in rows] == ["tasks", "slow", "tasks", "slow", "tasks-dead", "slow-dead"]
 
 
 def test_monitoring_budget_warns_before_and_when_it_is_spent() -> None:
