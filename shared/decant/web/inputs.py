@@ -32,7 +32,8 @@ def body[T](into: type[T]) -> T:
         except ValidationError as error:
             raise _invalid(json.decode(data), into, strict=True) from error
     except (DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedBody("The body is no JSON.") from error
+        hint = "" if request.is_json else "; send it with Content-Type: application/json"  # gateways re-write forms
+        raise MalformedBody(f"The body is no JSON{hint}.") from error
 
 
 def query[T](into: type[T]) -> T:
