@@ -15,7 +15,7 @@ from botocore.config import Config
 
 from infra.build.agreement import load_template
 from infra.build.layer import LayerError, build_local
-from infra.local.deploy import Cloud, Deployment, delete, deploy, mounted, refusals
+from infra.local.deploy import Cloud, Deployment, deploy, mounted, refusals
 from infra.local.errors import LocalCloudError
 from infra.local.localstack import LocalStack
 from infra.local.postgres import Postgres
@@ -113,25 +113,12 @@ class LocalCloud:
             self.migrated = self.migrate()
 
     def deploy(self) -> Deployment:
-        """Deploy the template as it is now.
+        """Deploy the template as it is now; of a stack that there is, what has changed alone.
 
         Raises:
-            LocalCloudError: it does not stand; the message names each resource that failed, and why.
+            LocalCloudError: it was refused or has failed; what ran before runs on.
         """
         self._deployment = deploy(self.cloud, STACK, self._template(), self._parameters())
-        return self._deployment
-
-    def redeploy(self) -> Deployment:
-        """Deploy the template as it is now in place of the stack that there is; the database stays.
-
-        LocalStack passes over much of what changes in an update, and a new route ends it: a new stack is right.
-
-        Raises:
-            LocalCloudError: as with `deploy`.
-        """
-        template = self._template()  # one that cannot be read leaves the stack as it is
-        delete(self.cloud, STACK)
-        self._deployment = deploy(self.cloud, STACK, template, self._parameters())
         return self._deployment
 
     def _template(self) -> dict[str, Any]:

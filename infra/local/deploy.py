@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 from botocore.config import Config
@@ -47,6 +48,11 @@ _OF_VERSIONS = (
     "ProvisionedConcurrencyConfig",
 )
 """What publishes versions of a function, which are frozen: of a folder that is edited there are none."""
+
+_NEVER_STOOD = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
+"""Of a stack that can only be deleted. Source: AWS CloudFormation User Guide, stack status codes."""
+
+_BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
 
 _PREFIX = "Resource provider operation failed: "
 
@@ -114,14 +120,19 @@ def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Ma
     """Create the stack, or update it, and wait until it stands.
 
     Raises:
-        LocalCloudError: it was refused or did not come up; the message names each resource that failed, and why.
+        LocalCloudError: it was refused, or failed and was rolled back; the message names each resource that failed, and
+            why.
     """
     cloudformation = cloud.client("cloudformation")
     with refusals(cloud, "the deployment"):
+        before = _state(cloudformation, stack)
+        if before and before["StackStatus"] in _NEVER_STOOD:
+            delete(cloud, stack)
+            before = None
         change_set = cloudformation.create_change_set(
             StackName=stack,
-            ChangeSetName="local",
-            ChangeSetType="UPDATE" if _exists(cloudformation, stack) else "CREATE",
+            ChangeSetName=f"local-{uuid4()}",
+            ChangeSetType="UPDATE" if before else "CREATE",
             **placed(cloud, json.dumps(template, separators=(",", ":"))),
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -131,7 +142,10 @@ def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Ma
             raise LocalCloudError(f"The template was refused: {planned.get('StatusReason', 'no reason was given')}")
         if planned["Status"] != "FAILED":
             cloudformation.execute_change_set(ChangeSetName=change_set)
-        _wait(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0])
+            after = _wait(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0])
+            if after["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+                events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
+                raise LocalCloudError(failure(after, events))
         return describe(cloud, stack)
 
 
@@ -158,12 +172,12 @@ def placed(cloud: Cloud, template: str) -> dict[str, str]:
     return {"TemplateURL": f"{cloud.url}/{TEMPLATES_BUCKET}/template.json"}
 
 
-def _exists(cloudformation: Any, stack: str) -> bool:
+def _state(cloudformation: Any, stack: str) -> dict[str, Any] | None:
     try:
-        cloudformation.describe_stacks(StackName=stack)
+        state: dict[str, Any] = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError:
-        return False
-    return True
+        return None
+    return state
 
 
 def delete(cloud: Cloud, stack: str) -> None:
@@ -176,7 +190,7 @@ def delete(cloud: Cloud, stack: str) -> None:
     with refusals(cloud, "to delete the stack"):
         cloudformation.delete_stack(StackName=stack)
         deadline = time.monotonic() + _DELETED_WITHIN_S
-        while _exists(cloudformation, stack):
+        while _state(cloudformation, stack):
             if time.monotonic() > deadline:
                 raise LocalCloudError(f"{cloud.url} has not deleted the stack within {_DELETED_WITHIN_S} s.")
             time.sleep(_LOOK_EVERY_S)
@@ -192,18 +206,11 @@ def _wait(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def describe(cloud: Cloud, stack: str) -> Deployment:
-    """A stack that stands.
-
-    Raises:
-        LocalCloudError: it does not, or not whole; the message names each resource that failed, and why.
-    """
+    """A stack that stands; also after an update that was rolled back."""
     cloudformation = cloud.client("cloudformation")
     state = cloudformation.describe_stacks(StackName=stack)["Stacks"][0]
-    if state["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
-        events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
-        raise LocalCloudError(failure(state, events))
     resources = cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
-    names = {each["LogicalResourceId"]: each["PhysicalResourceId"] for each in resources}
+    names = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in resources}
     kinds = {each["LogicalResourceId"]: each["ResourceType"] for each in resources}
     api = next(name for name, kind in kinds.items() if kind == "AWS::ApiGateway::RestApi")
     stage = next(name for name, kind in kinds.items() if kind == "AWS::ApiGateway::Stage")
@@ -228,11 +235,18 @@ def physical_id(cloud: Cloud, stack: str, logical_id: str) -> str:
     raise LocalCloudError(f"{logical_id} is not deployed yet; the next `make up` does it.")
 
 
-def failure(state: Mapping[str, Any], events: list[dict[str, Any]]) -> str:
-    """What failed and why, a line each; what only failed because something else did is left out."""
-    reasons = {
-        f"{event['LogicalResourceId']}: {event['ResourceStatusReason'].removeprefix(_PREFIX)}": None
-        for event in reversed(events)
-        if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason")
-    }
-    return "\n  ".join([f"The deployment ended as {state['StackStatus']}.", *reasons])
+def failure(state: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> str:
+    """What failed in the last deployment and why, a line each; what only failed because something else did is left out.
+
+    Args:
+        state: The stack's.
+        events: All of the stack's, newest first.
+    """
+    reasons: dict[str, None] = {}
+    for event in events:
+        if event["ResourceStatus"].endswith("_FAILED") and (reason := event.get("ResourceStatusReason")):
+            reasons = {f"{event['LogicalResourceId']}: {reason.removeprefix(_PREFIX)}": None, **reasons}
+        if event["LogicalResourceId"] == state["StackName"] and event["ResourceStatus"] in _BEGINNINGS:
+            break
+    runs_on = ", and what ran before runs on" if state["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE" else ""
+    return "\n  ".join([f"The deployment ended as {state['StackStatus']}{runs_on}.", *reasons])

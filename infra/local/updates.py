@@ -14,7 +14,7 @@ __all__ = ["Updates"]
 
 TEMPLATE = "template.yaml"
 MIGRATIONS = "functions/migrate/versions"
-LOOK_EVERY_S = 0.3
+LOOK_EVERY_S = 0.1
 
 _Seen = frozenset[tuple[str, int, int]]
 """Files with their times and sizes."""
@@ -28,16 +28,14 @@ class Updates:
     Args:
         root: Folder of the bundle.
         journal: The stream's file.
-        redeploy: Deploys the template as it is then.
+        deploy: Deploys the template as it is then.
         migrate: Applies the migrations that are missing, with a line of its own in the stream.
     """
 
-    def __init__(
-        self, root: Path, journal: Path, redeploy: Callable[[], object], migrate: Callable[[], object]
-    ) -> None:
+    def __init__(self, root: Path, journal: Path, deploy: Callable[[], object], migrate: Callable[[], object]) -> None:
         self._root = root
         self._journal = journal
-        self._redeploy = redeploy
+        self._deploy = deploy
         self._migrate = migrate
         self._over = threading.Event()
         self._is_deployed = True
@@ -59,19 +57,19 @@ class Updates:
             is_template_new, is_migration_new = self._template != before[0], self._migrations != before[1]
             try:
                 if is_template_new or (is_migration_new and not self._is_deployed):
-                    self._deploy(journal)  # which migrates too
-                elif is_migration_new:
+                    self._update(journal)
+                if is_migration_new:
                     self._migrate()
             except LocalCloudError as error:
                 if not self._over.is_set():
                     journal.write(TEMPLATE if is_template_new else "migrations", "", "", f"[ERROR] {error}")
 
-    def _deploy(self, journal: Journal) -> None:
+    def _update(self, journal: Journal) -> None:
         started = time.monotonic()
         self._is_deployed = False
-        self._redeploy()
+        self._deploy()
         self._is_deployed = True
-        journal.write(TEMPLATE, "", "", f"Deployed anew: {time.monotonic() - started:.1f} s")
+        journal.write(TEMPLATE, "", "", f"Deployed in {time.monotonic() - started:.1f} s")
 
     def _look(self) -> tuple[_Seen, _Seen]:
         return _seen([self._root / TEMPLATE]), _seen((self._root / MIGRATIONS).glob("*.py"))

@@ -55,18 +55,36 @@ def test_template_itself_is_left_alone(tmp_path: Path) -> None:
     assert TEMPLATE["Resources"]["Function"]["Properties"] == {"CodeUri": "functions/one/"}
 
 
+def event(name: str, status: str, reason: str = "") -> dict[str, str]:
+    """One of a stack's events, as CloudFormation tells it."""
+    return {"LogicalResourceId": name, "ResourceStatus": status, "ResourceStatusReason": reason}
+
+
 def test_failure_names_what_failed_and_why() -> None:
     """Each resource stands with its reason, oldest first; what failed only in its wake is left out."""
     events = [
-        {"LogicalResourceId": "decant", "ResourceStatus": "CREATE_FAILED"},
-        {
-            "LogicalResourceId": "UsersGet",
-            "ResourceStatus": "CREATE_FAILED",
-            "ResourceStatusReason": "Resource provider operation failed: no such runtime",
-        },
-        {"LogicalResourceId": "Queue", "ResourceStatus": "CREATE_COMPLETE"},
+        event("decant", "CREATE_FAILED"),
+        event("UsersGet", "CREATE_FAILED", "Resource provider operation failed: no such runtime"),
+        event("Topic", "CREATE_FAILED", "no such name"),
+        event("Queue", "CREATE_COMPLETE"),
+        event("decant", "CREATE_IN_PROGRESS"),
     ]
 
-    message = failure({"StackStatus": "ROLLBACK_COMPLETE"}, events)
+    message = failure({"StackName": "decant", "StackStatus": "ROLLBACK_COMPLETE"}, events)
 
-    assert message == "The deployment ended as ROLLBACK_COMPLETE.\n  UsersGet: no such runtime"
+    assert message == "The deployment ended as ROLLBACK_COMPLETE.\n  Topic: no such name\n  UsersGet: no such runtime"
+
+
+def test_failure_tells_of_the_last_deployment_alone() -> None:
+    """What failed in one before is mended; after a rollback, what ran before runs on."""
+    events = [
+        event("decant", "UPDATE_ROLLBACK_COMPLETE"),
+        event("Queue", "UPDATE_FAILED", "no such name"),
+        event("decant", "UPDATE_IN_PROGRESS"),
+        event("UsersGet", "UPDATE_FAILED", "no such runtime"),
+    ]
+
+    message = failure({"StackName": "decant", "StackStatus": "UPDATE_ROLLBACK_COMPLETE"}, events)
+
+    told = "The deployment ended as UPDATE_ROLLBACK_COMPLETE, and what ran before runs on."
+    assert message == f"{told}\n  Queue: no such name"

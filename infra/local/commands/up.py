@@ -38,7 +38,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         console.print("`make logs` follows the logs; `make down` stops everything.", highlight=False, soft_wrap=True)
         return
     with Claim(arguments.state, "up") as claim, LocalCloud(_options(arguments)) as cloud:
-        updates = Updates(ROOT, cloud.localstack.journal, cloud.redeploy, cloud.migrate)
+        updates = Updates(ROOT, cloud.localstack.journal, cloud.deploy, cloud.migrate)
         with Steps(console) as steps:
             cloud.start(steps.step)
         print_endpoints(console, cloud.deployment.api_url)

@@ -20,6 +20,8 @@ LocalStack or change in it, through its own extension points where it has one:
     invocations    client context, limits of events
     event_sources  queues polled as Lambda polls them
     economies      what it does at each invocation for nobody
+    stack_updates  stacks updated in place, and back when that fails
+    resources      updates of resources that it has none for
 
 LocalStack finds both plug-ins through the entry points in `infra/local/registration`; `python -m infra.local.executor`
 starts it.

@@ -14,6 +14,8 @@ from infra.local.executor.economies import leave_out_metrics, wait_for_resources
 from infra.local.executor.event_sources import poll_as_lambda_does
 from infra.local.executor.identities import keep_api_ids
 from infra.local.executor.invocations import complete_invocations
+from infra.local.executor.resources import complete_resource_updates
+from infra.local.executor.stack_updates import update_stacks_as_cloudformation_does
 
 
 def check_registration() -> None:
@@ -35,4 +37,6 @@ if __name__ == "__main__":
     wait_for_resources_briefly()
     poll_as_lambda_does()
     complete_invocations()
+    complete_resource_updates()
+    update_stacks_as_cloudformation_does()
     main()

@@ -2,6 +2,7 @@
 
 import functools
 
+from localstack import config
 from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
 from localstack.services.lambda_.invocation import version_manager
 
@@ -31,3 +32,6 @@ def wait_for_resources_briefly() -> None:
     """
     deploy_loop = ResourceProviderExecutor.deploy_loop
     ResourceProviderExecutor.deploy_loop = functools.partialmethod(deploy_loop, sleep_time=RESOURCE_LOOK_EVERY_S)
+    # For boto's waiters, LocalStack reads whole seconds from the environment.
+    config.BOTO_WAITER_MAX_ATTEMPTS *= round(config.BOTO_WAITER_DELAY / RESOURCE_LOOK_EVERY_S)
+    config.BOTO_WAITER_DELAY = RESOURCE_LOOK_EVERY_S

@@ -1,0 +1,124 @@
+"""Stacks updated as CloudFormation does it: what changed alone, in place where that can be, and undone when it fails.
+
+LocalStack replaces what merely refers to something that changed, passes over what it cannot update, and leaves a failed
+update half done.
+
+Source: AWS CloudFormation User Guide, update behaviors of stack resources; stack failure options.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from localstack.aws.api.cloudformation import ChangeAction, ChangeSetStatus, ChangeSetType, StackStatus
+from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
+from localstack.services.cloudformation.engine.v2.change_set_model_preproc import PreprocProperties
+from localstack.services.cloudformation.resource_provider import (
+    OperationStatus,
+    ProgressEvent,
+    ResourceProviderExecutor,
+    convert_payload,
+)
+from localstack.services.cloudformation.v2.entities import ChangeSet
+from localstack.utils.patch import patch
+
+__all__ = ["update_stacks_as_cloudformation_does"]
+
+
+def update_stacks_as_cloudformation_does() -> None:
+    """Change LocalStack's CloudFormation for every update from now on."""
+    patch(ChangeSet.compute_update_model)(_plan)
+    patch(ChangeSetModelExecutor._execute_resource_change)(_change)
+    patch(ChangeSetModelExecutor._execute_resource_action)(_act)
+    patch(ResourceProviderExecutor.execute_action)(_provide)
+    ChangeSetModelExecutor.process = _process
+
+
+def _plan(compute_update_model: Callable[..., None], change_set: ChangeSet, inputs: Any) -> None:
+    """Leave the stack as it is when a change set is refused."""
+    stack = change_set.stack
+    status, reason, events = stack.status, stack.status_reason, list(stack.events)
+    compute_update_model(change_set, inputs)
+    if change_set.status == ChangeSetStatus.FAILED and change_set.change_set_type == ChangeSetType.UPDATE:
+        stack.status, stack.status_reason, stack.events = status, reason, events
+
+
+def _change(change: Callable[..., None], executor: Any, name: str, before: Any, after: Any) -> None:
+    """Replace a resource only when a property that cannot be updated has another value.
+
+    That it refers to a resource which changed is what LocalStack goes by.
+    """
+    if getattr(after, "requires_replacement", False) and before:
+        provider = executor.resource_provider_executor.try_load_resource_provider(after.resource_type)
+        names = [path.removeprefix("/properties/") for path in provider.SCHEMA.get("createOnlyProperties", [])]
+        had, has = before.properties.properties, after.properties.properties
+        after.requires_replacement = any(had.get(each) != has.get(each) for each in names)
+    change(executor, name, before, after)
+
+
+def _act(act: Callable[..., ProgressEvent[Any]], executor: Any, **given: Any) -> ProgressEvent[Any]:
+    """Remember what was done, for it to be undone."""
+    event = act(executor, **given)
+    executor.__dict__.setdefault("done", []).append((given, event))
+    return event
+
+
+def _provide(
+    execute_action: Callable[..., ProgressEvent[Any]], executor: Any, provider: Any, payload: dict[str, Any]
+) -> ProgressEvent[Any]:
+    """Replace what LocalStack has no update for."""
+    if payload["action"] != ChangeAction.Modify.value:
+        return execute_action(executor, provider, payload)
+    try:
+        return provider.update(convert_payload(executor.stack_name, executor.stack_id, payload))
+    except NotImplementedError:
+        data = payload["requestData"]
+        before = {**data, "resourceProperties": data["previousResourceProperties"]}
+        execute_action(executor, provider, {**payload, "action": ChangeAction.Remove.value, "requestData": before})
+        payload["action"] = ChangeAction.Add.value  # also for the looks that follow, until it stands
+        return execute_action(executor, provider, payload)
+
+
+def _process(executor: Any) -> None:
+    """Make the changes; the stack is as it was when one of them fails."""
+    change_set = executor._change_set
+    try:
+        super(ChangeSetModelExecutor, executor).process()
+    except Exception:
+        is_update = change_set.change_set_type == ChangeSetType.UPDATE
+        if is_update and change_set.stack.status != StackStatus.DELETE_IN_PROGRESS:
+            _roll_back(executor, change_set)
+        raise
+
+
+def _roll_back(executor: Any, change_set: ChangeSet) -> None:
+    executor._deferred_actions.clear()  # the removal of what the new template has no more
+    stack = change_set.stack
+    stack.set_stack_status(StackStatus.UPDATE_ROLLBACK_IN_PROGRESS)
+    resources = dict(stack.resolved_resources)
+    for given, event in list(reversed(executor.done)):
+        name = given["logical_resource_id"]
+        undone = _undo(executor, given, event.resource_model or {})
+        if name not in resources:
+            stack.resource_states.pop(name, None)
+        elif undone and undone.status == OperationStatus.SUCCESS and given["action"] == ChangeAction.Modify:
+            resources[name] = executor.resources[name]
+    executor.resources.clear()
+    executor.resources.update(resources)
+    # LocalStack takes these for the stack's own from now on.
+    for each in ("template", "template_body", "processed_template", "resolved_parameters"):
+        setattr(change_set, each, getattr(stack, each))
+
+
+def _undo(executor: Any, given: Mapping[str, Any], made: Mapping[str, Any]) -> ProgressEvent[Any] | None:
+    before = given["before_properties"]
+    now = PreprocProperties(properties={**(before.properties if before else {}), **made})
+    match given["action"]:
+        case ChangeAction.Add if made:
+            action, after = ChangeAction.Remove, None
+        case ChangeAction.Modify:
+            action, after = ChangeAction.Modify, before
+        case _:
+            return None
+    undoing = {**given, "action": action, "before_properties": now, "after_properties": after}
+    undone: ProgressEvent[Any] = executor._execute_resource_action(**undoing)
+    return undone
