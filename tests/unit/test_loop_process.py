@@ -47,6 +47,37 @@ def test_run_returns_and_raises() -> None:
         loop.run(divide(0))
 
 
+def test_run_begins_at_once_in_a_task_of_its_own() -> None:
+    """What never waits takes no turn of the loop, and has the loop and a task all the same."""
+    turns: list[str] = []
+    loop.current().call_soon(turns.append, "turn")
+
+    async def ready() -> asyncio.Task[Any] | None:
+        assert asyncio.get_running_loop() is loop.current()
+        return asyncio.current_task()
+
+    task = loop.run(ready())
+
+    assert isinstance(task, asyncio.Task)
+    assert turns == []
+    loop.run(asyncio.sleep(0))
+    assert turns == ["turn"]
+
+
+def test_run_says_when_the_loop_was_stopped() -> None:
+    """Whoever stops the loop stops what it runs; the loop itself goes on."""
+
+    async def stop() -> None:
+        asyncio.get_running_loop().stop()
+        await asyncio.sleep(0)
+
+    stopping = stop()
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        loop.run(stopping)
+    assert loop.run(asyncio.sleep(0, "again")) == "again"
+
+
 async def test_close_calls_the_newest_first_and_each_once() -> None:
     """What was built later may need what was built before."""
     closed: list[int] = []
