@@ -6,7 +6,6 @@
     ├── NotFound                 404: no such resource
     │   └── TaskNotFound         404: no such task
     ├── Conflict                 409: the resource's present state forbids it
-    ├── BodyTooLarge             413: the body is over the limit
     ├── InvalidInput             422: fields of the request are wrong, each named
     ├── TaskFailed               500: a task whose result was waited for ended in FAILURE
     ├── TaskRevoked              500: a task whose result was waited for was revoked
@@ -29,7 +28,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 __all__ = [
-    "BodyTooLarge",
     "ConfigError",
     "Conflict",
     "DatabaseUnavailable",
@@ -107,21 +105,6 @@ class Conflict(DecantError):
 
     status = 409
     title = "Conflict"
-
-
-class BodyTooLarge(DecantError):
-    """The request's body is over the limit.
-
-    Attributes:
-        limit_bytes: The largest body that is taken.
-    """
-
-    status = 413
-    title = "Body Too Large"
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__(f"The body may be at most {limit_bytes} bytes.")
-        self.limit_bytes = limit_bytes
 
 
 class InvalidInput(DecantError):
