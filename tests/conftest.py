@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from decant import config, loop
+from decant import config, loop, observability
 from decant.testing import memory
 from infra.local.postgres import Postgres
 from tests.loading import load_function
@@ -75,6 +76,17 @@ def fresh_settings() -> Iterator[None]:
     yield
     loop.run(loop.close())
     config.load.cache_clear()
+
+
+@pytest.fixture
+def kept_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Keep log lines for the test: `lambda_handler` and `asgi_app` would send them to standard output alone."""
+    root = logging.getLogger()
+    handlers, level = root.handlers, root.level
+    observability.configure()
+    root.addHandler(caplog.handler)
+    yield
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

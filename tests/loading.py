@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl
 
-__all__ = ["ROOT", "Answer", "Context", "call", "event", "load_function", "load_module", "run_python"]
+__all__ = ["ROOT", "Answer", "Context", "call", "event", "load_function", "load_module", "run_python", "sample"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -63,6 +63,15 @@ class Answer:
     def json(self) -> Any:
         """The body, read as JSON."""
         return json.loads(self.text)
+
+
+def sample(name: str, **changes: Any) -> dict[str, Any]:
+    """One of AWS's own sample events from `tests/aws_events/`, with members replaced.
+
+    Source: AWS's documentation: API Gateway (formats 1.0 and 2.0), Lambda (function URLs), load balancers.
+    """
+    made: dict[str, Any] = json.loads((ROOT / "tests/aws_events" / f"{name}.json").read_text())
+    return made | changes
 
 
 def event(name: str, *, path: str | None = None, query: str | None = None, body: str | None = None) -> dict[str, Any]:

@@ -11,20 +11,11 @@ from hypothesis import strategies as st
 
 from decant.web import lambda_handler
 from decant.web.events import environ_of
-from tests.loading import ROOT, Context
+from tests.loading import Context, sample
 
 SAMPLES = ["rest", "http_1", "http_2", "function_url", "load_balancer", "load_balancer_multi_value"]
 SINGLE_VALUE = "load_balancer"
 """Of a repeated parameter this format has the last value alone."""
-
-
-def sample(name: str, **changes: Any) -> dict[str, Any]:
-    """A sample event, with members replaced.
-
-    Source: AWS's documentation: API Gateway (formats 1.0 and 2.0), Lambda (function URLs), load balancers.
-    """
-    made: dict[str, Any] = json.loads((ROOT / f"tests/aws_events/{name}.json").read_text())
-    return made | changes
 
 
 def echo() -> Flask:

@@ -4,24 +4,19 @@ import asyncio
 import base64
 import gzip
 import json
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask, Response, request
 
-from decant import config, loop, observability
+from decant import loop, observability
 from decant.web import lambda_handler
-from tests.loading import ROOT, Context
+from tests.loading import Context, sample
+
+pytestmark = pytest.mark.usefixtures("kept_logs")
 
 FORMATS = ["rest", "http_1", "http_2", "function_url", "load_balancer", "load_balancer_multi_value"]
-
-
-def event(name: str = "rest", **changes: Any) -> dict[str, Any]:
-    """A sample event, with members replaced."""
-    made: dict[str, Any] = json.loads((ROOT / f"tests/aws_events/{name}.json").read_text())
-    return made | changes
 
 
 def answering(answer: Any) -> Flask:
@@ -38,13 +33,13 @@ def answering(answer: Any) -> Flask:
 
 def invoke(app: Flask, given: dict[str, Any] | None = None) -> dict[str, Any]:
     """Invoke the app's handler."""
-    return lambda_handler(app)(event() if given is None else given, Context())
+    return lambda_handler(app)(sample("rest") if given is None else given, Context())
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_text_answers_as_text(name: str) -> None:
     """Readable as it is."""
-    answer = invoke(answering("déjà vu"), event(name))
+    answer = invoke(answering("déjà vu"), sample(name))
 
     assert (answer["statusCode"], answer["body"], answer["isBase64Encoded"]) == (200, "déjà vu", False)
 
@@ -61,7 +56,7 @@ def test_text_answers_as_text(name: str) -> None:
 )
 def test_bytes_answer_in_base64(name: str, response: Response) -> None:
     """What is no UTF-8 text goes out byte for byte."""
-    answer = invoke(answering(response), event(name))
+    answer = invoke(answering(response), sample(name))
 
     assert answer["isBase64Encoded"] is True
     assert base64.b64decode(answer["body"]) == response.get_data()
@@ -77,11 +72,39 @@ def test_several_cookies_stay_apart(name: str) -> None:
         response.set_cookie("two", "2")
         return response
 
-    answer = invoke(answering(two_cookies), event(name))
+    answer = invoke(answering(two_cookies), sample(name))
 
     several = answer.get("multiValueHeaders", {}).get("set-cookie") or answer.get("cookies")
     single = [value for header, value in answer.get("headers", {}).items() if header.lower() == "set-cookie"]
     assert [cookie.partition(";")[0] for cookie in several or single] == ["one=1", "two=2"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_repeated_header_keeps_every_value(name: str) -> None:
+    """Each format has its own way to say them."""
+    response = Response("ok", headers=[("Link", "</one>"), ("Link", "</two>"), ("X-Name", "alone")])
+
+    answer = invoke(answering(response), sample(name))
+
+    several = answer.get("multiValueHeaders", {})
+    joined = answer.get("headers", {}).get("link")
+    assert several.get("link") == ["</one>", "</two>"] or joined == "</one>, </two>"
+    assert several.get("x-name") == ["alone"] or answer["headers"]["x-name"] == "alone"
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("host", ["", "a:b:c", "[::1]:8080", "bücher.example"])
+def test_host_of_any_form_is_answered(name: str, host: str) -> None:
+    """A client may send what it likes: that is no reason for the function to fail."""
+    given = sample(name)
+    for member in ("headers", "multiValueHeaders"):
+        if member in given:
+            others = {header: value for header, value in given[member].items() if header.lower() != "host"}
+            given[member] = others | {"Host": host if member == "headers" else [host]}
+
+    answer = invoke(answering("ok"), given)
+
+    assert answer["statusCode"] in {200, 400}
 
 
 def test_header_beyond_ascii_leaves_as_text() -> None:
@@ -104,7 +127,7 @@ def test_body_arrives_without_content_length() -> None:
     async def view() -> Any:
         return [request.get_json(), request.content_length]
 
-    given = event(httpMethod="POST", body='{"name": "Ada"}')
+    given = sample("rest", httpMethod="POST", body='{"name": "Ada"}')
     given["multiValueHeaders"] |= {"Content-Type": ["application/json"]}
 
     assert json.loads(invoke(app, given)["body"]) == [{"name": "Ada"}, 15]
@@ -114,14 +137,14 @@ def test_body_over_the_limit_is_answered_413(monkeypatch: pytest.MonkeyPatch) ->
     """BODY_LIMIT_BYTES holds in Lambda too."""
     monkeypatch.setenv("BODY_LIMIT_BYTES", "10")
 
-    answer = invoke(answering("ok"), event(body="x" * 11))
+    answer = invoke(answering("ok"), sample("rest", body="x" * 11))
 
     assert (answer["statusCode"], json.loads(answer["body"])["title"]) == (413, "Request Entity Too Large")
 
 
 def test_event_and_context_are_at_hand() -> None:
     """request.environ has both, for what Flask has no word for."""
-    given = event()
+    given = sample("rest")
 
     answer = invoke(
         answering(lambda: request.environ["aws.event"]["resource"] + request.environ["aws.context"].function_name),
@@ -144,7 +167,7 @@ def test_event_and_context_are_at_hand() -> None:
 )
 def test_correlation_id_is_bound_and_answered(name: str, given: str | None, expected: str) -> None:
     """Logs and tasks of the request carry it, and the answer tells it."""
-    made = event(name)
+    made = sample(name)
     if given is not None:
         made["multiValueHeaders"] |= {"X-Correlation-Id": [given]}
 
@@ -184,10 +207,10 @@ def test_error_that_flask_lets_through_is_an_opaque_500(caplog: pytest.LogCaptur
 def test_handler_works_after_somebody_unset_the_loop() -> None:
     """asyncio.run leaves the thread without a current loop; the handler has its own."""
     handler = lambda_handler(answering(lambda: str(id(asyncio.get_running_loop()))))
-    first = handler(event(), Context())["body"]
+    first = handler(sample("rest"), Context())["body"]
     asyncio.run(asyncio.sleep(0))
 
-    assert handler(event(), Context())["body"] == first == str(id(loop.current()))
+    assert handler(sample("rest"), Context())["body"] == first == str(id(loop.current()))
 
 
 def test_task_left_behind_is_awaited(caplog: pytest.LogCaptureFixture) -> None:
@@ -234,15 +257,3 @@ def test_task_from_the_functions_start_may_stay(caplog: pytest.LogCaptureFixture
     assert caplog.records == []
     resident.cancel()
     running.run_until_complete(asyncio.wait([resident]))
-
-
-@pytest.fixture(autouse=True)
-def _logs_of_the_test(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Keep the lines for the test: lambda_handler would send them to standard output alone."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    observability.configure()
-    config.load.cache_clear()
-    root.addHandler(caplog.handler)
-    yield
-    root.handlers, root.level = handlers, level

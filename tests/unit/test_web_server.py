@@ -1,16 +1,17 @@
 """The app for an ASGI server: correlation ids and what gets past Flask."""
 
 import asyncio
-import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask, Response
 
-from decant import config, observability
+from decant import observability
 from decant.web import asgi_app
 from tests.bridging import Connection, client, scope
+
+pytestmark = pytest.mark.usefixtures("kept_logs")
 
 
 @pytest.fixture
@@ -27,16 +28,9 @@ def app() -> Flask:
     return made
 
 
-@pytest.fixture(autouse=True)
-def _logs_of_the_test(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Keep the lines for the test: asgi_app would send them to standard output alone."""
-    root = logging.getLogger()
-    handlers, level = root.handlers, root.level
-    observability.configure()
-    config.load.cache_clear()
-    root.addHandler(caplog.handler)
-    yield
-    root.handlers, root.level = handlers, level
+def failing(_environ: Any, _start_response: Any) -> Any:
+    """A middleware that fails before Flask is asked."""
+    raise KeyError("secret")
 
 
 async def ask(app: Flask, path: str, **headers: str) -> Any:
@@ -71,11 +65,7 @@ async def test_correlation_ids_of_requests_differ(app: Flask) -> None:
 
 async def test_error_that_flask_lets_through_is_an_opaque_500(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     """A middleware's error becomes a problem too, logged once under the id that is answered."""
-
-    def fail(_environ: Any, _start_response: Any) -> Any:
-        raise KeyError("secret")
-
-    app.wsgi_app = fail  # type: ignore[assignment,method-assign]  # as Flask's documentation says
+    app.wsgi_app = failing  # type: ignore[assignment,method-assign]  # as Flask's documentation says
 
     answer = await ask(app, "/")
 
@@ -83,6 +73,17 @@ async def test_error_that_flask_lets_through_is_an_opaque_500(app: Flask, caplog
     assert answer.json()["instance"] == answer.headers["x-correlation-id"]
     assert "secret" not in answer.text
     assert len(caplog.records) == 1
+
+
+async def test_error_that_flask_lets_through_has_no_body_for_head(app: Flask) -> None:
+    """An opaque 500 is an answer like any other."""
+    app.wsgi_app = failing  # type: ignore[assignment,method-assign]
+    connection = Connection(scope(method="HEAD"))
+    connection.say()
+
+    await connection.run(asgi_app(app))
+
+    assert (connection.sent[0]["status"], connection.body) == (500, b"")
 
 
 async def test_error_half_way_through_a_stream_leaves_it_unfinished(

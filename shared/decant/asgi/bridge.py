@@ -11,6 +11,7 @@ from decant.asgi import body, environ
 from decant.asgi.calling import add_body, call
 from decant.asgi.flask_hooks import bind
 from decant.asgi.messages import Message, Receive, Scope, Send
+from decant.asgi.response import Messages
 from decant.asgi.waiting import await_
 from decant.config import settings
 
@@ -81,4 +82,5 @@ class FlaskToAsgi:
         with stream:
             variables = environ.build(scope)
             add_body(variables, stream, length)
-            await call(self.app, variables, emit, threads=self._threads, receive=receive)
+            answer = Messages(emit, head_request=scope["method"] == "HEAD")
+            await call(self.app, variables, answer, threads=self._threads, receive=receive)

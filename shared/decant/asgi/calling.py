@@ -1,7 +1,7 @@
-"""One WSGI call on the event loop: an environ goes in, ASGI messages come out."""
+"""One WSGI call on the event loop: an environ goes in, an answer comes out."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from concurrent.futures import Executor
 from functools import partial
 from typing import IO, Any, cast
@@ -10,7 +10,7 @@ from flask import Flask
 
 from decant.asgi.files import FileBlocks
 from decant.asgi.flask_hooks import THREADS
-from decant.asgi.messages import Message, Receive
+from decant.asgi.messages import Receive
 from decant.asgi.response import Answer
 from decant.asgi.threads import in_thread
 from decant.asgi.waiting import OnLoop, await_
@@ -28,7 +28,7 @@ def add_body(environ: dict[str, Any], body: IO[bytes], length: int) -> None:
 async def call(
     app: Flask,
     environ: dict[str, Any],
-    emit: Callable[[Message], None],
+    answer: Answer,
     *,
     threads: Executor | None = None,
     receive: Receive | None = None,
@@ -38,14 +38,13 @@ async def call(
     Args:
         app: With the bridge's hooks bound.
         environ: Of the request, its body added.
-        emit: Takes the answer's messages one after another, in the request's greenlet: it may `await_`.
+        answer: Takes the app's, in the request's greenlet: it may `await_`.
         threads: Where a sync view runs; None for right here.
         receive: The ASGI request's own, whose body is read; when it tells of a disconnect, the call is cancelled.
     """
     environ["wsgi.multithread"] = threads is not None
     environ["wsgi.file_wrapper"] = partial(FileBlocks, threads)
     environ[THREADS] = threads
-    answer = Answer(emit, head_request=environ["REQUEST_METHOD"] == "HEAD")
     request = OnLoop.take()
     pending = request.start(partial(_respond, app, environ, answer))
     gone = False

@@ -3,24 +3,25 @@
 Source: PEP 3333 (WSGI), ASGI specification (HTTP response), RFC 9110 sections 6.4.1 (content) and 7.6.1 (hop-by-hop).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from types import TracebackType
 
 from decant.asgi.messages import Message
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "Messages"]
 
 _HOP_BY_HOP = frozenset(
     {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
     }
 )
 _NO_CONTENT = frozenset({204, 304})
@@ -28,11 +29,10 @@ _NO_CONTENT = frozenset({204, 304})
 type _ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
 
-class Answer:
-    """One answer on its way from the app to the server.
+class Answer(ABC):
+    """One answer on its way from the app to whoever takes it.
 
     Args:
-        emit: Takes each message, and returns when the server took it.
         head_request: The client wants no body.
 
     Attributes:
@@ -40,17 +40,24 @@ class Answer:
         complete: The last byte has left.
     """
 
-    __slots__ = ("_bodiless", "_emit", "_head_request", "_headers", "_remaining", "_status", "begun", "complete")
+    __slots__ = ("_bodiless", "_head_request", "_headers", "_remaining", "_status", "begun", "complete")
 
-    def __init__(self, emit: Callable[[Message], None], *, head_request: bool) -> None:
-        self._emit = emit
+    def __init__(self, *, head_request: bool) -> None:
         self._head_request = head_request
         self._status = 0
-        self._headers: list[tuple[bytes, bytes]] = []
+        self._headers: list[tuple[str, str]] = []
         self._remaining: int | None = None
         self._bodiless = False
         self.begun = False
         self.complete = False
+
+    @abstractmethod
+    def take_head(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Take the status and the headers, names in lower case; once, before any chunk."""
+
+    @abstractmethod
+    def take_chunk(self, chunk: bytes, *, more: bool) -> None:
+        """Take a piece of the body; the last one may be empty."""
 
     @property
     def is_stream(self) -> bool:
@@ -69,13 +76,13 @@ class Answer:
         self._bodiless = self._head_request or self._status in _NO_CONTENT
         self._remaining = None
         self._headers = []
-        for key, value in headers:
-            name = _name(key)
-            if name in _HOP_BY_HOP:
+        for name, value in headers:
+            lower = name.lower()
+            if lower in _HOP_BY_HOP:
                 continue
-            if name == b"content-length":
+            if lower == "content-length":
                 self._remaining = int(value)
-            self._headers.append((name, value.encode("latin-1")))
+            self._headers.append((lower, value))
         return self.write
 
     def write(self, chunk: bytes) -> None:
@@ -87,7 +94,7 @@ class Answer:
             self._remaining -= len(chunk)
         self._begin()
         self.complete = self._remaining == 0
-        self._emit({"type": "http.response.body", "body": chunk, "more_body": not self.complete})
+        self.take_chunk(chunk, more=not self.complete)
 
     def finish(self) -> None:
         """Send what remains when the app has no more chunks."""
@@ -95,7 +102,7 @@ class Answer:
             return
         self._begin()
         self.complete = True
-        self._emit({"type": "http.response.body", "body": b"", "more_body": False})
+        self.take_chunk(b"", more=False)
 
     def _begin(self) -> None:
         if self.begun:
@@ -103,9 +110,33 @@ class Answer:
         if not self._status:
             raise RuntimeError("the app answered without calling start_response()")
         self.begun = True
-        self._emit({"type": "http.response.start", "status": self._status, "headers": self._headers})
+        self.take_head(self._status, self._headers)
+
+
+class Messages(Answer):
+    """An answer as ASGI messages.
+
+    Args:
+        emit: Takes each message, and returns when the server took it.
+        head_request: The client wants no body.
+    """
+
+    __slots__ = ("_emit",)
+
+    def __init__(self, emit: Callable[[Message], None], *, head_request: bool) -> None:
+        super().__init__(head_request=head_request)
+        self._emit = emit
+
+    def take_head(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Send the first message."""
+        encoded = [(_encoded(name), value.encode("latin-1")) for name, value in headers]
+        self._emit({"type": "http.response.start", "status": status, "headers": encoded})
+
+    def take_chunk(self, chunk: bytes, *, more: bool) -> None:
+        """Send another message."""
+        self._emit({"type": "http.response.body", "body": chunk, "more_body": more})
 
 
 @lru_cache(maxsize=1024)
-def _name(header: str) -> bytes:
-    return header.lower().encode("latin-1")
+def _encoded(name: str) -> bytes:
+    return name.encode("latin-1")

@@ -4,7 +4,7 @@ import re
 
 __all__ = ["HEADER", "sane"]
 
-HEADER = b"x-correlation-id"
+HEADER = "x-correlation-id"
 
 sane = re.compile(r"[A-Za-z0-9._-]{1,128}").fullmatch
 """Whether a caller's own id is fit for headers, logs and URIs."""

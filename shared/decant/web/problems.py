@@ -11,7 +11,7 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from decant.asgi.messages import Message
+from decant.asgi.response import Answer
 from decant.errors import DecantError, InvalidInput, ServiceUnavailable
 from decant.observability import correlation_id
 
@@ -33,14 +33,12 @@ def install(app: Flask) -> None:
         app.register_error_handler(DecantError, _decant_error)
 
 
-def internal_error() -> list[Message]:
-    """The opaque 500 as ASGI messages, for an error that got past Flask."""
+def internal_error(answer: Answer) -> None:
+    """Answer the opaque 500, for an error that got past Flask."""
     body = _details(500, "Internal Server Error")
-    headers = [(b"content-type", _MIME_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    return [
-        {"type": "http.response.start", "status": 500, "headers": headers},
-        {"type": "http.response.body", "body": body, "more_body": False},
-    ]
+    answer.start("500 Internal Server Error", [("Content-Type", _MIME_TYPE), ("Content-Length", str(len(body)))])
+    answer.write(body)
+    answer.finish()
 
 
 def _details(status: int, title: str, detail: str | None = None, **members: Any) -> bytes:

@@ -1,6 +1,7 @@
 """The app for an ASGI server: a correlation id on every answer, and an opaque 500 for what got past Flask."""
 
 import logging
+from collections.abc import Awaitable
 from uuid import uuid4
 
 from flask import Flask
@@ -8,12 +9,15 @@ from flask import Flask
 from decant import observability
 from decant.asgi import FlaskToAsgi
 from decant.asgi.messages import Application, Message, Receive, Scope, Send
+from decant.asgi.response import Messages
 from decant.web import cors, problems
 from decant.web.correlation import HEADER, sane
 
 __all__ = ["asgi_app"]
 
 log = logging.getLogger(__name__)
+
+_HEADER = HEADER.encode()
 
 
 def asgi_app(app: Flask) -> Application:
@@ -50,24 +54,26 @@ class _Correlated:
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         begun = False
 
-        async def send_with_id(message: Message) -> None:
+        def send_with_id(message: Message) -> Awaitable[None]:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                message["headers"].append((HEADER, (observability.correlation_id() or "").encode()))
-            await send(message)
+                message["headers"].append((_HEADER, (observability.correlation_id() or "").encode()))
+            return send(message)
 
         try:
             await self._bridge(scope, receive, send_with_id)
         except Exception:
             log.exception("Request failed outside Flask's error handling")
             if not begun:
-                for message in problems.internal_error():
+                messages: list[Message] = []
+                problems.internal_error(Messages(messages.append, head_request=scope["method"] == "HEAD"))
+                for message in messages:
                     await send_with_id(message)
 
 
 def _identifier(scope: Scope) -> str:
     for name, value in scope["headers"]:
-        if name == HEADER and sane(given := value.decode("latin-1")):
+        if name == _HEADER and sane(given := value.decode("latin-1")):
             return str(given)
     return str(uuid4())

@@ -10,8 +10,8 @@ from flask import Flask
 from decant import loop
 from decant.asgi import flask_hooks
 from decant.asgi.calling import add_body, call
-from decant.asgi.messages import Message
 from decant.web import lambda_handler
+from decant.web.answers import WholeAnswer
 from decant.web.events import body_of, environ_of
 from tests.loading import Context
 
@@ -34,7 +34,7 @@ def rungs(event: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         "Flask's own dispatch of a sync view": lambda: _dispatch(sync, dict(made_before)),
         "the environ, made of the event": lambda: _dispatch(sync, environ()),
         "the event loop, started and stopped": lambda: loop.run(_in_loop(sync, environ())),
-        "the greenlet, and the answer as messages": lambda: loop.run(_call(sync, environ())),
+        "the greenlet, and the answer taken": lambda: loop.run(_call(sync, environ())),
         "an async view, which Flask hands to the bridge": lambda: loop.run(_call(ready, environ())),
         "one turn of the loop, for which the view waits": lambda: loop.run(_call(waiting, environ())),
         "correlation id, strays, the gateway's answer": lambda: handler(event, Context()),
@@ -72,7 +72,7 @@ async def _in_loop(app: Flask, environ: dict[str, Any]) -> bytes:
     return _dispatch(app, environ)
 
 
-async def _call(app: Flask, environ: dict[str, Any]) -> list[Message]:
-    messages: list[Message] = []
-    await call(app, environ, messages.append)
-    return messages
+async def _call(app: Flask, environ: dict[str, Any]) -> WholeAnswer:
+    answer = WholeAnswer(head_request=False)
+    await call(app, environ, answer)
+    return answer
