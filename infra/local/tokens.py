@@ -11,10 +11,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.local.arguments import STATE
 
-__all__ = ["ISSUER", "mint", "public_key"]
+__all__ = ["ISSUER", "mint", "public_key", "with_token"]
 
 ISSUER = "decant-local"
 AUDIENCE = "decant"
+PLACEHOLDER = "not.a.token"
+"""What events have for a token: one that is good would have to be a new one each hour."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +35,11 @@ def mint(state: Path, scope: str, seconds: int = 3600) -> str:
     now = int(time.time())
     claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "local", "iat": now, "exp": now + seconds, "scope": scope}
     return jwt.encode(claims, _key(state), algorithm="ES256")
+
+
+def with_token(event: str, state: Path) -> str:
+    """An event's text with a token that the local cloud takes, where it has the place for one."""
+    return event.replace(PLACEHOLDER, mint(state, "tasks:admin")) if PLACEHOLDER in event else event
 
 
 def public_key(state: Path) -> str:

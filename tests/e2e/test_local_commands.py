@@ -19,6 +19,7 @@ Local = Callable[..., "subprocess.CompletedProcess[str]"]
 def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
     """Runs a command to its end, in a state folder that names the session's cloud."""
     (tmp_path / "localstack").symlink_to(local_cloud.folder)
+    (tmp_path / "tokens.pem").symlink_to(local_cloud.folder.parent / "tokens.pem")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "infra.local", *arguments, "--state", str(tmp_path)]
@@ -45,6 +46,13 @@ def test_invoke_prints_the_answer_alone(local: Local) -> None:
 
     assert (invoked.returncode, invoked.stderr) == (0, "")
     assert json.loads(invoked.stdout)["statusCode"] == 201
+
+
+def test_invoke_of_an_admin_route_brings_a_token(local: Local) -> None:
+    """The event of `events/` has only a place for one."""
+    invoked = local("invoke", "queues_list")
+
+    assert json.loads(invoked.stdout)["statusCode"] == 200
 
 
 def test_invoke_takes_an_event(local: Local, tmp_path: Path) -> None:

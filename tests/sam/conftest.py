@@ -15,6 +15,7 @@ from moto.server import ThreadedMotoServer
 from infra.build.agreement import load_template
 from infra.build.functions import described
 from infra.local.postgres import Postgres
+from infra.local.tokens import ISSUER, public_key, with_token
 from infra.local.warden import Warden
 from tests.loading import ROOT
 from tests.sam.reaching import Reach
@@ -141,15 +142,19 @@ def answers(
     functions: dict[str, Built],
     runners: Callable[[str], Runner],
     variables: Callable[[str], Mapping[str, str]],
+    issuer: Path,
 ) -> Callable[[str], Mapping[str, str]]:
     """What each function answers to its event under one runner, which starts with an empty database of its own."""
     known: dict[str, Mapping[str, str]] = {}
+
+    def event(function: str) -> bytes:
+        return with_token((ROOT / f"events/{function}.json").read_text(), issuer).encode()
 
     def ask(name: str) -> Mapping[str, str]:
         if name not in known:
             runner, settings = runners(name), variables(name)
             known[name] = {
-                function: runner.invoke(functions[function], (ROOT / f"events/{function}.json").read_bytes(), settings)
+                function: runner.invoke(functions[function], event(function), settings)
                 for function in sorted(functions, key=lambda each: each != "migrate")  # the tables come first
             }
         return known[name]
@@ -179,8 +184,14 @@ def reach(engine: Engine) -> Iterator[Reach]:
 
 
 @pytest.fixture(scope="session")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the key of who issues tokens for the admin routes."""
+    return tmp_path_factory.mktemp("issuer")
+
+
+@pytest.fixture(scope="session")
 def variables(
-    postgres: Postgres, queue_url: str, upstream: Upstream, request: pytest.FixtureRequest
+    postgres: Postgres, queue_url: str, upstream: Upstream, issuer: Path, request: pytest.FixtureRequest
 ) -> Callable[[str], Mapping[str, str]]:
     """The functions' settings under one runner: a database of its own, and addresses that it can reach."""
 
@@ -192,6 +203,8 @@ def variables(
             "DATABASE_URL": postgres.url(database),
             "FETCH_DATA_URL": f"{upstream.url}/1",
             "TASK_QUEUE_URLS": f"default={queue_url}",
+            "JWT_ISSUER": ISSUER,
+            "JWT_PUBLIC_PEM": public_key(issuer),
         }
         if name != "sam local":
             return found

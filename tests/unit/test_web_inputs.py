@@ -84,7 +84,7 @@ def test_body_that_is_no_json_is_malformed(data: bytes, detail: str) -> None:
 
 
 def test_body_that_came_as_something_else_is_told_how_to_come() -> None:
-    """curl says of what it posts that it is a form, and a gateway may write forms anew."""
+    """Curl says of what it posts that it is a form, and a gateway may write forms anew."""
     with (
         Flask(__name__).test_request_context(data={"name": "Ada"}, method="POST"),
         pytest.raises(MalformedBody, match="send it with Content-Type: application/json"),

@@ -13,6 +13,7 @@ from infra.local.deploy import Cloud, physical_id, refusals
 from infra.local.errors import LocalCloudError
 from infra.local.names import event_of, function_named
 from infra.local.state import require_up
+from infra.local.tokens import with_token
 
 __all__ = ["run"]
 
@@ -33,7 +34,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     name = physical_id(cloud, STACK, function)
     client = cloud.client("lambda", Config(read_timeout=LONGEST_S + 10, retries={"total_max_attempts": 1}))
     with refusals(cloud, "the invocation"):
-        answer = client.invoke(FunctionName=name, Payload=event.encode())
+        answer = client.invoke(FunctionName=name, Payload=with_token(event, arguments.state).encode())
     payload = answer["Payload"].read().decode() or "null"
     console.print_json(payload)
     if "FunctionError" in answer:
