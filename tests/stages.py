@@ -16,7 +16,6 @@ Check = Callable[[Stage], Iterator[str]]
 PROD = {
     "Stage": "prod",
     "Database": "aurora",
-    "S3PrefixListId": "pl-6da54004",
     "DatabaseInstances": "2",
     "DatabaseMaxCapacity": "8",
     "ReservedConcurrency": "50",

@@ -19,31 +19,33 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
-def private_routes() -> list[dict[str, str]]:
-    """What each private route table leads to, by destination: those tables are the ones with a route to S3."""
-    tables = boto3.client("ec2", REGION).describe_route_tables()["RouteTables"]
-    found = [
+def routes(kind: str) -> list[dict[str, str]]:
+    """What each route table leads to, by destination, of those whose name in the template begins with a word."""
+    tables = boto3.client("ec2", REGION).describe_route_tables(
+        Filters=[{"Name": "tag:aws:cloudformation:logical-id", "Values": [f"{kind}Routes*"]}]
+    )["RouteTables"]
+    return [
         {
             route.get("DestinationCidrBlock", "S3"): route.get("NatGatewayId") or route["GatewayId"]
             for route in table["Routes"]
         }
         for table in tables
     ]
-    return [each for each in found if "S3" in each]
 
 
-def test_network_comes_up_closed() -> None:
-    """Every private route table has the local route and the one to S3, and no other."""
-    deploy_to_moto("network", stack("network"))
+@pytest.mark.parametrize("nat", ["none", "one"])
+def test_network_comes_up_closed(nat: str) -> None:
+    """A private subnet leads to its own network and to S3, with NAT or without."""
+    deploy_to_moto("network", stack("network", Nat=nat))
 
-    assert [set(each) for each in private_routes()] == [{"10.20.0.0/16", "S3"}] * 2
+    assert [set(each) for each in routes("Private")] == [{"10.20.0.0/16", "S3"}] * 2
 
 
 def test_network_comes_up_with_a_way_out_of_each_zone() -> None:
-    """With NAT in each zone, three route tables lead to three gateways."""
+    """With NAT in each zone, the three outbound subnets lead to three gateways."""
     deploy_to_moto("network", stack("network", Zones=3, Nat="each-zone"))
 
-    assert len({each["0.0.0.0/0"] for each in private_routes()}) == 3
+    assert len({each["0.0.0.0/0"] for each in routes("Outbound")}) == 3
 
 
 def test_network_endpoints_answer_in_every_zone() -> None:

@@ -117,15 +117,34 @@ def test_bundle_with_a_domain_is_served_there_alone() -> None:
     assert stage.stacks[""]["Outputs"]["ApiUrl"]["Value"] == "https://api.example.com"
 
 
+def network_of(stage: Stage, name: str) -> Any:
+    """Where one function stands: its `VpcConfig`, with the names of the network's outputs."""
+    [function] = [each for each in stage.functions() if each.logical_id == name]
+    return json.loads(json.dumps(function.properties.get("VpcConfig")).replace("Outputs.", ""))
+
+
 def test_bundle_fetches_from_inside_only_where_there_is_a_way_out() -> None:
     """Without NAT, the function that calls others stays outside the network."""
+    inside = network_of(prod(Nat="one"), "FetchData")
 
-    def network_of(nat: str) -> Any:
-        [function] = [each for each in prod(Nat=nat).functions() if each.logical_id == "FetchData"]
-        return function.properties.get("VpcConfig")
+    assert network_of(prod(Nat="none"), "FetchData") is None
+    assert inside["SubnetIds"] == {"Fn::Split": [",", {"Fn::GetAtt": ["Network", "OutboundSubnetIds"]}]}
+    assert inside["SecurityGroupIds"] == [{"Fn::GetAtt": ["Network", "InternetSecurityGroupId"]}]
 
-    assert network_of("none") is None
-    assert network_of("one")["SecurityGroupIds"] == [{"Fn::GetAtt": ["Network", "Outputs.InternetSecurityGroupId"]}]
+
+def test_bundle_lets_admin_routes_out_only_for_the_keys_of_their_issuer() -> None:
+    """With an address to fetch keys from they have a way out beside the one to the database; else as all others."""
+    issuer = {"Nat": "one", "JwtIssuer": "https://issuer.example.com"}
+    fetching = prod(**issuer, JwtJwksUrl="https://issuer.example.com/keys")
+
+    out = network_of(fetching, "TasksList")
+
+    assert out["SubnetIds"] == {"Fn::Split": [",", {"Fn::GetAtt": ["Network", "OutboundSubnetIds"]}]}
+    assert out["SecurityGroupIds"] == [
+        {"Fn::GetAtt": ["Network", "FunctionsSecurityGroupId"]},
+        {"Fn::GetAtt": ["Network", "InternetSecurityGroupId"]},
+    ]
+    assert network_of(prod(**issuer, JwtPublicPem="-"), "TasksList") == network_of(fetching, "UsersGet")
 
 
 def test_bundle_keeps_network_interfaces_from_the_code_of_functions() -> None:

@@ -8,12 +8,10 @@ import pytest
 
 from tests.stacks import of_type, policy_statements, stack
 
-PREFIX_LIST = "pl-0123abcd"
-
 
 def ways_out(network: dict[str, Any], group: str) -> list[Any]:
     """Where one security group lets its members go."""
-    destinations = ("DestinationSecurityGroupId", "DestinationPrefixListId", "CidrIp")
+    destinations = ("DestinationSecurityGroupId", "CidrIp")
     rules = of_type(network, "AWS::EC2::SecurityGroup")[group]["SecurityGroupEgress"]
     return [rule[kind] for rule in rules for kind in destinations if kind in rule]
 
@@ -42,7 +40,7 @@ def test_network_subnets_lie_inside_and_apart() -> None:
 
     subnets = [ipaddress.IPv4Network(each["CidrBlock"]) for each in of_type(network, "AWS::EC2::Subnet").values()]
 
-    assert len(subnets) == 6
+    assert len(subnets) == 9
     assert all(subnet.subnet_of(ipaddress.IPv4Network("172.16.0.0/16")) for subnet in subnets)
     assert not any(one.overlaps(other) for one, other in combinations(subnets, 2))
 
@@ -54,21 +52,37 @@ def test_network_subnets_lie_inside_and_apart() -> None:
         pytest.param("each-zone", {"NatGateway1", "NatGateway2", "NatGateway3"}, id="one in each zone"),
     ],
 )
-def test_network_with_nat_routes_every_private_subnet_through_it(nat: str, gateways: set[str]) -> None:
-    """Each private route table has a way out, through as many gateways as were asked for."""
+def test_network_with_nat_routes_every_outbound_subnet_through_it(nat: str, gateways: set[str]) -> None:
+    """Each outbound route table has a way out, through as many gateways as were asked for."""
     network = stack("network", Zones=3, Nat=nat)
 
     routes = [each for each in of_type(network, "AWS::EC2::Route").values() if "NatGatewayId" in each]
 
-    assert {each["RouteTableId"]["Ref"] for each in routes} == {f"PrivateRoutes{zone}" for zone in (1, 2, 3)}
+    assert {each["RouteTableId"]["Ref"] for each in routes} == {f"OutboundRoutes{zone}" for zone in (1, 2, 3)}
     assert (
         {each["NatGatewayId"]["Ref"] for each in routes} == gateways == of_type(network, "AWS::EC2::NatGateway").keys()
     )
 
 
+def test_network_leads_no_private_subnet_out() -> None:
+    """Also with NAT: functions with rows or passwords at hand reach no stranger, whatever their group allows."""
+    network = stack("network", Zones=3, Nat="each-zone")
+
+    routed = {each["RouteTableId"]["Ref"] for each in of_type(network, "AWS::EC2::Route").values()}
+    tables = {
+        each["SubnetId"]["Ref"]: each["RouteTableId"]["Ref"]
+        for each in of_type(network, "AWS::EC2::SubnetRouteTableAssociation").values()
+    }
+
+    assert {tables[f"PrivateSubnet{zone}"] for zone in (1, 2, 3)}.isdisjoint(routed)
+    assert network["Outputs"]["SubnetIds"]["Value"] == {
+        "Fn::Join": [",", [{"Ref": f"PrivateSubnet{zone}"} for zone in (1, 2, 3)]]
+    }
+
+
 def test_network_lets_nobody_in_but_functions_to_the_endpoints() -> None:
     """No group takes connections, except that of the endpoints, from our own groups alone."""
-    network = stack("network", Zones=3, Nat="each-zone", S3PrefixListId=PREFIX_LIST)
+    network = stack("network", Zones=3, Nat="each-zone")
 
     rules = of_type(network, "AWS::EC2::SecurityGroupIngress").values()
 
@@ -81,12 +95,12 @@ def test_network_lets_nobody_in_but_functions_to_the_endpoints() -> None:
 
 
 def test_network_lets_each_group_go_where_it_must_and_nowhere_else() -> None:
-    """Functions reach the endpoints, the migration also S3, and callers of other services the internet."""
-    network = stack("network", Nat="one", S3PrefixListId=PREFIX_LIST)
+    """Functions reach the endpoints, the migration wherever a private subnet leads, callers of others the internet."""
+    network = stack("network", Nat="one")
     endpoints = {"Ref": "EndpointsSecurityGroup"}
 
     assert ways_out(network, "FunctionsSecurityGroup") == [endpoints]
-    assert ways_out(network, "MigrationSecurityGroup") == [endpoints, PREFIX_LIST]
+    assert ways_out(network, "MigrationSecurityGroup") == ["0.0.0.0/0"]
     assert ways_out(network, "InternetSecurityGroup") == ["0.0.0.0/0"]
     assert ways_out(network, "EndpointsSecurityGroup") == ["127.0.0.1/32"]
 
