@@ -110,6 +110,11 @@ build: sam ## Build layer and functions for a STAGE of samconfig.toml, local whe
 check-deploy: install ## Check before a deployment what can go wrong in one: connections, timeouts, sizes, alarms, roles
 	@$(PY) -m infra.build.deploy_check $(STAGE)
 
+.PHONY: rds-roots
+rds-roots: ## Fetch the authorities that vouch for databases of RDS, from AWS, into the layer
+	curl --fail --silent --show-error --output shared/decant/db/rds-roots.pem \
+		https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
+
 .PHONY: deploy
 ifeq ($(STAGE),local)
 deploy: export AWS_ENDPOINT_URL ?= http://127.0.0.1:4566

@@ -7,11 +7,21 @@ from typing import Any
 
 import pytest
 
-from infra.build.deploy_check import parameters, references, roles
+from infra.build.deploy_check import certificates, parameters, references, roles
 from infra.build.deploy_check.__main__ import CHECKS
 from infra.build.deploy_check.stage import Stage, configured, read_stage
 from tests.loading import ROOT
 from tests.stages import PROD, Check, broken, found, prod
+
+
+@pytest.fixture(autouse=True)
+def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The authorities of RDS, in a layer of this test's own."""
+    path = tmp_path / "decant/db/rds-roots.pem"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    monkeypatch.setattr(certificates, "SHARED", tmp_path)
+    return path
 
 
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
@@ -96,6 +106,13 @@ def test_parameters_of_production_are_all_set(name: str) -> None:
     given = {key: value for key, value in PROD.items() if key != name}
 
     assert f"{name} is not set" in found(parameters.breaches, read_stage(ROOT, "prod", given))
+
+
+def test_certificates_that_are_not_in_the_layer_are_named(roots: Path) -> None:
+    """Without them the migration, which goes past the proxy, would not trust the database that it meets."""
+    roots.unlink()
+
+    assert found(certificates.breaches, prod()).startswith("shared/decant/db/rds-roots.pem is not there")
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,29 @@ def test_bundle_has_no_secret_in_plain_variables(database: str) -> None:
     assert not any(word in name for name, _ in variables for word in ("PASSWORD", "TOKEN", "KEY"))
 
 
+@pytest.mark.parametrize(
+    ("changed", "functions", "migration"),
+    [
+        pytest.param({}, "", "/opt/python/decant/db/rds-roots.pem", id="proxy"),
+        pytest.param(
+            {"DatabaseProxy": "false"},
+            "/opt/python/decant/db/rds-roots.pem",
+            "/opt/python/decant/db/rds-roots.pem",
+            id="cluster",
+        ),
+        pytest.param(
+            {"Database": "secret", "DatabaseCaFile": "/opt/python/a.pem"}, *["/opt/python/a.pem"] * 2, id="ours"
+        ),
+    ],
+)
+def test_bundle_trusts_who_vouches_for_the_database(changed: dict[str, str], functions: str, migration: str) -> None:
+    """Public authorities for a proxy, RDS's own for a cluster, which the migration always meets itself."""
+    trusted = {each.logical_id: each.variables["DATABASE_CA_FILE"] for each in prod(**changed).functions()}
+
+    assert trusted.pop("Migrate") == migration
+    assert set(trusted.values()) == {functions}
+
+
 def test_bundle_encrypts_queues_logs_and_alarms_with_one_key_of_its_own() -> None:
     """What is at rest is under a key that turns over by itself."""
     stage = prod()

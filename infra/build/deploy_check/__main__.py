@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from infra.build.deploy_check import connections, parameters, references, roles, sizes, timeouts
+from infra.build.deploy_check import certificates, connections, parameters, references, roles, sizes, timeouts
 from infra.build.deploy_check.stage import Stage, configured, read_stage
 from infra.build.resolving import TemplateError
 
@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[3]
 CHECKS: dict[str, Callable[[Stage], Iterator[str]]] = {
     "parameters": parameters.breaches,
     "connections": connections.breaches,
+    "certificates": certificates.breaches,
     "timeouts": timeouts.breaches,
     "sizes": sizes.breaches,
     "references": references.breaches,

@@ -79,9 +79,9 @@ def _insists_on_tls(ours: Settings) -> bool:
 def _ca_file(ours: Settings) -> str:
     """Who may vouch for the server: Amazon's public roots, among others, vouch for RDS Proxy.
 
-    An instance without a proxy has a certificate of RDS's own roots, which DATABASE_CA_FILE then has to name.
+    A cluster or an instance without a proxy has a certificate of RDS's own roots, which DATABASE_CA_FILE has to name.
 
-    Source: Amazon Aurora User Guide, Using TLS/SSL with RDS Proxy.
+    Source: Amazon Aurora User Guide, using TLS/SSL with RDS Proxy, and certificate authorities of a DB cluster.
     """
     import certifi  # noqa: PLC0415  # 4 ms that a connection without TLS never pays
 
