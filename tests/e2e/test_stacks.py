@@ -1,6 +1,7 @@
 """The stacks of `infra/`, deployed to the local cloud, as far as it has their services."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,7 +28,8 @@ WATCHED = {
 @pytest.fixture
 def stack(local_cloud: RunningCloud, request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
     """One stack by name, template and parameters, created and afterwards deleted; its outputs."""
-    name, template, parameters = request.param
+    name, template, given = request.param
+    parameters = given(local_cloud) if callable(given) else given
     cloudformation = local_cloud.client("cloudformation")
     cloudformation.create_stack(
         StackName=name,
@@ -74,8 +76,8 @@ def test_queue_alarms_watch_their_queue_and_where_its_messages_end(local_cloud: 
     """One for what waits too long, one for what could not be handled."""
     alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="tasks-")["MetricAlarms"]
 
-    watched = {each["AlarmName"]: each["Dimensions"][0]["Value"] for each in alarms}
-    assert watched == {"tasks-age": "tasks", "tasks-dead-letters": "dead"}
+    watched = {each["AlarmName"]: re.findall(r"'Name': 'QueueName', 'Value': '(\w+)'", str(each)) for each in alarms}
+    assert watched == {"tasks-age": ["tasks"], "tasks-dead-letters": ["dead", "dead"]}
 
 
 FUNCTION = {"FunctionName": "users", "TopicArn": "arn:aws:sns:us-east-1:000000000000:t", "MaxLatencyMs": "100"}
@@ -97,3 +99,42 @@ def test_network_has_a_private_subnet_in_each_zone(local_cloud: RunningCloud, st
 
     assert len({each["AvailabilityZone"] for each in subnets}) == 3
     assert not any(each["MapPublicIpOnLaunch"] for each in subnets)
+
+
+PIPELINE = {
+    "Stage": "dev",
+    "Repository": "owner/name",
+    "ProviderArn": "arn:aws:iam::000000000000:oidc-provider/token.actions.githubusercontent.com",
+}
+
+
+@pytest.mark.parametrize("stack", [("decant-pipeline-dev", written("pipeline"), PIPELINE)], indirect=True)
+def test_pipeline_makes_roles_within_a_boundary_and_a_bucket(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
+    """What the workflow's variables name is there, and the role that CloudFormation works with has its policies."""
+    iam, s3 = local_cloud.client("iam"), local_cloud.client("s3")
+    role = stack["CloudFormationRoleArn"].rpartition("/")[2]
+
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+
+    assert len(attached) == 2
+    assert iam.get_role(RoleName=stack["DeployRoleArn"].rpartition("/")[2])["Role"]["Arn"] == stack["DeployRoleArn"]
+    assert iam.get_policy(PolicyArn=stack["BoundaryArn"])["Policy"]["IsAttachable"] is True
+    assert s3.get_bucket_versioning(Bucket=stack["ArtefactBucket"])["Status"] == "Enabled"
+
+
+def first_api(local_cloud: RunningCloud) -> dict[str, str]:
+    """The bundle's own API, which asks for keys."""
+    [api] = local_cloud.client("apigateway").get_rest_apis()["items"]
+    return {"RestApiId": api["id"], "StageName": "local", "ApiKeys": "true", "ApiKeyRate": "5"}
+
+
+@pytest.mark.parametrize("stack", [("edge", written("edge"), first_api)], indirect=True)
+def test_edge_puts_the_first_key_into_a_plan(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
+    """The key can be read by its id, and the plan that it is in has the rate that was asked for."""
+    gateway = local_cloud.client("apigateway")
+
+    key = gateway.get_api_key(apiKey=stack["ApiKeyId"], includeValue=True)
+    [plan] = gateway.get_usage_plans(keyId=stack["ApiKeyId"])["items"]
+
+    assert key["enabled"] is True
+    assert plan["throttle"]["rateLimit"] == 5

@@ -64,7 +64,7 @@ def test_monitoring_watches_metrics_that_services_have() -> None:
     known = {
         "AWS/ApiGateway": {"5XXError", "Count", "Latency"},
         "AWS/Lambda": {"Errors", "Invocations", "Throttles", "Duration"},
-        "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible"},
+        "AWS/SQS": {"ApproximateAgeOfOldestMessage", "ApproximateNumberOfMessagesVisible", "NumberOfMessagesReceived"},
         "AWS/RDS": {"DatabaseConnections", "ACUUtilization", "DatabaseConnectionsCurrentlySessionPinned"},
     }
 
@@ -72,6 +72,17 @@ def test_monitoring_watches_metrics_that_services_have() -> None:
 
     assert all(each["MetricName"] in known[each["Namespace"]] for each in looked_at)
     assert all(dimension["Value"] for each in looked_at for dimension in each["Dimensions"])
+
+
+def test_monitoring_notices_dead_letters_that_are_taken_away_at_once() -> None:
+    """The function that closes their tasks leaves none to be seen a minute later."""
+    alarm = alarms()["DeadLetters"]
+
+    assert {each["MetricName"] for each in metrics(alarm)} == {
+        "NumberOfMessagesReceived",
+        "ApproximateNumberOfMessagesVisible",
+    }
+    assert alarm["Threshold"] == 0
 
 
 def test_monitoring_takes_silence_of_the_sweeper_for_an_alarm() -> None:
