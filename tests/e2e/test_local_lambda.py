@@ -59,6 +59,12 @@ def invoke(client: Any, name: str, event: Any = None, **more: Any) -> Any:
     return json.loads(answer["Payload"].read())
 
 
+def log_events(local_cloud: RunningCloud, name: str) -> list[tuple[int, str]]:
+    """Each line of a function's log group with its time in milliseconds, as `aws logs tail` reads them."""
+    found = local_cloud.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
+    return [(event["timestamp"], event["message"].strip()) for event in found["events"]]
+
+
 def test_client_context_reaches_the_function(local_cloud: RunningCloud, create: Create) -> None:
     """What a caller sends as client context is in the function's context, and not in the next one's."""
     name = create("def handler(event, context): return context.client_context and context.client_context.custom")
@@ -140,19 +146,27 @@ def test_log_is_in_cloudwatch(local_cloud: RunningCloud, create: Create) -> None
     """A function's lines are found where `aws logs tail` looks."""
     name = create("def handler(event, context): print('a line of its own')")
     invoke(local_cloud.client("lambda"), name)
-    logs = local_cloud.client("logs")
 
-    deadline = time.monotonic() + 5
-    messages: list[str] = []
-    while not messages and time.monotonic() < deadline:
-        try:
-            found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")
-            messages = [event["message"].strip() for event in found["events"]]
-        except logs.exceptions.ResourceNotFoundException:
-            time.sleep(0.05)
+    messages = [message for _, message in log_events(local_cloud, name)]
 
     assert "a line of its own" in messages
     assert {message.split(" ")[0] for message in messages} >= {"START", "END", "REPORT"}
+
+
+def test_log_events_have_their_own_times(local_cloud: RunningCloud, create: Create) -> None:
+    """A line's time is when it was written, and not when its invocation ended."""
+    name = create("""
+        import time
+        def handler(event, context):
+            print("first", flush=True)
+            time.sleep(0.3)
+            print("second", flush=True)
+    """)
+    invoke(local_cloud.client("lambda"), name)
+
+    times_ms = {message: time_ms for time_ms, message in log_events(local_cloud, name)}
+
+    assert times_ms["second"] - times_ms["first"] >= 250
 
 
 def test_batches_of_a_queue_run_at_once(local_cloud: RunningCloud, create: Create) -> None:

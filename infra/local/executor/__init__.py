@@ -16,9 +16,12 @@ Of these, only `plugin` knows LocalStack; the others run and are tested without 
 LocalStack or change in it, through its own extension points where it has one:
 
     server         the gateway, on loopback alone
+    exchanges      the HTTP that it speaks
     identities     ids of APIs that stay the same
     invocations    client context, limits of events
     event_sources  queues polled as Lambda polls them
+    log_streams    log lines, each with its time
+    timers         one thread for those of all environments
     economies      what it does at each invocation for nobody
     stack_updates  stacks updated in place, and back when that fails
     resources      updates of resources that it has none for

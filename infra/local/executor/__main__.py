@@ -10,12 +10,14 @@ from localstack.runtime.server.plugins import RuntimeServerPlugin
 from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
 from plux import PluginManager
 
-from infra.local.executor.economies import leave_out_metrics, wait_for_resources_briefly
+from infra.local.executor.economies import call_functions_directly, leave_out_metrics, wait_for_resources_briefly
 from infra.local.executor.event_sources import poll_as_lambda_does
 from infra.local.executor.identities import keep_api_ids
 from infra.local.executor.invocations import complete_invocations
+from infra.local.executor.log_streams import leave_logs_to_environments
 from infra.local.executor.resources import complete_resource_updates
 from infra.local.executor.stack_updates import update_stacks_as_cloudformation_does
+from infra.local.executor.timers import share_timers
 
 
 def check_registration() -> None:
@@ -34,6 +36,9 @@ if __name__ == "__main__":
     check_registration()
     keep_api_ids()
     leave_out_metrics()
+    leave_logs_to_environments()
+    call_functions_directly()
+    share_timers()
     wait_for_resources_briefly()
     poll_as_lambda_does()
     complete_invocations()

@@ -1,27 +1,52 @@
 """What LocalStack spends time on and nobody here needs, left out."""
 
 import functools
+import uuid
+from typing import Any
 
-from localstack import config
+from localstack.services.apigateway.next_gen.execute_api.integrations.aws import RestApiAwsProxyIntegration
 from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
+from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.invocation import version_manager
+from localstack.services.plugins import SERVICE_PLUGINS
+from localstack.utils.threads import start_thread
 
-__all__ = ["leave_out_metrics", "wait_for_resources_briefly"]
+__all__ = ["call_functions_directly", "leave_out_metrics", "wait_for_resources_briefly"]
 
 RESOURCE_LOOK_EVERY_S = 0.02
 
 
+def call_functions_directly() -> None:
+    """Let API Gateway call a function in Python, and not sign, write and parse a request to Lambda's API for it."""
+    RestApiAwsProxyIntegration.call_lambda = staticmethod(_call_function)
+
+
+def _call_function(function_arn: str, event: bytes, **_allowed: Any) -> bytes:
+    name, qualifier, account, region = function_locators_from_arn(function_arn)
+    result = SERVICE_PLUGINS.require("lambda")._provider.lambda_service.invoke(  # noqa: SLF001  # it has no other way
+        function_name=name,
+        qualifier=qualifier,
+        region=region,
+        account_id=account,
+        invocation_type="RequestResponse",
+        client_context=None,
+        request_id=str(uuid.uuid4()),
+        payload=event,
+    )
+    payload: bytes = result.payload
+    return payload
+
+
 def leave_out_metrics() -> None:
-    """Count no invocations and errors in CloudWatch: each count is a commit to a database on disk.
+    """Count no invocations and errors in CloudWatch: each count is a thread, and a commit to a database on disk.
 
-    It was half of a warm request's time, and what 16 clients waited for most.
+    It was half of a warm request's time, and what 16 clients waited for most; and the threads were never forgotten.
     """
-    version_manager.record_cw_metric_invocation = _count_nothing
-    version_manager.record_cw_metric_error = _count_nothing
+    version_manager.start_thread = _start_other_thread
 
 
-def _count_nothing(*, function_name: str, account_id: str, region_name: str) -> None:
-    """Stand in for both of LocalStack's counters."""
+def _start_other_thread(method: Any, *arguments: Any, name: str = "", **more: Any) -> Any:
+    return None if name.startswith("record-cloudwatch-metric") else start_thread(method, *arguments, name=name, **more)
 
 
 def wait_for_resources_briefly() -> None:
@@ -32,6 +57,3 @@ def wait_for_resources_briefly() -> None:
     """
     deploy_loop = ResourceProviderExecutor.deploy_loop
     ResourceProviderExecutor.deploy_loop = functools.partialmethod(deploy_loop, sleep_time=RESOURCE_LOOK_EVERY_S)
-    # For boto's waiters, LocalStack reads whole seconds from the environment.
-    config.BOTO_WAITER_MAX_ATTEMPTS *= round(config.BOTO_WAITER_DELAY / RESOURCE_LOOK_EVERY_S)
-    config.BOTO_WAITER_DELAY = RESOURCE_LOOK_EVERY_S

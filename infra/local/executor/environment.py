@@ -12,6 +12,7 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -21,7 +22,7 @@ from infra.local.executor import faults, reports
 from infra.local.executor.calls import Call
 from infra.local.executor.faults import Fault
 from infra.local.executor.function import Function
-from infra.local.executor.journal import Journal
+from infra.local.executor.journal import Journal, Line
 from infra.local.executor.runtime import DeadlinePassed, OutOfMemory, Runtime, RuntimeExited
 from infra.local.executor.sources import Sources
 from infra.local.warden import Warden
@@ -63,7 +64,12 @@ class Outcome:
 
     payload: bytes
     is_error: bool
-    logs: str
+    lines: Sequence[Line]
+
+    @property
+    def logs(self) -> str:
+        """The log lines as one text."""
+        return "".join(f"{line.text}\n" for line in self.lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +113,7 @@ class Environment:
         self._init_s: float | None = None
         self._peak_memory_bytes = 0
         self._request_id = ""
-        self._lines: list[str] = []
+        self._lines: list[Line] = []
 
     def start(self) -> None:
         """Run the init phase; that it failed shows in the next invocation, which tries again."""
@@ -224,8 +230,8 @@ class Environment:
         self._log(reports.end(self._request_id))
         self._log(reports.report(self._request_id, usage, fault))
         self._init_s = None
-        logs, self._lines = "\n".join(self._lines) + "\n", []
-        return Outcome(payload=payload, is_error=fault is not None, logs=logs)
+        lines, self._lines = self._lines, []
+        return Outcome(payload=payload, is_error=fault is not None, lines=lines)
 
     def _reset(self, grace_s: float = 0) -> None:
         """End the process, if there is one; the temporary files stay."""
@@ -234,9 +240,9 @@ class Environment:
             runtime.close(grace_s)
             self._peak_memory_bytes = runtime.peak_memory_bytes
 
-    def _log(self, line: str) -> None:
+    def _log(self, text: str) -> None:
+        line = self._host.journal.write(self._function.name, self._identity, self._request_id, text)
         self._lines.append(line)
-        self._host.journal.write(self._function.name, self._identity, self._request_id, line)
 
 
 def _take_answer(call: Call) -> bytes | Fault:

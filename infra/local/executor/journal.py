@@ -6,9 +6,18 @@ CloudWatch Logs hold the same lines; this is how a terminal shows them while the
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "Line"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a log, and when it was written, in epoch seconds."""
+
+    time_s: float
+    text: str
 
 
 class Journal:
@@ -18,13 +27,15 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def write(self, function: str, environment: str, request_id: str, line: str) -> None:
-        """Add one line of a function's log."""
+    def write(self, function: str, environment: str, request_id: str, text: str) -> Line:
+        """Add one line of a function's log, as of now."""
+        line = Line(time.time(), text)
         entry = {
-            "time": time.time(),
+            "time": line.time_s,
             "function": function,
             "environment": environment,
             "request": request_id,
-            "line": line,
+            "line": line.text,
         }
         os.write(self._file, (json.dumps(entry, separators=(",", ":")) + "\n").encode())
+        return line

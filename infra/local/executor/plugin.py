@@ -14,6 +14,7 @@ from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecu
 from infra.local.executor.environment import Environment, EnvironmentStopped, Host, Invocation
 from infra.local.executor.function import Function
 from infra.local.executor.journal import Journal
+from infra.local.executor.log_streams import LogStream
 from infra.local.executor.versions import Version
 from infra.local.warden import Warden
 
@@ -55,12 +56,15 @@ class ProcessExecutor(RuntimeExecutor):
         super().__init__(id=id, function_version=function_version)
         self._version: Version | None = None
         self._environment: Environment | None = None
+        self._log_stream: LogStream | None = None
 
     def start(self, env_vars: dict[str, Any]) -> None:
         """Run the init phase."""
         _same, self._version = _versions.get(id(self.function_version), (None, None))
         if self._version is None:
             raise EnvironmentStopped
+        group, stream = env_vars["AWS_LAMBDA_LOG_GROUP_NAME"], env_vars["AWS_LAMBDA_LOG_STREAM_NAME"]
+        self._log_stream = LogStream(self.function_version.id.account, self.function_version.id.region, group, stream)
         function = _function(self.function_version, self._version.task, env_vars)
         self._environment = Environment(self.id, function, _host())
         self._version.start(self._environment)
@@ -73,6 +77,7 @@ class ProcessExecutor(RuntimeExecutor):
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
         """Give the function one event and wait for what comes of it."""
         assert self._environment is not None  # noqa: S101  # LocalStack has started it
+        assert self._log_stream is not None  # noqa: S101
         invocation = Invocation(
             request_id=payload["invoke-id"],
             event=payload["payload"].encode(),
@@ -81,6 +86,7 @@ class ProcessExecutor(RuntimeExecutor):
             client_context=self.client_context,
         )
         outcome = self._environment.invoke(invocation)
+        self._log_stream.put(outcome.lines)
         return InvocationResult(invocation.request_id, outcome.payload, is_error=outcome.is_error, logs=outcome.logs)
 
     def get_logs(self) -> str:
