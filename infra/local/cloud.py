@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import yaml
-from botocore.config import Config
 
 from infra.build.agreement import load_template
 from infra.build.layer import LayerError, build_local
@@ -152,7 +151,7 @@ class LocalCloud:
         Raises:
             LocalCloudError: one failed; the schema is as it was.
         """
-        client = self.cloud.client("lambda", Config(read_timeout=310, retries={"total_max_attempts": 1}))
+        client = self.cloud.client("lambda", read_timeout_s=310)
         with refusals(self.cloud, "the migration"):
             answer = client.invoke(FunctionName=self.deployment.functions["Migrate"], Payload=b"{}")
             said: dict[str, Any] = json.loads(answer["Payload"].read())
@@ -166,7 +165,7 @@ class LocalCloud:
 
     def _prepare_clients(self) -> None:
         """Read the services' descriptions while LocalStack starts: half a second each."""
-        for service in ("cloudformation", "lambda"):
+        for service in ("cloudformation", "lambda", "s3"):
             self.cloud.client(service)
 
     def _start_localstack(self, step: Step) -> None:

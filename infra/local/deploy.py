@@ -1,5 +1,7 @@
 """Deploys `template.yaml` to an AWS endpoint by change set, with its code mounted and not copied: edits are live."""
 
+import functools
+import importlib
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,8 +11,6 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.errors import LocalCloudError
@@ -66,12 +66,21 @@ class Cloud:
 
     def __init__(self, url: str, region: str = "us-east-1") -> None:
         self.url = url
-        # What emulators take for credentials; one session, which reads each service's description once.
-        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=region)  # noqa: S106
+        self._region = region
 
-    def client(self, service: str, config: Config | None = None) -> Any:
-        """A boto3 client of one service."""
+    def client(self, service: str, read_timeout_s: float | None = None) -> Any:
+        """A boto3 client of one service; with a time-out, for one long call, which is not tried again."""
+        config = None
+        if read_timeout_s is not None:
+            options = {"read_timeout": read_timeout_s, "retries": {"total_max_attempts": 1}}
+            config = importlib.import_module("botocore.config").Config(**options)
         return self._session.client(service, endpoint_url=self.url, config=config)
+
+    @functools.cached_property
+    def _session(self) -> Any:
+        """One session, which reads each service's description once; imported while LocalStack starts: half a second."""
+        credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}  # what emulators take for some
+        return importlib.import_module("boto3").Session(region_name=self._region, **credentials)
 
 
 @dataclass(frozen=True, kw_only=True)

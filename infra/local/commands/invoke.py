@@ -4,7 +4,6 @@ import argparse
 import json
 from pathlib import Path
 
-from botocore.config import Config
 from rich.console import Console
 
 from infra.build.agreement import load_template
@@ -32,7 +31,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     event = _event(arguments.event or str(event_of(template, function, ROOT / "events")))
     cloud = Cloud(require_up(arguments.state).url)
     name = physical_id(cloud, STACK, function)
-    client = cloud.client("lambda", Config(read_timeout=LONGEST_S + 10, retries={"total_max_attempts": 1}))
+    client = cloud.client("lambda", read_timeout_s=LONGEST_S + 10)
     with refusals(cloud, "the invocation"):
         answer = client.invoke(FunctionName=name, Payload=with_token(event, arguments.state).encode())
     payload = answer["Payload"].read().decode() or "null"

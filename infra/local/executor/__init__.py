@@ -26,6 +26,8 @@ LocalStack or change in it, through its own extension points where it has one:
     stack_updates  stacks updated in place, and back when that fails
     resources      updates of resources that it has none for
 
-LocalStack finds both plug-ins through the entry points in `infra/local/registration`; `python -m infra.local.executor`
+    quick_start    what it need not do to start
+
+LocalStack finds the plug-ins through the entry points in `infra/local/registration`; `python -m infra.local.executor`
 starts it.
 """
