@@ -72,9 +72,10 @@ check: install ## Lint, types, direction of imports, templates, what each functi
 	$(PY) -m infra.build.imports
 
 .PHONY: check-policy
-check-policy: install ## Scan what would be deployed, and the workflows that deploy it, for unsafe settings
+check-policy: install ## Scan what would be deployed, the role that deploys it and the workflows, for unsafe settings
 	@$(PYTHON3) infra/install.py --with policy
 	$(PY) -m infra.build.policy
+	$(PY) -m infra.build.stack_role
 	.decant/policy/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.decant/policy/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
