@@ -12,8 +12,7 @@ and what is ready at once never switches.
 import threading
 from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from inspect import iscoroutine
-from types import coroutine
+from types import CoroutineType, coroutine
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
@@ -68,7 +67,9 @@ class OnLoop(Waiter):
                 self.parent = self._driver = getcurrent()
                 pending = self.throw(type(error), error, error.__traceback__)
             else:
-                self.parent = self._driver = getcurrent()
+                here = getcurrent()
+                if here is not self._driver:
+                    self.parent = self._driver = here
                 pending = self.switch(value)
 
     def park(self) -> None:
@@ -134,7 +135,7 @@ def await_[T](awaitable: Awaitable[T]) -> T:
     """
     here = getcurrent()
     if not isinstance(here, Waiter):
-        if iscoroutine(awaitable):
+        if isinstance(awaitable, CoroutineType):
             awaitable.close()
         raise RuntimeError(  # noqa: TRY004  # what is wrong is where it was called, not the argument
             "await_() works in synchronous code of a request that decant.asgi bridges; "
@@ -146,7 +147,7 @@ def await_[T](awaitable: Awaitable[T]) -> T:
 
 def as_coroutine[T](awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
     """The awaitable itself if it is a coroutine, else one that awaits it."""
-    return awaitable if iscoroutine(awaitable) else _awaiting(awaitable)
+    return awaitable if isinstance(awaitable, CoroutineType) else _awaiting(awaitable)
 
 
 async def _awaiting[T](awaitable: Awaitable[T]) -> T:
