@@ -84,6 +84,7 @@ def kept_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     observability.configure()
+    config.load.cache_clear()
     root.addHandler(caplog.handler)
     yield
     root.handlers, root.level = handlers, level

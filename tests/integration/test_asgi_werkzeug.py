@@ -1,4 +1,4 @@
-"""What a Flask app sees through the bridge is what it sees through Werkzeug's own server.
+"""Werkzeug's own server beside the bridge: what a Flask app sees through one, it sees through the other.
 
 Random requests go byte for byte to both: Hypercorn with the bridge, and Werkzeug's server, which needs none.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from flask import Flask, request
 from hypothesis import HealthCheck, given, settings
@@ -119,9 +120,9 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def werkzeug_server() -> Iterator[str]:
-    """The echo app behind Werkzeug's own server; yields its host and port."""
-    server = make_server("127.0.0.1", 0, echo(), request_handler=_Quiet)
+def werkzeug_server(app: Flask) -> Iterator[str]:
+    """The app behind Werkzeug's own server; yields its host and port."""
+    server = make_server("127.0.0.1", 0, app, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
@@ -159,7 +160,7 @@ def bridged_server() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[tuple[str, str]]:
     """Both servers."""
-    with werkzeug_server() as plain, bridged_server() as bridged:
+    with werkzeug_server(echo()) as plain, bridged_server() as bridged:
         yield plain, bridged
 
 
@@ -182,3 +183,19 @@ def test_bridge_shows_the_app_what_werkzeugs_server_shows(hosts: tuple[str, str]
     plain, bridged = hosts
 
     assert seen(bridged, sent) == seen(plain, sent)
+
+
+async def test_bridged_app_still_works_under_a_plain_wsgi_server() -> None:
+    """There its async views run by Flask's own means, at the same time as through the bridge."""
+    app = Flask("both")
+
+    @app.get("/")
+    async def view() -> str:
+        await asyncio.sleep(0)
+        return str(request.environ.get("SERVER_SOFTWARE", "bridged"))
+
+    with werkzeug_server(app) as plain:
+        async with serve(FlaskToAsgi(app)) as bridged, httpx.AsyncClient() as http:
+            answers = [(await http.get(url)).text for url in (bridged, f"http://{plain}", bridged)]
+
+    assert [answer.partition("/")[0] for answer in answers] == ["bridged", "Werkzeug", "bridged"]

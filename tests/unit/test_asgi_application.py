@@ -13,7 +13,7 @@ from greenlet import getcurrent
 from decant import loop
 from decant.asgi import FlaskToAsgi
 from decant.asgi.messages import Message
-from tests.bridging import client, get
+from tests.bridging import Connection, client, get, scope
 
 
 async def converse(application: FlaskToAsgi, kind: str, *said: str) -> list[Message]:
@@ -106,6 +106,29 @@ async def test_blocking_view_does_not_stall_others() -> None:
     await asyncio.gather(ask("/sync"), ask("/sync"), ask("/async"))
 
     assert order == ["async", "sync", "sync"]
+
+
+async def test_two_thousand_requests_wait_at_once() -> None:
+    """Each has a greenlet of its own, and none waits for another's."""
+    app, all_here, waiting = Flask("bridged"), asyncio.Event(), 0
+
+    @app.get("/<int:number>")
+    async def view(number: int) -> str:
+        nonlocal waiting
+        waiting += 1
+        if waiting == 2000:
+            all_here.set()
+        await all_here.wait()
+        return str(number)
+
+    application = FlaskToAsgi(app)
+    connections = [Connection(scope(path=f"/{number}")) for number in range(2000)]
+    for connection in connections:
+        connection.say()
+
+    await asyncio.gather(*(connection.run(application) for connection in connections))
+
+    assert [int(connection.body) for connection in connections] == list(range(2000))
 
 
 @pytest.mark.parametrize(("threads", "where"), [(2, "_InThread"), (0, "OnLoop")], ids=["under a server", "in Lambda"])

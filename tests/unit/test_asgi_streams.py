@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from flask import Flask, Response, request, send_file, session, stream_with_context
 
 from decant.asgi import FlaskToAsgi, stream
+from decant.asgi.messages import Message
 from tests.bridging import Connection, client, get, scope
 
 both = pytest.mark.parametrize("view_threads", [0, 4], ids=["on the loop", "sync views in threads"])
@@ -111,6 +113,27 @@ async def test_next_chunk_waits_until_the_last_was_taken(app: Flask, view_thread
     await serving
 
     assert (made_while_slow, len(made)) == ([0], 100)
+
+
+async def test_gigabyte_to_a_slow_client_leaves_memory_flat(app: Flask) -> None:
+    """Of its chunks, each new, none is kept but the one on its way."""
+    app.add_url_rule("/", "view", lambda: (bytes(2**20) for _ in range(1024)))
+    connection = Connection()
+    connection.say()
+    taken_bytes = 0
+
+    async def take(message: Message) -> None:
+        nonlocal taken_bytes
+        await asyncio.sleep(0)
+        taken_bytes += len(message.get("body", b""))
+
+    tracemalloc.start()
+    await FlaskToAsgi(app, view_threads=0)(connection.scope, connection._said.get, take)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert taken_bytes == 2**30
+    assert most_bytes < 3 * 2**20
 
 
 async def test_stream_gives_other_requests_their_turn(app: Flask) -> None:

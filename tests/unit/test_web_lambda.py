@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gzip
 import json
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from flask import Flask, Response, request
 
 from decant import loop, observability
+from decant.asgi import await_
 from decant.web import lambda_handler
 from tests.loading import Context, sample
 
@@ -112,6 +114,14 @@ def test_header_beyond_ascii_leaves_as_text() -> None:
     answer = invoke(answering(Response("ok", headers={"X-Name": "café"})))
 
     assert answer["headers"]["x-name"] == "café"
+
+
+def test_sync_view_runs_on_the_loops_own_thread() -> None:
+    """An environment serves one request at a time: a worker thread would help nobody."""
+    app = Flask("bridged")
+    app.add_url_rule("/my/path", "view", lambda: f"{threading.get_ident()} {await_(asyncio.sleep(0, 'waited'))}")
+
+    assert invoke(app)["body"] == f"{threading.get_ident()} waited"
 
 
 def test_generator_answers_in_one_piece() -> None:
