@@ -27,7 +27,7 @@ from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 
 KEPT = re.compile(
-    r"(Migrate|Migration|AsyncResponse)(Role|Logs|Once)?$|SharedLayer$|(Default|Slow)(Queue|DeadLetters)$|Api$|TracePolicy$|DeploymentRole$"
+    r"(Migrate|Migration|AsyncResponse)(Role|Logs|Once)?$|SharedLayer$|Api$|TracePolicy$|DeploymentRole$"
 )
 """What of the template is deployed here."""
 

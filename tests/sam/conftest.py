@@ -155,7 +155,7 @@ def answers(
             runner, settings = runners(name), variables(name)
             known[name] = {
                 function: runner.invoke(functions[function], event(function), settings)
-                for function in sorted(functions, key=lambda each: each != "migrate")  # the tables come first
+                for function in sorted(functions, key=lambda each: (each != "migrate", each))  # the tables come first
             }
         return known[name]
 
