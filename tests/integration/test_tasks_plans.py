@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy import TextClause
 
 from decant import config, db, loop
+from decant.tasks.records import Outcome, State
 from decant.tasks.sql import bury, enqueue, lists, run, sweep, watch
 from infra.local.postgres import Postgres
 from tests.worlds import execute
@@ -118,13 +120,9 @@ async def test_claim_reads_by_the_primary_key(count: int) -> None:
 async def test_settling_reads_by_the_primary_key(count: int) -> None:
     """Ten ends cost ten look-ups."""
     ids = await some_ids("STARTED")
-    blank = [None] * len(ids)
+    outcomes = [Outcome(id=task_id, attempt=1, state=State.SUCCESS, result='"x"') for task_id in ids]
 
-    plan = await plan_of(
-        run.SETTLE, ids=ids, attempts=[1] * len(ids), states=["SUCCESS"] * len(ids), results=['"x"'] * len(ids),
-        error_types=blank, errors=blank, tracebacks=blank, delays_s=[0.0] * len(ids), announced=[False] * len(ids),
-        max_retries=blank, patience_s=300,
-    )  # fmt: skip
+    plan = await plan_of(run.SETTLE, outcomes=msgspec.json.encode(outcomes).decode(), patience_s=300)
 
     assert plan.buffers <= 500
     assert count < MANY or (plan.indexes == {"task_pkey"} and not plan.scans)

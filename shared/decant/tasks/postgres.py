@@ -70,20 +70,7 @@ class PostgresStore:
     async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Settled:
         """Write how runs ended."""
         outcomes = sorted(outcomes, key=lambda outcome: outcome.id)
-        failures = [outcome.failure for outcome in outcomes]
-        given = {
-            "ids": [outcome.id for outcome in outcomes],
-            "attempts": [outcome.attempt for outcome in outcomes],
-            "states": [outcome.state.value for outcome in outcomes],
-            "results": [outcome.result for outcome in outcomes],
-            "error_types": [failure and failure.type for failure in failures],
-            "errors": [failure and failure.message for failure in failures],
-            "tracebacks": [failure and failure.traceback for failure in failures],
-            "delays_s": [outcome.delay_s for outcome in outcomes],
-            "announced": [outcome.announced for outcome in outcomes],
-            "max_retries": [outcome.max_retries for outcome in outcomes],
-            "patience_s": settings().task_patience_s,
-        }
+        given = {"outcomes": msgspec.json.encode(outcomes).decode(), "patience_s": settings().task_patience_s}
         if session is None and not any(outcome.leads_on for outcome in outcomes):
             rows = await execute(run.SETTLE, given)
             return Settled({row["id"]: State(row["state"]) for row in rows}, [])

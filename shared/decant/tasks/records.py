@@ -48,8 +48,8 @@ FINISHED = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
 """States that no row ever leaves, but by a redrive."""
 
 
-class NewTask(Struct, frozen=True, kw_only=True):
-    """A row that is to be written.
+class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A row that is to be written; it goes to PostgreSQL as JSON, and so do the tasks of an errback that it carries.
 
     Attributes:
         args: Positional arguments, a JSON array.
@@ -182,7 +182,7 @@ class Failure(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run ended.
+    """How a run ended; it goes to PostgreSQL as JSON.
 
     Attributes:
         state: SUCCESS, FAILURE or REVOKED; RETRY for another run; PENDING gives back a row that was never run.

@@ -1,6 +1,6 @@
 """Statements on the table, and what they bring about in the same transaction: a row's end moves its whole workflow."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from uuid import UUID
 
@@ -35,12 +35,8 @@ async def write(tasks: Sequence[NewTask], session: AsyncSession | None = None) -
     """Insert rows; those whose id or key is taken are left out."""
     if not tasks:
         return []
-    columns = {name: [getattr(task, name) for task in tasks] for name in NewTask.__struct_fields__}
-    columns["waits_for"] = [len(task.parents) for task in tasks]
-    for name in ("parents", "children"):
-        columns[name] = [_array(ids) for ids in columns[name]]
-    columns["on_error"] = [_encoded(task.on_error) for task in tasks]
-    return [Enqueued(**row) for row in await execute(enqueue.INSERT, {**columns, **_times()}, session)]
+    given = {"tasks": msgspec.json.encode(tasks).decode(), **_times()}
+    return [Enqueued(**row) for row in await execute(enqueue.INSERT, given, session)]
 
 
 async def end(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Settled:
@@ -76,15 +72,6 @@ def errback(origin: UUID, new: NewTask) -> NewTask:
 
 def _times() -> dict[str, float]:
     return {"reach_s": REACH_S, "patience_s": settings().task_patience_s}
-
-
-def _array(ids: Iterable[UUID]) -> str | None:
-    """As PostgreSQL writes an array: an array of arrays would have to be a rectangle."""
-    return "{" + ",".join(map(str, ids)) + "}" if ids else None
-
-
-def _encoded(tasks: Sequence[NewTask]) -> str | None:
-    return msgspec.json.encode(tasks).decode() if tasks else None
 
 
 def _decoded(tasks: str) -> list[NewTask]:

@@ -6,6 +6,7 @@ Rules that they keep:
   a transaction, as `now()` does not, and may be compared with an index, as `clock_timestamp()` may not.
 - Whoever changes a row that runs names its `attempt`: an owner that lost its lease changes nothing.
 - Rows are locked in the order of their ids, or skipped when locked, so that no two statements wait for each other.
-- Lists go in as arrays, one parameter each, whatever their length: one statement a batch, and one plan.
+- A batch goes in as one parameter, an array or a JSON array of rows, whatever its length: one statement, and one plan
+  that PostgreSQL keeps. Rows as JSON cost half of what one array a column costs to write and to read.
 - JSON goes in and comes out as text, so that every driver gives the same.
 """

@@ -11,33 +11,24 @@ INSERT = text("""
         root_id, waits_for, parents, takes, children, countdown_s, on_error
     )
     SELECT
-        id, name, queue, priority, CAST(args AS json), CAST(kwargs AS json), max_retries,
+        id, name, queue, coalesce(priority, 0), CAST(args AS json), CAST(kwargs AS json), max_retries,
         coalesce(expires, statement_timestamp() + make_interval(secs => expires_in_s)),
         due,
         CASE
-            WHEN waits_for > 0 THEN NULL
+            WHEN parents IS NOT NULL THEN NULL
             WHEN announced AND due <= statement_timestamp() + make_interval(secs => :reach_s)
             THEN due + make_interval(secs => :patience_s)
             ELSE due
         END,
         correlation_id, group_key, unique_key, idempotency_key,
-        root_id, waits_for, CAST(parents AS uuid[]), takes, CAST(children AS uuid[]), countdown_s,
-        CAST(on_error AS json)
+        root_id, coalesce(cardinality(parents), 0), parents, takes, children, countdown_s, on_error
     FROM (
-        SELECT *, coalesce(eta, statement_timestamp() + make_interval(secs => countdown_s)) AS due
-        FROM unnest(
-            CAST(:id AS uuid[]), CAST(:name AS text[]), CAST(:queue AS text[]), CAST(:priority AS smallint[]),
-            CAST(:args AS text[]), CAST(:kwargs AS text[]), CAST(:max_retries AS integer[]),
-            CAST(:eta AS timestamptz[]), CAST(:countdown_s AS float8[]),
-            CAST(:expires AS timestamptz[]), CAST(:expires_in_s AS float8[]), CAST(:announced AS boolean[]),
-            CAST(:correlation_id AS text[]), CAST(:group_key AS text[]),
-            CAST(:unique_key AS text[]), CAST(:idempotency_key AS text[]),
-            CAST(:root_id AS uuid[]), CAST(:waits_for AS integer[]), CAST(:parents AS text[]),
-            CAST(:takes AS text[]), CAST(:children AS text[]), CAST(:on_error AS text[])
-        ) AS given (
-            id, name, queue, priority, args, kwargs, max_retries, eta, countdown_s, expires, expires_in_s, announced,
-            correlation_id, group_key, unique_key, idempotency_key,
-            root_id, waits_for, parents, takes, children, on_error
+        SELECT *, coalesce(eta, statement_timestamp() + make_interval(secs => coalesce(countdown_s, 0))) AS due
+        FROM json_to_recordset(CAST(CAST(:tasks AS text) AS json)) AS given (
+            id uuid, name text, queue text, priority smallint, args text, kwargs text, max_retries integer,
+            eta timestamptz, countdown_s float8, expires timestamptz, expires_in_s float8, announced boolean,
+            correlation_id text, group_key text, unique_key text, idempotency_key text,
+            root_id uuid, parents uuid[], takes text, children uuid[], on_error json
         )
     ) AS new
     ON CONFLICT DO NOTHING

@@ -57,7 +57,7 @@ LOOK_UP = text("""
 SETTLE = text("""
     WITH ended AS MATERIALIZED (
         SELECT
-            t.id, o.result, o.error_type, o.error, o.traceback, o.delay_s, o.announced, o.max_retries,
+            t.id, o.result, o.failure, o.delay_s, o.announced, o.max_retries,
             o.state = 'RETRY' AS ran,
             CASE
                 WHEN o.state NOT IN ('PENDING', 'RETRY') THEN o.state
@@ -65,11 +65,10 @@ SETTLE = text("""
                 WHEN o.state = 'PENDING' AND t.retries = 0 THEN 'PENDING'
                 ELSE 'RETRY'
             END AS state
-        FROM unnest(
-            CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:states AS text[]), CAST(:results AS text[]),
-            CAST(:error_types AS text[]), CAST(:errors AS text[]), CAST(:tracebacks AS text[]),
-            CAST(:delays_s AS float8[]), CAST(:announced AS boolean[]), CAST(:max_retries AS integer[])
-        ) AS o (id, attempt, state, result, error_type, error, traceback, delay_s, announced, max_retries),
+        FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o (
+                id uuid, attempt integer, state text, result text, failure json,
+                delay_s float8, announced boolean, max_retries integer
+            ),
             LATERAL (
                 SELECT id, retries, revoked_at FROM decant.task
                 WHERE id = o.id AND attempt = o.attempt AND state = 'STARTED' FOR UPDATE
@@ -78,7 +77,8 @@ SETTLE = text("""
     UPDATE decant.task AS t
     SET state = ended.state,
         result = CAST(ended.result AS json),
-        error_type = ended.error_type, error = ended.error, traceback = ended.traceback,
+        error_type = ended.failure ->> 'type', error = ended.failure ->> 'message',
+        traceback = ended.failure ->> 'traceback',
         lease_expires_at = NULL,
         retries = t.retries + CAST(ended.ran AND ended.state = 'RETRY' AS integer),
         max_retries = coalesce(ended.max_retries, t.max_retries),
