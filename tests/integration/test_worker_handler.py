@@ -127,11 +127,13 @@ async def test_message_that_comes_a_moment_early_waits() -> None:
 async def test_greater_priority_starts_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what is at hand, in whatever order the messages came."""
     monkeypatch.setenv("TASK_CONCURRENCY", "1")
-    low, high = await work.echo.apply_async((1,), priority=1), await work.echo.apply_async((2,), priority=5)
+    jobs = [await work.tell.apply_async((name,), priority=n) for name, n in [("low", 1), ("high", 5), ("middle", 3)]]
+    told: list[str] = []
 
-    await handle(as_records([low.id, high.id]), Deadline(30))
+    with work.listening(told):
+        await handle(as_records([job.id for job in jobs]), Deadline(30))
 
-    assert (await high.status()).date_done < (await low.status()).date_done  # type: ignore[operator]  # both are done
+    assert told == ["high", "middle", "low"]
 
 
 async def test_concurrency_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

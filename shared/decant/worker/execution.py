@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import math
-import time
 from typing import Any
 
 from decant import db
@@ -48,6 +47,7 @@ class Execution:
         self._transactions = transactions
         self._own_limit_s = task.options.time_limit or math.inf
         self._time_left_s = time_left_s
+        self._began_at = 0.0
         self._body: asyncio.Task[Outcome | None] | None = None
         self._stop: Stop | None = None
 
@@ -69,18 +69,20 @@ class Execution:
             return await self._end(self._start(run))
 
     def _start(self, run: Run) -> asyncio.Task[Outcome | None]:
+        loop = asyncio.get_running_loop()
+        self._began_at = loop.time()
         within = Interruptible(self._call(run))
-        body = self._body = asyncio.create_task(within)
+        body = self._body = asyncio.Task(within, loop=loop, eager_start=True)  # many end without ever waiting
         soft_limit_s = self._task.options.soft_time_limit
-        if soft_limit_s is not None:
+        if soft_limit_s is not None and not body.done():
             error = SoftTimeLimitExceeded(f"It ran longer than {soft_limit_s:g} s.")
-            timer = asyncio.get_running_loop().call_later(soft_limit_s, within.interrupt, body, error)
+            timer = loop.call_at(self._began_at + soft_limit_s, within.interrupt, body, error)
             body.add_done_callback(lambda _: timer.cancel())
         return body
 
     async def _end(self, body: asyncio.Task[Outcome | None]) -> Outcome | None:
-        began = time.monotonic()
-        await asyncio.wait({body}, timeout=min(self._own_limit_s, self._time_left_s))
+        if not body.done():
+            await asyncio.wait({body}, timeout=min(self._own_limit_s, self._time_left_s) - self._seconds())
         if not body.done():
             self.stop(Stop.TIME_LIMIT if self._own_limit_s <= self._time_left_s else Stop.DEADLINE)
             await asyncio.wait({body}, timeout=_GRACE_S)
@@ -88,9 +90,13 @@ class Execution:
             return self._stopped()
         error = body.exception()
         if error is None:
-            log.info("Task succeeded", extra={**describe(self.claimed), "seconds": round(time.monotonic() - began, 3)})
+            if log.isEnabledFor(logging.INFO):
+                log.info("Task succeeded", extra={**describe(self.claimed), "seconds": round(self._seconds(), 3)})
             return body.result()
         return self._failed(error)
+
+    def _seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._began_at
 
     async def _call(self, run: Run) -> Outcome | None:
         args, kwargs = self._task.parameters.decode(self.claimed.args, self.claimed.kwargs)

@@ -69,7 +69,8 @@ class Runner:
     async def run(self, claimed: Sequence[Claimed]) -> None:
         """Run rows to their end; what goes wrong with one leaves the others alone."""
         by_priority = sorted(claimed, key=lambda each: -each.priority)
-        runs = {asyncio.create_task(self._run(each)): each for each in by_priority}
+        loop = asyncio.get_running_loop()
+        runs = {asyncio.Task(self._run(each), loop=loop, eager_start=True): each for each in by_priority}
         if runs:
             await asyncio.wait(runs)
         for run, each in runs.items():
