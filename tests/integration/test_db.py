@@ -7,6 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from decant import config, db
+from decant.db import liveness
 from decant.errors import ConfigError, DatabaseUnavailable
 from infra.local.postgres import Postgres
 
@@ -93,6 +94,24 @@ async def test_session_survives_connections_cut_while_frozen(postgres: Postgres)
     await terminated.wait()
 
     assert await backend_pid() != before
+
+
+@pytest.mark.usefixtures("database_url")
+@pytest.mark.parametrize(("moment_s", "pings"), [(60, 0), (0, 1)])
+async def test_connection_is_asked_over_the_network_only_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch, moment_s: float, pings: int
+) -> None:
+    """One that was in use a moment ago costs no round trip; one that was idle longer may be dead unheard."""
+    monkeypatch.setattr(liveness, "_MOMENT_S", moment_s)
+    asked: list[str] = []
+    async with db.engine().connect() as connection:
+        raw = await connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        raw.driver_connection.add_query_logger(lambda record: asked.append(record.query))
+
+    await db.execute(text("SELECT 1"), {})
+
+    assert asked == [";"] * pings
 
 
 @pytest.mark.usefixtures("driver")

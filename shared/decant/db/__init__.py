@@ -17,6 +17,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from decant import loop, snapstart
 from decant.config import Settings, settings
+from decant.db import liveness
 from decant.db.drivers import avoid_pinning, connect_args
 from decant.errors import ConfigError, DatabaseUnavailable
 
@@ -132,12 +133,12 @@ def _build(ours: Settings) -> AsyncEngine:
         pool_size=ours.database_pool_size,
         max_overflow=0,
         pool_timeout=ours.database_connect_timeout_s,
-        pool_pre_ping=True,
         isolation_level="AUTOCOMMIT",  # of idle connections: asyncpg's ping is then one round trip, and not three
         pool_use_lifo=True,
         hide_parameters=True,  # errors are logged, and parameters may hold secrets
         connect_args=connect_args(url.get_driver_name(), ours),
     )
+    liveness.install(built.sync_engine)
     if ours.database_iam_auth:
         from decant.db import iam_login  # noqa: PLC0415  # signs; most local functions never do
 
