@@ -135,9 +135,9 @@ release: sam ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BU
 smoke: install ## Look whether a deployed STAGE answers
 	@$(PY) -m infra.release.smoke --stack decant-$(STAGE)
 
-.PHONY: bench
-bench: install ## Measure the local cloud: start, latency, task round trip
-	$(PY) -m tests.benchmarks.local
+.PHONY: bench-local
+bench-local: install ## Measure the local cloud: start, requests, messages, cold starts, memory: JSON=1 CLONE=1
+	@$(PY) -m tests.benchmarks.local $(if $(JSON),--json) $(if $(CLONE),--with-clone)
 
 .PHONY: bench-web
 bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI servers

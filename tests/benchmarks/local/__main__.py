@@ -1,0 +1,42 @@
+"""Prints a table of what was measured against the goals, or JSON: `make bench-local`. Nothing here asserts a time."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.benchmarks.local.environments import cold_start, own_share
+from tests.benchmarks.local.measures import Measure, show
+from tests.benchmarks.local.queues import drain
+from tests.benchmarks.local.requests import latency, round_trip, throughput
+from tests.benchmarks.local.running import fresh_clone_s, memory, up
+from tests.loading import ROOT
+
+
+def main() -> None:
+    """Measure everything and print it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--with-clone", action="store_true", help="measure a clone with its installation too")
+    parser.add_argument("--json", action="store_true", help="print JSON in place of the table")
+    parser.add_argument("--requests", type=int, default=200, help="requests for each latency (%(default)s)")
+    arguments = parser.parse_args()
+    measures = []
+    if arguments.with_clone:
+        measures.append(Measure(name="fresh clone to the first 200", value=fresh_clone_s(), unit="s", goal="≤ 90"))
+    measures += [*_whole(arguments.requests), own_share(), cold_start()]
+    show(measures, as_json=arguments.json)
+
+
+def _whole(requests: int) -> list[Measure]:
+    with tempfile.TemporaryDirectory(prefix="decant-bench-") as state:
+        Path(state).chmod(0o755)  # PostgreSQL's own user has to get through, when we are root
+        with up(ROOT, Path(state)):
+            pass  # the database is made
+        with up(ROOT, Path(state)) as running:
+            second = Measure(name="second `make up` to the first 200", value=running.started_s, unit="s", goal="≤ 5")
+            idle = memory(running)
+            rest = [*latency(running, requests), throughput(running, requests), round_trip(running, requests // 10)]
+            return [second, *rest, drain(running), *idle]
+
+
+if __name__ == "__main__":
+    main()

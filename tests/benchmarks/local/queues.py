@@ -1,0 +1,61 @@
+"""Messages through an event source mapping."""
+
+import io
+import time
+import zipfile
+from itertools import batched
+from pathlib import Path
+
+from infra.local.deploy import Cloud
+from tests.benchmarks.local.measures import Measure
+from tests.benchmarks.local.running import Running
+
+__all__ = ["drain"]
+
+MESSAGES = 500
+SOURCE = "def handler(event, context): print('BATCH', len(event['Records']))"
+NAME = "bench-messages"
+
+
+def drain(running: Running) -> Measure:
+    """From the first message sent to the last one handled; the mapping is there, and has AWS's batches of ten."""
+    cloud = Cloud(running.url)
+    sqs = cloud.client("sqs")
+    queue = sqs.create_queue(QueueName=NAME)["QueueUrl"]
+    _create_function(cloud)
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    mappings = cloud.client("lambda")
+    mapping = mappings.create_event_source_mapping(EventSourceArn=arn, FunctionName=NAME)["UUID"]
+    while mappings.get_event_source_mapping(UUID=mapping)["State"] != "Enabled":
+        time.sleep(0.05)
+    started = time.perf_counter()
+    for numbers in batched(range(MESSAGES), 10, strict=False):
+        sqs.send_message_batch(
+            QueueUrl=queue, Entries=[{"Id": str(number), "MessageBody": str(number)} for number in numbers]
+        )
+    while _handled(running.journal) < MESSAGES:
+        time.sleep(0.01)
+    taken = time.perf_counter() - started
+    mappings.delete_event_source_mapping(UUID=mapping)
+    return Measure(name=f"{MESSAGES} messages through the event source mapping", value=taken, unit="s", goal="≤ 4")
+
+
+def _create_function(cloud: Cloud) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("app.py", SOURCE)
+    client = cloud.client("lambda")
+    client.create_function(
+        FunctionName=NAME,
+        Runtime="python3.13",
+        Handler="app.handler",
+        Role="arn:aws:iam::000000000000:role/bench",
+        Code={"ZipFile": content.getvalue()},
+    )
+    while client.get_function_configuration(FunctionName=NAME)["State"] == "Pending":
+        time.sleep(0.02)
+
+
+def _handled(journal: Path) -> int:
+    lines = (line for line in journal.read_text().splitlines() if "BATCH" in line)
+    return sum(int(line.partition("BATCH ")[2].partition('"')[0]) for line in lines)
