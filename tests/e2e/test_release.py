@@ -26,9 +26,7 @@ from infra.release.smoke import faults
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 
-KEPT = re.compile(
-    r"(Migrate|Migration|AsyncResponse)(Role|Logs|Once)?$|SharedLayer$|Api$|TracePolicy$|DeploymentRole$"
-)
+KEPT = re.compile(r"(Migrate|Migration|AsyncResponse)(Role|Logs|Once)?$|SharedLayer$|Api$|TracePolicy$|DeploymentRole$")
 """What of the template is deployed here."""
 
 
