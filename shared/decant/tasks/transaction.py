@@ -35,7 +35,8 @@ async def write(tasks: Sequence[NewTask], session: AsyncSession | None = None) -
     """Insert rows; those whose id or key is taken are left out."""
     if not tasks:
         return []
-    given = {"tasks": msgspec.json.encode(tasks).decode(), **_times()}
+    in_order = sorted(tasks, key=lambda task: task.unique_key or "")  # two callers with the same keys take turns
+    given = {"tasks": msgspec.json.encode(in_order).decode(), **_times()}
     return [Enqueued(**row) for row in await execute(enqueue.INSERT, given, session)]
 
 
@@ -45,22 +46,31 @@ async def end(statement: TextClause, given: Mapping[str, Any], session: AsyncSes
         async with db.session() as own:
             return await end(statement, given, own)
     rows = await execute(statement, given, session)
-    leading_on = [row["id"] for row in rows if row["leads_on"]]
-    released = await _follow(leading_on, session) if leading_on else []
+    released = await _follow([row for row in rows if row["leads_on"]], session)
     return Settled({row["id"]: State(row["state"]) for row in rows}, released)
 
 
-async def _follow(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
+async def _follow(ended: Sequence[RowMapping], session: AsyncSession) -> list[Enqueued]:
+    succeeded = [row["id"] for row in ended if row["state"] == State.SUCCESS]
+    failed = [row["id"] for row in ended if row["state"] != State.SUCCESS]
+    if succeeded and failed:
+        await execute(workflow.LOCK, {"ids": succeeded + failed}, session)
+    started = await _fail_along(failed, session) if failed else []
+    return started + (await _count_down(succeeded, session) if succeeded else [])
+
+
+async def _fail_along(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     failures = await execute(workflow.FAIL_ALONG, {"ids": ids}, session)
-    started = await write(
-        [errback(row["origin"], new) for row in failures for new in _decoded(row["on_error"])], session
-    )
+    return await write([errback(row["origin"], new) for row in failures for new in _decoded(row["on_error"])], session)
+
+
+async def _count_down(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     counted = await execute(workflow.COUNT_DOWN, {"ids": ids}, session)
     free = [row["id"] for row in counted if row["waits_for"] == 0]
     if not free:
-        return started
+        return []
     given = {"ids": free, "queues": list(settings().task_queue_urls), **_times()}
-    return started + [Enqueued(**row) for row in await execute(workflow.RELEASE, given, session)]
+    return [Enqueued(**row) for row in await execute(workflow.RELEASE, given, session)]
 
 
 def errback(origin: UUID, new: NewTask) -> NewTask:

@@ -5,7 +5,27 @@ Each runs in the transaction in which the parents ended, so that a child is rele
 
 from sqlalchemy import text
 
-__all__ = ["COUNT_DOWN", "FAIL_ALONG", "RELEASE"]
+__all__ = ["COUNT_DOWN", "FAIL_ALONG", "LOCK", "RELEASE"]
+
+LOCK = text("""
+    WITH RECURSIVE reached AS (
+        SELECT child AS id, state <> 'SUCCESS' AS fails
+        FROM decant.task, unnest(children) AS child
+        WHERE task.id = ANY(CAST(:ids AS uuid[]))
+        UNION
+        SELECT child, true
+        FROM reached JOIN decant.task USING (id), unnest(children) AS child
+        WHERE fails
+    )
+    SELECT id FROM decant.task
+    WHERE id IN (SELECT id FROM reached) AND waits_for > 0 AND date_done IS NULL
+    ORDER BY id FOR UPDATE
+""")
+"""Lock whatever FAIL_ALONG and COUNT_DOWN are about to change, where both have work to do.
+
+Each of them locks rows in the order of their ids, but what the one has locked may come after what the other has to wait
+for; and then two batches wait for each other.
+"""
 
 COUNT_DOWN = text("""
     WITH steps AS (

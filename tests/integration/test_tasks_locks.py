@@ -1,0 +1,70 @@
+"""Batches that end at once: rows are locked in one order, so that no two of them wait for each other."""
+
+import asyncio
+from collections.abc import Mapping
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from decant import db
+from decant.tasks import State, chord
+from decant.tasks.postgres import PostgresStore
+from decant.tasks.records import Outcome, Settled
+from decant.tasks.registry import registry
+from tests import work
+from tests.worlds import execute
+
+pytestmark = pytest.mark.usefixtures("database_url")
+
+
+async def start_chord() -> tuple[UUID, UUID, UUID]:
+    """Two members that run, and the body that waits for them."""
+    body = await chord([work.add.s(1), work.add.s(2)], work.total.s()).delay()
+    rows = await execute("SELECT id FROM decant.task WHERE children = ARRAY[CAST(:id AS uuid)] ORDER BY id", id=body.id)  # type: ignore[union-attr]  # a chord's end is one task
+    first, second = [row["id"] for row in rows]
+    assert len(await PostgresStore().claim([first, second], list(registry), 60, alone=False)) == 2
+    return first, second, UUID(body.id)  # type: ignore[union-attr]  # likewise
+
+
+async def settle(ends: Mapping[UUID, State]) -> Settled:
+    """Write how first runs ended, in one batch."""
+    outcomes = [Outcome(id=task_id, attempt=1, state=state, result="1") for task_id, state in ends.items()]
+    return await PostgresStore().settle(outcomes, None)
+
+
+async def until_blocked(count: int) -> None:
+    """Until so many statements wait for a lock."""
+    blocked = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while (await execute(blocked))[0]["n"] < count:  # noqa: ASYNC110  # the server sends no event
+        await asyncio.sleep(0.01)
+
+
+async def test_batches_of_successes_and_failures_take_turns() -> None:
+    """One fails the later of two workflows and carries on the earlier, the other carries on both."""
+    one, two, early_body = await start_chord()
+    three, four, late_body = await start_chord()
+    async with db.session() as first_in_line:
+        await first_in_line.execute(text("SELECT FROM decant.task WHERE id = :id FOR UPDATE"), {"id": early_body})
+        successes = asyncio.create_task(settle({two: State.SUCCESS, four: State.SUCCESS}))
+        await until_blocked(1)
+        mixed = asyncio.create_task(settle({one: State.SUCCESS, three: State.FAILURE}))
+        await until_blocked(2)
+
+    await asyncio.gather(successes, mixed)
+
+    rows = await execute("SELECT id, state, waits_for FROM decant.task WHERE id IN (:a, :b)", a=early_body, b=late_body)
+    assert {row["id"]: (row["state"], row["waits_for"]) for row in rows} == {
+        early_body: ("PENDING", 0),
+        late_body: ("FAILURE", 1),
+    }
+
+
+async def test_batches_with_the_same_unique_keys_take_turns() -> None:
+    """Whatever order each caller names them in, one task stands for each key."""
+    calls = [(n,) for n in range(300)]
+
+    batches = await asyncio.gather(*(work.alone.delay_many(each) for each in [calls, calls[::-1]] * 3))
+
+    assert {job.id for batch in batches for job in batch} == {job.id for job in batches[0]}
+    assert len({job.id for job in batches[0]}) == 300
