@@ -1,14 +1,17 @@
 """The local cloud that end-to-end tests share: started once a session, on free ports, in a folder of its own."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from infra.local.cloud import LocalCloud, Options
 from infra.local.postgres import free_port
-from tests.e2e.running import RunningCloud
+from tests.e2e.running import Create, RunningCloud, archive
 from tests.upstream import Upstream
 
 QUICK_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
@@ -30,3 +33,28 @@ def local_cloud() -> Iterator[RunningCloud]:
         with LocalCloud(options) as cloud:
             cloud.start()
             yield RunningCloud(cloud, upstream)
+
+
+@pytest.fixture
+def create(local_cloud: RunningCloud) -> Iterator[Create]:
+    """Creates a function from its source and returns its name; all are deleted at the end."""
+    client = local_cloud.client("lambda")
+    names: list[str] = []
+
+    def create_function(source: str, **settings: Any) -> str:
+        names.append(f"test-{uuid4()}")
+        client.create_function(
+            FunctionName=names[-1],
+            Runtime="python3.13",
+            Handler="app.handler",
+            Role="arn:aws:iam::000000000000:role/test",
+            Code={"ZipFile": archive(source)},
+            **settings,
+        )
+        while client.get_function_configuration(FunctionName=names[-1])["State"] == "Pending":
+            time.sleep(0.02)
+        return names[-1]
+
+    yield create_function
+    for name in names:
+        client.delete_function(FunctionName=name)

@@ -1,8 +1,11 @@
 """What an end-to-end test can do with the local cloud that runs for the session."""
 
+import io
 import json
+import textwrap
 import time
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +15,10 @@ import localstack_client.session
 from infra.local.cloud import LocalCloud
 from tests.upstream import Upstream
 
-__all__ = ["LogLine", "RunningCloud"]
+__all__ = ["Create", "LogLine", "RunningCloud", "archive"]
+
+type Create = Callable[..., str]
+"""Creates a function from its source and returns its name."""
 
 CLOSED_PORT = "http://127.0.0.1:1"
 """Where nothing listens: connections are refused at once."""
@@ -119,3 +125,11 @@ class RunningCloud:
         client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
         while client.get_function_configuration(FunctionName=name)["LastUpdateStatus"] == "InProgress":
             time.sleep(0.02)
+
+
+def archive(source: str) -> bytes:
+    """A zip archive with one module, `app`."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("app.py", textwrap.dedent(source))
+    return content.getvalue()

@@ -1,56 +1,16 @@
 """Lambda in the local cloud, through AWS's own APIs: what the gateway and the queues rely on."""
 
 import base64
-import io
 import json
-import textwrap
 import time
-import zipfile
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.e2e.running import RunningCloud
-
-type Create = Callable[..., str]
-
-
-@pytest.fixture
-def create(local_cloud: RunningCloud) -> Iterator[Create]:
-    """Creates a function from its source and returns its name; all are deleted at the end."""
-    client = local_cloud.client("lambda")
-    names: list[str] = []
-
-    def create_function(source: str, **settings: Any) -> str:
-        names.append(f"test-{uuid4()}")
-        client.create_function(
-            FunctionName=names[-1],
-            Runtime="python3.13",
-            Handler="app.handler",
-            Role="arn:aws:iam::000000000000:role/test",
-            Code={"ZipFile": archive(source)},
-            **settings,
-        )
-        while client.get_function_configuration(FunctionName=names[-1])["State"] == "Pending":
-            time.sleep(0.02)
-        return names[-1]
-
-    yield create_function
-    for name in names:
-        client.delete_function(FunctionName=name)
-
-
-def archive(source: str) -> bytes:
-    """A zip archive with one module, `app`."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
-        file.writestr("app.py", textwrap.dedent(source))
-    return content.getvalue()
+from tests.e2e.running import Create, RunningCloud, archive
 
 
 def invoke(client: Any, name: str, event: Any = None, **more: Any) -> Any:

@@ -35,7 +35,9 @@ async def settle(ends: Mapping[UUID, State]) -> Settled:
 
 async def until_blocked(count: int) -> None:
     """Until so many statements wait for a lock."""
-    blocked = "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    blocked = (
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
     while (await execute(blocked))[0]["n"] < count:  # noqa: ASYNC110  # the server sends no event
         await asyncio.sleep(0.01)
 
