@@ -7,8 +7,9 @@ from functools import wraps
 from typing import Any
 
 import pytest
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from greenlet import getcurrent
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from decant import loop
 from decant.asgi import FlaskToAsgi
@@ -214,6 +215,18 @@ async def test_extension_that_wraps_wsgi_app_is_called() -> None:
         answer = await http.get("/")
 
     assert (answer.text, answer.headers["x-extension"]) == ("inner", "was here")
+
+
+async def test_werkzeugs_own_middleware_is_called() -> None:
+    """ProxyFix, the one that most apps behind a proxy have."""
+    app = Flask("bridged")
+    app.wsgi_app = ProxyFix(app.wsgi_app)  # type: ignore[method-assign]
+    app.add_url_rule("/", "view", lambda: f"{request.scheme} {request.remote_addr}")
+
+    async with client(app) as http:
+        answer = await http.get("/", headers={"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.9"})
+
+    assert answer.text == "https 192.0.2.9"
 
 
 async def test_bridging_an_app_twice_binds_once() -> None:

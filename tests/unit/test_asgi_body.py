@@ -1,5 +1,6 @@
 """The request's body on its way in: in memory, in a file, or not at all."""
 
+import tracemalloc
 from typing import Any
 
 import httpx
@@ -54,6 +55,22 @@ async def test_body_over_the_limit_is_read_and_dropped() -> None:
     assert (connection._said.qsize(), length) == (0, 5000)
     with pytest.raises(RequestEntityTooLarge, match="at most 1000 bytes"):
         stream.read()
+
+
+async def test_body_over_the_limit_is_not_held_in_memory() -> None:
+    """What is dropped is dropped as it comes."""
+    pieces = iter(range(60))
+
+    async def upload() -> Message:
+        return {"type": "http.request", "body": bytes(2**20), "more_body": next(pieces) < 59}
+
+    tracemalloc.start()
+    _, length = await read(scope(), upload, 1000)
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert length == 60 * 2**20
+    assert most_bytes < 4 * 2**20
 
 
 async def test_body_without_end_is_let_go() -> None:
