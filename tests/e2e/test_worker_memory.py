@@ -54,7 +54,7 @@ class Batch:
         answer = self._cloud.client("lambda").invoke(
             FunctionName=self._function, Payload=json.dumps({"Records": records}).encode()
         )
-        report = json.loads(answer["Payload"].read())
+        report: dict[str, str] = json.loads(answer["Payload"].read())
         self._execute("UPDATE decant.task SET lease_expires_at = now() WHERE queue = %s AND state = 'STARTED'", QUEUE)
         self._cloud.invoke("TaskSweeper", {})
         return report.get("errorType")
@@ -66,7 +66,7 @@ class Batch:
 
     def _execute(self, statement: str, *given: Any) -> list[Any]:
         with psycopg.connect(self._database) as connection:
-            cursor = connection.execute(statement, given)  # type: ignore[call-overload]  # text of our own
+            cursor = connection.execute(statement, given)
             return cursor.fetchall() if cursor.description else []
 
 

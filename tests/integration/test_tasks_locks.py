@@ -21,10 +21,10 @@ pytestmark = pytest.mark.usefixtures("database_url")
 async def start_chord() -> tuple[UUID, UUID, UUID]:
     """Two members that run, and the body that waits for them."""
     body = await chord([work.add.s(1), work.add.s(2)], work.total.s()).delay()
-    rows = await execute("SELECT id FROM decant.task WHERE children = ARRAY[CAST(:id AS uuid)] ORDER BY id", id=body.id)  # type: ignore[union-attr]  # a chord's end is one task
+    rows = await execute("SELECT id FROM decant.task WHERE children = ARRAY[CAST(:id AS uuid)] ORDER BY id", id=body.id)
     first, second = [row["id"] for row in rows]
     assert len(await PostgresStore().claim([first, second], list(registry), 60, alone=False)) == 2
-    return first, second, UUID(body.id)  # type: ignore[union-attr]  # likewise
+    return first, second, UUID(body.id)
 
 
 async def settle(ends: Mapping[UUID, State]) -> Settled:
