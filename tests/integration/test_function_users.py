@@ -49,6 +49,16 @@ def test_users_get_reads_what_was_created(users_create: ModuleType) -> None:
     assert (answer.status, answer.json()) == (200, created)
 
 
+def test_users_create_takes_sql_for_text(users_create: ModuleType, database_url: str) -> None:
+    """What would end one statement and begin another is stored as it came."""
+    name = "Robert'); DROP TABLE users; --"
+
+    answer = call(users_create, event("users_create", body=json.dumps({"name": name, "email": "a@example.com"})))
+
+    assert (answer.status, answer.json()["name"]) == (201, name)
+    assert stored(database_url) == 1
+
+
 @pytest.mark.parametrize(
     ("body", "status", "fields"),
     [

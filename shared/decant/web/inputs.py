@@ -6,6 +6,7 @@ msgspec is imported at the first use: a function that reads neither never pays f
 from typing import Any
 
 from flask import request
+from werkzeug.exceptions import UnsupportedMediaType
 
 from decant.errors import InvalidInput, MalformedBody
 
@@ -19,6 +20,8 @@ def body[T](into: type[T]) -> T:
         into: A msgspec Struct, or any type that msgspec knows; `forbid_unknown_fields` and `msgspec.Meta` count.
     Raises:
         MalformedBody: there is no body, or it is no JSON.
+        UnsupportedMediaType: it is called something else. Another site's form could call it `text/plain`, and only for
+            JSON does a browser ask first whether that site may.
         InvalidInput: fields are missing, unknown or of a wrong type or value; it names all of them.
     """
     from msgspec import DecodeError, ValidationError, json  # noqa: PLC0415  # see the module's docstring
@@ -26,14 +29,15 @@ def body[T](into: type[T]) -> T:
     data = request.get_data(cache=True)
     if not data:
         raise MalformedBody("The request has no body; send JSON.")
+    if not request.is_json:
+        raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
     try:
         try:
             return json.decode(data, type=into)
         except ValidationError as error:
             raise _invalid(json.decode(data), into, strict=True) from error
     except (DecodeError, RecursionError, UnicodeDecodeError) as error:
-        hint = "" if request.is_json else "; send it with Content-Type: application/json"  # gateways re-write forms
-        raise MalformedBody(f"The body is no JSON{hint}.") from error
+        raise MalformedBody("The body is no JSON.") from error
 
 
 def query[T](into: type[T]) -> T:

@@ -1,0 +1,85 @@
+"""The workflow that deploys: what it runs, in which order, and with what of others."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.loading import ROOT
+
+FOLDER = ROOT / ".github/workflows"
+
+
+def workflow(name: str) -> dict[str, Any]:
+    """One workflow, as GitHub reads it."""
+    found: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yml").read_text())
+    return found
+
+
+def commands(job: dict[str, Any]) -> list[str]:
+    """What a job runs, in order."""
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.stem)
+def test_workflow_names_each_action_by_its_commit(path: Any) -> None:
+    """A tag can be moved to something else."""
+    used = re.findall(r"uses: (\S+)", path.read_text())
+
+    assert all(re.search(r"@[0-9a-f]{40}$", each) for each in used if not each.startswith("./"))
+
+
+def test_workflow_goes_from_tests_to_dev_to_prod() -> None:
+    """What fails a test is not built, and what dev refuses never reaches prod."""
+    jobs = workflow("deploy")["jobs"]
+
+    assert {name: job.get("needs") for name, job in jobs.items()} == {
+        "test": None,
+        "build": "test",
+        "dev": "build",
+        "prod": "dev",
+    }
+    assert "make test" in commands(jobs["test"])
+
+
+def test_workflow_builds_once() -> None:
+    """Every stage gets the artefact of the one build, and makes none."""
+    jobs = workflow("deploy")["jobs"]
+    stage = workflow("deploy-stage")["jobs"]["deploy"]
+
+    uploaded = [step["with"]["name"] for step in jobs["build"]["steps"] if "upload-artifact" in step.get("uses", "")]
+    fetched = [step["with"]["name"] for step in stage["steps"] if "download-artifact" in step.get("uses", "")]
+
+    assert uploaded == fetched == ["built"]
+    assert not any("make build" in each or "make deploy" in each for each in commands(stage))
+
+
+def test_workflow_lets_one_deployment_at_a_time_come_to_its_end() -> None:
+    """A second one waits, and none is cut off half way."""
+    assert workflow("deploy")["concurrency"] == {"group": "deploy", "cancel-in-progress": False}
+
+
+def test_workflow_waits_for_the_reviewers_of_the_stage() -> None:
+    """GitHub asks them before a job of their environment begins; the role trusts jobs of that environment alone."""
+    assert workflow("deploy-stage")["jobs"]["deploy"]["environment"] == "${{ inputs.stage }}"
+
+
+def test_workflow_holds_no_key() -> None:
+    """It asks for a role by its own identity, and no secret is named anywhere."""
+    stage = workflow("deploy-stage")["jobs"]["deploy"]
+
+    assert stage["permissions"]["id-token"] == "write"
+    assert not any("secrets." in path.read_text() for path in FOLDER.glob("*.yml"))
+
+
+def test_workflow_puts_the_versions_before_back_when_the_look_fails() -> None:
+    """They are written down before the deployment, and put back only when what was deployed does not work."""
+    steps = workflow("deploy-stage")["jobs"]["deploy"]["steps"]
+    ran = [step["run"] for step in steps if "run" in step]
+
+    order = [next(i for i, each in enumerate(ran) if word in each) for word in ("check", "record", "release", "smoke")]
+
+    assert order == sorted(order)
+    assert "aliases restore" in ran[-1]
+    assert steps[-1]["if"] == "failure() && steps.smoke.outcome == 'failure'"
