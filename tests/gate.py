@@ -5,7 +5,8 @@ import contextlib
 import ipaddress
 import ssl
 import struct
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -13,8 +14,11 @@ from typing import Self
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import text
 
-__all__ = ["Gate", "make_certificate"]
+from decant import db
+
+__all__ = ["Gate", "Open", "answer", "make_certificate", "opened"]
 
 _SSL_REQUEST = 80877103
 _ASK_FOR_PASSWORD = b"R" + struct.pack("!ii", 8, 3)
@@ -98,6 +102,27 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
     """One message with its length before it."""
     head = await reader.readexactly(4)
     return head + await reader.readexactly(struct.unpack("!i", head)[0] - 4)
+
+
+Open = Callable[[], AbstractAsyncContextManager[Gate]]
+"""Opens a gate that a test's settings lead through."""
+
+
+@asynccontextmanager
+async def opened(server: int, certificate: Path, admits: Callable[[str], bool]) -> AsyncIterator[Gate]:
+    """A gate that is there until every connection through it is closed; the arguments are the gate's."""
+    async with Gate(server, certificate, admits) as gate:
+        try:
+            yield gate
+        finally:
+            await db.dispose()
+
+
+async def answer() -> int:
+    """What the database says, through a session of its own."""
+    async with db.session() as session:
+        found: int = (await session.execute(text("SELECT 42"))).scalar_one()
+    return found
 
 
 def make_certificate(path: Path) -> Path:

@@ -2,8 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -11,18 +11,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from sqlalchemy import text
 
-from decant import config, db
+from decant import db
 from decant.credentials import Credentials
 from decant.errors import DatabaseUnavailable
 from decant.sigv4 import Scope, presigned
 from infra.local.postgres import Postgres
-from tests.gate import Gate, make_certificate
+from tests.gate import Gate, Open, answer, make_certificate, opened
 from tests.loading import run_python
 
 KEYS = Credentials(access_key="AKIAEXAMPLE", secret_key="secret", token="session")
 REGION = "eu-west-1"
-
-Open = Callable[[], AbstractAsyncContextManager[Gate]]
 
 
 def admits(password: str) -> bool:
@@ -49,53 +47,42 @@ def gate(request: pytest.FixtureRequest, migrated: Postgres, tmp_path: Path, mon
     monkeypatch.setenv("DATABASE_CA_FILE", str(certificate))
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Gate]:
-        async with Gate(migrated.port, certificate, admits) as made:
+    async def with_address() -> AsyncIterator[Gate]:
+        async with opened(migrated.port, certificate, admits) as made:
             url = f"postgresql+{request.param}://postgres@127.0.0.1:{made.port}/postgres"
             monkeypatch.setenv("DATABASE_URL", url)
-            config.load.cache_clear()
-            try:
-                yield made
-            finally:
-                await db.dispose()
+            yield made
 
-    return opened
-
-
-async def answer() -> int:
-    """What the database says, through a session of its own."""
-    async with db.session() as session:
-        found: int = (await session.execute(text("SELECT 42"))).scalar_one()
-    return found
+    return with_address
 
 
 async def test_token_opens_the_database(gate: Open) -> None:
     """A token signed with the process's credentials is taken in place of a password."""
-    async with gate() as opened:
+    async with gate() as gated:
         assert await answer() == 42
 
-        assert len(opened.passwords) == 1
+        assert len(gated.passwords) == 1
 
 
 async def test_token_is_signed_anew_for_each_connection(gate: Open) -> None:
     """A pool that opens a connection later on does not come with the first one's token."""
-    async with gate() as opened:
+    async with gate() as gated:
         await answer()
         await db.dispose()
         await asyncio.sleep(1.1)  # tokens count whole seconds
         await answer()
 
-        first, second = opened.passwords
+        first, second = gated.passwords
         assert first != second
 
 
 async def test_connection_serves_on_without_another_token(gate: Open) -> None:
     """A connection that is open needs no token again."""
-    async with gate() as opened:
+    async with gate() as gated:
         for _ in range(3):
             await answer()
 
-        assert len(opened.passwords) == 1
+        assert len(gated.passwords) == 1
 
 
 async def test_token_of_somebody_else_is_refused(gate: Open, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,11 +98,11 @@ async def test_token_is_not_shown_to_a_stranger(gate: Open, monkeypatch: pytest.
     """A server whose certificate nobody vouches for gets no token."""
     monkeypatch.delenv("DATABASE_CA_FILE")
 
-    async with gate() as opened:
+    async with gate() as gated:
         with pytest.raises(DatabaseUnavailable):
             await answer()
 
-        assert opened.passwords == []
+        assert gated.passwords == []
 
 
 @pytest.mark.usefixtures("database_url")
@@ -138,10 +125,10 @@ async def test_proxy_is_not_asked_for_what_it_refuses(
     """RDS Proxy takes no statement timeout; PostgreSQL itself does."""
     monkeypatch.setenv("DATABASE_PROXY", str(behind_a_proxy).lower())
 
-    async with gate() as opened:
+    async with gate() as gated:
         await answer()
 
-        assert (b"statement_timeout" in opened.startups[0]) is not behind_a_proxy
+        assert (b"statement_timeout" in gated.startups[0]) is not behind_a_proxy
 
 
 @pytest.mark.parametrize("behind_a_proxy", [True, False])
@@ -151,10 +138,10 @@ async def test_proxy_is_not_pinned_by_the_driver(
     """Before it looks up a type, asyncpg would turn JIT off for the session: a proxy then shares it no more."""
     monkeypatch.setenv("DATABASE_PROXY", str(behind_a_proxy).lower())
 
-    async with gate() as opened:
+    async with gate() as gated:
         async with db.session() as session:
             await session.execute(text("SELECT CAST(:names AS text[])"), {"names": ["a"]})
             await session.execute(text("SELECT '[1,2)'::int4range"))
 
         driver = db.engine().driver
-        assert (b"set_config" in opened.said) is (driver == "asyncpg" and not behind_a_proxy)
+        assert (b"set_config" in gated.said) is (driver == "asyncpg" and not behind_a_proxy)

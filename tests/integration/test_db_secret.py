@@ -1,8 +1,7 @@
 """Logging in with what a secret says: a real PostgreSQL behind a gate, the secret in moto."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
-from sqlalchemy import text
 
 from decant import config, db
 from decant.errors import DatabaseUnavailable
 from infra.local.postgres import Postgres
-from tests.gate import Gate, make_certificate
+from tests.gate import Open, answer, make_certificate, opened
 
 NAME = "decant/database"
 
@@ -58,9 +56,6 @@ def safe(manager: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Safe]:
     client.delete_secret(SecretId=NAME, ForceDeleteWithoutRecovery=True)
 
 
-Open = Callable[[], AbstractAsyncContextManager[Gate]]
-
-
 @pytest.fixture
 def gate(safe: Safe, migrated: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens a gate that takes the safe's password of the moment."""
@@ -68,23 +63,7 @@ def gate(safe: Safe, migrated: Postgres, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DATABASE_TLS", "true")
     monkeypatch.setenv("DATABASE_CA_FILE", str(certificate))
 
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Gate]:
-        async with Gate(migrated.port, certificate, lambda password: password == safe.password) as made:
-            config.load.cache_clear()
-            try:
-                yield made
-            finally:
-                await db.dispose()
-
-    return opened
-
-
-async def answer() -> int:
-    """What the database says, through a session of its own."""
-    async with db.session() as session:
-        found: int = (await session.execute(text("SELECT 42"))).scalar_one()
-    return found
+    return lambda: opened(migrated.port, certificate, lambda password: password == safe.password)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +79,8 @@ async def answer() -> int:
 )
 async def test_secret_holds_the_whole_address(safe: Safe, gate: Open, kept: str) -> None:
     """No setting but the secret's name is needed."""
-    async with gate() as opened:
-        safe.keep(kept.format(port=opened.port))
+    async with gate() as gated:
+        safe.keep(kept.format(port=gated.port))
 
         assert await answer() == 42
 
@@ -113,8 +92,8 @@ async def test_secret_adds_name_and_password_to_the_address(
     """The owner's secret, which RDS keeps, says nothing of the host."""
     safe.keep({"username": "postgres", "password": "first"})
 
-    async with gate() as opened:
-        monkeypatch.setenv("DATABASE_URL", f"postgresql+{driver}://127.0.0.1:{opened.port}/postgres")
+    async with gate() as gated:
+        monkeypatch.setenv("DATABASE_URL", f"postgresql+{driver}://127.0.0.1:{gated.port}/postgres")
         config.load.cache_clear()
 
         assert await answer() == 42
@@ -122,8 +101,8 @@ async def test_secret_adds_name_and_password_to_the_address(
 
 async def test_secret_is_read_once(safe: Safe, gate: Open) -> None:
     """Later connections use what the first one found."""
-    async with gate() as opened:
-        safe.keep({"username": "postgres", "password": "first", "host": "127.0.0.1", "port": opened.port})
+    async with gate() as gated:
+        safe.keep({"username": "postgres", "password": "first", "host": "127.0.0.1", "port": gated.port})
         await answer()
         await db.dispose()
         safe.keep("unreadable now")
@@ -133,8 +112,8 @@ async def test_secret_is_read_once(safe: Safe, gate: Open) -> None:
 
 async def test_secret_that_was_rotated_is_read_again(safe: Safe, gate: Open) -> None:
     """A new password is found out by the first connection that the old one fails to open."""
-    async with gate() as opened:
-        address = {"username": "postgres", "host": "127.0.0.1", "port": opened.port}
+    async with gate() as gated:
+        address = {"username": "postgres", "host": "127.0.0.1", "port": gated.port}
         safe.keep({**address, "password": "first"})
         await answer()
         await db.dispose()
@@ -142,18 +121,18 @@ async def test_secret_that_was_rotated_is_read_again(safe: Safe, gate: Open) -> 
         safe.keep({**address, "password": "second"})
 
         assert await answer() == 42
-        assert opened.passwords == ["first", "first", "second"]
+        assert gated.passwords == ["first", "first", "second"]
 
 
 async def test_secret_that_is_wrong_is_tried_once(safe: Safe, gate: Open) -> None:
     """A password that was not rotated is not tried again, which could lock the account."""
-    async with gate() as opened:
-        safe.keep({"username": "postgres", "password": "wrong", "host": "127.0.0.1", "port": opened.port})
+    async with gate() as gated:
+        safe.keep({"username": "postgres", "password": "wrong", "host": "127.0.0.1", "port": gated.port})
 
         with pytest.raises(DatabaseUnavailable):
             await answer()
 
-        assert opened.passwords == ["wrong"]
+        assert gated.passwords == ["wrong"]
 
 
 async def test_secret_that_is_not_there_is_an_outage(monkeypatch: pytest.MonkeyPatch, safe: Safe) -> None:
