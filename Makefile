@@ -18,8 +18,8 @@ lock: ## Compile the requirements files anew, with hashes
 	@$(PYTHON3) infra/install.py --lock
 
 .PHONY: up
-up: install ## Start the local cloud and deploy the bundle to it; Ctrl-C stops it, or with DETACH=1 `make down`
-	@$(PY) -m infra.local up $(if $(DETACH),--detach)
+up: install ## Start the local cloud and deploy the bundle to it; Ctrl-C stops it (DETACH=1, DEBUG=task_worker)
+	@$(PY) -m infra.local up $(if $(DEBUG),--debug "$$DEBUG") $(if $(DETACH),--detach)
 
 .PHONY: down
 down: install ## Stop the local cloud

@@ -21,6 +21,13 @@ def parser() -> argparse.ArgumentParser:
 
     up = command("up", "start the local cloud and deploy the bundle to it; Ctrl-C stops it")
     _add_port(up, 4566)
+    up.add_argument(
+        "--debug", metavar="FUNCTION", help="let this function wait for a debugger: users_create, or UsersCreate"
+    )
+    debug_port = os.environ.get("DEBUG_PORT") or "5678"
+    up.add_argument(
+        "--debug-port", type=int, default=debug_port, help="where it waits, on 127.0.0.1 (DEBUG_PORT, or 5678)"
+    )
     up.add_argument("--detach", action="store_true", help="return once it is up; `down` stops it")
     up.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)  # what `--detach` starts
     command("down", "stop what `up` or `serve` has started, wherever that was")

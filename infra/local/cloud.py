@@ -14,8 +14,9 @@ import yaml
 
 from infra.build.agreement import load_template
 from infra.build.layer import LayerError, build_local
-from infra.local.deploy import Cloud, Deployment, deploy, mounted, refusals
+from infra.local.deploy import Cloud, Deployment, deploy, keep_messages, mounted, refusals
 from infra.local.errors import LocalCloudError
+from infra.local.executor.debugging import PATIENCE_S, Debugger
 from infra.local.localstack import LocalStack
 from infra.local.postgres import Postgres
 from infra.local.tokens import ISSUER, public_key
@@ -42,6 +43,7 @@ class Options:
         parameters: Of the template, over its defaults; `DatabaseUrl` is set here.
         environment: Variables of single functions, by logical id, over the template's.
         postgres_settings: As in postgresql.conf.
+        debugger: The function that waits for one.
     """
 
     state: Path
@@ -50,6 +52,7 @@ class Options:
     parameters: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
+    debugger: Debugger | None = None
 
 
 def _silently(_title: str) -> AbstractContextManager[None]:
@@ -69,7 +72,8 @@ class LocalCloud:
         self.postgres = Postgres(
             options.state / "postgres", options.database_port, settings=options.postgres_settings, warden=self._warden
         )
-        self.localstack = LocalStack(options.state / "localstack", options.port, self._warden)
+        variables = options.debugger.variables if options.debugger else {}
+        self.localstack = LocalStack(options.state / "localstack", options.port, self._warden, variables)
         self.cloud = Cloud(self.localstack.url)
         self.migrated: dict[str, Any] = {}
         self._deployment: Deployment | None = None
@@ -128,6 +132,8 @@ class LocalCloud:
         for function, variables in self._options.environment.items():
             properties = template["Resources"][function]["Properties"]
             properties.setdefault("Environment", {}).setdefault("Variables", {}).update(variables)
+        if debugger := self._options.debugger:
+            keep_messages(template, debugger.function, PATIENCE_S)
         return template
 
     def _parameters(self) -> dict[str, str]:

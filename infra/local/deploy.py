@@ -23,6 +23,7 @@ __all__ = [
     "deploy",
     "describe",
     "failure",
+    "keep_messages",
     "mounted",
     "physical_id",
     "placed",
@@ -118,6 +119,14 @@ def mounted(template: Mapping[str, Any], root: Path, layers: Path) -> dict[str, 
             case "AWS::Serverless::LayerVersion":
                 properties["ContentUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(layers / name)}
     return changed
+
+
+def keep_messages(template: Mapping[str, Any], function: str, seconds: int) -> None:
+    """Let a function have the messages of its queues for longer before they come again."""
+    for event in template["Resources"][function]["Properties"].get("Events", {}).values():
+        if event["Type"] == "SQS":
+            queue = template["Resources"][event["Properties"]["Queue"]["Fn::GetAtt"][0]]
+            queue["Properties"]["VisibilityTimeout"] = seconds
 
 
 def _leave_out(properties: dict[str, Any], names: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """Starts the local cloud as a process that stays when its starter returns."""
 
+import argparse
 import subprocess
 import sys
 import time
@@ -14,16 +15,19 @@ _LOOK_EVERY_S = 0.05
 _ERROR = "error: "
 
 
-def start_detached(state: Path, port: int) -> None:
+def start_detached(arguments: argparse.Namespace) -> None:
     """Start `up` in a session of its own, and show what it prints until it is up.
 
     Raises:
         LocalCloudError: it did not start, for the reason that it gave.
     """
+    state = arguments.state
     with Claim(state, "up"):
         pass  # or somebody else has it, and their log stays as it is
     log = state / "up.log"
-    command = [sys.executable, "-m", "infra.local", "up", "--detached", "--port", str(port), "--state", str(state)]
+    command = [sys.executable, "-m", "infra.local", "up", "--detached", "--state", str(state)]
+    command += ["--port", str(arguments.port), "--debug-port", str(arguments.debug_port)]
+    command += ["--debug", arguments.debug] if arguments.debug else []
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -55,14 +56,16 @@ class LocalStack:
         folder: Where its log and its files live; emptied at each start.
         port: TCP port on 127.0.0.1.
         warden: Ends it when this process dies.
+        variables: Environment variables for the executor in it.
     """
 
-    def __init__(self, folder: Path, port: int, warden: Warden) -> None:
+    def __init__(self, folder: Path, port: int, warden: Warden, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
         self.port = port
         self.log = self.folder / "localstack.log"
         self.journal = self.folder / "functions.jsonl"
         self._warden = warden
+        self._variables = variables or {}
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path | None = None
 
@@ -146,7 +149,7 @@ class LocalStack:
             "TMPDIR": str(self.folder / "tmp"),
             "XDG_CACHE_HOME": str(CACHE),
         }
-        return _SETTINGS | passed_on | addresses
+        return {**_SETTINGS, **passed_on, **addresses, **self._variables}
 
     def _check(self) -> None:
         if not PYTHON.exists() or not IMAGE.exists():

@@ -2,8 +2,9 @@
 
 import io
 import json
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +19,10 @@ _LOOK_EVERY_S = 0.1
 _PARTS_OF_A_NAME = 3  # stack, logical id, something random
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright_magenta", "bright_green")
 _LEVELS = {"DEBUG": "dim", "INFO": "default", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
+_PLACE = re.compile(r'File "(?P<file>/[^"]+)",? [Ll]ine (?P<line>\d+)')
+_ADVICE = "LAMBDA_WARNING: Unhandled exception."
+"""Advice of the runtime client, which stands before each error that it then tells."""
+
 _SHOWN_ELSEWHERE = {"level", "message", "timestamp", "service", "stage", "function", "logger", "location", "exception"}
 _SHOWN_ELSEWHERE |= {"correlation_id", "xray_trace_id", "exception_name"}
 
@@ -65,10 +70,12 @@ class Renderer:
 
     Args:
         width: Of the column that tells the source.
+        files: Where each source is written, for terminals that open what is clicked.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, files: Mapping[str, Path] | None = None) -> None:
         self._width = width
+        self._files = files or {}
 
     def render(self, at: float, source: str, line: str) -> Text | None:
         """One line as text, with the time of day; None for one that says nothing to a person."""
@@ -77,7 +84,10 @@ class Renderer:
             return None
         colour = _COLOURS[sum(map(ord, source)) % len(_COLOURS)]
         clock = datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S.%f")[:-3]
-        head = Text.assemble((clock, "dim"), " ", (source.ljust(self._width), colour), " ")
+        link = f" link {self._files[source].as_uri()}" if source in self._files else ""
+        head = Text.assemble(
+            (clock, "dim"), " ", (source, f"{colour}{link}"), " " * max(1, self._width - len(source) + 1)
+        )
         first, *rest = body.split("\n")
         return Text("\n").join([head + first, *(Text(" " * head.cell_len) + line for line in rest)])
 
@@ -108,7 +118,7 @@ def _logger(line: str) -> str:
 
 
 def _body(line: str) -> Text | None:
-    if line.startswith(("START ", "END ", "INIT_START ")) or not line.strip():
+    if line.startswith(("START ", "END ", "INIT_START ")) or not line.strip() or _ADVICE in line:
         return None
     if line.startswith("REPORT "):
         return Text(_report(line), "dim")
@@ -117,7 +127,7 @@ def _body(line: str) -> Text | None:
             return _structured(json.loads(line))
         except ValueError:
             pass  # not ours: shown as it is
-    text = line.replace("\r", "\n").replace("\xa0", " ")
+    text = _PLACE.sub(_as_python_says, line.replace("\r", "\n").replace("\xa0", " "))
     return Text(text, "red" if text.startswith(("[ERROR]", "INIT_REPORT", "RequestId")) else "")
 
 
@@ -129,11 +139,23 @@ def _structured(fields: dict[str, Any]) -> Text:
             text.append(f" {name}=", "dim").append(value if isinstance(value, str) else json.dumps(value))
     if identifier := fields.get("correlation_id"):
         text.append(f" [{identifier}]", "dim")
-    if level not in {"DEBUG", "INFO"} and (location := fields.get("location")):
-        text.append(f" ({location})", "dim")
+    if location := fields.get("location"):
+        text.append(f" {_near(location)}", "dim")
     if trace := fields.get("exception"):
-        text.append(f"\n{trace}", "red")
+        text.append(f"\n{_PLACE.sub(_as_python_says, trace)}", "red")
     return text
+
+
+def _near(location: str) -> str:
+    """`file:line` as an editor in this folder opens it; of what lies elsewhere, the whole path."""
+    file, colon, line = location.rpartition(":")
+    path = Path(file).resolve()  # the layer's own packages are links
+    return f"{path.relative_to(Path.cwd())}{colon}{line}" if path.is_relative_to(Path.cwd()) else location
+
+
+def _as_python_says(place: re.Match[str]) -> str:
+    """A place in a traceback as editors know it; the runtime client has words of its own."""
+    return f'File "{Path(place["file"]).resolve()}", line {place["line"]}'
 
 
 def _report(line: str) -> str:

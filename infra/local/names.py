@@ -7,7 +7,7 @@ from typing import Any
 from infra.build.agreement import logical_id
 from infra.local.errors import LocalCloudError
 
-__all__ = ["event_of", "function_named", "functions_of", "queue_named"]
+__all__ = ["event_of", "files_of", "function_named", "functions_of", "queue_named"]
 
 
 def function_named(template: Mapping[str, Any], name: str) -> str:
@@ -32,6 +32,11 @@ def functions_of(template: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 def event_of(template: Mapping[str, Any], function: str, events: Path) -> Path:
     """The file of a function's event, of its logical id, in the folder of the events."""
     return events / f"{_folder(template['Resources'][function])}.json"
+
+
+def files_of(template: Mapping[str, Any], root: Path) -> dict[str, Path]:
+    """Each function's source, by logical id."""
+    return {name: root / each["Properties"]["CodeUri"] / "app.py" for name, each in functions_of(template).items()}
 
 
 def queue_named(template: Mapping[str, Any], name: str) -> str:

@@ -7,8 +7,8 @@ from infra.local.errors import LocalCloudError
 __all__ = ["free_or_none", "require_free"]
 
 
-def require_free(port: int, command: str) -> None:
-    """See that nothing listens on a port.
+def require_free(port: int, command: str, variable: str = "PORT") -> None:
+    """See that nothing listens on a port that a command is given by a variable.
 
     Raises:
         LocalCloudError: something does; the message says how to take another.
@@ -16,7 +16,7 @@ def require_free(port: int, command: str) -> None:
     try:
         _bind(port)
     except OSError as error:
-        other = f"PORT={port + 1} make {command}"
+        other = f"{variable}={port + 1} make {command}"
         raise LocalCloudError(f"Port {port} is busy; stop what listens there, or take another: {other}") from error
 
 

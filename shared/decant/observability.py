@@ -75,4 +75,5 @@ def _powertools_formatter() -> logging.Formatter:
     ours = settings()
     formatter = LambdaPowertoolsFormatter(use_rfc3339=True, utc=True, serialize_stacktrace=False)
     formatter.append_keys(service=ours.service, stage=ours.stage, function=ours.function_name or None)
+    formatter.append_keys(location="%(pathname)s:%(lineno)d")  # a file to open, and no function to look for
     return formatter

@@ -1,17 +1,13 @@
 """`make up` as a person uses it: what it prints works as printed, and it leaves nothing behind."""
 
 import json
-import os
 import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -22,51 +18,8 @@ from infra.build.agreement import load_template
 from infra.local.endpoints import endpoints
 from infra.local.postgres import free_port
 from infra.local.state import running
+from tests.e2e.commands import STARTED_WITHIN_S, Command, command
 from tests.loading import ROOT
-
-STARTED_WITHIN_S = 60
-
-
-@dataclass
-class Command:
-    """A running `python -m infra.local …` and what it has printed."""
-
-    process: subprocess.Popen[bytes]
-    output: Path
-    state: Path
-
-    @property
-    def printed(self) -> str:
-        """All that it has printed so far."""
-        return self.output.read_text()
-
-    def wait_for(self, text: str, within_s: float = STARTED_WITHIN_S) -> None:
-        """Wait until it has printed something."""
-        deadline = time.monotonic() + within_s
-        while text not in self.printed:
-            assert self.process.poll() is None, self.printed
-            assert time.monotonic() < deadline, self.printed
-            time.sleep(0.05)
-
-    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
-        """Send it a signal and wait for its exit status."""
-        self.process.send_signal(number)
-        return self.process.wait(30)
-
-
-def command(state: Path, *arguments: str) -> Command:
-    """Start a command of the local cloud."""
-    output = state / "output.txt"
-    with output.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "infra.local", *arguments, "--state", str(state / "local")],
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": "shared", "COLUMNS": "80"},
-            stdout=file,
-            stderr=file,
-            start_new_session=True,
-        )
-    return Command(process, output, state)
 
 
 def below(process: subprocess.Popen[bytes]) -> Sequence[psutil.Process]:

@@ -45,8 +45,13 @@ class Stack:
     def _template(self) -> dict[str, Any]:
         return {
             "Transform": "AWS::Serverless-2016-10-31",
+            "Conditions": {
+                "One": {"Fn::Equals": ["1", "1"]},
+                "Two": {"Fn::And": [{"Condition": "One"}, {"Fn::Equals": ["2", "2"]}]},
+                "Three": {"Fn::And": [{"Condition": "Two"}, {"Fn::Equals": ["3", "3"]}]},
+            },
             "Resources": {
-                "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "updated"}},
+                "Queue": {"Type": "AWS::SQS::Queue", "Condition": "Three", "Properties": {"QueueName": "updated"}},
                 "Function": {
                     "Type": "AWS::Serverless::Function",
                     "Properties": {

@@ -41,6 +41,35 @@ def test_runtimes_traceback_is_in_lines() -> None:
     assert [line.strip() for line in lines] == ["FetchData [ERROR] ValueError: no", "Traceback", "here"]
 
 
+def test_places_in_a_traceback_are_as_editors_know_them(tmp_path: Path) -> None:
+    """In the runtime client's words too, and in the file itself where the layer has a link to it."""
+    (tmp_path / "link.py").symlink_to(tmp_path / "file.py")
+    line = f'[ERROR] Runtime.UserCodeSyntaxError: no\rTraceback\r\xa0\xa0File "{tmp_path}/link.py" Line 5'
+
+    assert f'File "{tmp_path}/file.py", line 5' in (shown(line) or "")
+
+
+def test_location_is_one_click_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """File and line, as seen from the folder that the terminal is in."""
+    monkeypatch.chdir(tmp_path)
+    line = json.dumps({"level": "INFO", "message": "Stored", "location": f"{tmp_path}/functions/app.py:12"})
+
+    assert shown(line) == "FetchData Stored functions/app.py:12"
+
+
+def test_source_links_to_its_file(tmp_path: Path) -> None:
+    """A terminal opens the function when its name is clicked."""
+    text = Renderer(width=8, files={"FetchData": tmp_path / "app.py"}).render(NOON, "FetchData", "a line")
+
+    assert text is not None
+    assert f"link file://{tmp_path}/app.py" in str(text.spans[1].style)
+
+
+def test_advice_before_an_error_is_left_out() -> None:
+    """The error itself follows."""
+    assert shown("[WARNING]\t2026-11-22T12:00:00Z\t\tLAMBDA_WARNING: Unhandled exception. The most likely") is None
+
+
 @pytest.mark.parametrize("line", ["START RequestId: 1 Version: $LATEST", "END RequestId: 1", "INIT_START x", " "])
 def test_lambdas_own_lines_are_left_out(line: str) -> None:
     """What says nothing new is not shown."""

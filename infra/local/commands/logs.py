@@ -13,7 +13,7 @@ from infra.build.agreement import load_template
 from infra.local.cloud import ROOT
 from infra.local.errors import LocalCloudError
 from infra.local.logs import Entry, Renderer, follow
-from infra.local.names import function_named, functions_of
+from infra.local.names import files_of, function_named
 from infra.local.state import holder
 
 __all__ = ["as_json", "moment", "run"]
@@ -30,7 +30,8 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     template = load_template(ROOT / "template.yaml")
     function = function_named(template, arguments.function) if arguments.function else None
     since = moment(arguments.since, datetime.now().astimezone()) if arguments.since else 0
-    renderer = Renderer(width=len(function or max(functions_of(template), key=len)))
+    files = files_of(template, ROOT)
+    renderer = Renderer(width=len(function or max(files, key=len)), files=files)
     for entry in _entries(arguments):
         if entry.time < since or function not in {None, entry.logical_id}:
             continue

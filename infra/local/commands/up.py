@@ -3,6 +3,7 @@
 import argparse
 import os
 import time
+from importlib.util import find_spec
 from typing import NoReturn
 
 from rich.console import Console
@@ -12,8 +13,11 @@ from infra.build.agreement import load_template
 from infra.local.cloud import ROOT, LocalCloud, Options
 from infra.local.detached import start_detached
 from infra.local.endpoints import endpoints
+from infra.local.errors import LocalCloudError
+from infra.local.executor.debugging import Debugger
 from infra.local.logs import Renderer, follow
-from infra.local.ports import free_or_none
+from infra.local.names import files_of, function_named
+from infra.local.ports import free_or_none, require_free
 from infra.local.progress import Steps
 from infra.local.state import Claim
 from infra.local.updates import Updates
@@ -34,11 +38,15 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         LocalCloudError: something did not start, or has ended by itself.
     """
     if arguments.detach:
-        start_detached(arguments.state, arguments.port)
+        start_detached(arguments)
         console.print("`make logs` follows the logs; `make down` stops everything.", highlight=False, soft_wrap=True)
         return
-    with Claim(arguments.state, "up") as claim, LocalCloud(_options(arguments)) as cloud:
+    options = _options(arguments)
+    with Claim(arguments.state, "up") as claim, LocalCloud(options) as cloud:
         updates = Updates(ROOT, cloud.localstack.journal, cloud.deploy, cloud.migrate)
+        if debugger := options.debugger:
+            where = f"127.0.0.1:{debugger.port}; .vscode/launch.json attaches to it."
+            console.print(f"{debugger.function} will wait for a debugger on {where}", highlight=False, soft_wrap=True)
         with Steps(console) as steps:
             cloud.start(steps.step)
         print_endpoints(console, cloud.deployment.api_url)
@@ -58,7 +66,17 @@ def _options(arguments: argparse.Namespace) -> Options:
         port=arguments.port,
         database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
         parameters={"FetchDataUrl": url} if (url := os.environ.get("FETCH_DATA_URL")) else {},
+        debugger=_debugger(arguments) if arguments.debug else None,
     )
+
+
+def _debugger(arguments: argparse.Namespace) -> Debugger:
+    function = function_named(load_template(ROOT / "template.yaml"), arguments.debug)
+    require_free(arguments.debug_port, f"up DEBUG={arguments.debug}", "DEBUG_PORT")
+    spec = find_spec("debugpy")
+    if spec is None or not spec.submodule_search_locations:
+        raise LocalCloudError("debugpy is not installed; run `make install`.")
+    return Debugger(function=function, port=arguments.debug_port, package=spec.submodule_search_locations[0])
 
 
 def print_endpoints(console: Console, api_url: str) -> None:
@@ -78,7 +96,8 @@ def _watch(cloud: LocalCloud) -> NoReturn:
 
 
 def _follow_logs(console: Console, cloud: LocalCloud) -> None:
-    renderer = Renderer(width=max(map(len, cloud.deployment.functions)))
+    files = files_of(load_template(ROOT / "template.yaml"), ROOT)
+    renderer = Renderer(width=max(map(len, files)), files=files)
 
     def ended() -> bool:
         cloud.check()

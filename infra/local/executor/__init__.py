@@ -10,6 +10,7 @@ It is one OS process per execution environment, running AWS's own runtime client
     faults         how each way to fail is told, in AWS's shapes
     reports        the lines that Lambda itself writes into the log
     sources        has a source file changed since the process started?
+    debugging      a function that waits for a debugger
     journal        every log line, in one file that others follow
 
 Of these, only `plugin` knows LocalStack; the others run and are tested without it. Beside them stands what we add to

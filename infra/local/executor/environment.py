@@ -116,9 +116,12 @@ class Environment:
         self._lines: list[Line] = []
 
     def start(self) -> None:
-        """Run the init phase; that it failed shows in the next invocation, which tries again."""
+        """Run the init phase; that it failed shows in the next invocation, which tries again.
+
+        It would not wait for a debugger, so where one is to come, the next invocation does all of it.
+        """
         with self._busy:
-            if not self._stopped:
+            if not self._stopped and self._function.debugger is None:
                 self._init()
 
     def invoke(self, invocation: Invocation) -> Outcome:
@@ -148,7 +151,8 @@ class Environment:
     def _invoke(self, invocation: Invocation) -> Outcome:
         if self._runtime is not None and self._sources.changed():
             self._reset(SHUTDOWN_GRACE_S)
-            self._init()
+            if self._function.debugger is None:
+                self._init()
         self._request_id = invocation.request_id
         started = time.monotonic()
         deadline = started + self._function.timeout_s
@@ -170,6 +174,9 @@ class Environment:
         started = time.monotonic()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sources.look()
+        if debugger := self._function.debugger:
+            debugger.wait_for_port(deadline)
+            self._log(f"{debugger.function} waits for a debugger on 127.0.0.1:{debugger.port}")
         self._runtime = runtime = Runtime(
             self._function.launch(self._host.image, self._folder, self._log), self._host.warden
         )

@@ -1,9 +1,11 @@
 """What an execution environment runs, and how its process is started: command, environment variables, search path."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.local.executor.debugging import Debugger
 from infra.local.executor.runtime import Launch
 
 __all__ = ["Function"]
@@ -21,6 +23,7 @@ class Function:
         layers: Folders of its layers, in the template's order: together AWS's /opt.
         watched: Folders whose files are live: a change starts the next invocation in a new process.
         variables: Environment variables that Lambda sets, and the function's own over them.
+        debugger: What its process waits for, if it does.
     """
 
     name: str
@@ -32,6 +35,7 @@ class Function:
     layers: Sequence[Path]
     watched: Sequence[Path]
     variables: Mapping[str, str]
+    debugger: Debugger | None = None
 
     def launch(self, image: Path, temporary: Path, on_line: Callable[[str], None]) -> Launch:
         """How to start a process of it.
@@ -62,11 +66,13 @@ class Function:
             # `-m` puts the working directory, which is the task, before all of it: the order is AWS's.
             "PYTHONPATH": _joined([*search_path, variables["PYTHONPATH"]]),
         }
+        python, arguments = image / "bin/python", ["-m", "awslambdaric", self.handler]
         return Launch(
-            command=[str(image / "bin/python"), "-m", "awslambdaric", self.handler],
+            command=self.debugger.command(python, arguments) if self.debugger else [str(python), *arguments],
             folder=self.task,
             variables=variables,
-            memory_bytes=self.memory_mb * 1024 * 1024,
+            memory_bytes=sys.maxsize if self.debugger else self.memory_mb * 1024 * 1024,
+            freezes=self.debugger is None,
             on_line=on_line,
         )
 

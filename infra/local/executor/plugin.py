@@ -11,6 +11,7 @@ from localstack.services.lambda_.invocation.lambda_models import FunctionVersion
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
 
+from infra.local.executor.debugging import PATIENCE_S, Debugger
 from infra.local.executor.environment import Environment, EnvironmentStopped, Host, Invocation
 from infra.local.executor.function import Function
 from infra.local.executor.journal import Journal
@@ -57,6 +58,7 @@ class ProcessExecutor(RuntimeExecutor):
         self._version: Version | None = None
         self._environment: Environment | None = None
         self._log_stream: LogStream | None = None
+        self._is_debugged = False
 
     def start(self, env_vars: dict[str, Any]) -> None:
         """Run the init phase."""
@@ -66,12 +68,13 @@ class ProcessExecutor(RuntimeExecutor):
         group, stream = env_vars["AWS_LAMBDA_LOG_GROUP_NAME"], env_vars["AWS_LAMBDA_LOG_STREAM_NAME"]
         self._log_stream = LogStream(self.function_version.id.account, self.function_version.id.region, group, stream)
         function = _function(self.function_version, self._version.task, env_vars)
-        self._environment = Environment(self.id, function, _host())
-        self._version.start(self._environment)
+        self._is_debugged = function.debugger is not None
+        environment = Environment(self.id, function, _host())
+        self._environment = self._version.start(environment, alone=self._is_debugged)
 
     def stop(self) -> None:
-        """Shut down; a redeployment lets the invocation that is running end."""
-        if self._version is not None and self._environment is not None:
+        """Shut down; a redeployment lets the invocation that is running end, and a debugger keeps the environment."""
+        if self._version is not None and self._environment is not None and not self._is_debugged:
             self._version.stop(self._environment, _drain_s(self.function_version))
 
     def invoke(self, payload: dict[str, str]) -> InvocationResult:
@@ -144,17 +147,19 @@ def _host() -> Host:
 
 def _function(version: FunctionVersion, task: Path, variables: dict[str, Any]) -> Function:
     own = version.config.environment or {}
+    debugger = Debugger.of(version.id.function_name)
     codes = _codes(version)
     return Function(
         name=version.id.function_name,
         version=version.id.qualifier,
         handler=version.config.handler or "",
-        timeout_s=version.config.timeout,
+        timeout_s=PATIENCE_S if debugger else version.config.timeout,
         memory_mb=version.config.memory_size,
         task=task,
         layers=[code.get_unzipped_code_location() for code in codes[1:]],
         watched=[code.get_unzipped_code_location() for code in codes if code.is_hot_reloading()],
         variables={name: str(value) for name, value in variables.items() if name in own or name not in _NOT_AT_AWS},
+        debugger=debugger,
     )
 
 

@@ -58,6 +58,7 @@ class Launch:
         variables: Its whole environment, but for the Runtime API's address.
         memory_bytes: The most that it may hold.
         on_line: Takes each line of its output, without the line's end.
+        freezes: Whether it stands still between invocations.
     """
 
     command: Sequence[str]
@@ -65,6 +66,7 @@ class Launch:
     variables: Mapping[str, str]
     memory_bytes: int
     on_line: Callable[[str], None]
+    freezes: bool = True
 
 
 class Runtime:
@@ -145,7 +147,8 @@ class Runtime:
 
     def freeze(self) -> None:
         """Stop the process and its children until `thaw`."""
-        self._signal(signal.SIGSTOP)
+        if self._launch.freezes:
+            self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let a frozen process run on."""

@@ -1,7 +1,7 @@
 """Stacks updated as CloudFormation does it: what changed alone, in place where that can be, and undone when it fails.
 
-LocalStack replaces what merely refers to something that changed, passes over what it cannot update, and leaves a failed
-update half done.
+LocalStack loses itself in conditions of conditions, replaces what merely refers to something that changed, passes over
+what it cannot update, and leaves a failed update half done.
 
 Source: AWS CloudFormation User Guide, update behaviors of stack resources; stack failure options.
 """
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from localstack.aws.api.cloudformation import ChangeAction, ChangeSetStatus, ChangeSetType, StackStatus
+from localstack.services.cloudformation.engine.v2.change_set_model import ChangeSetModel, Scope
 from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
 from localstack.services.cloudformation.engine.v2.change_set_model_preproc import PreprocProperties
 from localstack.services.cloudformation.resource_provider import (
@@ -26,11 +27,23 @@ __all__ = ["update_stacks_as_cloudformation_does"]
 
 def update_stacks_as_cloudformation_does() -> None:
     """Change LocalStack's CloudFormation for every update from now on."""
+    patch(ChangeSetModel._visit_condition)(_tell_conditions_apart)
     patch(ChangeSet.compute_update_model)(_plan)
     patch(ChangeSetModelExecutor._execute_resource_change)(_change)
     patch(ChangeSetModelExecutor._execute_resource_action)(_act)
     patch(ResourceProviderExecutor.execute_action)(_provide)
     ChangeSetModelExecutor.process = _process
+
+
+def _tell_conditions_apart(
+    visit: Callable[..., Any], model: ChangeSetModel, scope: Scope, condition_name: str, **given: Any
+) -> Any:
+    """Keep what is worked out of each condition at a place of its own.
+
+    LocalStack keeps those that another one refers to in one place, and finds one in the other without end.
+    """
+    own = scope if scope.unwrap()[-1] == condition_name else scope.open_scope(condition_name)
+    return visit(model, own, condition_name, **given)
 
 
 def _plan(compute_update_model: Callable[..., None], change_set: ChangeSet, inputs: Any) -> None:

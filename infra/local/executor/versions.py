@@ -37,8 +37,8 @@ class Version:
         version._copy = folder
         return version
 
-    def start(self, environment: Environment) -> None:
-        """Start an environment of it.
+    def start(self, environment: Environment, *, alone: bool = False) -> Environment:
+        """Start an environment of it, or where there is to be one alone, take the one that was started first.
 
         Raises:
             EnvironmentStopped: the version is stopped; another one has taken its place.
@@ -46,8 +46,11 @@ class Version:
         with self._lock:
             if self._stopped:
                 raise EnvironmentStopped
+            if alone and self._environments:
+                return next(iter(self._environments))
             self._environments.add(environment)
         environment.start()
+        return environment
 
     def stop(self, environment: Environment, drain_s: float) -> None:
         """Stop one environment of it; what runs in it may end within `drain_s`."""

@@ -1,0 +1,57 @@
+"""Commands of the local cloud as processes, and what they print."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.loading import ROOT
+
+__all__ = ["STARTED_WITHIN_S", "Command", "command"]
+
+STARTED_WITHIN_S = 60
+
+
+@dataclass
+class Command:
+    """A running `python -m infra.local …` and what it has printed."""
+
+    process: subprocess.Popen[bytes]
+    output: Path
+    state: Path
+
+    @property
+    def printed(self) -> str:
+        """All that it has printed so far."""
+        return self.output.read_text()
+
+    def wait_for(self, text: str, within_s: float = STARTED_WITHIN_S) -> None:
+        """Wait until it has printed something."""
+        deadline = time.monotonic() + within_s
+        while text not in self.printed:
+            assert self.process.poll() is None, self.printed
+            assert time.monotonic() < deadline, self.printed
+            time.sleep(0.05)
+
+    def stop(self, number: signal.Signals = signal.SIGINT) -> int:
+        """Send it a signal and wait for its exit status."""
+        self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+def command(state: Path, *arguments: str, root: Path = ROOT, **variables: str) -> Command:
+    """Start a command of the local cloud, of a clone and with environment variables."""
+    output = state / "output.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "infra.local", *arguments, "--state", str(state / "local")],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": "shared", "COLUMNS": "80", **variables},
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    return Command(process, output, state)

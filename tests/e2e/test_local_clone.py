@@ -1,0 +1,184 @@
+"""`make up` in another clone, beside the session's cloud: its files are edited, and one function is debugged."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from infra.local.postgres import free_port
+from tests import dap
+from tests.e2e.commands import Command, command
+from tests.e2e.running import RunningCloud
+from tests.e2e.test_background import wait_for
+from tests.loading import ROOT
+
+ASYNC = "functions/async_response/app.py"
+
+
+@dataclass
+class Clone:
+    """A clone in which `make up` runs.
+
+    Attributes:
+        debug_port: Where AsyncResponse waits for a debugger.
+    """
+
+    folder: Path
+    up: Command
+    debug_port: int
+
+    @property
+    def api_url(self) -> str:
+        """Address of its API."""
+        return str(re.findall(r"curl -s '?(http.*)/async", self.up.printed)[0])
+
+    def edit(self, path: str, old: str, new: str) -> None:
+        """Save a file with something else in place of what was there once."""
+        file = self.folder / path
+        text = file.read_text()
+        assert text.count(old) == 1
+        file.write_text(text.replace(old, new))
+
+    def lines(self, text: str) -> int:
+        """How often the terminal shows something."""
+        return self.up.printed.count(text)
+
+
+def make_clone(folder: Path) -> None:
+    """Copy what is under version control; what is installed is used where it is."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, folder / name)
+    (folder / ".decant").mkdir()
+    for name in (".venv", ".decant/localstack", ".decant/lambda-image", ".decant/localstack-cache"):
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copytree(ROOT / ".decant/layers", folder / ".decant/layers", symlinks=True, copy_function=os.link)
+
+
+@pytest.fixture(scope="module")
+def clone(local_cloud: RunningCloud) -> Iterator[Clone]:  # noqa: ARG001  # it runs beside
+    """The clone, up."""
+    with tempfile.TemporaryDirectory(prefix="decant-clone-", dir=ROOT / ".decant") as name:
+        folder = Path(name)
+        make_clone(folder)
+        debug_port = free_port()
+        up = command(
+            folder,
+            "up",
+            "--port",
+            str(free_port()),
+            "--debug",
+            "async_response",
+            "--debug-port",
+            str(debug_port),
+            root=folder,
+        )
+        try:
+            up.wait_for("Logs follow")
+            yield Clone(folder, up, debug_port)
+        finally:
+            up.stop()
+
+
+@pytest.fixture
+def gateway(clone: Clone) -> Iterator[httpx.Client]:
+    """A client of the clone's API."""
+    with httpx.Client(base_url=clone.api_url, timeout=30) as client:
+        yield client
+
+
+def test_clouds_side_by_side_share_no_data(clone: Clone, gateway: httpx.Client, local_cloud: RunningCloud) -> None:
+    """A user that one stores is unknown to the other, and each has ports of its own."""
+    user = gateway.post("/users", json={"name": "Ada", "email": "ada@example.com"}).json()
+
+    there = httpx.get(f"{local_cloud.api_url}/users/{user['id']}", timeout=30)
+
+    assert gateway.get(f"/users/{user['id']}").json() == user
+    assert there.status_code == 404
+    assert not local_cloud.api_url.startswith(clone.api_url[: len("http://127.0.0.1:00000")])
+
+
+MARK = """
+@app.after_request
+def mark(answer):
+    answer.headers["X-Edited"] = "1"
+    return answer
+
+
+handler = """
+
+
+def test_edited_function_is_live(clone: Clone, gateway: httpx.Client) -> None:
+    """The next request runs what was saved."""
+    clone.edit("functions/users_get/app.py", "handler = ", MARK)
+
+    assert gateway.get("/users/1").headers["x-edited"] == "1"
+
+
+def test_syntax_error_is_in_the_answer_and_the_terminal(clone: Clone, gateway: httpx.Client) -> None:
+    """The terminal names the file and the line, for an editor to open."""
+    clone.edit("functions/task_status/app.py", "import Flask", "import Flask(")
+
+    answer = gateway.get("/tasks/1")
+
+    assert answer.status_code == 502
+    clone.up.wait_for(f'File "{clone.folder}/functions/task_status/app.py", line')
+    clone.edit("functions/task_status/app.py", "import Flask(", "import Flask")
+    assert gateway.get("/tasks/1").status_code == 404
+
+
+def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
+    """A new route is, one that fails is told of while the old one serves, and the next save mends it."""
+    deployed = clone.up.printed.count("Deployed in")
+    queue = "\n  Wrong: {Type: AWS::SQS::Queue, Properties: {QueueName: no name}, DependsOn: UsersGet}\n"
+    clone.edit("template.yaml", "Path: /users/{user_id}\n", "Path: /people/{user_id}\n")
+    wait_for(lambda: clone.lines("Deployed in") > deployed, "The deployment")
+    assert gateway.get("/people/1").headers["content-type"] == "application/problem+json"
+
+    clone.edit("template.yaml", "\nOutputs:\n", f"{queue}\nOutputs:\n")
+    clone.up.wait_for("what ran before runs on")
+    clone.up.wait_for("Wrong: ")
+    assert gateway.get("/people/1").headers["content-type"] == "application/problem+json"
+
+    clone.edit("template.yaml", f"{queue}\nOutputs:\n", "\nOutputs:\n")
+    clone.edit("template.yaml", "Path: /people/{user_id}\n", "Path: /users/{user_id}\n")
+    wait_for(lambda: "x-correlation-id" in gateway.get("/users/1").headers, "The route")
+
+
+def place(clone: Clone, path: str, code: str) -> tuple[Path, int]:
+    """File and line of the first line with some code in it."""
+    file = clone.folder / path
+    return file, next(number for number, each in enumerate(file.read_text().splitlines(), 1) if code in each)
+
+
+def test_debugged_function_stops_at_breakpoints(clone: Clone, gateway: httpx.Client) -> None:
+    """An editor attaches with `.vscode/launch.json`; it stops where the user sees the line, in the layer too."""
+    settings = {**dap.attach_settings(clone.folder), "connect": {"host": "127.0.0.1", "port": clone.debug_port}}
+    function = place(clone, "functions/async_response/app.py", 'return "Async Response"')
+    layer = place(clone, "shared/decant/web/inputs.py", "lists = list_fields(into)")
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(gateway.get, "/async?seconds=0")
+        with dap.Debugger(clone.debug_port, *layer, settings) as editor:
+            stops = [editor.stopped_at()]
+            editor.break_at(*function)
+            editor.go_on()
+            stops.append(editor.stopped_at())
+            editor.go_on()
+            assert answer.result(30).text == "Async Response"
+
+    assert stops == [(str(file), line) for file, line in (layer, function)]
