@@ -157,6 +157,10 @@ storm: install ## Run 10,000 tasks while one in twenty kills its worker; each ef
 token: install ## Mint a token for the admin routes of the local cloud: make token ARGS="--scope tasks:admin"
 	@$(PY) -m infra.local.tokens $(ARGS)
 
+.PHONY: storm-local
+storm-local: install ## Invoke 1,000 times, 16 at a time, among 50 kills and 20 updates of the code; nothing may be wrong or left
+	$(PY) -m tests.benchmarks.storm_local
+
 .PHONY: redrive
 redrive: install ## Run failed tasks again, of DATABASE_URL: make redrive ARGS="--name domain.tasks.mail --error SMTPError"
 	$(PY) -m decant.tasks.redrive $(ARGS)

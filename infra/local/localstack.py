@@ -130,6 +130,12 @@ class LocalStack:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
+    @property
+    def pid(self) -> int:
+        """Of its process, once it is started."""
+        assert self._process is not None  # noqa: S101  # start() sets it
+        return self._process.pid
+
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None

@@ -62,6 +62,11 @@ class RunningCloud:
         self.postgres_url = cloud.postgres.url()
         self.outputs = cloud.deployment.outputs
 
+    @property
+    def localstack_pid(self) -> int:
+        """Of LocalStack's process."""
+        return self._cloud.localstack.pid
+
     def session(self) -> localstack_client.session.Session:
         """A `localstack-client` session, which makes boto3 clients of this cloud."""
         return localstack_client.session.Session(localstack_host=f"127.0.0.1:{self._cloud.localstack.port}")
