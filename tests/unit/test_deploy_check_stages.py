@@ -1,5 +1,6 @@
 """Stages before they are deployed: what refers to nothing, is not decided, or is allowed too much."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.build.deploy_check import certificates, parameters, references, roles
-from infra.build.deploy_check.__main__ import CHECKS
+from infra.build.deploy_check.__main__ import CHECKS, main
 from infra.build.deploy_check.stage import Stage, configured, read_stage
 from tests.loading import ROOT
 from tests.stages import PROD, Check, broken, found, prod
@@ -35,6 +36,33 @@ def test_check_finds_nothing_in_a_stage_that_is_right(check: Check) -> None:
 def test_check_finds_nothing_in_the_stages_of_this_repository(check: Check, stage: str) -> None:
     """What samconfig.toml says can be deployed."""
     assert found(check, read_stage(ROOT, stage, configured(ROOT, stage))) == ""
+
+
+def test_check_says_what_a_stage_takes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A stage that is right says how much of database and account it may come to."""
+    monkeypatch.setattr("sys.argv", ["check-deploy", "prod", "ReservedConcurrency=7", "DatabaseMaxConnections=1000"])
+
+    status, out = main(), capsys.readouterr().out
+
+    assert status == 0
+    assert re.match(r"prod can be deployed: up to \d+ of 900 connections, and \d+ of the account's concurrent", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(["staging"], "error: samconfig.toml has no stage staging\n", id="no stage"),
+        pytest.param(["prod", "Wav=true"], "error: the template has no parameter Wav\n", id="no parameter"),
+        pytest.param(["prod", "Waf=yes"], "error: parameters: Waf 'yes' is none of true, false\n", id="a breach"),
+    ],
+)
+def test_check_fails_with_a_line_for_each_breach(
+    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The deployment that would come next is not begun."""
+    monkeypatch.setattr("sys.argv", ["check-deploy", *arguments])
+
+    assert (main(), capsys.readouterr().err) == (1, expected)
 
 
 def watching(dimension: dict[str, Any]) -> Stage:

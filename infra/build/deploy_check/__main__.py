@@ -41,8 +41,17 @@ def main() -> int:
     for line in found:
         print(f"error: {line}", file=sys.stderr)
     if not found:
-        print(f"{arguments.stage} can be deployed")
+        print(f"{arguments.stage} can be deployed{_summary(stage)}")
     return 1 if found else 0
+
+
+def _summary(stage: Stage) -> str:
+    """What it takes of the database, and of the account's concurrency, which no template knows."""
+    if stage.is_local:
+        return ""
+    reserved = sum(int(each.properties.get("ReservedConcurrentExecutions", 0)) for each in stage.functions())
+    taken, there_are = sum(connections.wanted(stage).values()), connections.usable(stage)
+    return f": up to {taken} of {there_are} connections, and {reserved} of the account's concurrent executions reserved"
 
 
 if __name__ == "__main__":

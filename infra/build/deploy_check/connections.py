@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from infra.build.deploy_check.stage import MIGRATION, Function, Stage
 
-__all__ = ["accepted_by", "breaches", "most_connections"]
+__all__ = ["accepted_by", "breaches", "usable", "wanted"]
 
 _LEFT_TO_OTHERS = 20
 """Connections that functions leave to the migration, to RDS itself and to whoever looks into a fault."""
@@ -17,27 +17,35 @@ def breaches(stage: Stage) -> Iterator[str]:
     """Where functions could open more connections than there are."""
     if stage.parameters["Database"] == "url":
         return
-    users = [each for each in stage.functions() if "DATABASE_POOL_SIZE" in each.variables]
-    users = [each for each in users if each.logical_id != MIGRATION]  # it is one of the others below
-    unbounded = [each.logical_id for each in users if most_environments(each) is None]
+    unbounded = [each.logical_id for each in _users(stage) if most_environments(each) is None]
     if unbounded:
         yield (
             f"{', '.join(unbounded)}: nothing bounds how many run at once, and so how many connections they open; set "
             "ReservedConcurrency"
         )
     else:
-        counts = {each.logical_id: most_connections(each) for each in users}
-        wanted, there_are = sum(counts.values()), usable(stage)
-        if wanted > there_are:
+        counts = wanted(stage)
+        total, there_are = sum(counts.values()), usable(stage)
+        if total > there_are:
             listed = " + ".join(f"{name} {count}" for name, count in counts.items())
-            yield f"functions may open {wanted} connections ({listed}), and there are {there_are} for them"
+            yield f"functions may open {total} connections ({listed}), and there are {there_are} for them"
     if stage.parameters["Database"] == "aurora":
         yield from _beyond_memory(stage)
 
 
-def most_connections(function: Function) -> int:
-    """How many connections a function can have open at a time, of which it must be known how many run."""
-    return (most_environments(function) or 0) * int(function.variables["DATABASE_POOL_SIZE"])
+def wanted(stage: Stage) -> dict[str, int]:
+    """How many connections each function can have open at a time, of which it must be known how many run."""
+    return {
+        each.logical_id: (most_environments(each) or 0) * int(each.variables["DATABASE_POOL_SIZE"])
+        for each in _users(stage)
+    }
+
+
+def _users(stage: Stage) -> list[Function]:
+    """Functions with a pool, but for the migration, which is one of those that connections are left to."""
+    return [
+        each for each in stage.functions() if "DATABASE_POOL_SIZE" in each.variables and each.logical_id != MIGRATION
+    ]
 
 
 def most_environments(function: Function) -> int | None:
@@ -73,9 +81,9 @@ def accepted_by(most_acu: float, least_acu: float) -> int:
 
 def _beyond_memory(stage: Stage) -> Iterator[str]:
     most, least = float(stage.parameters["DatabaseMaxCapacity"]), float(stage.parameters["DatabaseMinCapacity"])
-    wanted = int(stage.parameters["DatabaseMaxConnections"])
-    if wanted > accepted_by(most, least):
+    asked_for = int(stage.parameters["DatabaseMaxConnections"])
+    if asked_for > accepted_by(most, least):
         yield (
-            f"DatabaseMaxConnections {wanted} is more than the memory of {least:g} to {most:g} ACU is good for: "
+            f"DatabaseMaxConnections {asked_for} is more than the memory of {least:g} to {most:g} ACU is good for: "
             f"{accepted_by(most, least)}"
         )
