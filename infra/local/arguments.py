@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from pathlib import Path
 
 __all__ = ["parser"]
@@ -28,6 +29,8 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--debug-port", type=int, default=debug_port, help="where it waits, on 127.0.0.1 (DEBUG_PORT, or 5678)"
     )
+    stack = os.environ.get("STACK") or "decant"
+    up.add_argument("--stack", type=_stack, default=stack, help="name of the stack that is deployed (STACK, or decant)")
     up.add_argument("--detach", action="store_true", help="return once it is up; `down` stops it")
     up.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)  # what `--detach` starts
     command("down", "stop what `up` or `serve` has started, wherever that was")
@@ -40,6 +43,12 @@ def parser() -> argparse.ArgumentParser:
     command("reset", "forget the database's data; the next `up` starts anew")
     _add_new(commands.add_parser("new", help="add a function or a task, with test and event"))
     return made
+
+
+def _stack(text: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9]{0,19}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name for a stack; write small letters and digits")
+    return text
 
 
 def _add_port(command: argparse.ArgumentParser, port: int) -> None:

@@ -14,10 +14,13 @@ import yaml
 
 from infra.build.agreement import load_template
 from infra.build.layer import LayerError, build_local
-from infra.local.deploy import Cloud, Deployment, deploy, keep_messages, mounted, refusals
+from infra.local.deploy import Cloud, Deployment, deploy, keep_messages, mount, refusals, with_code
+from infra.local.emulator import Emulator
 from infra.local.errors import LocalCloudError
 from infra.local.executor.debugging import PATIENCE_S, Debugger
+from infra.local.given_database import GivenDatabase
 from infra.local.localstack import LocalStack
+from infra.local.packages import upload
 from infra.local.postgres import Postgres
 from infra.local.tokens import ISSUER, public_key
 from infra.local.warden import Warden
@@ -26,8 +29,6 @@ __all__ = ["LocalCloud", "Options"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ROOT / ".decant/layers"
-STACK = "decant"
-
 Step = Callable[[str], AbstractContextManager[None]]
 """Wraps one step of the start, which it shows under its title."""
 
@@ -39,6 +40,9 @@ class Options:
     Attributes:
         state: Folder that holds all it keeps.
         port: Where LocalStack listens on loopback.
+        endpoint: Where an emulator that somebody else runs has every AWS API, to be used in LocalStack's place.
+        stack: Name of the deployed stack.
+        database_url: SQLAlchemy address of a database to be used in place of a PostgreSQL of our own.
         database_port: Likewise PostgreSQL; any free one when not given.
         parameters: Of the template, over its defaults; `DatabaseUrl` is set here.
         environment: Variables of single functions, by logical id, over the template's.
@@ -48,6 +52,9 @@ class Options:
 
     state: Path
     port: int
+    endpoint: str | None = None
+    stack: str = "decant"
+    database_url: str | None = None
     database_port: int | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -69,12 +76,9 @@ class LocalCloud:
     def __init__(self, options: Options) -> None:
         self._options = options
         self._warden = Warden()
-        self.postgres = Postgres(
-            options.state / "postgres", options.database_port, settings=options.postgres_settings, warden=self._warden
-        )
-        variables = options.debugger.variables if options.debugger else {}
-        self.localstack = LocalStack(options.state / "localstack", options.port, self._warden, variables)
-        self.cloud = Cloud(self.localstack.url)
+        self.database = self._make_database()
+        self.emulator = self._make_emulator()
+        self.cloud = Cloud(self.emulator.url)
         self.migrated: dict[str, Any] = {}
         self._deployment: Deployment | None = None
 
@@ -86,10 +90,10 @@ class LocalCloud:
     ) -> None:
         """Stop the functions first, then the database under them."""
         try:
-            self.localstack.stop()
+            self.emulator.stop()
         finally:
             try:
-                self.postgres.stop()
+                self.database.stop()
             finally:
                 self._warden.close()
 
@@ -106,7 +110,7 @@ class LocalCloud:
             LocalCloudError: a part did not start; leaving the context stops the others.
         """
         with ThreadPoolExecutor() as pool:
-            starts = [pool.submit(each, step) for each in (self._start_postgres, self._start_localstack, _build_layers)]
+            starts = [pool.submit(each, step) for each in (self._start_database, self._start_emulator, _build_layers)]
             starts += [pool.submit(self._prepare_clients)]
         for start in starts:
             start.result()
@@ -121,12 +125,12 @@ class LocalCloud:
         Raises:
             LocalCloudError: it was refused or has failed; what ran before runs on.
         """
-        self._deployment = deploy(self.cloud, STACK, self._template(), self._parameters())
+        self._deployment = deploy(self.cloud, self._options.stack, self._template(), self._parameters())
         return self._deployment
 
     def _template(self) -> dict[str, Any]:
         try:
-            template = mounted(load_template(ROOT / "template.yaml"), ROOT, LAYERS)
+            template = with_code(load_template(ROOT / "template.yaml"), ROOT, LAYERS, self._place)
         except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
             raise LocalCloudError(f"template.yaml cannot be read: {error}") from error
         for function, variables in self._options.environment.items():
@@ -138,7 +142,7 @@ class LocalCloud:
 
     def _parameters(self) -> dict[str, str]:
         issuer = {"JwtIssuer": ISSUER, "JwtPublicPem": public_key(self._options.state)}
-        return {"DatabaseUrl": self.postgres.url(), **issuer, **self._options.parameters}
+        return {"DatabaseUrl": self.database.url(), **issuer, **self._options.parameters}
 
     def check(self) -> None:
         """See that every part still runs.
@@ -146,10 +150,10 @@ class LocalCloud:
         Raises:
             LocalCloudError: one has ended by itself.
         """
-        parts: dict[str, LocalStack | Postgres] = {"LocalStack": self.localstack, "PostgreSQL": self.postgres}
-        for name, part in parts.items():
+        for part in (self.emulator, self.database):
             if not part.is_running():
-                raise LocalCloudError(f"{name} has ended by itself; the end of {part.log} may say why.")
+                hint = f"; the end of {part.log} may say why" if isinstance(part, LocalStack | Postgres) else ""
+                raise LocalCloudError(f"{part.title} has ended by itself{hint}.")
 
     def migrate(self) -> dict[str, Any]:
         """Apply the migrations that are missing, through the deployed function.
@@ -165,18 +169,39 @@ class LocalCloud:
             raise LocalCloudError(f"The migration failed: {said['errorType']}: {said['errorMessage']}")
         return said
 
-    def _start_postgres(self, step: Step) -> None:
-        with step(f"PostgreSQL on 127.0.0.1:{self.postgres.port}"):
-            self.postgres.start()
+    def _make_database(self) -> Postgres | GivenDatabase:
+        given = self._options
+        if given.database_url:
+            return GivenDatabase(given.database_url)
+        return Postgres(
+            given.state / "postgres", given.database_port, settings=given.postgres_settings, warden=self._warden
+        )
+
+    def _make_emulator(self) -> LocalStack | Emulator:
+        given = self._options
+        if given.endpoint:
+            return Emulator(given.endpoint, given.stack, given.state / "localstack")
+        variables = given.debugger.variables if given.debugger else {}
+        return LocalStack(given.state / "localstack", given.port, self._warden, variables)
+
+    def _place(self, folder: Path) -> dict[str, str]:
+        """Where the emulator finds a folder's code."""
+        if isinstance(self.emulator, LocalStack) or self.emulator.mounts():
+            return mount(folder)
+        return upload(self.cloud, folder)
+
+    def _start_database(self, step: Step) -> None:
+        with step(self.database.title):
+            self.database.start()
 
     def _prepare_clients(self) -> None:
         """Read the services' descriptions while LocalStack starts: half a second each."""
         for service in ("cloudformation", "lambda", "s3"):
             self.cloud.client(service)
 
-    def _start_localstack(self, step: Step) -> None:
-        with step(f"LocalStack on 127.0.0.1:{self.localstack.port}"):
-            self.localstack.start()
+    def _start_emulator(self, step: Step) -> None:
+        with step(self.emulator.title):
+            self.emulator.start()
 
 
 def _build_layers(step: Step) -> None:

@@ -24,10 +24,11 @@ __all__ = [
     "describe",
     "failure",
     "keep_messages",
-    "mounted",
+    "mount",
     "physical_id",
     "placed",
     "refusals",
+    "with_code",
 ]
 
 HOT_RELOAD_BUCKET = "hot-reload"
@@ -99,13 +100,21 @@ class Deployment:
     outputs: Mapping[str, str]
 
 
-def mounted(template: Mapping[str, Any], root: Path, layers: Path) -> dict[str, Any]:
-    """The template with each function's folder and the built layers mounted, and no versions of either.
+def mount(folder: Path) -> dict[str, str]:
+    """Where LocalStack finds code that stays where it is."""
+    return {"Bucket": HOT_RELOAD_BUCKET, "Key": str(folder)}
+
+
+def with_code(
+    template: Mapping[str, Any], root: Path, layers: Path, place: Callable[[Path], Mapping[str, str]] = mount
+) -> dict[str, Any]:
+    """The template with the code of each function and layer where the cloud finds it, and no versions of either.
 
     Args:
         template: As it stands in `template.yaml`.
         root: What the template's paths start from.
         layers: Folder that holds each built layer by its name in the template, absolute.
+        place: Puts a folder where the cloud finds it, and says where.
     """
     changed: dict[str, Any] = json.loads(json.dumps(template))
     _leave_out(changed.get("Globals", {}).get("Function", {}), _OF_VERSIONS)
@@ -114,10 +123,9 @@ def mounted(template: Mapping[str, Any], root: Path, layers: Path) -> dict[str, 
         match resource["Type"]:
             case "AWS::Serverless::Function":
                 _leave_out(properties, _OF_VERSIONS)
-                folder = root / properties["CodeUri"]
-                properties["CodeUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(folder.resolve())}
+                properties["CodeUri"] = place((root / properties["CodeUri"]).resolve())
             case "AWS::Serverless::LayerVersion":
-                properties["ContentUri"] = {"Bucket": HOT_RELOAD_BUCKET, "Key": str(layers / name)}
+                properties["ContentUri"] = place(layers / name)
     return changed
 
 

@@ -27,6 +27,7 @@ def start_detached(arguments: argparse.Namespace) -> None:
     log = state / "up.log"
     command = [sys.executable, "-m", "infra.local", "up", "--detached", "--state", str(state)]
     command += ["--port", str(arguments.port), "--debug-port", str(arguments.debug_port)]
+    command += ["--stack", arguments.stack]
     command += ["--debug", arguments.debug] if arguments.debug else []
     with log.open("wb") as output:
         process = subprocess.Popen(

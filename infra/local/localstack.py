@@ -62,6 +62,7 @@ class LocalStack:
     def __init__(self, folder: Path, port: int, warden: Warden, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
         self.port = port
+        self.title = f"LocalStack on 127.0.0.1:{port}"
         self.log = self.folder / "localstack.log"
         self.journal = self.folder / "functions.jsonl"
         self._warden = warden

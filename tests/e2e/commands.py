@@ -45,11 +45,12 @@ class Command:
 def command(state: Path, *arguments: str, root: Path = ROOT, **variables: str) -> Command:
     """Start a command of the local cloud, of a clone and with environment variables."""
     output = state / "output.txt"
+    plain = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
     with output.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "infra.local", *arguments, "--state", str(state / "local")],
             cwd=root,
-            env={**os.environ, "PYTHONPATH": "shared", "COLUMNS": "80", **variables},
+            env={**plain, "PYTHONPATH": "shared", "COLUMNS": "80", **variables},
             stdout=file,
             stderr=file,
             start_new_session=True,

@@ -56,10 +56,10 @@ class RunningCloud:
     def __init__(self, cloud: LocalCloud, upstream: Upstream) -> None:
         self._cloud = cloud
         self.upstream = upstream
-        self.url = cloud.localstack.url
-        self.folder = cloud.localstack.folder
+        self.url = cloud.emulator.url
+        self.folder = cloud.emulator.journal.parent
         self.api_url = cloud.deployment.api_url
-        self.postgres_url = cloud.postgres.url()
+        self.postgres_url = cloud.database.url()
         self.outputs = cloud.deployment.outputs
 
     @property
@@ -69,7 +69,7 @@ class RunningCloud:
 
     def session(self) -> localstack_client.session.Session:
         """A `localstack-client` session, which makes boto3 clients of this cloud."""
-        return localstack_client.session.Session(localstack_host=f"127.0.0.1:{self._cloud.localstack.port}")
+        return localstack_client.session.Session(localstack_host=self.url.removeprefix("http://"))
 
     def client(self, service: str) -> Any:
         """A boto3 client of one service."""
@@ -92,16 +92,16 @@ class RunningCloud:
 
     def logs_of(self, name: str) -> list[LogLine]:
         """The same for any function, by its name at AWS."""
-        entries = map(json.loads, self._cloud.localstack.journal.read_text().splitlines())
+        entries = map(json.loads, self._cloud.emulator.journal.read_text().splitlines())
         return [LogLine(request=each["request"], text=each["line"]) for each in entries if each["function"] == name]
 
     def stop_postgres(self) -> None:
         """Stop the database; every connection to it breaks."""
-        self._cloud.postgres.stop()
+        self._cloud.database.stop()
 
     def start_postgres(self) -> None:
         """Start the database again, on the same port and with the same data."""
-        self._cloud.postgres.start()
+        self._cloud.database.start()
 
     def restart_postgres(self) -> None:
         """Stop and start the database; every connection to it breaks."""

@@ -26,7 +26,7 @@ def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
     with Claim(tmp_path, "up") as claim:
-        claim.announce(local_cloud.url, local_cloud.postgres_url)
+        claim.announce(local_cloud.url, local_cloud.postgres_url, "decant")
         yield run
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from infra.build.agreement import load_template
 from infra.local.cloud import LAYERS
-from infra.local.deploy import Cloud, deploy, mounted
+from infra.local.deploy import Cloud, deploy, with_code
 from infra.local.errors import LocalCloudError
 from infra.release.aliases import ALIAS, record, restore
 from infra.release.smoke import faults
@@ -67,7 +67,7 @@ class Release:
     def deploy(self, name: str, *, with_aliases: bool = False) -> None:
         """Upload the code and deploy it."""
         template = load_template(ROOT / "template.yaml")
-        plain = mounted(template, ROOT, LAYERS)
+        plain = with_code(template, ROOT, LAYERS)
         source = template if with_aliases else plain
         resources = {key: each for key, each in source["Resources"].items() if KEPT.match(key)}
         resources["SharedLayer"] = plain["Resources"]["SharedLayer"]

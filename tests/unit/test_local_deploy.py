@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from infra.local.deploy import failure, mounted
+from infra.local.deploy import failure, with_code
 
 TEMPLATE: dict[str, Any] = {
     "Resources": {
@@ -14,17 +14,17 @@ TEMPLATE: dict[str, Any] = {
 }
 
 
-def test_function_code_is_mounted(tmp_path: Path) -> None:
+def test_function_code_is_with_code(tmp_path: Path) -> None:
     """A function's folder becomes an object that LocalStack mounts, by its absolute path."""
-    template = mounted(TEMPLATE, tmp_path, tmp_path / "layers")
+    template = with_code(TEMPLATE, tmp_path, tmp_path / "layers")
 
     mount = {"Bucket": "hot-reload", "Key": str(tmp_path / "functions/one")}
     assert template["Resources"]["Function"]["Properties"]["CodeUri"] == mount
 
 
-def test_layer_is_mounted(tmp_path: Path) -> None:
+def test_layer_is_with_code(tmp_path: Path) -> None:
     """A layer's content becomes the folder that was built under its name."""
-    template = mounted(TEMPLATE, tmp_path, tmp_path / "layers")
+    template = with_code(TEMPLATE, tmp_path, tmp_path / "layers")
 
     mount = {"Bucket": "hot-reload", "Key": str(tmp_path / "layers/Layer")}
     assert template["Resources"]["Layer"]["Properties"]["ContentUri"] == mount
@@ -42,7 +42,7 @@ def test_versions_are_left_out(tmp_path: Path) -> None:
         },
     }
 
-    deployed = mounted(template, tmp_path, tmp_path / "layer")
+    deployed = with_code(template, tmp_path, tmp_path / "layer")
 
     assert deployed["Globals"]["Function"] == {"Timeout": 25}
     assert deployed["Resources"]["Function"]["Properties"].keys() == {"CodeUri"}
@@ -50,7 +50,7 @@ def test_versions_are_left_out(tmp_path: Path) -> None:
 
 def test_template_itself_is_left_alone(tmp_path: Path) -> None:
     """What was read from the file is not changed."""
-    mounted(TEMPLATE, tmp_path, tmp_path / "layer")
+    with_code(TEMPLATE, tmp_path, tmp_path / "layer")
 
     assert TEMPLATE["Resources"]["Function"]["Properties"] == {"CodeUri": "functions/one/"}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from infra.build.agreement import load_template
-from infra.local.cloud import ROOT, STACK
+from infra.local.cloud import ROOT
 from infra.local.deploy import Cloud, physical_id, refusals
 from infra.local.errors import LocalCloudError
 from infra.local.names import event_of, function_named
@@ -29,8 +29,9 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     template = load_template(ROOT / "template.yaml")
     function = function_named(template, arguments.function)
     event = _event(arguments.event or str(event_of(template, function, ROOT / "events")))
-    cloud = Cloud(require_up(arguments.state).url)
-    name = physical_id(cloud, STACK, function)
+    up = require_up(arguments.state)
+    cloud = Cloud(up.url)
+    name = physical_id(cloud, up.stack, function)
     client = cloud.client("lambda", read_timeout_s=LONGEST_S + 10)
     with refusals(cloud, "the invocation"):
         answer = client.invoke(FunctionName=name, Payload=with_token(event, arguments.state).encode())

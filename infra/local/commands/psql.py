@@ -6,7 +6,7 @@ import os
 from rich.console import Console
 from sqlalchemy import make_url
 
-from infra.local.postgres import Postgres
+from infra.local.postgres import PSQL
 from infra.local.state import require_running
 
 __all__ = ["run"]
@@ -20,5 +20,6 @@ def run(_console: Console, arguments: argparse.Namespace) -> None:
     """
     url = make_url(require_running(arguments.state).database_url)
     sql = ["-c", arguments.sql] if arguments.sql else []
-    command = Postgres(arguments.state / "postgres", url.port).psql(*sql, database=url.database or "postgres")
+    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    command = [str(PSQL), "-X", "-d", address, *sql]
     os.execv(command[0], command)  # noqa: S606  # a program of our own wheel, and no shell is wanted

@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from infra.build.agreement import load_template
-from infra.local.cloud import ROOT, STACK
+from infra.local.cloud import ROOT
 from infra.local.deploy import Cloud, physical_id, refusals
 from infra.local.names import queue_named
 from infra.local.state import require_up
@@ -20,8 +20,9 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         LocalCloudError: there is no such queue, nothing runs, or the message was refused.
     """
     queue = queue_named(load_template(ROOT / "template.yaml"), arguments.queue)
-    cloud = Cloud(require_up(arguments.state).url)
-    url = physical_id(cloud, STACK, queue)
+    up = require_up(arguments.state)
+    cloud = Cloud(up.url)
+    url = physical_id(cloud, up.stack, queue)
     with refusals(cloud, "the message"):
         sent = cloud.client("sqs").send_message(QueueUrl=url, MessageBody=arguments.message)
     console.print(f"Sent to {queue}: message {sent['MessageId']}", highlight=False, soft_wrap=True)

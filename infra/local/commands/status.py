@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.build.agreement import load_template
-from infra.local.cloud import ROOT, STACK
+from infra.local.cloud import ROOT
 from infra.local.deploy import Cloud, describe, refusals
 from infra.local.endpoints import endpoints
 from infra.local.state import Running, require_running
@@ -40,7 +40,7 @@ def _addresses(local: Running) -> dict[str, str]:
         return {"API": local.url, **database}
     cloud = Cloud(local.url)
     with refusals(cloud, "to tell of itself"):
-        return {"API": describe(cloud, STACK).api_url, "AWS APIs": local.url, **database}
+        return {"API": describe(cloud, local.stack).api_url, "AWS APIs": local.url, **database}
 
 
 def _span(seconds: float) -> str:

@@ -43,16 +43,16 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         return
     options = _options(arguments)
     with Claim(arguments.state, "up") as claim, LocalCloud(options) as cloud:
-        updates = Updates(ROOT, cloud.localstack.journal, cloud.deploy, cloud.migrate)
+        updates = Updates(ROOT, cloud.emulator.journal, cloud.deploy, cloud.migrate)
         if debugger := options.debugger:
             where = f"127.0.0.1:{debugger.port}; .vscode/launch.json attaches to it."
             console.print(f"{debugger.function} will wait for a debugger on {where}", highlight=False, soft_wrap=True)
         with Steps(console) as steps:
             cloud.start(steps.step)
         print_endpoints(console, cloud.deployment.api_url)
-        addresses = f"AWS APIs at {cloud.localstack.url}, PostgreSQL at {cloud.postgres.url()}"
+        addresses = f"AWS APIs at {cloud.emulator.url}, PostgreSQL at {cloud.database.url()}"
         console.print(addresses, highlight=False, soft_wrap=True)
-        claim.announce(cloud.localstack.url, cloud.postgres.url())
+        claim.announce(cloud.emulator.url, cloud.database.url(), options.stack)
         with updates:
             if arguments.detached:
                 _watch(cloud)
@@ -64,6 +64,9 @@ def _options(arguments: argparse.Namespace) -> Options:
     return Options(
         state=arguments.state,
         port=arguments.port,
+        endpoint=(endpoint := os.environ.get("AWS_ENDPOINT_URL")),
+        stack=arguments.stack,
+        database_url=os.environ.get("DATABASE_URL") if endpoint else None,
         database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
         parameters={"FetchDataUrl": url} if (url := os.environ.get("FETCH_DATA_URL")) else {},
         debugger=_debugger(arguments) if arguments.debug else None,
@@ -71,6 +74,8 @@ def _options(arguments: argparse.Namespace) -> Options:
 
 
 def _debugger(arguments: argparse.Namespace) -> Debugger:
+    if "AWS_ENDPOINT_URL" in os.environ:
+        raise LocalCloudError("DEBUG is for a LocalStack of our own; unset AWS_ENDPOINT_URL.")
     function = function_named(load_template(ROOT / "template.yaml"), arguments.debug)
     require_free(arguments.debug_port, f"up DEBUG={arguments.debug}", "DEBUG_PORT")
     spec = find_spec("debugpy")
@@ -103,7 +108,7 @@ def _follow_logs(console: Console, cloud: LocalCloud) -> None:
         cloud.check()
         return False
 
-    for entry in follow(cloud.localstack.journal, until=ended):
+    for entry in follow(cloud.emulator.journal, until=ended):
         text = renderer.render(entry.time, entry.logical_id, entry.line)
         if text is not None:
             console.print(text, soft_wrap=True)
