@@ -145,9 +145,9 @@ bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI 
 	.decant/bench/bin/python -m tests.benchmarks.web
 
 .PHONY: bench-tasks
-bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server)
+bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server); PROFILE=1 tells where time goes
 	@$(PYTHON3) infra/install.py --with celery
-	PYTHONPATH=.:shared .decant/celery/bin/python -m tests.benchmarks.tasks
+	PYTHONPATH=.:shared .decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile)
 
 .PHONY: storm
 storm: install ## Run 10,000 tasks while one in twenty kills its worker; each effect must be there once

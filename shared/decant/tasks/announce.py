@@ -53,7 +53,11 @@ async def announce(rows: Iterable[Enqueued]) -> None:
             unannounced.set()
         else:
             by_queue[row.queue].append(row)
-    await asyncio.gather(*(_announce(queue, waiting) for queue, waiting in by_queue.items()))
+    sending = [_announce(queue, waiting) for queue, waiting in by_queue.items()]
+    if len(sending) == 1:
+        await sending[0]  # nearly always
+    else:
+        await asyncio.gather(*sending)
 
 
 async def _announce(queue: str, rows: Sequence[Enqueued]) -> None:

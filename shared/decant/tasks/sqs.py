@@ -72,6 +72,8 @@ async def send(queue_url: str, messages: Sequence[Message]) -> list[QueueUnavail
             except QueueUnavailable as error:
                 return [error] * len(chunk)
 
+    if len(messages) <= _BATCH:
+        return await call(messages)
     answers = await asyncio.gather(*(call(chunk) for chunk in batched(messages, _BATCH, strict=False)))
     return [answer for chunk in answers for answer in chunk]
 

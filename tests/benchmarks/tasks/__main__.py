@@ -1,67 +1,112 @@
-"""Measure tasks against Celery with Redis, one after the other on one machine, and print the ratios."""
+"""Measure tasks against Celery with Redis, one after the other on one machine, and print the ratios.
 
+With `--profile`, print instead what the processor time of each measure goes to.
+"""
+
+import cProfile
 import os
+import pstats
+import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.tasks.ours import Decant, decant
+from tests.benchmarks.tasks.ours import Decant, Measured, decant
 from tests.benchmarks.tasks.peers import POOLS, Celery, celery
 
 WAIT_S = 0.05
+FEW, MANY = 1_000, 1_000_000
+
+type Peers = dict[str, dict[str, float]]
+
+MEASURES: dict[str, tuple[str, Callable[[Decant], Measured]]] = {
+    "1,000 tasks that wait 50 ms, 100 a batch": ("wait", lambda ours: ours.run("wait", (WAIT_S,), 1000, 100)),
+    "1,000 tasks that wait 50 ms, 1,000 a batch": ("wait", lambda ours: ours.run("wait", (WAIT_S,), 1000, 1000)),
+    "5,000 tasks that do nothing, 100 a batch": ("nothing", lambda ours: ours.run("noop", (), 5000, 100)),
+    "5,000 tasks that do nothing, 1,000 a batch": ("nothing", lambda ours: ours.run("noop", (), 5000, 1000)),
+    "enqueue one by one, each on disk": ("enqueue", lambda ours: ours.enqueue(1000)),
+    "enqueue 1,000 at once, all on disk": ("enqueue", lambda ours: ours.enqueue_many(1000)),
+}
+"""In words, what of Celery's it is compared with, and how it is made."""
+
+ON_DISK = "enqueue on disk"
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Print what was measured."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)  # PostgreSQL runs as another user when we are root
+        if "--profile" in arguments:
+            with decant(folder / "postgres") as ours:
+                print_profiles(ours)
+            return 0
         with celery(folder) as theirs:
             peers = measure_celery(theirs)
         with decant(folder / "postgres") as ours:
-            mine = measure_decant(ours)
+            mine = {measure: max((run(ours) for _ in range(3)), key=_rate) for measure, (_, run) in MEASURES.items()}
+            claims = ours.claim_times_ms(FEW, MANY)
     print_table(mine, peers)
+    print_claims(*claims)
     return 0
 
 
-def measure_celery(theirs: Celery) -> dict[str, dict[str, float]]:
+def measure_celery(theirs: Celery) -> Peers:
     """What Celery does a second, by measure and pool."""
-    enqueue = {"": theirs.enqueue_rate(1000)}
+    enqueue = {"": max(theirs.enqueue_rate(1000) for _ in range(3))}
     waiting = {pool: theirs.run_rate(pool, "wait", (WAIT_S,), 1000) for pool in POOLS}
     idle = {pool: theirs.run_rate(pool, "noop", (), 5000) for pool in POOLS}
-    return {"wait": waiting, "nothing": idle, "enqueue": enqueue}
+    with theirs.on_disk():
+        on_disk = {"": max(theirs.enqueue_rate(1000) for _ in range(3))}
+    return {"wait": waiting, "nothing": idle, "enqueue": enqueue, ON_DISK: on_disk}
 
 
-def measure_decant(ours: Decant) -> list[tuple[str, str, float]]:
-    """What Decant does a second: in words, what of Celery's it is compared with, and the rate."""
-    ours.run_rate("noop", (), 500, 100)
-    measured = []
-    for batch in (100, 1000):
-        rate = ours.run_rate("wait", (WAIT_S,), 1000, batch)
-        measured.append((f"1,000 tasks that wait 50 ms, {batch:,} a batch", "wait", rate))
-    for batch in (100, 1000):
-        rate = ours.run_rate("noop", (), 5000, batch)
-        measured.append((f"5,000 tasks that do nothing, {batch:,} a batch", "nothing", rate))
-    measured.append(("enqueue one by one, each on disk", "enqueue", ours.enqueue_rate(1000)))
-    many = max(ours.enqueue_many_rate(1000) for _ in range(3))
-    return [*measured, ("enqueue 1,000 at once, all on disk", "enqueue", many)]
-
-
-def print_table(mine: list[tuple[str, str, float]], peers: dict[str, dict[str, float]]) -> None:
+def print_table(mine: dict[str, Measured], peers: Peers) -> None:
     """A line a measure."""
-    table = Table("a second", "Decant", *(f"Celery {pool}" for pool in POOLS), "times best", "times prefork")
-    for measure, peer, rate in mine:
-        rates = peers[peer]
-        shown = [f"{rates[pool]:,.0f}" if pool in rates else "" for pool in POOLS]
-        if "" in rates:
-            shown[0] = f"{rates['']:,.0f}"
-        default = rates.get("prefork", rates.get("", 0.0))
-        table.add_row(measure, f"{rate:,.0f}", *shown, f"{rate / max(rates.values()):.1f}", f"{rate / default:.1f}")
-    Console(width=140).print(table)
+    pools = [f"Celery {pool}" for pool in POOLS]
+    table = Table("a second", "Decant", "its own µs a task", *pools, "times best", "times prefork")
+    for measure, measured in mine.items():
+        peer = MEASURES[measure][0]
+        add_row(table, measure, measured, peers[peer])
+        if peer == "enqueue":
+            add_row(table, "  beside Redis with appendfsync always", measured, peers[ON_DISK])
+    Console(width=150).print(table)
+
+
+def add_row(table: Table, name: str, measured: Measured, rates: dict[str, float]) -> None:
+    """A measure beside each pool of Celery's, or beside the one figure that no pool has a part in."""
+    shown = [f"{rates[pool]:,.0f}" if pool in rates else "" for pool in POOLS]
+    if "" in rates:
+        shown[0] = f"{rates['']:,.0f}"
+    default = rates.get("prefork", rates.get("", 0.0))
+    ratios = [f"{measured.rate / rate:.1f}" for rate in (max(rates.values()), default)]
+    table.add_row(name, f"{measured.rate:,.0f}", f"{measured.own_us:.0f}", *shown, *ratios)
+
+
+def print_claims(few_ms: float, many_ms: float) -> None:
+    """What a claim costs as the table grows."""
+    Console(width=150).print(
+        f"claim of 10 new rows: {few_ms:.2f} ms beside {FEW:,} others, {many_ms:.2f} ms beside {MANY:,}: "
+        f"{many_ms / few_ms:.2f} times"
+    )
+
+
+def print_profiles(ours: Decant) -> None:
+    """Where processor time goes, measure by measure; profiling makes each several times as slow."""
+    for measure, (_, run) in MEASURES.items():
+        print(f"\n{measure}")
+        with cProfile.Profile() as profile:
+            run(ours)
+        pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(20)
+
+
+def _rate(measured: Measured) -> float:
+    return measured.rate
 
 
 if __name__ == "__main__":
     os.environ.setdefault("LOG_LEVEL", "WARNING")
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

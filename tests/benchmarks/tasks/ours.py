@@ -3,8 +3,9 @@
 import asyncio
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from decant.tasks.store import store
 from decant.worker.deadline import Deadline
 from decant.worker.messages import handle
 from infra.local.postgres import Postgres
+from tests.benchmarks.tasks.claims import claim_times_ms
 from tests.benchmarks.tasks.sqs_stand_in import sqs_stand_in
 from tests.loading import load_function
 
-__all__ = ["decant"]
+__all__ = ["Decant", "Measured", "decant"]
 
 
 @task
@@ -36,44 +38,64 @@ async def noop() -> None:
     """Nothing."""
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one measure gave.
+
+    Attributes:
+        rate: Tasks a second.
+        own_us: Microseconds of this process's own processor time a task; the rest is waiting, for PostgreSQL mostly.
+    """
+
+    rate: float
+    own_us: float
+
+
+async def measure(count: int, work: Coroutine[Any, Any, object]) -> Measured:
+    """Time the work that so many tasks make."""
+    started, own = time.perf_counter(), time.process_time()
+    await work
+    return Measured(count / (time.perf_counter() - started), 1e6 * (time.process_time() - own) / count)
+
+
 class Decant:
     """A migrated database and a queue."""
 
-    def enqueue_rate(self, count: int) -> float:
-        """Tasks that one process enqueues a second, one by one."""
-        return loop.run(self._enqueue_rate(count))
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
 
-    def enqueue_many_rate(self, count: int) -> float:
-        """Tasks that one process enqueues a second, a thousand at once."""
-        return loop.run(self._enqueue_many_rate(count))
+    def enqueue(self, count: int) -> Measured:
+        """Enqueue tasks, one by one."""
 
-    def run_rate(self, name: str, arguments: tuple[Any, ...], count: int, batch: int) -> float:
-        """Tasks that one worker environment runs a second, batch after batch, enqueued beforehand."""
+        async def one_by_one() -> None:
+            for _ in range(count):
+                await noop.delay()
+
+        return loop.run(measure(count, one_by_one()))
+
+    def enqueue_many(self, count: int) -> Measured:
+        """Enqueue tasks, all at once."""
+        return loop.run(measure(count, noop.delay_many([()] * count)))
+
+    def run(self, name: str, arguments: tuple[Any, ...], count: int, batch: int) -> Measured:
+        """Run tasks in one worker environment, batch after batch, enqueued beforehand."""
         what: Task[..., Any] = registry[f"{__name__}.{name}"]
-        return loop.run(self._run_rate(what, arguments, count, batch))
+        return loop.run(self._run(what, arguments, count, batch))
 
-    async def _enqueue_rate(self, count: int) -> float:
-        await noop.delay()
-        started = time.perf_counter()
-        for _ in range(count):
-            await noop.delay()
-        return count / (time.perf_counter() - started)
-
-    async def _enqueue_many_rate(self, count: int) -> float:
-        await noop.delay_many([()] * 10)
-        started = time.perf_counter()
-        await noop.delay_many([()] * count)
-        return count / (time.perf_counter() - started)
-
-    async def _run_rate(self, what: Task[..., Any], arguments: tuple[Any, ...], count: int, batch: int) -> float:
+    async def _run(self, what: Task[..., Any], arguments: tuple[Any, ...], count: int, batch: int) -> Measured:
         jobs = await what.delay_many([arguments] * count)
-        await handle(_records(await noop.delay_many([()])), Deadline(120))
-        started = time.perf_counter()
-        for some in batched(jobs, batch, strict=False):
-            await handle(_records(some), Deadline(120))
-        rate = count / (time.perf_counter() - started)
+
+        async def batches() -> None:
+            for some in batched(jobs, batch, strict=False):
+                await handle(_records(some), Deadline(120))
+
+        measured = await measure(count, batches())
         await _must_have_succeeded(jobs)
-        return rate
+        return measured
+
+    def claim_times_ms(self, *sizes: int) -> list[float]:
+        """Milliseconds that a claim of ten rows takes, the median of many, from tables of these sizes."""
+        return claim_times_ms(self._postgres, noop, sizes)
 
 
 async def _must_have_succeeded(jobs: Sequence[AsyncResult]) -> None:
@@ -97,10 +119,14 @@ def decant(folder: Path) -> Iterator[Decant]:
             "AWS_SECRET_ACCESS_KEY": "test",
             "TASK_QUEUE_URLS": f"default={address}/000000000000/default",
             "LOG_LEVEL": "WARNING",
+            "DATABASE_STATEMENT_TIMEOUT_S": "120",
             "TASK_CONCURRENCY": "1000",
         }
         load_function("migrate").handler({}, None)
         try:
-            yield Decant()
+            ours = Decant(postgres)
+            ours.run("noop", (), 500, 100)  # connects, and lets PostgreSQL settle on its plans
+            ours.enqueue(50)
+            yield ours
         finally:
             loop.run(loop.close())

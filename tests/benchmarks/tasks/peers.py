@@ -38,6 +38,16 @@ class Celery:
         self._app.app.control.purge()
         return rate
 
+    @contextmanager
+    def on_disk(self) -> Iterator[None]:
+        """Let Redis put each task on disk before it answers, as PostgreSQL does."""
+        with self._app.app.connection_for_write() as connection:
+            redis = connection.default_channel.client
+            redis.config_set("appendfsync", "always")
+            redis.config_set("appendonly", "yes")
+            yield
+            redis.config_set("appendonly", "no")
+
     def run_rate(self, pool: str, task: str, arguments: tuple[Any, ...], count: int) -> float:
         """Tasks that one worker runs a second, enqueued beforehand, until the last result is there."""
         with self._worker(pool):
