@@ -1,4 +1,4 @@
-"""Deploys `template.yaml` to an AWS endpoint by change set, with its code mounted and not copied: edits are live."""
+"""Deploys `template.yaml` to an emulated AWS by change set, with its code mounted where that can be: edits are live."""
 
 import functools
 import importlib

@@ -13,6 +13,7 @@ from typing import Any
 import localstack_client.session
 
 from infra.local.cloud import LocalCloud
+from infra.local.localstack import LocalStack
 from tests.upstream import Upstream
 
 __all__ = ["Create", "LogLine", "RunningCloud", "archive"]
@@ -65,7 +66,8 @@ class RunningCloud:
     @property
     def localstack_pid(self) -> int:
         """Of LocalStack's process."""
-        return self._cloud.localstack.pid
+        assert isinstance(self._cloud.emulator, LocalStack)
+        return self._cloud.emulator.pid
 
     def session(self) -> localstack_client.session.Session:
         """A `localstack-client` session, which makes boto3 clients of this cloud."""
