@@ -102,6 +102,25 @@ def test_updates_break_no_invocation(local_cloud: RunningCloud, create: Create) 
     assert invoke(client, name, 60) == [60, 3]
 
 
+def test_updates_lose_no_asynchronous_invocation(local_cloud: RunningCloud, create: Create) -> None:
+    """An event that comes just after an update runs at once, and not when whoever took it last has given up on it."""
+    client = local_cloud.client("lambda")
+    source = "def handler(event, context): print('RUN', event)"
+    name = create(source)
+
+    for number in range(5):
+        client.update_function_code(FunctionName=name, ZipFile=archive(f"{source}  # {number}"))
+        client.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig={"Delay": 0.05})
+        client.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(number).encode())
+
+    deadline = time.monotonic() + 15
+    ran: list[str] = []
+    while len(ran) < 5 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        ran = sorted(line.text for line in local_cloud.logs_of(name) if line.text.startswith("RUN"))
+    assert ran == [f"RUN {number}" for number in range(5)]
+
+
 def test_log_is_in_cloudwatch(local_cloud: RunningCloud, create: Create) -> None:
     """A function's lines are found where `aws logs tail` looks."""
     name = create("def handler(event, context): print('a line of its own')")

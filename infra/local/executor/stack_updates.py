@@ -108,7 +108,7 @@ def _roll_back(executor: Any, change_set: ChangeSet) -> None:
     stack = change_set.stack
     stack.set_stack_status(StackStatus.UPDATE_ROLLBACK_IN_PROGRESS)
     resources = dict(stack.resolved_resources)
-    for given, event in list(reversed(executor.done)):
+    for given, event in list(reversed(executor.__dict__.get("done", ()))):
         name = given["logical_resource_id"]
         undone = _undo(executor, given, event.resource_model or {})
         if name not in resources:

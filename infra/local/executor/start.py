@@ -10,6 +10,7 @@ from localstack.runtime.server.plugins import RuntimeServerPlugin
 from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
 from plux import PluginManager
 
+from infra.local.executor.async_events import keep_async_events
 from infra.local.executor.economies import call_functions_directly, leave_out_metrics, wait_for_resources_briefly
 from infra.local.executor.event_sources import poll_as_lambda_does
 from infra.local.executor.identities import keep_api_ids
@@ -45,6 +46,7 @@ def start() -> None:
     wait_for_resources_briefly()
     poll_as_lambda_does()
     complete_invocations()
+    keep_async_events()
     complete_resource_updates()
     update_stacks_as_cloudformation_does()
     main()
