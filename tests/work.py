@@ -79,6 +79,26 @@ async def retries_itself(self: Run, countdown: float) -> int:
     raise self.retry(exc=Flaky("inside"), countdown=countdown)
 
 
+@task(bind=True, max_retries=0)
+async def retries_at(self: Run, time: datetime, max_retries: int) -> str:
+    """Asks once for another run at a time, and for a bound of its own."""
+    if self.request.retries == 0:
+        raise self.retry(eta=time, max_retries=max_retries)
+    return "later"
+
+
+@task(autoretry_for=(LookupError,), dont_autoretry_for=(KeyError,))
+async def looks_up(error: str) -> None:
+    """Fails with one of two errors, one of which may go by itself."""
+    raise {"key": KeyError, "index": IndexError}[error](error)
+
+
+@task(autoretry_for=(Flaky,), retry_backoff=100, retry_backoff_max=150, retry_jitter=False)
+async def backs_off() -> None:
+    """Waits ever longer."""
+    raise Flaky("again")
+
+
 @task(time_limit=0.05, max_retries=0)
 async def too_slow() -> None:
     """Runs past its limit."""

@@ -13,14 +13,16 @@ from decant.worker.messages import handle
 from tests import mortal
 from tests.worlds import as_records
 
+CLOCKS_OFF_S = {"clock behind": -120, "clock ahead": 120}
+
 
 def main(point: str, ids: list[str]) -> int:
     """Run the tasks of messages; `point` says when this process dies on top of what they do."""
     if point == "before the claim":
         mortal.die()
-    if point == "clock behind":
+    if point in CLOCKS_OFF_S:
         real = time.time_ns
-        time.time_ns = lambda: real() - 120 * 10**9
+        time.time_ns = lambda: real() + CLOCKS_OFF_S[point] * 10**9
     report = loop.run(handle(as_records(ids), Deadline(60)))
     if point == "before the acknowledgement":
         mortal.die()

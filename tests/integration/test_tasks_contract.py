@@ -158,6 +158,40 @@ async def test_retry_that_a_task_asks_for_is_made(world: World) -> None:
     assert (await job.status()).as_json()["error"] == {"type": "Flaky", "message": "inside"}
 
 
+async def test_retry_can_be_given_its_time_and_its_bound(world: World) -> None:
+    """A task without retries asks for one, at a time."""
+    job = await work.retries_at.delay(datetime.now(UTC) + timedelta(hours=1), max_retries=1)
+    await world.run()
+    await world.advance(3500)
+    await world.run()
+    before = await job.state
+    await world.advance(101)
+    await world.run()
+
+    assert (before, await job.state, await job.result) == (State.RETRY, State.SUCCESS, "later")
+
+
+@pytest.mark.parametrize(("error", "state"), [("index", State.RETRY), ("key", State.FAILURE)])
+async def test_error_that_is_excepted_is_not_retried(world: World, error: str, state: State) -> None:
+    """Of the errors that bring a task back, some need not."""
+    job = await work.looks_up.delay(error)
+    await world.run()
+
+    assert await job.state is state
+
+
+async def test_backoff_is_waited_for(world: World) -> None:
+    """Twice as long each time, up to the most."""
+    job = await work.backs_off.delay()
+    retries = []
+    for wait_s in (0, 99, 2, 148, 3):
+        await world.advance(wait_s)
+        await world.run()
+        retries.append(await job.retries)
+
+    assert retries == [1, 1, 2, 2, 3]
+
+
 async def test_time_limit_ends_a_run(world: World) -> None:
     """A run past its limit is cancelled, and fails."""
     job = await work.too_slow.delay()
@@ -204,6 +238,16 @@ async def test_expired_task_is_not_started(world: World) -> None:
     await world.run()
 
     assert await job.state is State.REVOKED
+
+
+@pytest.mark.parametrize("expires", [60, datetime.now(UTC) + timedelta(hours=1)])
+async def test_call_with_a_term_is_not_started_after_it(world: World, expires: float | datetime) -> None:
+    """One call can expire sooner than its task would: after seconds, or at a time."""
+    job, other = await work.add.apply_async((1,), expires=expires), await work.add.delay(1)
+    await world.advance(3601)
+    await world.run()
+
+    assert (await job.state, await other.state) == (State.REVOKED, State.SUCCESS)
 
 
 async def test_unique_call_stands_for_its_equals(world: World) -> None:

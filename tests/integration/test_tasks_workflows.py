@@ -76,6 +76,54 @@ async def test_empty_group_in_a_chain_waits_for_what_is_before_it(world: World) 
         await job.get(timeout=5)
 
 
+async def test_empty_groups_are_empty_lists_wherever_they_stand(world: World) -> None:
+    """At the beginning of a chain, and as a member."""
+    first = await chain(group(), work.echo.s()).delay()
+    member = await group(work.add.s(1, 1), group(), chain(work.add.s(2, 2), group())).delay()
+    await world.run()
+
+    assert (await first.get(timeout=5), await member.get(timeout=5)) == ([], [2, [], []])
+
+
+async def test_chords_nest(world: World) -> None:
+    """In a chain, in a chord's header, and as its body."""
+    inner = chord([work.add.s(1, 1), work.add.s(2, 2)], work.total.s())
+    in_chain = await chain(
+        work.add.s(1, 1), chord([work.add.s(1), work.add.s(2)], work.total.s()), work.add.s(3)
+    ).delay()
+    in_header = await chord([inner, work.add.s(5, 5)], work.total.s()).delay()
+    as_body = await chord(
+        [work.add.s(1, 1), work.add.s(2, 2)], chord([work.total.s(), work.echo.s()], work.echo.s())
+    ).delay()
+    await world.run()
+
+    assert await in_chain.get(timeout=5) == 10
+    assert await in_header.get(timeout=5) == 16
+    assert await as_body.get(timeout=5) == [6, [2, 4]]
+
+
+async def test_group_tells_of_its_members_together(world: World) -> None:
+    """Ready when all have ended, failed when one has."""
+    job = await group(work.add.s(1, 1), work.fail.s()).delay()
+    assert isinstance(job, GroupResult)
+    before = await job.ready()
+    await world.run()
+
+    assert (before, await job.ready(), await job.successful(), await job.failed()) == (False, True, False, True)
+    assert [result.id for result in job] == [str(status.id) for status in await job.statuses()]
+    assert (len(job), await job.get(timeout=5, propagate=False)) == (2, [2, None])
+
+
+async def test_revoking_a_group_revokes_every_member(world: World) -> None:
+    """None of them is run."""
+    job = await group(work.add.s(n, n) for n in range(3)).delay()
+    await job.revoke()
+    await world.run()
+
+    assert isinstance(job, GroupResult)
+    assert {status.state for status in await job.statuses()} == {State.REVOKED}
+
+
 async def test_results_nest_as_the_workflow_does(world: World) -> None:
     """A member that ends in a group gives a list, one value like any other."""
     inner = chain(work.add.s(2, 2), group(work.add.s(1), work.add.s(2)))

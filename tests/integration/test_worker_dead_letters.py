@@ -1,12 +1,14 @@
 """Dead letters: rows that are given up, and brought back."""
 
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 
+from decant import loop
 from decant.tasks import State, chain
 from decant.tasks.postgres import PostgresStore
-from decant.tasks.redrive import redrive
+from decant.tasks.redrive import main, redrive
 from decant.tasks.registry import registry
 from decant.worker.dead_letters import bury
 from tests import work
@@ -91,6 +93,29 @@ async def test_failed_task_comes_back_by_id_with_all_its_retries() -> None:
 
     assert (status.state, status.retries, status.failure) == (State.PENDING, 0, None)
     assert claimed.attempt == 5
+
+
+async def test_failed_tasks_come_back_by_time() -> None:
+    """Those that failed since then, or before."""
+    old, new = await work.fail.delay(), await work.fail.delay()
+    await PostgresWorld().run()
+    await execute("UPDATE decant.task SET date_done = now() - interval '2 hours' WHERE id = :id", id=UUID(old.id))
+    hour_ago = datetime.now(UTC) - timedelta(hours=1)
+
+    assert await redrive(name="tests.work.fail", until=hour_ago) == [old]
+    assert await redrive(name="tests.work.fail", since=hour_ago) == [new]
+
+
+def test_command_prints_what_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """As `make redrive` runs it."""
+    job = loop.run(work.fail.delay())
+    loop.run(PostgresWorld().run())
+    capsys.readouterr()  # what the worker logged
+
+    status = main(["--error", "Flaky"])
+
+    assert (status, capsys.readouterr().out) == (0, f"{job.id}\n")
+    assert loop.run(job.status()).state is State.PENDING
 
 
 async def test_task_that_succeeded_does_not_come_back() -> None:

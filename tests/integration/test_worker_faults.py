@@ -136,12 +136,13 @@ async def test_poison_takes_its_neighbours_along_once() -> None:
 
 
 @pytest.mark.usefixtures("database_url")
-async def test_workers_clock_does_not_matter() -> None:
+@pytest.mark.parametrize("clock", ["clock behind", "clock ahead"])
+async def test_workers_clock_does_not_matter(clock: str) -> None:
     """Two minutes off, a worker neither starts what is not due nor leaves what is."""
     await make_effect_table()
     due, later = await mortal.records.delay("a"), await mortal.records.apply_async(("b",), countdown=90)
 
-    run_process(due.id, later.id, point="clock behind")
+    run_process(due.id, later.id, point=clock)
 
     assert (await due.state, await later.state) == (State.SUCCESS, State.PENDING)
 

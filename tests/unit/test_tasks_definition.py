@@ -8,6 +8,7 @@ import pytest
 from decant.tasks import Request, Retry, Run, task
 from decant.tasks.registry import registry
 from decant.tasks.schedule import every
+from decant.testing import memory
 from tests import work
 
 
@@ -108,5 +109,10 @@ async def test_option_that_makes_no_sense_is_refused(options: dict[str, Any], er
 
 
 async def test_progress_outside_of_a_row_goes_nowhere() -> None:
-    """A task that is called directly can still report."""
-    await Run("x", 3, Request()).update_progress({"done": 1})
+    """A task that is called directly can still report; no row hears of it."""
+    with memory() as broker:
+        await work.add.delay(1)
+
+        await Run("x", 3, Request()).update_progress({"done": 1})
+
+    assert [row.progress for row in broker.store.rows.values()] == [None]
