@@ -64,6 +64,24 @@ def test_bytes_answer_in_base64(name: str, response: Response) -> None:
     assert base64.b64decode(answer["body"]) == response.get_data()
 
 
+@pytest.mark.parametrize(
+    ("content_type", "in_base64"),
+    [
+        ("application/problem+json", False),
+        ("application/x-ndjson", False),
+        ("image/svg+xml", False),
+        ("TEXT/HTML; charset=utf-8", False),
+        ("image/png", True),
+        ("application/json-seq", True),
+    ],
+)
+def test_content_type_tells_text_from_bytes(content_type: str, *, in_base64: bool) -> None:
+    """Whatever the bytes look like: a picture that happens to be ASCII stays a picture."""
+    answer = invoke(answering(Response("ascii", content_type=content_type)))
+
+    assert answer["isBase64Encoded"] is in_base64
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_several_cookies_stay_apart(name: str) -> None:
     """Each format has its own way to say two Set-Cookie headers."""
