@@ -120,6 +120,7 @@ def test_functions_without_an_alarm_are_named() -> None:
             "NoPasswordInPlainVariables: DatabaseUrl is for stage local alone",
             id="a password in the clear",
         ),
+        pytest.param({"DatabaseMinCapacity": "0"}, "never comes to a pause while the sweeper", id="sleepless"),
         pytest.param({"Database": "secret"}, "Database=secret needs DatabaseSecretArn", id="no secret"),
     ],
 )

@@ -213,6 +213,16 @@ def test_bundle_watches_its_sweeper() -> None:
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "TaskSweeper"}}]
 
 
+def test_bundle_lets_a_database_pause() -> None:
+    """Without the sweeper nobody connects by himself; it is not missed, and who comes waits for the database."""
+    stage = prod(Sweep="false", DatabaseMinCapacity="0", DatabaseProxy="false")
+    waits = {each.logical_id: float(each.variables["DATABASE_CONNECT_TIMEOUT_S"]) for each in stage.functions()}
+
+    assert {each["State"] for each in stage.of_type("AWS::Events::Rule").values()} == {"DISABLED"}
+    assert "SweeperSilent" not in stage.of_type("AWS::CloudWatch::Alarm", "Monitoring")
+    assert min(waits.values()) > 15, "as long as Aurora takes to come back"
+
+
 NOT_IN_THE_LOCAL_CLOUD = (
     "AWS::Budgets::",
     "AWS::CloudFormation::Stack",

@@ -30,6 +30,8 @@ def breaches(stage: Stage) -> Iterator[str]:
         yield from _refused(name, value, stage.template["Parameters"][name])
     yield from _broken_rules(stage)
     has_aurora = stage.parameters["Database"] == "aurora"
+    if has_aurora and float(stage.parameters["DatabaseMinCapacity"]) == 0 and stage.parameters["Sweep"] == "true":
+        yield "DatabaseMinCapacity 0 never comes to a pause while the sweeper connects every minute: set Sweep to false"
     if stage.name == "prod":
         for name, why in (DECISIONS | (AURORA_DECISIONS if has_aurora else {})).items():
             if name not in stage.given:
