@@ -148,6 +148,7 @@ bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI 
 bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server); PROFILE=1 tells where time goes
 	@$(PYTHON3) infra/install.py --with celery
 	PYTHONPATH=.:shared .decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile)
+	$(if $(PROFILE),,$(PY) -m tests.benchmarks.tasks.through_cloud)
 
 .PHONY: storm
 storm: install ## Run 10,000 tasks while one in twenty kills its worker; each effect must be there once
