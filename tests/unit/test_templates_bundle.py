@@ -82,6 +82,27 @@ def test_bundle_dead_letters_come_from_their_queue_alone(name: str) -> None:
     assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [queues[f"{name}Queue"]["QueueName"]]
 
 
+def test_bundle_bounds_every_event_source() -> None:
+    """A flood of messages waits in its queue, and not at the database's door."""
+    mappings = [mapping for each in prod().functions() for mapping in each.mappings]
+
+    assert mappings
+    assert all(int(each["ScalingConfig"]["MaximumConcurrency"]) >= 2 for each in mappings)
+
+
+def test_bundle_forgets_every_log_in_time() -> None:
+    """Each function writes a group of its own, and each group has an end to what it keeps, and the stage's key."""
+    stage = prod(LogDays="30")
+    groups = stage.of_type("AWS::Logs::LogGroup")
+
+    written = [each.properties["LoggingConfig"]["LogGroup"]["Ref"] for each in stage.functions()]
+
+    assert sorted({*written, "AccessLogs"}) == sorted(groups)
+    assert len(set(written)) == len(written)
+    assert {each["RetentionInDays"] for each in groups.values()} == {"30"}
+    assert all(each["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]} for each in groups.values())
+
+
 def test_bundle_throttles_the_api_and_dear_routes_more() -> None:
     """A rate for all methods, and a lower one for the method whose cost outlasts the request."""
     settings = api_stage(prod(ApiRate="500", TaskRate="100"))["MethodSettings"]
