@@ -1,5 +1,6 @@
 """The layers as the local cloud mounts them: third-party packages installed once, our own packages linked in."""
 
+import compileall
 import hashlib
 import os
 import shutil
@@ -40,6 +41,7 @@ def build_local(folder: Path) -> Mapping[str, Path]:
             if not link.is_symlink() or link.readlink() != SHARED / package:
                 link.unlink(missing_ok=True)
                 link.symlink_to(SHARED / package, target_is_directory=True)
+            compileall.compile_dir(SHARED / package, quiet=1)  # functions cannot: to them it is read-only
     return folders
 
 

@@ -103,11 +103,17 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    """A bench in a folder of this test's own; its environments are stopped at the end."""
+def warden() -> Iterator[Warden]:
+    """What ends the test's environments, should the tests be killed."""
     warden = Warden()
+    yield warden
+    warden.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, warden: Warden) -> Iterator[Bench]:
+    """A bench in a folder of this test's own; its environments are stopped at the end."""
     it = Bench(tmp_path, warden)
     yield it
     for environment in it.started:
         environment.stop(drain_s=0)
-    warden.close()

@@ -1,10 +1,17 @@
 """The executor: what a function finds around it, and what it does not."""
 
+import tempfile
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from infra.local.executor.isolation import TMP, is_possible
+from infra.local.warden import Warden
 from tests.integration.conftest import Bench
+from tests.loading import ROOT
+
+READ_ONLY = pytest.mark.skipif(not is_possible(), reason="this machine gives no mount namespaces")
 
 
 def test_environment_variables_are_lambdas(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,6 +113,69 @@ def test_temporary_folder_goes_with_the_environment(bench: Bench) -> None:
     environment.stop(drain_s=0)
 
     assert not folder.exists()
+
+
+@READ_ONLY
+def test_code_cannot_be_written(bench: Bench) -> None:
+    """Neither by its path nor from the working directory."""
+    environment = bench.start("""
+        def handler(event, context):
+            try:
+                open(event, "w")
+            except OSError as error:
+                return error.strerror
+    """)
+
+    paths = [str(bench.task / "app.py"), "new.txt"]
+
+    assert [bench.invoke(environment, path).value for path in paths] == ["Read-only file system"] * 2
+
+
+@READ_ONLY
+def test_layer_cannot_be_written(bench: Bench) -> None:
+    """Nor can what it links to."""
+    layer = bench.folder / "layer"
+    installed = bench.write("", "layer/python/installed/__init__.py")
+    linked = bench.write("", "source/linked/__init__.py")
+    (layer / "python/linked").symlink_to(linked.parent)
+    environment = bench.start(
+        """
+        def handler(event, context):
+            try:
+                open(event, "a")
+            except OSError as error:
+                return error.strerror
+        """,
+        layers=[layer],
+    )
+
+    answers = [bench.invoke(environment, str(path)).value for path in (installed, layer / "python/linked/__init__.py")]
+
+    assert answers == ["Read-only file system"] * 2
+
+
+@pytest.mark.skipif(ROOT.is_relative_to(TMP), reason="the runtime itself is below /tmp here")
+@READ_ONLY
+def test_path_tmp_is_the_environments_own(warden: Warden) -> None:
+    """What one environment writes to /tmp, neither another one nor the host sees there."""
+    source = """
+        import os
+        def handler(event, context):
+            seen = os.listdir("/tmp")
+            open("/tmp/" + event, "w").close()
+            return [seen, os.environ.get("TMPDIR")]
+    """
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
+        bench = Bench(Path(folder), warden)
+        one, other = bench.start(source), bench.start()
+        name = f"decant-{uuid4()}"
+
+        answers = [bench.invoke(each, name).value for each in (one, one, other)]
+
+        for each in bench.started:
+            each.stop(drain_s=0)
+    assert answers == [[[], None], [[name], None], [[], None]]
+    assert not (TMP / name).exists()
 
 
 def test_working_directory_is_the_task(bench: Bench) -> None:

@@ -5,6 +5,7 @@ It is one OS process per execution environment, running AWS's own runtime client
     plugin         what LocalStack loads, and its Lambda provider's interface on our environment
     environment    one execution environment: its phases, its faults, its log lines
     function       what it runs, and how its process is started
+    isolation      its code read-only and /tmp its own, where the machine lets us
     runtime        one process of the runtime client: its calls, its output, its end
     calls          the HTTP of the Runtime API
     faults         how each way to fail is told, in AWS's shapes

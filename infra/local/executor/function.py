@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.local.executor.debugging import Debugger
+from infra.local.executor.isolation import isolated
 from infra.local.executor.runtime import Launch
 
 __all__ = ["Function"]
@@ -62,19 +63,29 @@ class Function:
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{PYTHON}",
             "LAMBDA_TASK_ROOT": str(self.task),
             "LAMBDA_RUNTIME_DIR": str(image),
-            "TMPDIR": str(temporary),
             # `-m` puts the working directory, which is the task, before all of it: the order is AWS's.
             "PYTHONPATH": _joined([*search_path, variables["PYTHONPATH"]]),
         }
         python, arguments = image / "bin/python", ["-m", "awslambdaric", self.handler]
+        command = self.debugger.command(python, arguments) if self.debugger else [str(python), *arguments]
+        if self.debugger:  # which is nothing that a function at AWS has, and may be installed anywhere
+            variables["TMPDIR"] = str(temporary)
+        else:
+            command, own = isolated(command, task=self.task, needed=[image, *self._folders()], temporary=temporary)
+            variables |= own
         return Launch(
-            command=self.debugger.command(python, arguments) if self.debugger else [str(python), *arguments],
+            command=command,
             folder=self.task,
             variables=variables,
             memory_bytes=sys.maxsize if self.debugger else self.memory_mb * 1024 * 1024,
             freezes=self.debugger is None,
             on_line=on_line,
         )
+
+    def _folders(self) -> list[Path]:
+        """The task, the layers, and what these link to."""
+        links = [entry for layer in self.layers for entry in layer.glob("python/*") if entry.is_symlink()]
+        return [folder for folder in (self.task, *self.layers, *links) if folder.is_dir()]
 
 
 def _joined(entries: Sequence[Path | str]) -> str:

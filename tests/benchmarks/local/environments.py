@@ -98,11 +98,12 @@ def _timed(work: Callable[[], None]) -> float:
 def _bare_start_s(function: Function, image: Path, temporary: Path) -> float:
     """Seconds until the runtime client asks for its first event."""
     launch = function.launch(image, temporary, print)
+    command = [str(image / "bin/python"), "-m", "awslambdaric", function.handler]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         started = time.perf_counter()
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         process = subprocess.Popen(
-            launch.command,
+            command,
             cwd=launch.folder,
             env={**launch.variables, "AWS_LAMBDA_RUNTIME_API": address},
             start_new_session=True,
