@@ -8,16 +8,19 @@ from pathlib import Path
 __all__ = ["parser"]
 
 STATE = Path(__file__).resolve().parents[2] / ".decant/local"
+LAST_PORT = 65_535
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line of every command."""
-    made = argparse.ArgumentParser(prog="python -m infra.local", description="The bundle's local cloud.")
+    more = "Each is a make target too (`make help`); docs/local-cloud.md tells more."
+    made = argparse.ArgumentParser(prog="python -m infra.local", description="The bundle's local cloud.", epilog=more)
     commands = made.add_subparsers(dest="command", required=True, metavar="command")
 
     def command(name: str, help_line: str) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=help_line, description=help_line[0].upper() + help_line[1:] + ".")
-        added.add_argument("--state", type=Path, default=STATE, help="folder that keeps the database (.decant/local)")
+        state = "folder of the local cloud, with its database (.decant/local)"
+        added.add_argument("--state", metavar="FOLDER", type=Path, default=STATE, help=state)
         return added
 
     up = command("up", "start the local cloud and deploy the bundle to it; Ctrl-C stops it")
@@ -25,12 +28,15 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument(
         "--debug", metavar="FUNCTION", help="let this function wait for a debugger: users_create, or UsersCreate"
     )
-    debug_port = os.environ.get("DEBUG_PORT") or "5678"
-    up.add_argument(
-        "--debug-port", type=int, default=debug_port, help="where it waits, on 127.0.0.1 (DEBUG_PORT, or 5678)"
-    )
+    _add_port(up, 5678, "DEBUG_PORT", "where it waits")
     stack = os.environ.get("STACK") or "decant"
-    up.add_argument("--stack", type=_stack, default=stack, help="name of the stack that is deployed (STACK, or decant)")
+    up.add_argument(
+        "--stack",
+        metavar="NAME",
+        type=_stack,
+        default=stack,
+        help="name of the stack that is deployed (STACK, or decant)",
+    )
     up.add_argument("--detach", action="store_true", help="return once it is up; `down` stops it")
     up.add_argument("--detached", action="store_true", help=argparse.SUPPRESS)  # what `--detach` starts
     command("down", "stop what `up` or `serve` has started, wherever that was")
@@ -51,9 +57,17 @@ def _stack(text: str) -> str:
     return text
 
 
-def _add_port(command: argparse.ArgumentParser, port: int) -> None:
-    default = os.environ.get("PORT") or str(port)  # as text, so that argparse tells what is wrong with it
-    command.add_argument("--port", type=int, default=default, help=f"port on 127.0.0.1 (PORT, or {port})")
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; write one from 1 to {LAST_PORT}")
+    return int(text)
+
+
+def _add_port(command: argparse.ArgumentParser, port: int, variable: str = "PORT", what: str = "port") -> None:
+    default = os.environ.get(variable) or str(port)  # as text, so that argparse tells what is wrong with it
+    option = "--" + variable.lower().replace("_", "-")
+    told = f"{what} on 127.0.0.1 ({variable}, or {port})"
+    command.add_argument(option, metavar="PORT", type=_port, default=default, help=told)
 
 
 def _add_logs(command: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ from infra.local.given_database import GivenDatabase
 from infra.local.localstack import LocalStack
 from infra.local.packages import upload
 from infra.local.postgres import Postgres
+from infra.local.server import Server
 from infra.local.tokens import ISSUER, public_key
 from infra.local.warden import Warden
 
@@ -152,7 +153,7 @@ class LocalCloud:
         """
         for part in (self.emulator, self.database):
             if not part.is_running():
-                hint = f"; the end of {part.log} may say why" if isinstance(part, LocalStack | Postgres) else ""
+                hint = f"; the end of {part.log} may say why" if isinstance(part, Server) else ""
                 raise LocalCloudError(f"{part.title} has ended by itself{hint}.")
 
     def migrate(self) -> dict[str, Any]:

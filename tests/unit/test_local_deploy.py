@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from infra.local.deploy import failure, with_code
+from infra.local.deploy import failure, keep_messages, with_code
 
 TEMPLATE: dict[str, Any] = {
     "Resources": {
@@ -53,6 +53,19 @@ def test_template_itself_is_left_alone(tmp_path: Path) -> None:
     with_code(TEMPLATE, tmp_path, tmp_path / "layer")
 
     assert TEMPLATE["Resources"]["Function"]["Properties"] == {"CodeUri": "functions/one/"}
+
+
+def test_messages_are_kept_for_a_function_alone() -> None:
+    """Its own queue hides them for longer; others stay as they are."""
+    source = {"Type": "SQS", "Properties": {"Queue": {"Fn::GetAtt": ["Mine", "Arn"]}}}
+    queues = {name: {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 150}} for name in ("Mine", "Other")}
+    worker = {"Type": "AWS::Serverless::Function", "Properties": {"Events": {"Queue": source}}}
+    template: dict[str, Any] = {"Resources": {"Worker": worker, **queues}}
+
+    keep_messages(template, "Worker", 3600)
+
+    seconds = {name: template["Resources"][name]["Properties"]["VisibilityTimeout"] for name in queues}
+    assert seconds == {"Mine": 3600, "Other": 150}
 
 
 def event(name: str, status: str, reason: str = "") -> dict[str, str]:

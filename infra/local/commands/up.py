@@ -27,6 +27,8 @@ __all__ = ["print_endpoints", "run"]
 DATABASE_PORT_ABOVE = 1000
 """From LocalStack's port to PostgreSQL's, where that is free: `samconfig.toml` looks for it there."""
 
+PASSED_ON = {"FetchDataUrl": "FETCH_DATA_URL", "LogLevel": "LOG_LEVEL"}
+"""Parameters of the template that the environment sets."""
 
 WATCH_EVERY_S = 1
 
@@ -68,7 +70,7 @@ def _options(arguments: argparse.Namespace) -> Options:
         stack=arguments.stack,
         database_url=os.environ.get("DATABASE_URL") if endpoint else None,
         database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
-        parameters={"FetchDataUrl": url} if (url := os.environ.get("FETCH_DATA_URL")) else {},
+        parameters={name: os.environ[variable] for name, variable in PASSED_ON.items() if os.environ.get(variable)},
         debugger=_debugger(arguments) if arguments.debug else None,
     )
 

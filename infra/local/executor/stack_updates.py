@@ -108,13 +108,19 @@ def _roll_back(executor: Any, change_set: ChangeSet) -> None:
     stack = change_set.stack
     stack.set_stack_status(StackStatus.UPDATE_ROLLBACK_IN_PROGRESS)
     resources = dict(stack.resolved_resources)
-    for given, event in list(reversed(executor.__dict__.get("done", ()))):
-        name = given["logical_resource_id"]
-        undone = _undo(executor, given, event.resource_model or {})
-        if name not in resources:
-            stack.resource_states.pop(name, None)
-        elif undone and undone.status == OperationStatus.SUCCESS and given["action"] == ChangeAction.Modify:
-            resources[name] = executor.resources[name]
+    done = list(executor.__dict__.get("done", ()))
+    # An update back to what there was, in the order of updates; then what is not needed any more goes, last one first.
+    for given, event in done:
+        if given["action"] == ChangeAction.Modify:
+            undone = _act_again(executor, given, ChangeAction.Modify, event, given["before_properties"])
+            if undone.status == OperationStatus.SUCCESS:
+                resources[given["logical_resource_id"]] = executor.resources[given["logical_resource_id"]]
+    for given, event in reversed(done):
+        if given["action"] == ChangeAction.Add:
+            if event.resource_model:
+                _act_again(executor, given, ChangeAction.Remove, event, None)
+            if given["logical_resource_id"] not in resources:
+                stack.resource_states.pop(given["logical_resource_id"], None)
     executor.resources.clear()
     executor.resources.update(resources)
     # LocalStack takes these for the stack's own from now on.
@@ -122,16 +128,11 @@ def _roll_back(executor: Any, change_set: ChangeSet) -> None:
         setattr(change_set, each, getattr(stack, each))
 
 
-def _undo(executor: Any, given: Mapping[str, Any], made: Mapping[str, Any]) -> ProgressEvent[Any] | None:
+def _act_again(
+    executor: Any, given: Mapping[str, Any], action: ChangeAction, event: ProgressEvent[Any], after: Any
+) -> ProgressEvent[Any]:
     before = given["before_properties"]
-    now = PreprocProperties(properties={**(before.properties if before else {}), **made})
-    match given["action"]:
-        case ChangeAction.Add if made:
-            action, after = ChangeAction.Remove, None
-        case ChangeAction.Modify:
-            action, after = ChangeAction.Modify, before
-        case _:
-            return None
-    undoing = {**given, "action": action, "before_properties": now, "after_properties": after}
-    undone: ProgressEvent[Any] = executor._execute_resource_action(**undoing)
+    now = PreprocProperties(properties={**(before.properties if before else {}), **(event.resource_model or {})})
+    again = {**given, "action": action, "before_properties": now, "after_properties": after}
+    undone: ProgressEvent[Any] = executor._execute_resource_action(**again)
     return undone
