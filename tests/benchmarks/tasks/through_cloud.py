@@ -39,7 +39,7 @@ async def _measure() -> None:
     alone = sorted([await _seconds(1) for _ in range(ALONE)])
     together = await _seconds(TASKS)
     print(
-        f"through the local cloud: {TASKS} tasks that do nothing, from first enqueue to last SUCCESS: {together:.1f} s; "
+        f"through the local cloud: {TASKS} tasks that do nothing, first enqueue to last SUCCESS: {together:.1f} s; "
         f"one by itself: {1000 * alone[ALONE // 2]:.0f} ms"
     )
 
