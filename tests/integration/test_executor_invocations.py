@@ -62,6 +62,19 @@ def test_context_tells_the_invocation(bench: Bench) -> None:
     assert answer.value["trace"].startswith("Root=1-6741f2a0-")
 
 
+def test_cognito_identity_reaches_the_function(bench: Bench) -> None:
+    """Who has called, where a caller has an identity, is in the function's context."""
+    environment = bench.start("""
+        def handler(event, context):
+            return [context.identity.cognito_identity_id, context.identity.cognito_identity_pool_id]
+    """)
+    identity = json.dumps({"cognitoIdentityId": "us-east-1:a", "cognitoIdentityPoolId": "us-east-1:pool"})
+
+    answer = bench.invoke(environment, cognito_identity=identity)
+
+    assert answer.value == ["us-east-1:a", "us-east-1:pool"]
+
+
 def test_exception_is_told_in_awss_shape(bench: Bench) -> None:
     """An exception of the handler is the error that AWS gives, and the environment goes on."""
     environment = bench.start("""
@@ -172,6 +185,39 @@ def test_stop_ends_the_process_and_what_it_started(bench: Bench) -> None:
     while any(_runs(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(_runs(pid) for pid in pids)
+
+
+def test_stop_begins_with_sigterm(bench: Bench) -> None:
+    """A process that has something to put away is told in time, though it is frozen."""
+    environment = bench.start("""
+        import signal, sys
+        def put_away(*_):
+            open("/dev/fd/1", "w").write("put away\\n")
+            sys.exit(0)
+        signal.signal(signal.SIGTERM, put_away)
+        def handler(event, context):
+            pass
+    """)
+    bench.invoke(environment)
+
+    environment.stop(drain_s=0)
+
+    assert '"line":"put away"' in (bench.folder / "journal.jsonl").read_text()
+
+
+def test_stop_ends_in_sigkill(bench: Bench) -> None:
+    """A process that will not hear of SIGTERM ends all the same."""
+    environment = bench.start("""
+        import os, signal
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        def handler(event, context):
+            return os.getpid()
+    """)
+    pid = bench.invoke(environment).value
+
+    environment.stop(drain_s=0)
+
+    assert not _runs(pid)
 
 
 def test_stop_lets_a_running_invocation_end(bench: Bench) -> None:

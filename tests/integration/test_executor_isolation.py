@@ -1,5 +1,7 @@
 """The executor: what a function finds around it, and what it does not."""
 
+import os
+import socket
 import tempfile
 from pathlib import Path
 from uuid import uuid4
@@ -197,3 +199,19 @@ def test_no_file_of_ours_is_inherited(bench: Bench) -> None:
 
     assert str(Path(ours.name)) not in names
     assert not [name for name in names if "scratch" in name or "journal" in name]
+
+
+def test_no_socket_of_ours_is_inherited(bench: Bench) -> None:
+    """A function holds none of our ports and connections: it has sockets of its runtime client alone."""
+    with socket.create_server(("127.0.0.1", 0)) as ours:
+        environment = bench.start("""
+            import os
+            def handler(event, context):
+                return [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")[:-1]]
+        """)
+        names = bench.invoke(environment).value
+        held = {f"socket:[{file.stat().st_ino}]" for file in Path("/proc/self/fd").glob("*") if file.is_socket()}
+        listening = f"socket:[{os.fstat(ours.fileno()).st_ino}]"
+
+    assert listening in held
+    assert not held & set(names)

@@ -44,6 +44,7 @@ class Invocation:
     function_arn: str
     trace_id: str
     client_context: str | None = None
+    cognito_identity: str | None = None
 
     def headers(self, deadline_ms: int) -> dict[str, str]:
         """Headers that hand the event over; the deadline is in epoch milliseconds."""
@@ -55,6 +56,8 @@ class Invocation:
         }
         if self.client_context:
             headers["Lambda-Runtime-Client-Context"] = self.client_context
+        if self.cognito_identity:
+            headers["Lambda-Runtime-Cognito-Identity"] = self.cognito_identity
         return headers
 
 

@@ -26,6 +26,9 @@ __all__ = ["DeadlinePassed", "Launch", "OutOfMemory", "Runtime", "RuntimeExited"
 _LOOK_EVERY_S = 0.05
 """How often a busy process is looked at for its memory, and for an end that no closed socket told."""
 
+_AWAKE_AFTER_S = 0.02
+"""Of threads that just wake, any may take a signal that comes then, and Python's main thread would not hear of it."""
+
 _READ_BYTES = 64 * 1024
 
 
@@ -161,8 +164,9 @@ class Runtime:
     def close(self, grace_s: float = 0) -> None:
         """End the process and its children, by SIGTERM if that does it in time, and free what it held here."""
         if grace_s:
-            self._signal(signal.SIGTERM)
             self._signal(signal.SIGCONT)
+            time.sleep(_AWAKE_AFTER_S)
+            self._signal(signal.SIGTERM)
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(grace_s)
         self._signal(signal.SIGKILL)
