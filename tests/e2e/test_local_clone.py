@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -144,7 +145,7 @@ def test_syntax_error_is_in_the_answer_and_the_terminal(clone: Clone, gateway: h
 
 def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
     """A new route is, one that fails is told of while the old one serves, and the next save mends it."""
-    deployed = clone.up.printed.count("Deployed in")
+    deployed = clone.lines("Deployed in")
     queue = "\n  Wrong: {Type: AWS::SQS::Queue, Properties: {QueueName: no name}, DependsOn: UsersGet}\n"
     clone.edit("template.yaml", "Path: /users/{user_id}\n", "Path: /people/{user_id}\n")
     wait_for(lambda: clone.lines("Deployed in") > deployed, "The deployment")
@@ -158,6 +159,17 @@ def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
     clone.edit("template.yaml", f"{queue}\nOutputs:\n", "\nOutputs:\n")
     clone.edit("template.yaml", "Path: /people/{user_id}\n", "Path: /users/{user_id}\n")
     wait_for(lambda: "x-correlation-id" in gateway.get("/users/1").headers, "The route")
+
+
+def test_new_function_is_live(clone: Clone, gateway: httpx.Client) -> None:
+    """What `make new` writes is deployed while `make up` runs, also where another route's variable could be meant."""
+    new = [sys.executable, "-m", "infra.local", "new", "function", "users_export", "--route", "GET /users/export"]
+    deployed = clone.lines("Deployed in")
+
+    subprocess.run(new, cwd=clone.folder, check=True, capture_output=True)
+
+    wait_for(lambda: clone.lines("Deployed in") > deployed, "The deployment")
+    assert gateway.get("/users/export").json() == {"message": "users_export"}
 
 
 def place(clone: Clone, path: str, code: str) -> tuple[Path, int]:

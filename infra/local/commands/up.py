@@ -58,7 +58,8 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         with updates:
             if arguments.detached:
                 _watch(cloud)
-            console.print("Logs follow; Ctrl-C stops everything.\n", highlight=False)
+            end = f"deletes the stack {options.stack}" if options.endpoint else "stops everything"
+            console.print(f"Logs follow; Ctrl-C {end}.\n", highlight=False)
             _follow_logs(console, cloud)
 
 

@@ -4,6 +4,7 @@ import functools
 import uuid
 from typing import Any
 
+from localstack import config
 from localstack.services.apigateway.next_gen.execute_api.integrations.aws import RestApiAwsProxyIntegration
 from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
 from localstack.services.lambda_.api_utils import function_locators_from_arn
@@ -57,3 +58,6 @@ def wait_for_resources_briefly() -> None:
     """
     deploy_loop = ResourceProviderExecutor.deploy_loop
     ResourceProviderExecutor.deploy_loop = functools.partialmethod(deploy_loop, sleep_time=RESOURCE_LOOK_EVERY_S)
+    # For boto's waiters, by which updates of functions wait, LocalStack reads whole seconds from the environment.
+    config.BOTO_WAITER_MAX_ATTEMPTS *= round(config.BOTO_WAITER_DELAY / RESOURCE_LOOK_EVERY_S)
+    config.BOTO_WAITER_DELAY = RESOURCE_LOOK_EVERY_S

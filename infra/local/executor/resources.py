@@ -5,11 +5,13 @@ Source: AWS CloudFormation User Guide, AWS resource and property types reference
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from localstack.services.apigateway.resource_providers.aws_apigateway_restapi import ApiGatewayRestApiProvider
 from localstack.services.apigateway.resource_providers.aws_apigateway_stage import ApiGatewayStageProvider
 from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent, ResourceRequest
+from localstack.services.lambda_.invocation.lambda_service import LambdaService
 from localstack.services.lambda_.resource_providers.aws_lambda_function import LambdaFunctionProvider
 from localstack.utils.patch import patch
 
@@ -22,11 +24,24 @@ type Request = ResourceRequest[dict[str, Any]]
 type Event = ProgressEvent[dict[str, Any]]
 
 
+UPDATES_AT_A_TIME = 64
+
+
 def complete_resource_updates() -> None:
     """Change LocalStack's providers for every update from now on."""
+    patch(LambdaService.__init__)(_begin_with_room)
     patch(ApiGatewayRestApiProvider.update)(_update_api)
     patch(ApiGatewayStageProvider.update)(_update_stage)
     patch(LambdaFunctionProvider.update)(_update_function)
+
+
+def _begin_with_room(init: Callable[[LambdaService], None], service: LambdaService) -> None:
+    """Let a function's new version start while the old ones of others still end, which takes seconds.
+
+    LocalStack has few threads for both, and a setting that all functions share waited for ten seconds.
+    """
+    init(service)
+    service.task_executor = ThreadPoolExecutor(UPDATES_AT_A_TIME, thread_name_prefix="lambda-service-task")
 
 
 def _update_api(_missing: object, _provider: object, request: Request) -> Event:
