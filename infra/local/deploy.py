@@ -130,11 +130,12 @@ def with_code(
 
 
 def keep_messages(template: Mapping[str, Any], function: str, seconds: int) -> None:
-    """Let a function have the messages of its queues for longer before they come again."""
-    for event in template["Resources"][function]["Properties"].get("Events", {}).values():
-        if event["Type"] == "SQS":
-            queue = template["Resources"][event["Properties"]["Queue"]["Fn::GetAtt"][0]]
-            queue["Properties"]["VisibilityTimeout"] = seconds
+    """Let a function, if the template has it, have the messages of its queues for longer before they come again."""
+    resources = template["Resources"]
+    for event in resources.get(function, {}).get("Properties", {}).get("Events", {}).values():
+        source = event["Properties"].get("Queue")
+        if isinstance(source, dict) and "Fn::GetAtt" in source:  # another template's queue is none of ours
+            resources[source["Fn::GetAtt"][0]]["Properties"]["VisibilityTimeout"] = seconds
 
 
 def _leave_out(properties: dict[str, Any], names: Iterable[str]) -> None:

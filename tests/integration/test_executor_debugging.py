@@ -11,6 +11,7 @@ import pytest
 
 from infra.local.executor.debugging import PATIENCE_S, Debugger
 from infra.local.executor.environment import Environment
+from infra.local.executor.versions import Version
 from infra.local.postgres import free_port
 from tests import dap
 from tests.integration.conftest import Answer, Bench
@@ -134,6 +135,16 @@ def test_search_path_is_the_same_under_a_debugger(
 
     assert debugged == plain
     assert plain[1] == [True, False, False]
+
+
+def test_debugged_function_has_one_environment(bench: Bench, debugger: Debugger, debugged: Environment) -> None:
+    """Whatever comes while it is busy waits for it, as the debugger's port is one."""
+    version = Version(bench.task)
+    first = version.start(debugged, alone=True)
+
+    second = version.start(bench.start(debugger=debugger), alone=True)
+
+    assert first is second is debugged
 
 
 def test_debugger_is_not_there_unless_asked_for(bench: Bench) -> None:

@@ -56,13 +56,14 @@ def test_template_itself_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_messages_are_kept_for_a_function_alone() -> None:
-    """Its own queue hides them for longer; others stay as they are."""
+    """Its own queue hides them for longer; others stay as they are, and all do when there is no such function."""
     source = {"Type": "SQS", "Properties": {"Queue": {"Fn::GetAtt": ["Mine", "Arn"]}}}
     queues = {name: {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 150}} for name in ("Mine", "Other")}
     worker = {"Type": "AWS::Serverless::Function", "Properties": {"Events": {"Queue": source}}}
     template: dict[str, Any] = {"Resources": {"Worker": worker, **queues}}
 
     keep_messages(template, "Worker", 3600)
+    keep_messages(template, "Gone", 3600)
 
     seconds = {name: template["Resources"][name]["Properties"]["VisibilityTimeout"] for name in queues}
     assert seconds == {"Mine": 3600, "Other": 150}
