@@ -52,6 +52,18 @@ async def test_unannounced_task_is_announced(queue: SqsQueue) -> None:
     assert (swept.announced, [job.id in record["body"] for record in queue.receive()]) == (1, [True])
 
 
+async def test_sweepers_at_once_share_the_work(queue: SqsQueue) -> None:
+    """Each row is announced by one of them."""
+    jobs = await work.add.delay_many([(n,) for n in range(600)])
+    queue.receive()
+    await execute("UPDATE decant.task SET wake_at = eta")
+
+    swept = await asyncio.gather(*(sweep(Deadline(30)) for _ in range(4)))
+
+    assert sum(each.announced for each in swept) == 600
+    assert sorted(record["body"][7:-2] for record in queue.receive()) == sorted(job.id for job in jobs)
+
+
 async def test_announced_task_is_left_alone(queue: SqsQueue) -> None:
     """A message that is on its way is not doubled."""
     await work.add.delay(1)

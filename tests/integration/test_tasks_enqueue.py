@@ -9,6 +9,8 @@ import pytest
 from decant import db
 from decant.observability import correlate
 from decant.tasks import State
+from decant.tasks.postgres import PostgresStore
+from decant.tasks.registry import registry
 from tests import work
 from tests.queues import SqsQueue
 from tests.worlds import execute
@@ -175,3 +177,25 @@ async def test_same_key_at_once_makes_one_task() -> None:
         two = await work.add.apply_async((1,), idempotency_key="k", session=second)
 
     assert one == two
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_unique_call_stands_for_its_equals_while_it_runs() -> None:
+    """Until its end, and not just until its start."""
+    first = await work.alone.delay(1)
+    await PostgresStore().claim([UUID(first.id)], list(registry), 60, alone=False)
+
+    assert await first.state is State.STARTED
+    assert await work.alone.delay(1) == first
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_many_tasks_go_with_the_callers_transaction(queue: SqsQueue) -> None:
+    """None of them is there when it is rolled back."""
+    with suppress(LookupError):
+        async with db.session() as session:
+            await work.add.delay_many([(n,) for n in range(20)], session=session)
+            raise LookupError
+
+    assert queue.waiting()["now"] == 0
+    assert await execute("SELECT FROM decant.task") == []

@@ -11,30 +11,40 @@ from sqlalchemy import TextClause
 
 from decant import config, db, loop
 from decant.tasks.records import Outcome, State
-from decant.tasks.sql import bury, enqueue, lists, run, sweep, watch
+from decant.tasks.sql import bury, enqueue, lists, run, sweep, watch, workflow
 from infra.local.postgres import Postgres
 from tests.worlds import execute
 
 FEW, SOME, MANY = 10, 10_000, 1_000_000
 WAITING_EVERY, RUNNING_EVERY, FAILED_EVERY = 50, 5_000, 1_000
-"""Of the rows, one in so many waits, runs, or has failed; all others have succeeded."""
+"""Of the rows, one in so many waits, runs, or has failed; all others have succeeded.
+
+After each that has failed comes a child of it and of the next, which has succeeded.
+"""
+
+ID = "CAST(lpad(to_hex(n{0}), 12, '0') || '70008' || lpad(to_hex(n{0}), 15, '0') AS uuid)"
 
 FILL = f"""
     INSERT INTO decant.task (
-        id, name, queue, args, kwargs, state, attempt, eta, wake_at, lease_expires_at, date_created, date_done, result
+        id, name, queue, args, kwargs, state, attempt, waits_for, children,
+        eta, wake_at, lease_expires_at, date_created, date_done, result
     )
     SELECT
-        CAST(lpad(to_hex(n), 12, '0') || '70008' || lpad(to_hex(n), 15, '0') AS uuid),
-        'task.' || n % 7, 'queue' || n % 3, '[1, 2]', '{{}}', state, 1, at,
-        CASE state WHEN 'PENDING' THEN at END,
+        {ID.format("")},
+        'task.' || n % 7, 'queue' || n % 3, '[1, 2]', '{{}}', state, 1,
+        CAST(place = 3 AS integer),
+        CASE place WHEN 2 THEN ARRAY[{ID.format(" + 1")}] WHEN 4 THEN ARRAY[{ID.format(" - 1")}] END,
+        at,
+        CASE WHEN state = 'PENDING' AND place <> 3 THEN at END,
         CASE state WHEN 'STARTED' THEN at END,
         at,
         CASE WHEN state IN ('SUCCESS', 'FAILURE') THEN at END,
         CASE state WHEN 'SUCCESS' THEN CAST('"done"' AS json) END
     FROM (
-        SELECT n, now() - make_interval(secs => CAST(:count AS integer) - n) + interval '10 minutes' AS at,
+        SELECT n, n % {FAILED_EVERY} AS place,
+            now() - make_interval(secs => CAST(:count AS integer) - n) + interval '10 minutes' AS at,
             CASE
-                WHEN n % {WAITING_EVERY} = 0 THEN 'PENDING'
+                WHEN n % {WAITING_EVERY} = 0 OR n % {FAILED_EVERY} = 3 THEN 'PENDING'
                 WHEN n % {RUNNING_EVERY} = 1 THEN 'STARTED'
                 WHEN n % {FAILED_EVERY} = 2 THEN 'FAILURE'
                 ELSE 'SUCCESS'
@@ -102,7 +112,8 @@ async def plan_of(statement: TextClause, **given: Any) -> Plan:
 async def some_ids(state: str) -> list[UUID]:
     """Ten rows in a state, from all over the table."""
     rows = await execute(
-        "SELECT id FROM decant.task WHERE state = :state ORDER BY md5(CAST(id AS text)) LIMIT 10", state=state
+        "SELECT id FROM decant.task WHERE state = :state AND waits_for = 0 ORDER BY md5(CAST(id AS text)) LIMIT 10",
+        state=state,
     )
     return [row["id"] for row in rows]
 
@@ -126,6 +137,17 @@ async def test_settling_reads_by_the_primary_key(count: int) -> None:
 
     assert plan.buffers <= 500
     assert count < MANY or (plan.indexes == {"task_pkey"} and not plan.scans)
+
+
+@pytest.mark.parametrize("statement", [workflow.LOCK, workflow.FAIL_ALONG, workflow.COUNT_DOWN])
+async def test_workflow_reads_by_the_primary_key(count: int, statement: TextClause) -> None:
+    """What ten ends bring about is found by ids, however many others wait."""
+    parents = await execute("SELECT id FROM decant.task WHERE children IS NOT NULL ORDER BY id LIMIT 10")
+
+    plan = await plan_of(statement, ids=[row["id"] for row in parents])
+
+    assert plan.buffers <= 500, (plan.buffers, plan.indexes, plan.scans)
+    assert count < MANY or (plan.indexes <= {"task_pkey", "task_open", "task_dead"} and not plan.scans)
 
 
 async def test_sweep_reads_what_is_due(count: int) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from decant.tasks import AsyncResult, State
+from decant.tasks import AsyncResult, State, chain
 from decant.worker.deadline import Deadline
 from decant.worker.messages import handle
 from tests import work
@@ -179,6 +179,20 @@ async def test_terminated_run_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> N
     await asyncio.wait_for(running, 5)
 
     assert await job.state is State.REVOKED
+
+
+async def test_terminated_workflow_cancels_the_part_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what waits for it is never started."""
+    monkeypatch.setenv("TASK_HEARTBEAT_S", "0.05")
+    job = await chain(work.sleeps.s(30), work.echo.s()).delay()
+    rows = await execute("SELECT id FROM decant.task WHERE wake_at IS NOT NULL")
+    running = asyncio.create_task(handle(as_records([row["id"] for row in rows]), Deadline(60)))
+    await has_started(AsyncResult(rows[0]["id"]))
+
+    await job.revoke(terminate=True)
+    await asyncio.wait_for(running, 5)
+
+    assert {row["state"] for row in await execute("SELECT state FROM decant.task")} == {"REVOKED"}
 
 
 async def test_revoked_run_goes_on_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,11 +17,13 @@ LOCK = text("""
         FROM reached JOIN decant.task USING (id), unnest(children) AS child
         WHERE fails
     )
-    SELECT id FROM decant.task
-    WHERE id IN (SELECT id FROM reached) AND waits_for > 0 AND date_done IS NULL
-    ORDER BY id FOR UPDATE
+    SELECT waiting.id
+    FROM (SELECT DISTINCT id FROM reached ORDER BY id) AS each,
+        LATERAL (
+            SELECT id FROM decant.task WHERE id = each.id AND waits_for > 0 AND date_done IS NULL FOR UPDATE
+        ) AS waiting
 """)
-"""Lock whatever FAIL_ALONG and COUNT_DOWN are about to change, where both have work to do.
+"""Lock whatever FAIL_ALONG and COUNT_DOWN are about to change, where both have work to do; row by row, as in SETTLE.
 
 Each of them locks rows in the order of their ids, but what the one has locked may come after what the other has to wait
 for; and then two batches wait for each other.
