@@ -21,7 +21,7 @@ def body[T](into: type[T]) -> T:
     Raises:
         MalformedBody: there is no body, or it is no JSON.
         UnsupportedMediaType: it is called something else. Another site's form could call it `text/plain`, and only for
-            JSON does a browser ask first whether that site may.
+            JSON does a browser ask first whether that site may. One that is called nothing is tried.
         InvalidInput: fields are missing, unknown or of a wrong type or value; it names all of them.
     """
     from msgspec import DecodeError, ValidationError, json  # noqa: PLC0415  # see the module's docstring
@@ -29,7 +29,7 @@ def body[T](into: type[T]) -> T:
     data = request.get_data(cache=True)
     if not data:
         raise MalformedBody("The request has no body; send JSON.")
-    if not request.is_json:
+    if request.mimetype and not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
     try:
         try:
