@@ -3,11 +3,17 @@
 import gc
 import importlib
 
-from infra.local.executor.quick_start import OBJECTS_TO_COLLECT_AT, read_descriptions_once, without_ec2
+from infra.local.executor.quick_start import (
+    OBJECTS_TO_COLLECT_AT,
+    compile_routes_for_matching_alone,
+    read_descriptions_once,
+    without_ec2,
+)
 
 if __name__ == "__main__":
     gc.set_threshold(OBJECTS_TO_COLLECT_AT, 20, 20)
     read_descriptions_once()
+    compile_routes_for_matching_alone()
     with without_ec2():
         start = importlib.import_module("infra.local.executor.start")
     start.start()

@@ -11,8 +11,9 @@ from types import ModuleType
 from typing import Any
 
 from botocore.loaders import JSONFileLoader, Loader
+from werkzeug.routing import Rule
 
-__all__ = ["OBJECTS_TO_COLLECT_AT", "read_descriptions_once", "without_ec2"]
+__all__ = ["OBJECTS_TO_COLLECT_AT", "compile_routes_for_matching_alone", "read_descriptions_once", "without_ec2"]
 
 OBJECTS_TO_COLLECT_AT = 50_000
 """For the garbage collector, in place of 2,000: all that is imported stays, and looking through it again took 0.4 s."""
@@ -56,3 +57,13 @@ def read_descriptions_once() -> None:
 
     JSONFileLoader.load_file = lambda _loader, path: load(path)
     Loader.list_available_services = services
+
+
+def compile_routes_for_matching_alone() -> None:
+    """Leave out, of each of some thousand routes, the function that makes an address of it, until it is asked for."""
+    compile_builder = Rule._compile_builder  # noqa: SLF001  # werkzeug has no other way
+
+    def compile_late(rule: Rule, append_unknown: bool = True) -> Any:  # noqa: FBT001, FBT002  # werkzeug's own
+        return lambda _rule, **values: compile_builder(rule, append_unknown)(rule, **values)
+
+    Rule._compile_builder = compile_late  # type: ignore[assignment,method-assign]  # noqa: SLF001
