@@ -135,6 +135,9 @@ release: sam ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BU
 smoke: install ## Look whether a deployed STAGE answers
 	@$(PY) -m infra.release.smoke --stack decant-$(STAGE)
 
+.PHONY: bench
+bench: bench-local ## The bundle as its users first meet it: the same as bench-local
+
 .PHONY: bench-local
 bench-local: install ## Measure the local cloud: start, requests, messages, cold starts, memory: JSON=1 CLONE=1
 	@$(PY) -m tests.benchmarks.local $(if $(JSON),--json) $(if $(CLONE),--with-clone)
