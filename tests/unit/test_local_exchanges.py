@@ -99,6 +99,8 @@ def test_connection_serves_one_request_after_another(client: Client) -> None:
     for _ in range(3):
         client.http.request("GET", "/")
         texts.append(client.http.getresponse().read())
+    client.socket.shutdown(socket.SHUT_WR)
+    client.answer()  # until the server has seen that there is no more
 
     assert texts == [b"hi"] * 3
     assert client.application.closed == 3
