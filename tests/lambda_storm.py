@@ -5,7 +5,6 @@ Whoever invokes is answered right, or what AWS answers when a process is killed;
 
 import io
 import json
-import os
 import sys
 import textwrap
 import threading
@@ -26,8 +25,8 @@ from botocore.config import Config
 __all__ = ["Held", "Outcome", "Weather", "archive", "held_at_rest", "raise_storm"]
 
 AT_A_TIME = 16
-UPDATE_THREADS = min(32, (os.process_cpu_count() or 1) + 4)
-"""What a pool grows to that is told no size. Source: concurrent.futures.ThreadPoolExecutor."""
+THREADS_OF_AN_UPDATE = 2
+"""Most that one adds to LocalStack's pool for updates, whose threads stay; it has 64 at most."""
 
 SETTLED_WITHIN_S = 15
 
@@ -79,10 +78,13 @@ class Held:
             folders=len([*scratch.glob("*"), *scratch.glob("code/*")]),
         )
 
-    def is_within(self, before: "Held") -> bool:
-        """Whether nothing has been added, but for threads of LocalStack's own pool for updates, which stay."""
-        most = replace(before, threads=before.threads + UPDATE_THREADS)
-        return all(now <= then for now, then in zip(astuple(self), astuple(most), strict=True))
+    def after(self, weather: Weather) -> "Held":
+        """The most that may be held once a storm is over."""
+        return replace(self, threads=self.threads + THREADS_OF_AN_UPDATE * weather.updates)
+
+    def is_within(self, most: "Held") -> bool:
+        """Whether this is no more of anything."""
+        return all(here <= there for here, there in zip(astuple(self), astuple(most), strict=True))
 
     def settled(self, localstack: psutil.Process) -> "Held":
         """What is held a while later, as soon as it is within this."""

@@ -11,12 +11,12 @@ WEATHER = Weather(invocations=160, kills=8, updates=4)
 def test_storm_of_kills_and_updates_is_weathered(local_cloud: RunningCloud) -> None:
     """Every answer is right, or AWS's for a killed process; no process, thread, file, socket or folder is left."""
     localstack = psutil.Process(local_cloud.localstack_pid)
-    before = held_at_rest(localstack, local_cloud.url)
+    most = held_at_rest(localstack, local_cloud.url).after(WEATHER)
 
     outcome = raise_storm(local_cloud.url, WEATHER)
 
-    after = before.settled(localstack)
+    after = most.settled(localstack)
     assert outcome.wrong == []
     assert (outcome.kills, outcome.last) == (WEATHER.kills, [-1, WEATHER.updates])
     assert outcome.killed <= outcome.kills
-    assert after.is_within(before), (before, after)
+    assert after.is_within(most), (most, after)
