@@ -11,6 +11,7 @@ from decant.tasks import State, task
 from decant.tasks.postgres import PostgresStore
 from decant.tasks.registry import registry
 from decant.tasks.schedule import Missed, every
+from decant.worker import sweeper
 from decant.worker.deadline import Deadline
 from decant.worker.sweeper import sweep
 from tests import work
@@ -52,15 +53,16 @@ async def test_unannounced_task_is_announced(queue: SqsQueue) -> None:
     assert (swept.announced, [job.id in record["body"] for record in queue.receive()]) == (1, [True])
 
 
-async def test_sweepers_at_once_share_the_work(queue: SqsQueue) -> None:
+async def test_sweepers_at_once_share_the_work(queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each row is announced by one of them."""
-    jobs = await work.add.delay_many([(n,) for n in range(600)])
+    monkeypatch.setattr(sweeper, "_BATCH", 20)
+    jobs = await work.add.delay_many([(n,) for n in range(120)])
     queue.receive()
     await execute("UPDATE decant.task SET wake_at = eta")
 
     swept = await asyncio.gather(*(sweep(Deadline(30)) for _ in range(4)))
 
-    assert sum(each.announced for each in swept) == 600
+    assert sum(each.announced for each in swept) == 120
     assert sorted(record["body"][7:-2] for record in queue.receive()) == sorted(job.id for job in jobs)
 
 
