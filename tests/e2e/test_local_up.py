@@ -120,9 +120,12 @@ def test_printed_task_lines_work(up: Command) -> None:
 
 def test_logs_are_followed(up: Command) -> None:
     """What a function logs shows in the terminal."""
-    run(curl_lines(up.printed)["POST /start-task"])
+    started = json.loads(run(curl_lines(up.printed)["POST /start-task"]))
+    line = f"Task succeeded task_id={started['task_id']}"
 
-    up.wait_for("Task succeeded", within_s=20)
+    up.wait_for(line, within_s=20)
+
+    assert up.printed.count(line) == 1
 
 
 def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -> None:
