@@ -1,6 +1,7 @@
 """The shared engine against a real PostgreSQL."""
 
 import asyncio
+import subprocess
 
 import pytest
 from sqlalchemy import text
@@ -41,6 +42,12 @@ async def backend_pid() -> int:
     async with db.session() as session:
         pid: int = (await session.execute(text("SELECT pg_backend_pid()"))).scalar_one()
     return pid
+
+
+async def terminate(pid: int, postgres: Postgres) -> None:
+    """End one of the server's processes, and wait until it has ended; without a turn of the event loop."""
+    command = postgres.psql("-c", f"SELECT pg_terminate_backend({pid}, 5000)")
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: ASYNC221  # the driver must not notice yet
 
 
 async def test_session_commits_when_the_block_ends_well(driver: str) -> None:
@@ -88,12 +95,30 @@ async def test_engine_opens_no_more_connections_than_the_pool_holds(monkeypatch:
 async def test_session_survives_connections_cut_while_frozen(postgres: Postgres) -> None:
     """A connection that the server closed meanwhile is replaced before it is used."""
     before = await backend_pid()
-    terminated = await asyncio.create_subprocess_exec(
-        *postgres.psql("-c", f"SELECT pg_terminate_backend({before})"), stdout=asyncio.subprocess.DEVNULL
-    )
-    await terminated.wait()
+    await terminate(before, postgres)
 
     assert await backend_pid() != before
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("notices", [False, True], ids=["unread", "read"])
+@pytest.mark.parametrize("way", ["session", "execute"])
+async def test_first_statement_is_retried_when_the_server_closed_the_connection_after_the_check(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch, way: str, *, notices: bool
+) -> None:
+    """A connection that is closed between its check and its first statement costs no error."""
+    before = await backend_pid()
+    await terminate(before, postgres)
+    monkeypatch.setattr(liveness, "_is_quiet", lambda _connection: True)
+    if notices:
+        await asyncio.sleep(0.05)  # the driver reads from the socket
+
+    if way == "session":
+        after = await backend_pid()
+    else:
+        after = (await db.execute(text("SELECT pg_backend_pid() AS pid"), {}, repeatable=True))[0]["pid"]
+
+    assert after != before
 
 
 @pytest.mark.usefixtures("database_url")

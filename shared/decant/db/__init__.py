@@ -1,18 +1,26 @@
 """The shared SQLAlchemy engine: built at first use, once per process, on the process's one loop.
 
-Warm invocations reuse its connections. PostgreSQL that is away, or hangs up, surfaces as `DatabaseUnavailable`; the
-pool checks a connection before use, so the next request works when it is back.
+Warm invocations reuse its connections. An unreachable PostgreSQL surfaces as `DatabaseUnavailable`. The pool checks a
+connection before use, and a first statement that meets a connection which the server has closed meanwhile is retried
+once on a new connection.
 """
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy import Executable, RowMapping
+from sqlalchemy import Engine, Executable, RowMapping
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    AsyncSessionTransaction,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import Session
 from sqlalchemy.util import greenlet_spawn
 
 from decant import loop, snapstart
@@ -56,15 +64,19 @@ async def session() -> AsyncIterator[AsyncSession]:
     """
     engine()
     with _translated():
-        async with _sessions.begin() as opened:
-            with _connecting():
-                await opened.connection()
+        async with _sessions() as opened, AsyncExitStack() as transaction:
+            transaction.push_async_exit(await _begin(opened))
             yield opened
 
 
-async def execute(statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
-    """Run one statement as a transaction of its own, with no BEGIN and COMMIT to wait for.
+async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable: bool = False) -> Sequence[RowMapping]:
+    """Run one statement as a transaction of its own, without the round trips of BEGIN and COMMIT.
 
+    Args:
+        statement: The statement.
+        given: Its parameters.
+        repeatable: Running the statement twice has the effect of running it once. It is then retried on a new
+            connection also when it is not known whether the server ran it.
     Returns:
         Its rows; none for a statement that returns none.
     Raises:
@@ -73,17 +85,47 @@ async def execute(statement: Executable, given: Mapping[str, Any]) -> Sequence[R
     """
     engine()
     assert _statements is not None  # noqa: S101  # engine() has just set it
-    connecting = _statements.sync_engine
+    statements = _statements.sync_engine
 
     def run() -> Sequence[RowMapping]:
-        with _connecting():
-            connection = connecting.connect()
-        with connection:
-            result = connection.execute(statement, given)
-            return result.mappings().all() if result.returns_rows else ()
+        try:
+            return _execute(statements, statement, given)
+        except DBAPIError as error:
+            if not (liveness.was_refused(error) or (repeatable and error.connection_invalidated)):
+                raise
+        return _execute(statements, statement, given)
 
     with _translated():
         return await greenlet_spawn(run)  # one switch for the three that AsyncConnection would make
+
+
+def _execute(engine: Engine, statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+    with _connecting():
+        connection = engine.connect()
+    with connection:
+        result = connection.execute(statement, given)
+        return result.mappings().all() if result.returns_rows else ()
+
+
+async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
+    """Begin the session's transaction, on a new connection if the server has closed the one from the pool."""
+    for retry in (True, False):
+        transaction = await opened.begin()
+        try:
+            await opened.run_sync(_send_begin)
+        except BaseException as error:
+            await transaction.rollback()
+            if not (retry and isinstance(error, liveness.ConnectionClosed)):
+                raise
+        else:
+            break
+    return transaction
+
+
+def _send_begin(session: Session) -> None:
+    with _connecting():
+        connection = session.connection()
+    liveness.send_begin(connection)
 
 
 @contextmanager
@@ -94,6 +136,8 @@ def _translated() -> Iterator[None]:
         if error.connection_invalidated or _sqlstate(error).startswith(_AWAY):
             raise DatabaseUnavailable("The database cannot be reached.") from error
         raise
+    except liveness.ConnectionClosed as error:
+        raise DatabaseUnavailable("The database cannot be reached.") from error
 
 
 @contextmanager

@@ -18,15 +18,20 @@ __all__ = ["end", "errback", "execute", "write"]
 
 
 async def execute(
-    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None
+    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
 ) -> Sequence[RowMapping]:
     """Run one statement, in the session's transaction or in its own.
 
+    Args:
+        statement: The statement.
+        given: Its parameters.
+        session: The session whose transaction it joins.
+        repeatable: See `db.execute`.
     Raises:
         DatabaseUnavailable: PostgreSQL is away; retrying helps once it is back.
     """
     if session is None:
-        return await db.execute(statement, given)
+        return await db.execute(statement, given, repeatable=repeatable)
     result = cast("CursorResult[Any]", await session.execute(statement, given))
     return result.mappings().all() if result.returns_rows else ()
 
@@ -37,7 +42,7 @@ async def write(tasks: Sequence[NewTask], session: AsyncSession | None = None) -
         return []
     in_order = sorted(tasks, key=lambda task: task.unique_key or "")  # two callers with the same keys take turns
     given = {"tasks": msgspec.json.encode(in_order).decode(), **_times()}
-    return [Enqueued(**row) for row in await execute(enqueue.INSERT, given, session)]
+    return [Enqueued(**row) for row in await execute(enqueue.INSERT, given, session, repeatable=True)]
 
 
 async def end(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Settled:
