@@ -13,7 +13,9 @@ from infra.local.executor.journal import Journal
 __all__ = ["Updates"]
 
 TEMPLATE = "template.yaml"
-MIGRATIONS = "functions/migrate/versions"
+MIGRATIONS = ("functions/migrate/versions", "shared/decant/db/migrations/versions")
+"""Folders of the app's migrations and of the library's."""
+
 LOOK_EVERY_S = 0.1
 
 _Seen = frozenset[tuple[str, int, int]]
@@ -72,7 +74,8 @@ class Updates:
         journal.write(TEMPLATE, "", "", f"Deployed in {time.monotonic() - started:.1f} s")
 
     def _look(self) -> tuple[_Seen, _Seen]:
-        return _seen([self._root / TEMPLATE]), _seen((self._root / MIGRATIONS).glob("*.py"))
+        migrations = (path for folder in MIGRATIONS for path in (self._root / folder).glob("*.py"))
+        return _seen([self._root / TEMPLATE]), _seen(migrations)
 
 
 def _seen(paths: Iterable[Path]) -> _Seen:

@@ -17,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 
+from decant.db.migrations import heads
 from infra.build.agreement import load_template
 from infra.local.cloud import LAYERS
 from infra.local.deploy import Cloud, deploy, with_code
@@ -37,14 +38,13 @@ class Release:
         stack: Its stack's name, and its bucket's.
         folder: Its functions' code.
         function: Name of the function behind GET /async, once it is deployed.
-        schema: Revision that the template asks for.
     """
 
     def __init__(self, cloud: RunningCloud, stack: str, folder: Path, database_url: str) -> None:
         self.stack = stack
         self.folder = folder
         self.function = ""
-        self.schema = max(path.name[:4] for path in (ROOT / "functions/migrate/versions").glob("0*.py"))
+        self._newest = max(path.stem for path in (ROOT / "functions/migrate/versions").glob("0*.py"))
         self._cloud = cloud
         self._database_url = database_url
         for name in ("migrate", "async_response"):
@@ -59,10 +59,10 @@ class Release:
     def migrates(self, revision: str, statement: str) -> None:
         """Add a migration, and let the template ask for it."""
         (self.folder / f"migrate/versions/{revision}_more.py").write_text(
-            f"from alembic import op\nrevision, down_revision = {revision!r}, {self.schema!r}\n"
+            f"from alembic import op\nrevision, down_revision = {revision!r}, {self._newest!r}\n"
             f"def upgrade():\n    op.execute({statement!r})\n"
         )
-        self.schema = revision
+        self._newest = revision
 
     def deploy(self, name: str, *, with_aliases: bool = False) -> None:
         """Upload the code and deploy it."""
@@ -71,7 +71,7 @@ class Release:
         source = template if with_aliases else plain
         resources = {key: each for key, each in source["Resources"].items() if KEPT.match(key)}
         resources["SharedLayer"] = plain["Resources"]["SharedLayer"]
-        resources["Migration"]["Properties"]["Schema"] = self.schema
+        resources["Migration"]["Properties"]["Schema"] = heads(self.folder / "migrate/versions")
         for key, folder in (("Migrate", "migrate"), ("AsyncResponse", "async_response")):
             resources[key]["Properties"]["CodeUri"] = self.upload(folder, name)
         parameters = {"DatabaseUrl": self._database_url, "Release": name}

@@ -37,7 +37,7 @@ def app(owner: Connection) -> Iterator[psycopg.Connection]:
         "UPDATE users SET name = 'b'",
         "DELETE FROM users",
         "SELECT * FROM decant.task FOR UPDATE SKIP LOCKED",
-        "SELECT * FROM alembic_version",
+        "SELECT * FROM decant.alembic_version",
     ],
 )
 def test_app_role_reads_and_writes_rows(app: psycopg.Connection, statement: str) -> None:
@@ -54,7 +54,7 @@ def test_app_role_reads_and_writes_rows(app: psycopg.Connection, statement: str)
         "ALTER TABLE users ADD COLUMN extra text",
         "DROP TABLE users",
         "TRUNCATE users",
-        "UPDATE alembic_version SET version_num = '0001'",
+        "UPDATE decant.alembic_version SET version_num = '0001'",
         "CREATE ROLE another",
         "COPY users TO PROGRAM 'cat'",
     ],

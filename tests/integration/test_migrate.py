@@ -7,9 +7,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy.exc import ProgrammingError
 
 from decant import config
+from decant.db import migrations
 from decant.errors import Conflict
 from infra.local.postgres import Postgres
 from tests.loading import ROOT, load_function, load_module, run_python
@@ -27,18 +29,27 @@ def empty(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[psyco
         admin.execute("DROP DATABASE empty WITH (FORCE)")
 
 
+VERSIONS = ROOT / "functions/migrate/versions"
+
+
 def tables(connection: psycopg.Connection) -> set[str]:
-    """Names of the app's tables."""
-    found = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
-    return {row[0] for row in found}
+    """Names of all tables, those outside of `public` with their schema."""
+    found = connection.execute("SELECT schemaname, tablename FROM pg_tables").fetchall()
+    names = {f"{schema}.{table}" for schema, table in found if schema not in {"pg_catalog", "information_schema"}}
+    return {name.removeprefix("public.") for name in names}
+
+
+def recorded(connection: psycopg.Connection) -> set[str]:
+    """Revisions that the database records."""
+    return {row[0] for row in connection.execute("SELECT version_num FROM decant.alembic_version").fetchall()}
 
 
 def test_migrate_brings_an_empty_database_up(empty: psycopg.Connection) -> None:
-    """The first run makes every table."""
+    """The first run creates the tables of the library and of the app."""
     moved = load_function("migrate").handler({}, None)
 
-    assert moved["from"] is None
-    assert {"users", "alembic_version"} <= tables(empty)
+    assert moved == {"from": None, "to": migrations.heads(VERSIONS)}
+    assert tables(empty) == {"users", "decant.task", "decant.schedule", "decant.alembic_version"}
 
 
 @pytest.mark.usefixtures("empty")
@@ -63,45 +74,141 @@ def test_migrate_at_the_same_time_runs_one_after_the_other() -> None:
     assert befores.count("None") == 1
 
 
-def test_migrate_that_fails_leaves_the_database_as_it_was(empty: psycopg.Connection, tmp_path: Path) -> None:
-    """Of a run whose last migration fails, nothing stays."""
-    shutil.copytree(ROOT / "functions/migrate", tmp_path / "migrate")
-    head = load_function("migrate").handler
-    versions = tmp_path / "migrate/versions"
-    newest = max(path.name[:4] for path in versions.glob("0*.py"))
-    (versions / "9999_broken.py").write_text(
-        "from alembic import op\n"
-        f"revision, down_revision = '9999', '{newest}'\n"
-        "def upgrade():\n    op.create_table('half')\n    op.drop_table('nowhere')\n"
-    )
-
-    with pytest.raises(ProgrammingError):
-        load_module(tmp_path / "migrate/app.py").handler({}, None)
-
-    assert tables(empty) == set()
-    assert head({}, None)["to"] == newest
-
-
 def with_another_migration(folder: Path, statement: str) -> Path:
-    """A copy of the function with one more migration, `9999`; the path of its app.py."""
+    """A copy of the function with another migration after the app's newest, `9999_more`; the path of its app.py."""
     shutil.copytree(ROOT / "functions/migrate", folder / "migrate")
-    versions = folder / "migrate/versions"
-    newest = max(path.name[:4] for path in versions.glob("0*.py"))
-    (versions / "9999_another.py").write_text(
-        f"from alembic import op\nrevision, down_revision = '9999', '{newest}'\n"
+    newest = max(path.stem for path in VERSIONS.glob("0*.py"))
+    (folder / "migrate/versions/9999_more.py").write_text(
+        f"from alembic import op\nrevision, down_revision = '9999_more', '{newest}'\n"
         f"def upgrade():\n    op.execute({statement!r})\n"
     )
     return folder / "migrate/app.py"
 
 
-@pytest.mark.usefixtures("empty")
-def test_migrate_leaves_a_newer_schema_alone(tmp_path: Path) -> None:
-    """Older code, put back by a deployment that failed later on, does not fail in its turn."""
+def test_migrate_that_fails_leaves_the_database_as_it_was(empty: psycopg.Connection, tmp_path: Path) -> None:
+    """A run whose last migration fails leaves nothing behind."""
+    broken = with_another_migration(tmp_path, "CREATE TABLE half (); DROP TABLE nowhere")
+
+    with pytest.raises(ProgrammingError):
+        load_module(broken).handler({}, None)
+
+    assert tables(empty) == set()
+    assert load_function("migrate").handler({}, None)["from"] is None
+
+
+def test_migrate_leaves_a_newer_schema_alone(empty: psycopg.Connection, tmp_path: Path) -> None:
+    """Older code that runs after a rollback leaves the newer schema in place and succeeds."""
     load_module(with_another_migration(tmp_path, "SELECT 1")).handler({}, None)
 
     moved = load_function("migrate").handler({}, None)
 
-    assert moved == {"from": "9999", "to": "9999"}
+    assert moved["from"] == moved["to"]
+    assert "9999_more" in recorded(empty)
+
+
+def test_migrate_of_an_app_without_migrations_creates_the_librarys_tables(
+    empty: psycopg.Connection, tmp_path: Path
+) -> None:
+    """The library's migrations need none of the app's: the demo's can be removed."""
+    shutil.copy(ROOT / "functions/migrate/app.py", tmp_path)
+
+    load_module(tmp_path / "app.py").handler({}, None)
+
+    assert tables(empty) == {"decant.task", "decant.schedule", "decant.alembic_version"}
+
+
+def test_migrations_of_the_library_depend_on_none_of_the_app() -> None:
+    """The library's branch begins and ends with its own revisions, and carries its label."""
+    scripts = ScriptDirectory(Path(migrations.__file__).parent)
+
+    revisions = list(scripts.walk_revisions())
+
+    assert [each.revision for each in revisions] == ["decant_0002", "decant_0001"]
+    assert all(each.branch_labels == {"decant"} for each in revisions)
+
+
+SINGLE_LINE = [
+    pytest.param("0001", "DROP TABLE users; DROP INDEX decant.task_open, decant.task_dead", id="0001"),
+    pytest.param("0002", "DROP INDEX decant.task_open, decant.task_dead", id="0002"),
+    pytest.param("0003", "", id="0003"),
+]
+"""Revisions of the line that the library and the demo shared, with statements that remove what came after them."""
+
+
+def make_single_line(connection: psycopg.Connection, revision: str, later: str) -> None:
+    """Make an empty database what an earlier release left there, with a row in each table."""
+    load_function("migrate").handler({}, None)
+    connection.execute(f"DROP TABLE decant.alembic_version; {later}")
+    connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
+    connection.execute("INSERT INTO alembic_version VALUES (%s)", [revision])
+    connection.execute(
+        "INSERT INTO decant.task (id, name, queue, args, kwargs) VALUES (gen_random_uuid(), 'a', 'default', '[]', '{}')"
+    )
+    if "users" in tables(connection):
+        connection.execute("INSERT INTO users (id, name, email) VALUES (gen_random_uuid(), 'a', 'a@example.com')")
+
+
+def contents(connection: psycopg.Connection) -> list[tuple[object, ...]]:
+    """Every task and every user."""
+    users = connection.execute("SELECT * FROM users").fetchall() if "users" in tables(connection) else []
+    return [*connection.execute("SELECT * FROM decant.task").fetchall(), *users]
+
+
+def indexes(connection: psycopg.Connection) -> set[str]:
+    """Names of all indexes."""
+    return {row[0] for row in connection.execute("SELECT indexname FROM pg_indexes").fetchall()}
+
+
+@pytest.mark.parametrize(("revision", "later"), SINGLE_LINE)
+def test_migrate_continues_a_database_of_the_single_line(empty: psycopg.Connection, revision: str, later: str) -> None:
+    """A database of an earlier release gets what is missing and keeps its rows."""
+    make_single_line(empty, revision, later)
+    rows = contents(empty)
+
+    moved = load_function("migrate").handler({}, None)
+
+    assert moved == {"from": revision, "to": migrations.heads(VERSIONS)}
+    assert contents(empty) == rows
+    assert {"users", "decant.task"} <= tables(empty)
+    assert {"task_open", "task_dead", "users_email_key"} <= indexes(empty)
+    assert load_function("migrate").handler({}, None)["from"] == migrations.heads(VERSIONS)
+
+
+@pytest.mark.parametrize(("revision", "later"), SINGLE_LINE)
+def test_releases_of_the_single_line_find_a_newer_schema(empty: psycopg.Connection, revision: str, later: str) -> None:
+    """After a rollback, an earlier release reads one revision that it does not know, and leaves the schema alone."""
+    make_single_line(empty, revision, later)
+
+    load_function("migrate").handler({}, None)
+
+    [(found,)] = empty.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert found not in {"0001", "0002", "0003"}
+
+
+def test_migrate_continues_the_single_line_of_an_app_without_the_demo(
+    empty: psycopg.Connection, tmp_path: Path
+) -> None:
+    """The demo's migration can be removed from an app whose database has already applied it."""
+    make_single_line(empty, "0003", "")
+    rows = contents(empty)
+    shutil.copy(ROOT / "functions/migrate/app.py", tmp_path)
+
+    load_module(tmp_path / "app.py").handler({}, None)
+
+    assert recorded(empty) == {"decant_0002"}
+    assert contents(empty) == rows
+
+
+def test_migrate_keeps_the_revision_that_an_app_added_to_the_single_line(
+    empty: psycopg.Connection, tmp_path: Path
+) -> None:
+    """An app's own migration after 0003 is not applied again."""
+    make_single_line(empty, "9999_more", "")
+    app = with_another_migration(tmp_path, "CREATE TABLE users ()")
+
+    load_module(app).handler({}, None)
+
+    assert recorded(empty) == {"9999_more", "decant_0002"}
 
 
 async def test_migrate_refuses_a_schema_that_it_does_not_bring(empty: psycopg.Connection) -> None:

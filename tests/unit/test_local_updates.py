@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.errors import LocalCloudError
-from infra.local.updates import Updates
+from infra.local.updates import MIGRATIONS, Updates
 
 
 @dataclass
@@ -82,10 +82,11 @@ def test_saved_template_is_deployed(bundle: Bundle) -> None:
     assert bundle.done == ["deployed"]
 
 
-def test_new_migration_is_applied(bundle: Bundle) -> None:
-    """The stack stays as it is."""
+@pytest.mark.parametrize("folder", MIGRATIONS)
+def test_new_migration_is_applied(bundle: Bundle, folder: str) -> None:
+    """A saved migration of the app or of the library is applied without a deployment."""
     with bundle.updates():
-        bundle.save("functions/migrate/versions/0002.py", "2")
+        bundle.save(f"{folder}/0002.py", "2")
         wait_until(lambda: bundle.done)
 
     assert bundle.done == ["migrated"]

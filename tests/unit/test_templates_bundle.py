@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from decant.db import migrations
 from infra.build.deploy_check.stage import Stage, read_stage
 from tests.loading import ROOT
 from tests.stages import prod
@@ -220,9 +221,9 @@ def test_bundle_changes_no_code_before_the_migration() -> None:
     assert waiting == functions - {"Migrate"}
 
 
-def test_bundle_migrates_to_the_newest_revision() -> None:
-    """The template names the schema that it needs, so that a new one makes the migration run."""
-    newest = max(path.name[:4] for path in (ROOT / "functions/migrate/versions").glob("0*.py"))
+def test_bundle_migrates_to_the_newest_revisions() -> None:
+    """The template names the newest migrations of the library and of the app, so that a new one runs on deployment."""
+    newest = migrations.heads(ROOT / "functions/migrate/versions")
 
     assert prod().of_type("Custom::Migration")["Migration"]["Schema"] == newest
 

@@ -33,4 +33,6 @@ def grant(connection: Connection, role: str) -> None:
         ask(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
         ask(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}")
         ask(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}")
-    ask(f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}")
+    for table in ("decant.alembic_version", "alembic_version"):  # the second in databases of earlier releases
+        if ask("SELECT to_regclass(:table)", table=table).scalar_one():
+            ask(f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}")

@@ -1,18 +1,19 @@
-"""Durable tasks: the table that `decant.tasks` and `decant.worker` work on, and how far their schedules have ticked.
+"""Create the tables of `decant.tasks` and `decant.worker`: durable tasks, and the last tick of their schedules.
 
-A row is in one of three conditions, and one timestamp says when somebody has to look at it next:
+A row is in one of three conditions, and one timestamp tells when it is due next:
 
-    waiting   PENDING, RETRY             wake_at: when to announce it on its queue, again; null while parents run
+    waiting   PENDING, RETRY             wake_at: when to publish it on its queue; null while parents run
     running   STARTED                    lease_expires_at: when its worker counts as lost
     done      SUCCESS, FAILURE, REVOKED  date_done: its age, for expiry
 
-Each has a partial index, so that what the sweeper reads grows with what is due and not with the table.
+Each has a partial index, so that the cost of a sweep grows with the number of due rows and not with the table.
 """
 
 from alembic import op
 
-revision = "0001"
+revision = "decant_0001"
 down_revision = None
+branch_labels = ("decant",)
 
 TABLE = """
 CREATE TABLE decant.task (
@@ -94,7 +95,6 @@ INDEXES = (
 
 def upgrade() -> None:
     """Create the tables and their indexes."""
-    op.execute("CREATE SCHEMA IF NOT EXISTS decant")
     op.execute(TABLE)
     op.execute(SCHEDULE)
     for index in INDEXES:

@@ -1,12 +1,12 @@
-"""Durable tasks: indexes by which those that are not done, and those that failed, are listed newest first.
+"""Create the indexes that list unfinished and failed tasks, newest first.
 
-The whole table is listed by its primary key, whose ids ascend with time.
+The list of all tasks uses the primary key, whose ids ascend with time.
 """
 
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "decant_0002"
+down_revision = "decant_0001"
 
 
 def upgrade() -> None:
