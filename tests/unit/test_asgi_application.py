@@ -132,7 +132,9 @@ async def test_two_thousand_requests_wait_at_once() -> None:
     assert [int(connection.body) for connection in connections] == list(range(2000))
 
 
-@pytest.mark.parametrize(("threads", "where"), [(2, "_InThread"), (0, "OnLoop")], ids=["under a server", "in Lambda"])
+@pytest.mark.parametrize(
+    ("threads", "where"), [(2, "_ThreadGreenlet"), (0, "LoopGreenlet")], ids=["under a server", "in Lambda"]
+)
 async def test_sync_request_runs_in_a_thread_with_its_hooks(threads: int, where: str) -> None:
     """Hooks, view and error handler of a sync view run together, in a thread or on the loop."""
     app, ran = Flask("bridged"), []
@@ -175,7 +177,7 @@ async def test_async_view_stays_on_the_loop_under_a_sync_decorator() -> None:
     async def view() -> str:
         return type(getcurrent()).__name__
 
-    assert (await get(app)).text == "OnLoop"
+    assert (await get(app)).text == "LoopGreenlet"
 
 
 async def test_async_function_in_a_thread_runs_on_the_one_loop() -> None:
@@ -239,7 +241,11 @@ async def test_bridging_an_app_twice_binds_once() -> None:
         async with client(application) as http:
             return (await http.get("/")).text
 
-    assert [await ask(threaded), await ask(inline), await ask(threaded)] == ["_InThread", "OnLoop", "_InThread"]
+    assert [await ask(threaded), await ask(inline), await ask(threaded)] == [
+        "_ThreadGreenlet",
+        "LoopGreenlet",
+        "_ThreadGreenlet",
+    ]
 
 
 async def test_bridge_wins_over_an_async_to_sync_of_the_app_inside_a_request_alone() -> None:

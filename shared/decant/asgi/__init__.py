@@ -8,8 +8,8 @@ view, hook or handler awaits, the greenlet steps aside and the request's task wa
 loop, and no thread but for a sync view under a server.
 """
 
+from decant._sync.greenlets import await_
 from decant.asgi.bridge import FlaskToAsgi
 from decant.asgi.streams import stream
-from decant.asgi.waiting import await_
 
 __all__ = ["FlaskToAsgi", "await_", "stream"]

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from flask import Flask
 
 from decant import loop
+from decant._sync.greenlets import await_
 from decant.asgi import body, environ
 from decant.asgi.calling import add_body, call
 from decant.asgi.flask_hooks import bind
 from decant.asgi.messages import Message, Receive, Scope, Send
 from decant.asgi.response import Messages
-from decant.asgi.waiting import await_
 from decant.config import settings
 
 __all__ = ["FlaskToAsgi"]

@@ -8,12 +8,12 @@ from typing import IO, Any, cast
 
 from flask import Flask
 
+from decant._sync.greenlets import LoopGreenlet, await_
+from decant._sync.threads import run_in_thread
 from decant.asgi.files import FileBlocks
 from decant.asgi.flask_hooks import THREADS
 from decant.asgi.messages import Receive
 from decant.asgi.response import Answer
-from decant.asgi.threads import in_thread
-from decant.asgi.waiting import OnLoop, await_
 
 __all__ = ["add_body", "call"]
 
@@ -45,7 +45,7 @@ async def call(
     environ["wsgi.multithread"] = threads is not None
     environ["wsgi.file_wrapper"] = partial(FileBlocks, threads)
     environ[THREADS] = threads
-    request = OnLoop.take()
+    request = LoopGreenlet.acquire()
     pending = request.start(partial(_respond, app, environ, answer))
     gone = False
     if not request.finished:
@@ -55,7 +55,7 @@ async def call(
         else:
             gone = await _while_connected(waiting, receive, answer)
     try:
-        request.park()
+        request.release()
     except asyncio.CancelledError:
         if not gone:
             raise
@@ -68,7 +68,7 @@ def _respond(app: Flask, environ: dict[str, Any], answer: Answer) -> None:
         threads: Executor | None = environ[THREADS]
         if threads is not None and answer.is_stream:
             step = partial(next, iter(given), None)
-            chunks = iter(lambda: cast("bytes", await_(in_thread(threads, step))), None)
+            chunks = iter(lambda: cast("bytes", await_(run_in_thread(threads, step))), None)
         for chunk in chunks:
             answer.write(chunk)
             if answer.complete:

@@ -5,8 +5,8 @@ from typing import IO
 
 from werkzeug.wsgi import FileWrapper
 
-from decant.asgi.threads import in_thread
-from decant.asgi.waiting import await_
+from decant._sync.greenlets import await_
+from decant._sync.threads import run_in_thread
 
 __all__ = ["FileBlocks"]
 
@@ -30,7 +30,7 @@ class FileBlocks(FileWrapper):
         """The next block."""
         if self._threads is None:
             return super().__next__()
-        block: bytes = await_(in_thread(self._threads, lambda: self.file.read(self.buffer_size)))
+        block: bytes = await_(run_in_thread(self._threads, lambda: self.file.read(self.buffer_size)))
         if not block:
             raise StopIteration
         return block

@@ -11,9 +11,9 @@ from typing import Any
 from flask import Flask, request
 from greenlet import getcurrent
 
+from decant._sync.greenlets import AwaitingGreenlet, await_
+from decant._sync.threads import run_in_thread
 from decant.asgi.body import TooLargeBody
-from decant.asgi.threads import in_thread
-from decant.asgi.waiting import Waiter, await_
 
 __all__ = ["THREADS", "bind"]
 
@@ -37,7 +37,7 @@ def _awaiting(flasks_own: Callable[[_AsyncFunction], Callable[..., Any]]) -> Cal
     def async_to_sync(function: _AsyncFunction) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             here = getcurrent()
-            if isinstance(here, Waiter):
+            if isinstance(here, AwaitingGreenlet):
                 return here.wait(function(*args, **kwargs))
             return flasks_own(function)(*args, **kwargs)
 
@@ -66,7 +66,7 @@ def _dispatching(app: Flask) -> Callable[..., Any]:
         if endpoint is None or is_async[endpoint]:  # no such route: no view that could block
             environ[THREADS] = None
             return flasks_own(*given)
-        return await_(in_thread(threads, partial(flasks_own, *given)))
+        return await_(run_in_thread(threads, partial(flasks_own, *given)))
 
     return full_dispatch_request
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import Self
 
-from decant.asgi.waiting import await_
+from decant._sync.greenlets import await_
 
 __all__ = ["stream"]
 

@@ -3,9 +3,13 @@
 import asyncio
 import logging
 import math
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from typing import Any
 
-from decant import db
+from decant import db, loop
+from decant._sync.threads import run_in_thread
+from decant.config import settings
 from decant.errors import DatabaseUnavailable, SoftTimeLimitExceeded, TaskStopped, TimeLimitExceeded
 from decant.observability import correlate
 from decant.tasks.announce import announce
@@ -15,7 +19,6 @@ from decant.tasks.store import store
 from decant.tasks.task import Task
 from decant.worker import verdict
 from decant.worker.interruptible import Interruptible
-from decant.worker.threads import call_in_thread
 
 __all__ = ["Execution", "describe"]
 
@@ -69,14 +72,14 @@ class Execution:
             return await self._end(self._start(run))
 
     def _start(self, run: Run) -> asyncio.Task[Outcome | None]:
-        loop = asyncio.get_running_loop()
-        self._began_at = loop.time()
+        running_loop = asyncio.get_running_loop()
+        self._began_at = running_loop.time()
         within = Interruptible(self._call(run))
-        body = self._body = asyncio.Task(within, loop=loop, eager_start=True)  # many end without ever waiting
+        body = self._body = asyncio.Task(within, loop=running_loop, eager_start=True)  # many end without ever waiting
         soft_limit_s = self._task.options.soft_time_limit
         if soft_limit_s is not None and not body.done():
             error = SoftTimeLimitExceeded(f"It ran longer than {soft_limit_s:g} s.")
-            timer = loop.call_at(self._began_at + soft_limit_s, within.interrupt, body, error)
+            timer = running_loop.call_at(self._began_at + soft_limit_s, within.interrupt, body, error)
             body.add_done_callback(lambda _: timer.cancel())
         return body
 
@@ -108,7 +111,8 @@ class Execution:
                 return None
             if self._task.is_async:
                 return self._succeeded(await self._task.function(*args, **kwargs))
-            return self._succeeded(await call_in_thread(self._task.function, args, kwargs))
+            work = partial(self._task.function, *args, **kwargs)
+            return self._succeeded(await run_in_thread(_threads(), work, interrupt=TimeLimitExceeded))
         except SystemExit as error:  # on its way up it would end the whole worker
             raise TaskStopped(f"It called sys.exit({error.code!r}).") from error
 
@@ -162,3 +166,16 @@ class Execution:
 def describe(claimed: Claimed) -> dict[str, object]:
     """What a log line says of a run."""
     return {"task_id": str(claimed.id), "task": claimed.name, "attempt": claimed.attempt, "retries": claimed.retries}
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads for plain functions, one pool per process."""
+    pool = ThreadPoolExecutor(settings().task_concurrency, thread_name_prefix="task")
+
+    async def close() -> None:  # `on_close` awaits it
+        _threads.cache_clear()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    loop.on_close(close)
+    return pool

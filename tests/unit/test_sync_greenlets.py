@@ -1,4 +1,4 @@
-"""The greenlet that steps aside: what it waits for, what it shares, and what becomes of it."""
+"""Await from synchronous code in a greenlet: results, errors, shared context, pooling and clean-up."""
 
 import asyncio
 import contextvars
@@ -6,26 +6,21 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
 from greenlet import greenlet
 
-from decant.asgi.waiting import OnLoop, _parked, await_
+from decant._sync.greenlets import LoopGreenlet, _pool, await_, run_in_greenlet
 
 word: contextvars.ContextVar[str] = contextvars.ContextVar("word", default="unset")
 
 
 async def run(work: Callable[[], Any]) -> Any:
     """Run synchronous code as a request is run."""
-    results: list[Any] = []
-    request = OnLoop.take()
-    pending = request.start(lambda: results.append(work()))
-    if not request.finished:
-        await request.resume(pending)
-    request.park()
-    return results[0]
+    return await run_in_greenlet(work)
 
 
 async def test_await_returns_the_result() -> None:
@@ -97,16 +92,16 @@ async def test_error_that_is_handled_is_known_to_what_is_awaited() -> None:
 
 
 async def test_greenlets_are_used_again() -> None:
-    """Finished work parks its greenlet, and the next takes it."""
+    """A finished greenlet returns to the pool and is reused."""
     await run(lambda: None)
-    parked = list(_parked.greenlets)
+    pooled = list(_pool.greenlets)
 
     await run(lambda: await_(asyncio.sleep(0)))
 
-    assert _parked.greenlets == parked
+    assert _pool.greenlets == pooled
 
 
-async def test_parked_greenlet_holds_nothing() -> None:
+async def test_pool_greenlet_holds_nothing() -> None:
     """Neither the work nor its context outlives the request."""
 
     class Large:
@@ -118,13 +113,13 @@ async def test_parked_greenlet_holds_nothing() -> None:
 
     large = Large()
     await run(partial(work, large))
-    referrers = [each for each in gc.get_referrers(large) if isinstance(each, OnLoop)]
+    referrers = [each for each in gc.get_referrers(large) if isinstance(each, LoopGreenlet)]
 
     assert referrers == []
-    assert _parked.greenlets[-1].gr_context is None
+    assert _pool.greenlets[-1].gr_context is None
 
 
-async def test_hundred_greenlets_at_once_park_no_more_than_their_share() -> None:
+async def test_pool_of_greenlets_is_bounded() -> None:
     """A burst of requests does not leave its stacks behind."""
     event = asyncio.Event()
     running = [asyncio.create_task(run(lambda: await_(event.wait()))) for _ in range(100)]
@@ -133,7 +128,7 @@ async def test_hundred_greenlets_at_once_park_no_more_than_their_share() -> None
 
     await asyncio.gather(*running)
 
-    assert len(_parked.greenlets) == 64
+    assert len(_pool.greenlets) == 64
 
 
 class Pause:
@@ -170,3 +165,64 @@ def test_greenlet_returns_to_whoever_resumes_it() -> None:
         coroutine.send(None)
 
     assert (begun, ended.value.value) == ("pause", None)
+
+
+async def test_synchronous_code_runs_without_a_running_loop() -> None:
+    """Existing code may call asyncio.run(), and awaits on the outer loop before and after."""
+    outer = asyncio.get_running_loop()
+
+    async def running_loop() -> asyncio.AbstractEventLoop:
+        await asyncio.sleep(0)
+        return asyncio.get_running_loop()
+
+    def work() -> list[asyncio.AbstractEventLoop]:
+        return [await_(running_loop()), asyncio.run(running_loop()), await_(running_loop())]
+
+    before, inner, after = await run(work)
+
+    assert before is after is outer is asyncio.get_running_loop()
+    assert inner is not outer
+
+
+async def test_await_inside_a_private_loop_is_refused() -> None:
+    """A coroutine of a private loop must use `await`: waiting there would stop that loop."""
+
+    async def blocks() -> None:
+        await_(asyncio.sleep(0))
+
+    def work() -> str:
+        with pytest.raises(RuntimeError, match="use `await`"):
+            asyncio.run(blocks())
+        return "refused"
+
+    assert await run(work) == "refused"
+
+
+async def test_await_on_a_running_loop_is_refused() -> None:
+    """Synchronous code called by a coroutine that nobody bridges cannot wait."""
+    with pytest.raises(RuntimeError, match="use `await`"):
+        await_(asyncio.sleep(0))
+
+
+def test_await_works_outside_of_every_bridge() -> None:
+    """Plain synchronous code awaits on the process's loop."""
+    assert [await_(asyncio.sleep(0, "first")), await_(asyncio.sleep(0, "second"))] == ["first", "second"]
+
+
+def test_threads_await_at_the_same_time_outside_of_every_bridge() -> None:
+    """The process's loop runs in one thread at a time, and no call is lost."""
+    with ThreadPoolExecutor(8) as threads:
+        results = list(threads.map(lambda number: await_(asyncio.sleep(0.001, number)), range(50)))
+
+    assert results == list(range(50))
+
+
+async def test_collected_greenlet_leaves_the_running_loop_alone() -> None:
+    """A request that is dropped while a loop runs does not unset that loop."""
+    coroutine = run(lambda: await_(Pause()))
+    coroutine.send(None)
+
+    del coroutine
+    gc.collect()
+
+    assert asyncio.get_running_loop().is_running()

@@ -1,0 +1,224 @@
+"""Run synchronous code in a worker thread; what it awaits runs in the asyncio task that waits for the thread.
+
+A thread blocked in C, such as a socket without a timeout or a long `time.sleep`, is interrupted only when it returns to
+Python. Nothing can end a thread: after its caller gave up waiting it goes on by itself.
+"""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor, Future
+from functools import partial
+from types import CoroutineType
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from greenlet import getcurrent
+
+from decant._sync.greenlets import AwaitingGreenlet, _refused, await_, run_in_greenlet
+
+if TYPE_CHECKING:
+    from contextvars import Context
+
+__all__ = ["run_in_thread"]
+
+
+async def run_in_thread[T](executor: Executor, work: Callable[[], T], *, interrupt: type[Exception] | None = None) -> T:
+    """Run synchronous code in a worker thread, in the caller's own context; its `await_()` runs in this task.
+
+    An error thrown in here from outside goes to the awaitable that the thread waits for. When the thread runs Python
+    code, the error's class is raised there at the next line.
+
+    Args:
+        executor: The worker threads.
+        work: The call.
+        interrupt: Error to raise in the thread on cancellation, which then returns at once and leaves the thread
+            alone. None: cancel what the thread awaits now or next, and wait for the thread's end, so that a request
+            is not torn down while its view runs. (asgiref's `sync_to_async` abandons the thread instead.)
+    Raises:
+        BaseException: what the work raised.
+    """
+    call = _Call(work, interrupt)
+    running = executor.submit(call.run)
+    running.add_done_callback(call.finish)
+    cancelled: asyncio.CancelledError | None = None
+    while True:
+        try:
+            request = await call.requests.get()
+        except GeneratorExit:
+            call.abandon()
+            raise
+        except asyncio.CancelledError as error:
+            if running.cancel():  # it still waited for a thread
+                raise
+            if interrupt is not None:
+                call.abandon()
+                raise
+            cancelled = error
+            call.fail_next(error)
+        except Exception as error:  # noqa: BLE001  # it belongs to the thread
+            call.interrupt(type(error))
+        else:
+            if request is None:
+                break
+            await call.serve(request)
+    try:
+        if cancelled is not None:
+            raise cancelled
+        result: T = running.result()
+        return result
+    finally:
+        del running, cancelled  # their tracebacks hold this frame
+
+
+class _Request(NamedTuple):
+    awaitable: Awaitable[Any]
+    outcome: Future[Any]
+
+    def reject(self, error: BaseException) -> None:
+        if isinstance(self.awaitable, CoroutineType):
+            self.awaitable.close()
+        self.outcome.set_exception(error)
+
+
+class _Call:
+    """One call in a worker thread.
+
+    A greenlet may hold any context, also that of a suspended task: the thread thus works in the very context of its
+    caller, where `contextvars.Context.run` could only give it a copy whose tokens are worth nothing elsewhere.
+
+    Attributes:
+        requests: What the thread awaits, a request at a time; None when it ended.
+    """
+
+    def __init__(self, work: Callable[[], Any], interrupt: type[Exception] | None) -> None:
+        self.requests: asyncio.Queue[_Request | None] = asyncio.Queue()
+        self._work = work
+        self._error = interrupt
+        self._loop = asyncio.get_running_loop()
+        self._context = cast("Context", getcurrent().gr_context)
+        self._lock = threading.Lock()
+        self._thread: int | None = None
+        self._waits = False
+        self._interrupted = False
+        self._abandoned = False
+        self._next_error: BaseException | None = None
+
+    def run(self) -> Any:
+        """Do the work; in the worker thread."""
+        here = _ThreadGreenlet(self._work)
+        here.call = self
+        here.gr_context = self._context
+        with self._lock:
+            self._thread = threading.get_ident()
+        try:
+            return here.switch()
+        finally:
+            with self._lock:
+                if self._interrupted:
+                    _set_async_exception(self._thread, None)  # not for the thread's next call
+                self._thread = None
+
+    def wait(self, awaitable: Awaitable[Any]) -> Any:
+        """Await on the loop; in the worker thread."""
+        request = _Request(awaitable, Future())
+        with self._lock:
+            self._waits = True
+        self._loop.call_soon_threadsafe(self._receive, request)
+        return request.outcome.result()
+
+    def finish(self, _running: "Future[Any]") -> None:
+        """Tell the caller that the work ended; in the worker thread."""
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.requests.put_nowait, None)
+
+    def _receive(self, request: _Request) -> None:
+        if self._abandoned:
+            request.reject(self._cancellation())
+        else:
+            self.requests.put_nowait(request)
+
+    async def serve(self, request: _Request) -> None:
+        """Await what the thread waits for; in a greenlet, so that synchronous code that it calls may await again."""
+        error, self._next_error = self._next_error, None
+        if error is not None:
+            self._resume(partial(request.reject, error))
+            return
+        try:
+            result = await run_in_greenlet(partial(await_, request.awaitable))
+        except GeneratorExit:
+            self._resume(partial(request.outcome.set_exception, self._cancellation()))
+            raise
+        except asyncio.CancelledError as cancelled:
+            if self._error is None or not _is_cancelled():
+                self._resume(partial(request.outcome.set_exception, cancelled))
+                return
+            self._abandoned = True
+            self._resume(partial(request.outcome.set_exception, self._cancellation()))
+            raise
+        except BaseException as failed:  # noqa: BLE001  # raised again in the thread
+            self._resume(partial(request.outcome.set_exception, failed))
+        else:
+            self._resume(partial(request.outcome.set_result, result))
+
+    def _resume(self, set_outcome: Callable[[], None]) -> None:
+        with self._lock:
+            self._waits = False
+        set_outcome()
+
+    def _cancellation(self) -> BaseException:
+        return asyncio.CancelledError() if self._error is None else self._error()
+
+    def fail_next(self, error: BaseException) -> None:
+        """Raise an error in place of what the thread awaits next."""
+        self._next_error = error
+
+    def interrupt(self, error: type[Exception]) -> None:
+        """Raise an error in the thread, at its next line of Python or in place of what it waits for."""
+        with self._lock:
+            if self._waits:
+                self._next_error = error()
+            elif self._thread is not None:
+                self._interrupted = True
+                _set_async_exception(self._thread, error)
+
+    def abandon(self) -> None:
+        """Interrupt the thread if it may be; what it awaits from here on is cancelled."""
+        self._abandoned = True
+        if self._error is not None:
+            self.interrupt(self._error)
+        while not self.requests.empty():
+            if (request := self.requests.get_nowait()) is not None:
+                request.reject(self._cancellation())
+
+
+class _ThreadGreenlet(AwaitingGreenlet):
+    """Synchronous code in a worker thread."""
+
+    call: _Call
+
+    def wait(self, awaitable: Awaitable[Any]) -> Any:
+        """Await in the caller's task, blocking this thread alone.
+
+        Raises:
+            RuntimeError: an event loop runs in the synchronous code; its coroutines use `await`.
+        """
+        if asyncio._get_running_loop() is not None:  # noqa: SLF001  # documented for event loops and their like
+            raise _refused(awaitable)
+        return self.call.wait(awaitable)
+
+
+def _is_cancelled() -> bool:
+    """Whether the running task is asked from outside to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _set_async_exception(thread: int, error: type[Exception] | None) -> None:
+    """Raise an error in a thread at its next line of Python, or take back one that is not raised yet.
+
+    Source: Python/C API, PyThreadState_SetAsyncExc.
+    """
+    import ctypes  # noqa: PLC0415  # 3 ms of import, and few calls are ever interrupted
+
+    instead = ctypes.py_object() if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), instead)
