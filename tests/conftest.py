@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from decant import config, loop, observability
+from decant.tasks.registry import registry
 from decant.testing import memory
 from infra.local.postgres import Postgres
 from tests.loading import load_function
@@ -76,6 +77,15 @@ def fresh_settings() -> Iterator[None]:
     yield
     loop.run(loop.close())
     config.load.cache_clear()
+
+
+@pytest.fixture
+def new_tasks() -> Iterator[None]:
+    """Remove the tasks that the test defines after it."""
+    before = dict(registry)
+    yield
+    registry.clear()
+    registry.update(before)
 
 
 @pytest.fixture

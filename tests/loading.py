@@ -11,7 +11,19 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl
 
-__all__ = ["ROOT", "Answer", "Context", "call", "event", "load_function", "load_module", "run_python", "sample"]
+__all__ = [
+    "ROOT",
+    "Answer",
+    "Context",
+    "call",
+    "event",
+    "load_function",
+    "load_module",
+    "rest_request",
+    "run_module",
+    "run_python",
+    "sample",
+]
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,8 +45,17 @@ def load_module(path: Path) -> ModuleType:
 
 def run_python(code: str) -> str:
     """Run code in a process of its own, with this one's environment; its standard output."""
+    return _run_python("-c", code)
+
+
+def run_module(name: str, *arguments: str) -> str:
+    """Run a module as a command in a process of its own, with this one's environment; its standard output."""
+    return _run_python("-m", name, *arguments)
+
+
+def _run_python(*arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
-    command = [sys.executable, "-c", code]
+    command = [sys.executable, *arguments]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return finished.stdout
 
@@ -72,6 +93,21 @@ def sample(name: str, **changes: Any) -> dict[str, Any]:
     """
     made: dict[str, Any] = json.loads((ROOT / "tests/aws_events" / f"{name}.json").read_text())
     return made | changes
+
+
+def rest_request(path: str, method: str = "GET", **headers: str) -> dict[str, Any]:
+    """A request without a body as API Gateway's REST API passes it on.
+
+    Args:
+        path: Path of the request, without the stage.
+        method: HTTP method.
+        headers: Header values by name, with `_` for `-`.
+    """
+    made = sample("rest", path=path, resource=path, httpMethod=method, body=None)
+    named = {"Host": "api.example.com"} | {name.replace("_", "-"): value for name, value in headers.items()}
+    made |= {"headers": named, "multiValueHeaders": {name: [value] for name, value in named.items()}}
+    made |= {"queryStringParameters": None, "multiValueQueryStringParameters": None}
+    return made | {"requestContext": made["requestContext"] | {"path": f"/dev{path}", "httpMethod": method}}
 
 
 def event(name: str, *, path: str | None = None, query: str | None = None, body: str | None = None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from decant import db
+from decant.tasks import AsyncResult
 from decant.tasks.announce import encode_message
 from decant.tasks.postgres import PostgresStore
 from decant.tasks.registry import registry
@@ -16,9 +17,24 @@ from decant.worker.messages import handle
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
 
-__all__ = ["MemoryWorld", "PostgresWorld", "Queue", "SqsWorld", "World", "as_records", "execute"]
+__all__ = [
+    "MemoryWorld",
+    "PostgresWorld",
+    "Queue",
+    "SqsWorld",
+    "World",
+    "as_records",
+    "deliver",
+    "execute",
+    "sweep_once",
+]
 
 _TIMES = ("eta", "expires", "wake_at", "lease_expires_at", "date_created", "date_started", "date_done", "revoked_at")
+
+
+async def sweep_once() -> None:
+    """Run the sweeper once."""
+    await sweep(Deadline(60))
 
 
 class World(Protocol):
@@ -39,7 +55,7 @@ class MemoryWorld:
 
     async def run(self) -> None:
         """Run whatever is due."""
-        await sweep(Deadline(60))
+        await sweep_once()
         await self._broker.run()
 
     async def advance(self, seconds: float) -> None:
@@ -52,7 +68,7 @@ class PostgresWorld:
 
     async def run(self) -> None:
         """Run whatever is due."""
-        await sweep(Deadline(60))
+        await sweep_once()
         store = PostgresStore()
         async with Runner(Deadline(60)) as runner:
             while claimed := await store.claim_due(list(registry), runner.lease_s, 100):
@@ -80,15 +96,21 @@ class SqsWorld(PostgresWorld):
 
     async def run(self) -> None:
         """Run whatever is due."""
-        await sweep(Deadline(60))
+        await sweep_once()
         while await self._deliver():
-            await sweep(Deadline(60))
+            await sweep_once()
 
     async def _deliver(self) -> int:
         records = self._queue.receive()
         report = await handle(records, Deadline(60)) if records else {"batchItemFailures": []}
         assert report == {"batchItemFailures": []}
         return len(records)
+
+
+async def deliver(jobs: Sequence[AsyncResult]) -> list[str]:
+    """Run tasks as one batch of SQS messages; the ids of the messages that are to be delivered again."""
+    report = await handle(as_records([job.id for job in jobs]), Deadline(20))
+    return [failure["itemIdentifier"] for failure in report["batchItemFailures"]]
 
 
 def as_records(ids: Sequence[str | UUID]) -> list[dict[str, Any]]:

@@ -1,0 +1,96 @@
+"""`make serve` selects the same function as API Gateway and returns the same response.
+
+Reports: aws/aws-sam-cli 1037 and 400, ministackorg/ministack 1256, aws/serverless-application-model 463 and 1151.
+"""
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from decant import config
+from decant.web import asgi_app
+from infra.local.served import Dispatcher
+from tests.bridging import client
+from tests.loading import ROOT
+
+pytestmark = pytest.mark.usefixtures("kept_logs")
+
+
+def function(name: str, rule: str, *methods: str, folder: Path | None = None) -> Flask:
+    """The app of one function, which has one route and responds with the function's name."""
+    app = Flask(name, root_path=None if folder is None else str(folder))
+
+    async def view(**_values: str) -> str:
+        return name
+
+    app.add_url_rule(rule, "view", view, methods=methods or ("GET",))
+    return app
+
+
+@pytest.mark.xfail(strict=True, reason="the first function with a matching route is selected, not the most specific")
+@pytest.mark.parametrize(
+    ("general", "special"),
+    [("/files/<name>", "/files/new"), ("/<path:proxy>", "/health")],
+    ids=["variable", "greedy"],
+)
+async def test_most_specific_route_is_selected(general: str, special: str) -> None:
+    """The order of the functions has no effect."""
+    dispatcher = Dispatcher([function("general", general), function("special", special)])
+
+    async with client(dispatcher) as http:
+        response = await http.get(special)
+
+    assert response.text == "special"
+
+
+@pytest.mark.xfail(strict=True, reason="static files are served from the first function only")
+async def test_static_files_of_the_second_function_are_served(tmp_path: Path) -> None:
+    """Every function's static folder is reachable."""
+    (tmp_path / "static").mkdir()
+    (tmp_path / "static/site.css").write_text("body {}")
+    dispatcher = Dispatcher([function("first", "/a"), function("second", "/b", folder=tmp_path)])
+
+    async with client(dispatcher) as http:
+        response = await http.get("/static/site.css")
+
+    assert (response.status_code, response.text) == (200, "body {}")
+
+
+@pytest.mark.xfail(strict=True, reason="Allow lists the methods of one function only")
+async def test_allow_lists_the_methods_of_every_function() -> None:
+    """A path that two functions share responds to other methods with the methods of both."""
+    dispatcher = Dispatcher([function("reads", "/users"), function("writes", "/users", "POST")])
+
+    async with client(dispatcher) as http:
+        response = await http.delete("/users")
+
+    assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
+
+
+@pytest.mark.xfail(strict=True, reason="a preflight request is not answered with the headers that may be sent")
+async def test_preflight_allows_json_from_the_configured_origin(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of CORS_ORIGIN may POST JSON."""
+    monkeypatch.setenv("CORS_ORIGIN", "https://shop.example")
+    config.load.cache_clear()
+    asked = {
+        "Origin": "https://shop.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type",
+    }
+
+    async with client(asgi_app(function("writes", "/users", "POST"))) as http:
+        response = await http.options("/users", headers=asked)
+
+    assert response.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "content-type" in response.headers.get("access-control-allow-headers", "").lower()
+
+
+@pytest.mark.xfail(strict=True, reason="the API's CORS configuration does not allow the Authorization header")
+def test_gateway_allows_bearer_tokens() -> None:
+    """A page may send the bearer token that the admin routes require."""
+    template = (ROOT / "template.yaml").read_text()
+
+    allowed = next(line for line in template.splitlines() if "AllowHeaders:" in line)
+
+    assert "authorization" in allowed.lower()
