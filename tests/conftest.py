@@ -3,6 +3,8 @@
 import asyncio
 import inspect
 import logging
+import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +21,16 @@ from tests.queues import SqsQueue, make_queue, sqs_server
 from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
 TEMPLATE_DATABASE = "migrated"
+
+PROGRAMS = ("chromium",)
+"""Programs that some tests need: the name of the marker, of the command and of the Debian package."""
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose program is not installed; where CI sets REQUIRE_PROGRAMS, fail it."""
+    for name in PROGRAMS:
+        if item.get_closest_marker(name) is not None and shutil.which(name) is None:
+            (pytest.fail if os.environ.get("REQUIRE_PROGRAMS") else pytest.skip)(f"{name} is not installed")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -182,7 +182,8 @@ class LocalCloud:
         given = self._options
         if given.endpoint:
             return Emulator(given.endpoint, given.stack, given.state / "localstack")
-        variables = given.debugger.variables if given.debugger else {}
+        variables = {"DECANT_CORS_ORIGIN": given.parameters.get("CorsOrigin", "")}
+        variables |= given.debugger.variables if given.debugger else {}
         return LocalStack(given.state / "localstack", given.port, self._warden, variables)
 
     def _place(self, folder: Path) -> dict[str, str]:

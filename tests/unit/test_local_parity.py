@@ -32,3 +32,13 @@ def test_row_names_its_tests(row: str) -> None:
 
     assert names or cell == "none"
     assert names <= written()
+
+
+def test_threats_name_tests_that_exist() -> None:
+    """Each test that the threat table names is in the file that it names."""
+    named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", (ROOT / "docs/local-cloud.md").read_text())
+
+    missing = [name for file, name in named if f"def {name}(" not in (ROOT / "tests" / file).read_text()]
+
+    assert named
+    assert missing == []

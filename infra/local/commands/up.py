@@ -27,7 +27,7 @@ __all__ = ["print_endpoints", "run"]
 DATABASE_PORT_ABOVE = 1000
 """From LocalStack's port to PostgreSQL's, where that is free: `samconfig.toml` looks for it there."""
 
-PASSED_ON = {"FetchDataUrl": "FETCH_DATA_URL", "LogLevel": "LOG_LEVEL"}
+PASSED_ON = {"CorsOrigin": "CORS_ORIGIN", "FetchDataUrl": "FETCH_DATA_URL", "LogLevel": "LOG_LEVEL"}
 """Parameters of the template that the environment sets."""
 
 WATCH_EVERY_S = 1

@@ -6,15 +6,19 @@ than API Gateway and Lambda together. Here the connection's thread reads a reque
 writes that.
 """
 
+import os
 import socket
 import threading
 import time
 from contextlib import suppress
+from http import HTTPStatus
 from typing import Any
 
+from localstack.aws import handlers
 from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
 from rolo.gateway.wsgi import WsgiGateway
 
+from infra.local.executor.access import NOT_SIGNED, UNSIGNED, Access, is_presigned
 from infra.local.executor.exchanges import serve
 
 __all__ = ["LoopbackServer", "LoopbackServerPlugin"]
@@ -42,7 +46,8 @@ class LoopbackServer(RuntimeServer):
 
     def register(self, gateway: Any, listen: Any, _ssl_creds: tuple[str, str] | None = None) -> None:
         """Serve the gateway from now on."""
-        application = WsgiGateway(gateway)
+        require_signatures(gateway)
+        application = Access(WsgiGateway(gateway), cors_origins())
         for address in listen:
             listener = socket.create_server((address.host, address.port), backlog=BACKLOG)
             self._listeners.append(listener)
@@ -58,7 +63,7 @@ class LoopbackServer(RuntimeServer):
         for listener in self._listeners:
             listener.close()
 
-    def _accept(self, listener: socket.socket, application: WsgiGateway) -> None:
+    def _accept(self, listener: socket.socket, application: Access) -> None:
         while not self._shutting_down.is_set():
             try:
                 connection, _peer = listener.accept()
@@ -68,6 +73,30 @@ class LoopbackServer(RuntimeServer):
                 threading.Thread(target=_serve, args=(connection, application), name="connection", daemon=True).start()
 
 
-def _serve(connection: socket.socket, application: WsgiGateway) -> None:
+def _serve(connection: socket.socket, application: Access) -> None:
     with connection, suppress(OSError):  # the client is gone, whether it says so or not
         serve(connection, application)
+
+
+def cors_origins() -> set[str]:
+    """Origins whose pages may call the routes of the deployed API."""
+    return {origin for origin in os.environ.get("DECANT_CORS_ORIGIN", "").split(",") if origin}
+
+
+def require_signatures(gateway: Any) -> None:
+    """Let LocalStack itself reject unsigned requests that it takes for another service than S3.
+
+    `Access` decides by path and host before LocalStack routes the request. A path of an API that does not exist, or
+    a query that only looks presigned, falls through to the AWS services: LocalStack's handler for them starts here.
+    Requests that LocalStack sends to itself do not pass `Access`.
+    """
+    chain = gateway.request_handlers
+    chain.insert(chain.index(handlers.parse_pre_signed_url_request), _require_signature)
+
+
+def _require_signature(chain: Any, context: Any, response: Any) -> None:
+    service = context.service and context.service.service_name
+    if not context.request.environ.get(UNSIGNED) or (service == "s3" and is_presigned(context.request.environ)):
+        return
+    response.status_code, response.data = HTTPStatus.FORBIDDEN, NOT_SIGNED
+    chain.terminate()
