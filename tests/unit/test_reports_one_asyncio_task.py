@@ -13,11 +13,6 @@ from flask import Flask, g
 from decant.asgi import await_
 from tests.bridging import get
 
-SYNC_VIEW = pytest.param(
-    "/sync",
-    marks=pytest.mark.xfail(strict=True, reason="each await from a worker thread runs in an asyncio task of its own"),
-)
-
 
 @pytest.fixture
 def app() -> Flask:
@@ -32,7 +27,7 @@ def app() -> Flask:
     return made
 
 
-@pytest.mark.parametrize("path", ["/async", SYNC_VIEW])
+@pytest.mark.parametrize("path", ["/async", "/sync"])
 async def test_hooks_run_in_one_asyncio_task(app: Flask, path: str) -> None:
     """Hooks before and after the view and the teardown see the same current task."""
     tasks: set[object] = set()
@@ -55,7 +50,7 @@ async def test_hooks_run_in_one_asyncio_task(app: Flask, path: str) -> None:
     assert len(tasks) == 1
 
 
-@pytest.mark.parametrize("path", ["/async", SYNC_VIEW])
+@pytest.mark.parametrize("path", ["/async", "/sync"])
 async def test_anyio_task_group_spans_a_request(app: Flask, path: str) -> None:
     """A task group that a hook opens is closed by the teardown, as anyio requires in the same task."""
     errors: list[str] = []
@@ -77,7 +72,6 @@ async def test_anyio_task_group_spans_a_request(app: Flask, path: str) -> None:
     assert errors == []
 
 
-@pytest.mark.xfail(strict=True, reason="each await from a worker thread runs in an asyncio task of its own")
 async def test_object_stored_by_task_is_found_in_the_teardown(app: Flask) -> None:
     """A registry keyed by the current task, such as `async_scoped_session`, is emptied by the teardown."""
     registry: dict[object, str] = {}
