@@ -101,15 +101,14 @@ def new_tasks() -> Iterator[None]:
 
 
 @pytest.fixture
-def kept_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Keep log lines for the test: `lambda_handler` and `asgi_app` would send them to standard output alone."""
+def kept_logs() -> Iterator[None]:
+    """Configure logging before the test, so that `caplog` receives lines of level INFO; the level is restored."""
     root = logging.getLogger()
-    handlers, level = root.handlers, root.level
+    level = root.level
     observability.configure()
     config.load.cache_clear()
-    root.addHandler(caplog.handler)
     yield
-    root.handlers, root.level = handlers, level
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,14 @@
-"""Logs as JSON, each line with the correlation id of the request or task that it belongs to.
+"""Log lines as JSON, with the correlation id of the request or task to which a line belongs.
 
 Code logs through plain `logging.getLogger(__name__)`; `extra={"user_id": …}` becomes fields of the line. Powertools
-formats the lines. It is imported at the first line, not before: 69 ms that a request without a log line never pays.
+formats the lines. It is imported at the first line: a request without a log line saves its 69 ms.
 """
 
+import copy
 import logging
 import sys
 from contextvars import ContextVar
+from typing import Any
 
 from decant.config import settings
 
@@ -16,12 +18,12 @@ _correlation_id: ContextVar[str | None] = ContextVar("decant_correlation_id", de
 
 
 def correlation_id() -> str | None:
-    """Id that ties together the log lines of one request and of the tasks it started; None outside of both."""
+    """Id that is common to the log lines of a request and of the tasks that it enqueued; None outside of both."""
     return _correlation_id.get()
 
 
 class correlate:  # noqa: N801  # a context manager; as a class it costs a request 1 µs, as a generator 5
-    """Give every log line of the block, and every task it enqueues, this correlation id."""
+    """Give every log line of the block, and every task that it enqueues, this correlation id."""
 
     __slots__ = ("_identifier", "_token")
 
@@ -36,44 +38,81 @@ class correlate:  # noqa: N801  # a context manager; as a class it costs a reque
 
 
 def configure() -> None:
-    """Send every log line of the process to standard output as JSON; calling it again changes nothing.
+    """Write the log lines of the process to standard output as JSON; calling it again changes nothing.
+
+    Handlers that the root logger has already stay, except Lambda's own, which would print every line again. When one of
+    them writes to standard output or standard error, its format is kept and no handler is added. `LOG_LEVEL` applies
+    unless the root logger's level was changed before.
 
     Raises:
-        ConfigError: the settings are bad.
+        ConfigError: a setting has a bad value.
     """
     root = logging.getLogger()
-    if any(isinstance(handler, _JsonHandler) for handler in root.handlers):
+    for handler in [each for each in root.handlers if type(each).__module__ == "awslambdaric.bootstrap"]:
+        root.removeHandler(handler)
+    if any(isinstance(each, _JsonHandler) or _writes_to_console(each) for each in root.handlers):
         return
-    root.handlers = [_JsonHandler()]  # Lambda's own handler would print each line a second time
-    root.setLevel(settings().log_level)
-    for chatty in ("alembic", "botocore", "httpcore", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    root.addHandler(_JsonHandler())
+    if root.level == logging.WARNING:  # Python's default
+        root.setLevel(settings().log_level)
+    for verbose in ("alembic", "botocore", "httpcore", "httpx"):
+        logging.getLogger(verbose).setLevel(logging.WARNING)
 
 
 class _JsonHandler(logging.Handler):
-    """Writes records as Powertools' JSON lines to what standard output is at the time."""
+    """Write records as Powertools' JSON lines to the current standard output.
+
+    Records that a handler below the root logger prints already are left out, such as those of a Powertools `Logger`.
+    """
+
+    def addFilter(self, filter: Any) -> None:  # noqa: A002, N802  # logging's names
+        """Add a filter, except Powertools', which a `Logger` adds to the handlers of the root logger.
+
+        It would drop the records of every logger whose name contains the `Logger`'s service anywhere.
+        """
+        if not type(filter).__module__.startswith("aws_lambda_powertools."):
+            super().addFilter(filter)
 
     def emit(self, record: logging.LogRecord) -> None:
+        if _is_printed(record):
+            return
         try:
             sys.stdout.write(self.format(record) + "\n")
             sys.stdout.flush()
-        except (OSError, ValueError):  # ValueError: what cannot be written as JSON, or a closed stream
+        except (OSError, ValueError):  # ValueError: a value that JSON cannot hold, or a closed stream
             self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
         if self.formatter is None:
             self.formatter = _powertools_formatter()
+        record = copy.copy(record)  # other handlers receive it without these fields
         record.correlation_id = _correlation_id.get()
         record.logger = record.name
-        record.taskName = None  # asyncio's name of its own task, which would be taken for one of ours
+        record.taskName = None  # the name of asyncio's task, which reads like the name of a durable task
         return super().format(record)
+
+
+def _is_printed(record: logging.LogRecord) -> bool:
+    logger = logging.getLogger(record.name)
+    while logger.parent is not None:
+        if hasattr(logger, "powertools_handler"):  # set by a Powertools Logger
+            return True
+        if any(_writes_to_console(each) and record.levelno >= each.level for each in logger.handlers):
+            return True
+        logger = logger.parent
+    return False
+
+
+def _writes_to_console(handler: logging.Handler) -> bool:
+    console = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return isinstance(handler, logging.StreamHandler) and any(handler.stream is each for each in console)
 
 
 def _powertools_formatter() -> logging.Formatter:
     from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # noqa: PLC0415  # at the first line
 
-    ours = settings()
+    current = settings()
     formatter = LambdaPowertoolsFormatter(use_rfc3339=True, utc=True, serialize_stacktrace=False)
-    formatter.append_keys(service=ours.service, stage=ours.stage, function=ours.function_name or None)
-    formatter.append_keys(location="%(pathname)s:%(lineno)d")  # a file to open, and no function to look for
+    formatter.append_keys(service=current.service, stage=current.stage, function=current.function_name or None)
+    formatter.append_keys(location="%(pathname)s:%(lineno)d")  # terminals and editors open the file at the line
     return formatter
