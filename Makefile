@@ -111,6 +111,10 @@ build: sam ## Build layer and functions for a STAGE of samconfig.toml, local whe
 check-deploy: install ## Check before a deployment what can go wrong in one: connections, timeouts, sizes, alarms, roles
 	@$(PY) -m infra.build.deploy_check $(STAGE)
 
+.PHONY: wheel
+wheel: install ## Build the library as a wheel, dist/decant_flask-….whl
+	$(PY) -m hatchling build --target wheel
+
 .PHONY: rds-roots
 rds-roots: ## Fetch the authorities that vouch for databases of RDS, from AWS, into the layer
 	curl --fail --silent --show-error --output shared/decant/db/rds-roots.pem \
