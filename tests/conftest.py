@@ -12,7 +12,8 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from decant import config, loop, observability
+from decant import loop, observability
+from decant.runtime import Runtime
 from decant.tasks.registry import registry
 from decant.testing import memory
 from infra.local.postgres import Postgres
@@ -61,12 +62,9 @@ def postgres() -> Iterator[Postgres]:
 def migrated(postgres: Postgres) -> Postgres:
     """The server with a database that `migrate` has been run on, for others to be copied from."""
     _administer(postgres, f"CREATE DATABASE {TEMPLATE_DATABASE}")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", postgres.url(TEMPLATE_DATABASE))
-        config.load.cache_clear()
+    with Runtime({"DATABASE_URL": postgres.url(TEMPLATE_DATABASE)}).active() as own:
         load_function("migrate").handler({}, None)
-        loop.run(loop.close())
-    config.load.cache_clear()
+        own.shut_down()
     return postgres
 
 
@@ -76,19 +74,17 @@ def database_url(migrated: Postgres, request: pytest.FixtureRequest, monkeypatch
     name = f"test_{abs(hash(request.node.nodeid)):x}"
     _administer(migrated, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE} STRATEGY FILE_COPY")
     monkeypatch.setenv("DATABASE_URL", migrated.url(name))
-    config.load.cache_clear()
     yield migrated.url(name)
     loop.run(loop.close())
     _administer(migrated, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(autouse=True)
-def fresh_settings() -> Iterator[None]:
-    """Let each test read the settings from its own environment, and close what it left open on Decant's loop."""
-    config.load.cache_clear()
-    yield
-    loop.run(loop.close())
-    config.load.cache_clear()
+def own_runtime() -> Iterator[None]:
+    """A runtime for each test, which reads its settings from the test's environment and closes its clients."""
+    with Runtime(os.environ).active() as own:
+        yield
+        own.shut_down()
 
 
 @pytest.fixture
@@ -106,7 +102,6 @@ def kept_logs() -> Iterator[None]:
     root = logging.getLogger()
     level = root.level
     observability.configure()
-    config.load.cache_clear()
     yield
     root.setLevel(level)
 

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from decant import custom_resource, loop, observability
+from decant import custom_resource, runtime
 from decant.db import migrations
-
-observability.configure()
 
 VERSIONS = Path(__file__).parent / "versions"
 
 
-def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
+async def migrate(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Apply every migration that is missing, all of them or none.
 
     Returns:
@@ -20,10 +18,13 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         CloudFormation, which does not read the result: the response that was sent to it.
     """
     if custom_resource.asks(event):
-        return loop.run(custom_resource.answer(event, deploy))
-    return loop.run(migrations.migrate(VERSIONS))
+        return await custom_resource.answer(event, deploy)
+    return await migrations.migrate(VERSIONS)
 
 
 async def deploy(properties: Mapping[str, Any]) -> dict[str, Any]:
     """Migrate to the schema that the template asks for."""
     return await migrations.migrate(VERSIONS, properties["Schema"])
+
+
+handler = runtime.current().lambda_function(migrate)

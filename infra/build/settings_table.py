@@ -7,14 +7,18 @@ from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any
 
+from decant._aws import AwsSettings
 from decant.auth import AuthSettings
 from decant.config import Settings
+from decant.db import DatabaseSettings
+from decant.http import HttpSettings
+from decant.observability import LogSettings
 from domain.config import FetchSettings
 
 __all__ = ["GROUPS", "in_readme", "table"]
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = (Settings, AuthSettings, FetchSettings)
+GROUPS = (LogSettings, AwsSettings, Settings, DatabaseSettings, HttpSettings, AuthSettings, FetchSettings)
 _TABLE = re.compile(r"^\| variable \|.*?(?=\n\n)", flags=re.MULTILINE | re.DOTALL)
 
 

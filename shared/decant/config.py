@@ -1,31 +1,34 @@
-"""Settings: read once from the environment, all their faults reported together.
+"""Settings: read once from the environment, all errors reported together.
 
-A group of settings is a frozen dataclass whose fields are made by `setting`. `Settings` is Decant's own; an app adds
-groups of its own and reads them with the same `load`.
+A group of settings is a frozen dataclass whose fields are made by `setting`. Each module declares the group that it
+reads, and so does an application; `load` reads all of them.
 """
 
 import os
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import MISSING, dataclass, field, fields
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from decant.errors import ConfigError
 
-__all__ = ["Settings", "load", "read", "setting", "settings"]
+__all__ = ["Environment", "Settings", "load", "read", "setting", "settings"]
 
 
-def setting[T](variable: str, parse: Callable[[str], T], about: str, *, default: Any = MISSING) -> Any:
+def setting[T](
+    variable: str, parse: Callable[[str], T], about: str, *, default: Any = MISSING, formerly: str | None = None
+) -> Any:
     """Declare a field of a settings dataclass.
 
     Args:
-        variable: Name of the environment variable; set but empty counts as not set.
-        parse: Makes the value from the text, or raises `ValueError` with what is wrong.
-        about: What it does, in a line, with its unit; printed in the README's table.
+        variable: Name of the environment variable; an empty value counts as not set.
+        parse: Converts the text to the value, or raises `ValueError` with the reason.
+        about: Description in one line, a noun phrase with its unit; printed in the README's table.
         default: Value when the variable is not set; without one the variable is required.
+        formerly: Old name of the variable; setting it is an error that gives the new name.
     """
-    metadata = {"variable": variable, "parse": parse, "about": about}
+    metadata = {"variable": variable, "parse": parse, "about": about, "formerly": formerly}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
 
 
@@ -66,20 +69,6 @@ def http_url(value: str) -> str:
     return value
 
 
-def database_url(value: str) -> str:
-    """An SQLAlchemy address of PostgreSQL with an async driver; never repeated in the message, it holds a password."""
-    if not value.startswith(("postgresql+asyncpg://", "postgresql+psycopg://")):
-        raise ValueError("must start with postgresql+asyncpg:// or postgresql+psycopg://")
-    return value
-
-
-def role_name(value: str) -> str:
-    """A role of PostgreSQL, whose name needs no quotes."""
-    if not (value.isascii() and value.isidentifier() and value == value.lower()):
-        raise ValueError(f"must be small letters, digits and _, not {value!r}")
-    return value
-
-
 def log_level(value: str) -> str:
     """One of logging's level names."""
     if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
@@ -102,70 +91,10 @@ def named_urls(value: str) -> Mapping[str, str]:
 class Settings:
     """Decant's own settings."""
 
-    stage: str = setting("STAGE", text, "Name of the stage, in every log line", default="local")
-    service: str = setting("SERVICE", text, "Name of the service, in every log line", default="decant")
-    function_name: str = setting("AWS_LAMBDA_FUNCTION_NAME", text, "Set by Lambda", default="")
-    initialization_type: str = setting("AWS_LAMBDA_INITIALIZATION_TYPE", text, "Set by Lambda", default="on-demand")
-    log_level: str = setting("LOG_LEVEL", log_level, "DEBUG, INFO, WARNING, ERROR or CRITICAL", default="INFO")
-    region: str = setting("AWS_REGION", text, "Region of the queues; set by Lambda", default="us-east-1")
-    aws_endpoint_url: str | None = setting(
-        "AWS_ENDPOINT_URL", http_url, "Where the AWS APIs are, when not at AWS", default=None
-    )
     cors_origin: str | None = setting(
         "CORS_ORIGIN", text, "Origin of the web page that may read answers in a browser, or `*`", default=None
     )
     body_limit_bytes: int = setting("BODY_LIMIT_BYTES", count, "Largest request body, bytes", default=10 * 1024 * 1024)
-
-    database_url: str | None = setting(
-        "DATABASE_URL", database_url, "PostgreSQL, `postgresql+asyncpg://…` or `postgresql+psycopg://…`", default=None
-    )
-    database_secret_arn: str | None = setting(
-        "DATABASE_SECRET_ARN",
-        text,
-        "Secret in AWS Secrets Manager with PostgreSQL's address, a URL or JSON as RDS writes it; over `DATABASE_URL`",
-        default=None,
-    )
-    database_iam_auth: bool = setting(
-        "DATABASE_IAM_AUTH",
-        flag,
-        "Whether to log in with tokens of IAM in place of a password; with TLS",
-        default=False,
-    )
-    database_tls: bool = setting(
-        "DATABASE_TLS", flag, "Whether to insist on TLS and a certificate that is vouched for", default=False
-    )
-    database_ca_file: str | None = setting(
-        "DATABASE_CA_FILE",
-        text,
-        "PEM file of who may vouch for PostgreSQL; public authorities by default",
-        default=None,
-    )
-    database_proxy: bool = setting(
-        "DATABASE_PROXY",
-        flag,
-        "Whether RDS Proxy stands before PostgreSQL: it sets the statement timeout",
-        default=False,
-    )
-    database_app_role: str | None = setting(
-        "DATABASE_APP_ROLE", role_name, "Role of the functions, which `migrate` makes and lets in", default=None
-    )
-    database_pool_size: int = setting("DATABASE_POOL_SIZE", count, "Most connections one environment opens", default=5)
-    database_connect_timeout_s: float = setting(
-        "DATABASE_CONNECT_TIMEOUT_S", seconds, "Longest wait for a connection, seconds", default=5.0
-    )
-    database_statement_timeout_s: float = setting(
-        "DATABASE_STATEMENT_TIMEOUT_S", seconds, "Longest run of one statement, seconds", default=20.0
-    )
-
-    http_timeout_s: float = setting(
-        "HTTP_TIMEOUT_S", seconds, "Longest wait for another service, seconds", default=10.0
-    )
-    http_connect_timeout_s: float = setting(
-        "HTTP_CONNECT_TIMEOUT_S", seconds, "Longest wait for a connection to one, seconds", default=3.0
-    )
-    http_max_connections: int = setting(
-        "HTTP_MAX_CONNECTIONS", count, "Most connections of the shared HTTP client", default=100
-    )
 
     task_queue_urls: Mapping[str, str] = setting(
         "TASK_QUEUE_URLS",
@@ -197,14 +126,16 @@ def read[T](group: type[T], environment: Mapping[str, str]) -> T:
     """Read one group of settings.
 
     Raises:
-        ConfigError: every missing or bad variable of the group, together.
+        ConfigError: every missing, bad or renamed variable of the group, together.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for each in fields(group):  # type: ignore[arg-type]  # T is a dataclass, which typing cannot say
-        variable = each.metadata["variable"]
+    for each in fields(group):  # type: ignore[arg-type]  # T is a dataclass, which typing cannot express
+        variable, formerly = each.metadata["variable"], each.metadata["formerly"]
         given = environment.get(variable, "").strip()
-        if given:
+        if formerly and environment.get(formerly, "").strip():
+            problems.append(f"{formerly}: is called {variable} now; set that instead")
+        elif given:
             try:
                 values[each.name] = each.metadata["parse"](given)
             except ValueError as error:
@@ -216,14 +147,47 @@ def read[T](group: type[T], environment: Mapping[str, str]) -> T:
     return group(**values)
 
 
-@cache
+class Environment:
+    """Environment variables, and the groups of settings that were read from them.
+
+    Args:
+        variables: The variables; they are read when a group is loaded for the first time.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._groups: dict[type, Any] = {}
+
+    def load[T](self, group: type[T]) -> T:
+        """Read one group of settings, once.
+
+        Raises:
+            ConfigError: every missing, bad or renamed variable of the group, together.
+        """
+        found = self._groups.get(group)
+        if found is None:
+            found = self._groups[group] = read(group, self._variables)
+        settings: T = found
+        return settings
+
+    def reload(self) -> None:
+        """Read each group again at its next use."""
+        self._groups.clear()
+
+
+process_environment = Environment(os.environ)
+
+current_environment: ContextVar[Environment] = ContextVar("decant_environment", default=process_environment)
+"""The environment of the current runtime; `decant.runtime` sets it."""
+
+
 def load[T](group: type[T]) -> T:
-    """Read one group of settings from the process's environment, once.
+    """Read one group of settings from the current runtime's environment, once.
 
     Raises:
-        ConfigError: every missing or bad variable of the group, together.
+        ConfigError: every missing, bad or renamed variable of the group, together.
     """
-    return read(group, os.environ)
+    return current_environment.get().load(group)
 
 
 def settings() -> Settings:

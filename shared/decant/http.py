@@ -1,83 +1,106 @@
-"""The shared httpx client: built at first use, once per process, on the process's one loop.
+"""The shared httpx client: built at first use, once per runtime and event loop.
 
-Warm invocations reuse its connections. A connection that the other side closed while this process was frozen is
-noticed when it is used, and that request is sent once more on a new one.
+Warm invocations reuse its connections. A connection that the server closed while this process was frozen is noticed
+when it is used, and that request is sent again on a new connection.
 """
 
 import asyncio
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from decant import loop, snapstart
-from decant.config import settings
+from decant import runtime
+from decant.config import count, load, seconds, setting
 from decant.errors import UpstreamError, UpstreamTimeout
 
-__all__ = ["client", "close", "get_json"]
+__all__ = ["HttpSettings", "client", "get_json", "post_json"]
 
-_client: httpx.AsyncClient | None = None
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpSettings:
+    """Settings of the shared HTTP client."""
+
+    timeout_s: float = setting("HTTP_TIMEOUT_S", seconds, "Longest wait for another service, seconds", default=10.0)
+    connect_timeout_s: float = setting(
+        "HTTP_CONNECT_TIMEOUT_S", seconds, "Longest wait for a connection to another service, seconds", default=3.0
+    )
+    max_connections: int = setting(
+        "HTTP_MAX_CONNECTIONS", count, "Maximum number of connections of the shared HTTP client", default=100
+    )
 
 
 def client() -> httpx.AsyncClient:
-    """The process's client, with the timeouts and limits of the settings.
+    """The runtime's client for the running event loop, with the timeouts and limits of the settings.
 
     Raises:
         ConfigError: the settings are bad.
     """
-    global _client  # noqa: PLW0603  # one client per process is what this module is for
-    if _client is None:
-        ours = settings()
-        limits = httpx.Limits(max_connections=ours.http_max_connections)
-        _client = httpx.AsyncClient(
-            timeout=httpx.Timeout(ours.http_timeout_s, connect=ours.http_connect_timeout_s),
-            transport=_RetryOnDeadConnection(httpx.AsyncHTTPTransport(limits=limits)),
-            follow_redirects=False,
-        )
-        loop.on_close(close)
-    return _client
+    return runtime.current().client(httpx.AsyncClient, _build, httpx.AsyncClient.aclose)
 
 
-snapstart.prepare(client)
+runtime.warm_up(client)
+
+
+def _build() -> httpx.AsyncClient:
+    settings = load(HttpSettings)
+    limits = httpx.Limits(max_connections=settings.max_connections)
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
+        transport=_RetryOnDeadConnection(httpx.AsyncHTTPTransport(limits=limits)),
+        follow_redirects=False,
+    )
 
 
 async def get_json(url: str) -> Any:
     """GET a JSON document.
 
     Args:
-        url: Absolute address; never one that a caller of ours names.
+        url: Absolute address; never one that comes from a request.
     Returns:
         The document, as `json.loads` makes it.
     Raises:
-        UpstreamTimeout: there was no whole answer within HTTP_TIMEOUT_S; retrying may help.
-        UpstreamError: it could not be reached, answered with an error status, or answered no JSON.
+        UpstreamTimeout: there was no complete response within HTTP_TIMEOUT_S; retrying may help.
+        UpstreamError: the service could not be reached, or its response has an error status or is not JSON.
     """
+    return await _request_json("GET", url)
+
+
+async def post_json(url: str, document: Any) -> Any:
+    """POST a JSON document and read the JSON response. The request is not repeated after a lost connection.
+
+    Args:
+        url: Absolute address; never one that comes from a request.
+        document: The body, anything that `json.dumps` takes.
+    Returns:
+        The response's document; None when its body is empty.
+    Raises:
+        UpstreamTimeout: there was no complete response within HTTP_TIMEOUT_S; it may have processed the request.
+        UpstreamError: the service could not be reached, or its response has an error status or is not JSON.
+    """
+    return await _request_json("POST", url, json=document)
+
+
+async def _request_json(method: str, url: str, **given: Any) -> Any:
     try:
-        async with asyncio.timeout(settings().http_timeout_s):
-            answer = await client().get(url, headers={"Accept": "application/json"})
-        answer.raise_for_status()
-        return answer.json()
+        async with asyncio.timeout(load(HttpSettings).timeout_s):
+            response = await client().request(method, url, headers={"Accept": "application/json"}, **given)
+        response.raise_for_status()
+        return response.json() if response.content or method == "GET" else None
     except (TimeoutError, httpx.TimeoutException) as error:
-        raise UpstreamTimeout("The upstream service did not answer in time.") from error
+        raise UpstreamTimeout("The upstream service did not respond in time.") from error
     except httpx.HTTPStatusError as error:
-        raise UpstreamError(f"The upstream service answered {error.response.status_code}.") from error
+        raise UpstreamError(f"The upstream service responded with {error.response.status_code}.") from error
     except httpx.HTTPError as error:
         raise UpstreamError("The upstream service could not be reached.") from error
     except ValueError as error:
-        raise UpstreamError("The upstream service did not answer with JSON.") from error
-
-
-async def close() -> None:
-    """Close every connection; the next use builds the client anew."""
-    global _client  # likewise
-    closed, _client = _client, None
-    if closed is not None:
-        await closed.aclose()
+        raise UpstreamError("The upstream service did not respond with JSON.") from error
 
 
 class _RetryOnDeadConnection(httpx.AsyncBaseTransport):
-    """Sends a request once more when its connection turned out to be dead before an answer began.
+    """Sends a request again when its connection turned out to be closed before a response began.
 
-    Only for methods that may be repeated: whether the other side saw the first try cannot be known.
+    Only for idempotent methods: it is not known whether the server saw the first request.
 
     Source: RFC 9110, section 9.2.2 (idempotent methods).
     """

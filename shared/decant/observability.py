@@ -8,11 +8,23 @@ import copy
 import logging
 import sys
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
-from decant.config import settings
+from decant.config import load, log_level, setting, text
 
-__all__ = ["configure", "correlate", "correlation_id"]
+__all__ = ["LogSettings", "configure", "correlate", "correlation_id"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogSettings:
+    """Settings of the log."""
+
+    stage: str = setting("STAGE", text, "Name of the stage, a field of every log line", default="local")
+    service: str = setting("SERVICE", text, "Name of the service, a field of every log line", default="decant")
+    function_name: str = setting("AWS_LAMBDA_FUNCTION_NAME", text, "Set by Lambda", default="")
+    log_level: str = setting("LOG_LEVEL", log_level, "DEBUG, INFO, WARNING, ERROR or CRITICAL", default="INFO")
+
 
 _correlation_id: ContextVar[str | None] = ContextVar("decant_correlation_id", default=None)
 
@@ -54,7 +66,7 @@ def configure() -> None:
         return
     root.addHandler(_JsonHandler())
     if root.level == logging.WARNING:  # Python's default
-        root.setLevel(settings().log_level)
+        root.setLevel(load(LogSettings).log_level)
     for verbose in ("alembic", "botocore", "httpcore", "httpx"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
 
@@ -111,8 +123,8 @@ def _writes_to_console(handler: logging.Handler) -> bool:
 def _powertools_formatter() -> logging.Formatter:
     from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter  # noqa: PLC0415  # at the first line
 
-    current = settings()
+    settings = load(LogSettings)
     formatter = LambdaPowertoolsFormatter(use_rfc3339=True, utc=True, serialize_stacktrace=False)
-    formatter.append_keys(service=current.service, stage=current.stage, function=current.function_name or None)
+    formatter.append_keys(service=settings.service, stage=settings.stage, function=settings.function_name or None)
     formatter.append_keys(location="%(pathname)s:%(lineno)d")  # terminals and editors open the file at the line
     return formatter

@@ -7,13 +7,15 @@ import urllib.request
 from datetime import UTC, datetime
 
 from decant import loop
-from decant.config import settings
-from decant.credentials import CredentialsUnavailable, credentials
-from decant.sigv4 import Scope, signed
+from decant._aws import AwsSettings
+from decant._aws.credentials import CredentialsUnavailable, credentials
+from decant._aws.sigv4 import Scope, signed
+from decant.config import load
 
 __all__ = ["SecretUnavailable", "secret"]
 
 _kept: dict[str, str] = {}
+_TIMEOUT_S = 5.0
 
 
 class SecretUnavailable(Exception):
@@ -42,15 +44,15 @@ async def _forget() -> None:
 
 
 async def _read(identifier: str) -> str:
-    ours = settings()
-    url = ours.aws_endpoint_url or f"https://secretsmanager.{ours.region}.amazonaws.com/"
+    aws = load(AwsSettings)
+    url = aws.endpoint_url or f"https://secretsmanager.{aws.region}.amazonaws.com/"
     body = json.dumps({"SecretId": identifier}).encode()
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}
-    scope = Scope(service="secretsmanager", region=ours.region, at=datetime.now(UTC))
+    scope = Scope(service="secretsmanager", region=aws.region, at=datetime.now(UTC))
     try:
         sent = signed(url, headers, body, await credentials(), scope)
         # Once per process: a thread costs less than importing an HTTP client that many functions never use.
-        answer = await asyncio.to_thread(_post, url, sent, body, ours.database_connect_timeout_s)
+        answer = await asyncio.to_thread(_post, url, sent, body, _TIMEOUT_S)
         text: str = json.loads(answer)["SecretString"]
     except urllib.error.HTTPError as error:
         raise SecretUnavailable(f"{identifier}: {error.code} {_reason(error)}") from error

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from decant import config, db
+from decant import db, runtime
 from decant.db import liveness
 from decant.errors import ConfigError, DatabaseUnavailable
 from infra.local.postgres import Postgres
@@ -20,7 +20,7 @@ def driver(request: pytest.FixtureRequest, database_url: str, monkeypatch: pytes
     """Each driver in turn, chosen by the address alone."""
     name: str = request.param
     monkeypatch.setenv("DATABASE_URL", database_url.replace("asyncpg", name))
-    config.load.cache_clear()
+    runtime.current().reload()
     return name
 
 
@@ -84,7 +84,7 @@ async def test_engine_keeps_its_connection() -> None:
 async def test_engine_opens_no_more_connections_than_the_pool_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sessions over the pool's size wait for a free connection."""
     monkeypatch.setenv("DATABASE_POOL_SIZE", "2")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     pids = await asyncio.gather(*(backend_pid() for _ in range(10)))
 
@@ -184,7 +184,7 @@ async def test_session_leaves_wrong_statements_alone() -> None:
 async def test_statement_is_cancelled_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement over DATABASE_STATEMENT_TIMEOUT_S is ended by the server."""
     monkeypatch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "0.05")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     with pytest.raises(DBAPIError, match="statement timeout"):
         async with db.session() as session:

@@ -12,9 +12,9 @@ import pytest
 from sqlalchemy import text
 
 from decant import db
-from decant.credentials import Credentials
+from decant._aws.credentials import Credentials
+from decant._aws.sigv4 import Scope, presigned
 from decant.errors import DatabaseUnavailable
-from decant.sigv4 import Scope, presigned
 from infra.local.postgres import Postgres
 from tests.gate import Gate, Open, answer, make_certificate, opened
 from tests.loading import run_python
@@ -112,7 +112,7 @@ def test_login_costs_nothing_where_it_is_off() -> None:
         "import json, sys\n"
         "from decant import db\n"
         "db.engine()\n"
-        "print(json.dumps([n for n in sys.modules if n in ('decant.sigv4', 'decant.secrets', 'botocore')]))"
+        "print(json.dumps([n for n in sys.modules if n in ('decant._aws.sigv4', 'decant.secrets', 'botocore')]))"
     )
 
     assert json.loads(out) == []

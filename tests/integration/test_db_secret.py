@@ -10,7 +10,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from decant import config, db
+from decant import db, runtime
 from decant.errors import DatabaseUnavailable
 from infra.local.postgres import Postgres
 from tests.gate import Open, answer, make_certificate, opened
@@ -94,7 +94,7 @@ async def test_secret_adds_name_and_password_to_the_address(
 
     async with gate() as gated:
         monkeypatch.setenv("DATABASE_URL", f"postgresql+{driver}://127.0.0.1:{gated.port}/postgres")
-        config.load.cache_clear()
+        runtime.current().reload()
 
         assert await answer() == 42
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from decant import config
+from decant import runtime
 from tests.loading import Answer, call, event, load_function
 from tests.upstream import BROKEN_ID, ERROR_ID, HANGING_UP_ID, MISSING_ID, SLOW_ID, Upstream
 
@@ -15,7 +15,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     with Upstream() as running:
         monkeypatch.setenv("FETCH_DATA_URL", f"{running.url}/1")
         monkeypatch.setenv("HTTP_TIMEOUT_S", "0.5")
-        config.load.cache_clear()
+        runtime.current().reload()
         yield running
 
 
@@ -84,7 +84,7 @@ def test_fetch_data_answers_a_gateway_error_for_a_bad_upstream(
 ) -> None:
     """What the other service did wrong is not our own error."""
     monkeypatch.setenv("FETCH_DATA_URL", f"{service.url}/{document}")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     answer = fetch()
 
@@ -95,6 +95,6 @@ def test_fetch_data_answers_a_gateway_error_for_a_bad_upstream(
 def test_fetch_data_answers_502_when_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
     """A service that is down is a gateway error, at once."""
     monkeypatch.setenv("FETCH_DATA_URL", "http://127.0.0.1:9/todos/1")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     assert fetch().status == 502

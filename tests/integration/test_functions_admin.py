@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm
 
-from decant import config, loop
+from decant import loop, runtime
 from tests import work
 from tests.loading import Answer, call, event, load_function
 from tests.worlds import PostgresWorld
@@ -51,7 +51,7 @@ def issuer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The issuer that the functions trust."""
     monkeypatch.setenv("JWT_ISSUER", "us")
     monkeypatch.setenv("JWT_PUBLIC_PEM", PEM.decode())
-    config.load.cache_clear()
+    runtime.current().reload()
 
 
 ADMIN = ["tasks_list", "tasks_revoke", "tasks_redrive", "queues_list"]
@@ -110,7 +110,7 @@ def test_token_that_is_not_good_is_refused(make: Callable[[], str]) -> None:
 def test_no_issuer_refuses_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
     """A function whose issuer is not set answers an opaque 500, and nobody's request."""
     monkeypatch.delenv("JWT_ISSUER")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     assert ask("tasks_list", f"Bearer {token()}").status == 500
 
@@ -155,7 +155,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> Iterator[Published]:
     server = Published(first=KEY)
     monkeypatch.delenv("JWT_PUBLIC_PEM")
     monkeypatch.setenv("JWT_JWKS_URL", server.url)
-    config.load.cache_clear()
+    runtime.current().reload()
     yield server
     server.close()
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from decant import config, http
+from decant import http, loop, runtime
 from decant.errors import UpstreamError, UpstreamTimeout
 
 type Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -104,7 +104,7 @@ async def test_client_does_not_send_a_post_again() -> None:
 async def test_get_json_gives_up_in_time(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that is silent, or endlessly slow, is a time-out."""
     monkeypatch.setenv("HTTP_TIMEOUT_S", "0.2")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     async with serve(connection) as url:
         with pytest.raises(UpstreamTimeout):
@@ -138,6 +138,6 @@ async def test_close_lets_the_client_be_built_anew() -> None:
     """After a close the next use works."""
     async with serve(keeps_open) as url:
         first = await http.get_json(url)
-        await http.close()
+        await loop.close()
 
         assert await http.get_json(url) != first

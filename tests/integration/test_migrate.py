@@ -10,7 +10,7 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import ProgrammingError
 
-from decant import config
+from decant import runtime
 from decant.db import migrations
 from decant.errors import Conflict
 from infra.local.postgres import Postgres
@@ -23,7 +23,7 @@ def empty(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[psyco
     with psycopg.connect(postgres.url(driver="").replace("+", ""), autocommit=True) as admin:
         admin.execute("CREATE DATABASE empty")
         monkeypatch.setenv("DATABASE_URL", postgres.url("empty"))
-        config.load.cache_clear()
+        runtime.current().reload()
         with psycopg.connect(postgres.url("empty", driver="").replace("+", ""), autocommit=True) as connection:
             yield connection
         admin.execute("DROP DATABASE empty WITH (FORCE)")
@@ -222,7 +222,7 @@ async def test_migrate_refuses_a_schema_that_it_does_not_bring(empty: psycopg.Co
 def test_migrate_lets_the_functions_role_in(empty: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """With DATABASE_APP_ROLE, the role is there after the first run."""
     monkeypatch.setenv("DATABASE_APP_ROLE", "decant_app")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     load_function("migrate").handler({}, None)
 

@@ -13,10 +13,7 @@ from tests.loading import run_module
 from tests.many_loops import FUNCTIONS
 from tests.upstream import Upstream
 
-pytestmark = [
-    pytest.mark.usefixtures("database_url"),
-    pytest.mark.xfail(strict=True, reason="a shared client is bound to the event loop that used it first"),
-]
+pytestmark = pytest.mark.usefixtures("database_url")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)

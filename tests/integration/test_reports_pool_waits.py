@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import config, db
+from decant import db, runtime
 from decant.tasks import AsyncResult, State, task
 from decant.worker import run_forever
 from tests.worlds import execute
@@ -58,7 +58,7 @@ async def test_time_limit_of_a_transactional_task_starts_with_its_transaction(li
 async def test_busy_pool_is_not_an_unreachable_database(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty sessions of 0.3 s on the few connections of the pool take longer than DATABASE_CONNECT_TIMEOUT_S."""
     monkeypatch.setenv("DATABASE_CONNECT_TIMEOUT_S", "1")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     @task(name="reports.report", max_retries=0)
     async def report(number: int) -> int:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from sqlalchemy import TextClause
 
-from decant import config, db, loop
+from decant import db, loop, runtime
 from decant.tasks.records import Outcome, State
 from decant.tasks.sql import bury, enqueue, lists, run, sweep, watch, workflow
 from infra.local.postgres import Postgres
@@ -61,11 +61,11 @@ def count(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", migrated.url())
         patch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "120")
-        config.load.cache_clear()
+        runtime.current().reload()
         loop.run(_outside_transactions(f"CREATE DATABASE {name} TEMPLATE migrated"))
         loop.run(loop.close())
         patch.setenv("DATABASE_URL", migrated.url(name))
-        config.load.cache_clear()
+        runtime.current().reload()
         loop.run(execute(FILL, count=request.param))
         loop.run(_outside_transactions("VACUUM ANALYZE decant.task"))
         yield request.param

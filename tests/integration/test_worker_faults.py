@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from decant import config, db
+from decant import db, runtime
 from decant.tasks import AsyncResult, State
 from decant.worker.deadline import Deadline
 from decant.worker.messages import handle
@@ -184,7 +184,7 @@ def own_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Po
     """A migrated server of this test's own, to be stopped and started."""
     with Postgres(tmp_path / "postgres", settings={"fsync": "off"}) as server:
         monkeypatch.setenv("DATABASE_URL", server.url())
-        config.load.cache_clear()
+        runtime.current().reload()
         load_function("migrate").handler({}, None)
         yield server
 

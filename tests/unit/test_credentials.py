@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from decant import loop
-from decant.credentials import CredentialsUnavailable, credentials
+from decant._aws.credentials import CredentialsUnavailable, credentials
 from tests.loading import run_python
 
 VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE")
@@ -45,8 +45,9 @@ def test_credentials_of_the_environment_need_no_botocore(monkeypatch: pytest.Mon
 
     out = run_python(
         "import json, sys\n"
-        "from decant import loop, sigv4\n"
-        "from decant.credentials import credentials\n"
+        "from decant import loop\n"
+        "from decant._aws import sigv4\n"
+        "from decant._aws.credentials import credentials\n"
         "loop.run(credentials())\n"
         "print(json.dumps([name for name in sys.modules if name.startswith('boto')]))"
     )

@@ -117,7 +117,7 @@ async def test_close_goes_on_after_an_error() -> None:
 async def test_strays_are_not_those_who_were_there_before(caplog: pytest.LogCaptureFixture) -> None:
     """Of two tasks, the one that was there before the first invocation stays."""
     resident = asyncio.create_task(asyncio.sleep(60))
-    strays = loop.Strays(within_s=0.001)
+    strays = loop.LeftoverTasks(within_s=0.001)
     strays.begin()
     stray = asyncio.create_task(asyncio.sleep(60))
 
@@ -134,7 +134,7 @@ def test_strays_are_found_whoever_starts_the_tasks(factory: Any, caplog: pytest.
     """Also on a loop whose tasks are not counted."""
 
     async def invoke() -> asyncio.Task[None]:
-        strays = loop.Strays(within_s=0.001)
+        strays = loop.LeftoverTasks(within_s=0.001)
         strays.begin()
         task = asyncio.create_task(asyncio.sleep(60))
         await strays.finish()
@@ -159,7 +159,7 @@ async def test_strays_that_will_not_end_are_not_waited_for() -> None:
             except asyncio.CancelledError:
                 continue
 
-    strays = loop.Strays(within_s=0.005)
+    strays = loop.LeftoverTasks(within_s=0.005)
     strays.begin()
     task = asyncio.create_task(stubborn())
     async with asyncio.timeout(5):

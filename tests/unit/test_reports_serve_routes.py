@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from decant import config
+from decant import runtime
 from decant.web import asgi_app
 from infra.local.served import Dispatcher
 from tests.bridging import client
@@ -72,7 +72,7 @@ async def test_allow_lists_the_methods_of_every_function() -> None:
 async def test_preflight_allows_json_from_the_configured_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of CORS_ORIGIN may POST JSON."""
     monkeypatch.setenv("CORS_ORIGIN", "https://shop.example")
-    config.load.cache_clear()
+    runtime.current().reload()
     asked = {
         "Origin": "https://shop.example",
         "Access-Control-Request-Method": "POST",

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from decant import config
+from decant import runtime
 from decant.web import lambda_handler
 
 EVENT: dict[str, Any] = {
@@ -43,7 +43,7 @@ def app() -> Flask:
 def test_cors_names_the_origin_on_errors_too(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page has to read what went wrong; caches keep its copy apart from others."""
     monkeypatch.setenv("CORS_ORIGIN", "https://app.example.com")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     headers = answered(app)
 
@@ -54,7 +54,7 @@ def test_cors_names_the_origin_on_errors_too(app: Flask, monkeypatch: pytest.Mon
 def test_cors_for_everybody_is_the_same_for_everybody(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `*` an answer does not vary."""
     monkeypatch.setenv("CORS_ORIGIN", "*")
-    config.load.cache_clear()
+    runtime.current().reload()
 
     headers = answered(app)
 

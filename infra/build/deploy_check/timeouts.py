@@ -4,7 +4,9 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from decant.config import Settings, read
+from decant.config import read
+from decant.db.settings import DatabaseSettings
+from decant.http import HttpSettings
 from decant.tasks.registry import registry
 from infra.build.deploy_check.stage import MIGRATION, Function, Stage
 
@@ -37,11 +39,11 @@ def _route(function: Function) -> Iterator[str]:
     if limit_s >= GATEWAY_S:
         yield f"{name}: its timeout of {limit_s:g} s must be below the {GATEWAY_S} s that the gateway waits"
     texts = {key: value for key, value in function.variables.items() if isinstance(value, str)}
-    ours = read(Settings, texts)
-    waits = {"HTTP_TIMEOUT_S": ours.http_timeout_s}
+    waits = {"HTTP_TIMEOUT_S": read(HttpSettings, texts).timeout_s}
     if "DATABASE_POOL_SIZE" in function.variables:
-        waits["DATABASE_CONNECT_TIMEOUT_S"] = ours.database_connect_timeout_s
-        waits["DATABASE_STATEMENT_TIMEOUT_S"] = ours.database_statement_timeout_s
+        database = read(DatabaseSettings, texts)
+        waits["DATABASE_CONNECT_TIMEOUT_S"] = database.connect_timeout_s
+        waits["DATABASE_STATEMENT_TIMEOUT_S"] = database.statement_timeout_s
     for variable, wait_s in waits.items():
         if wait_s + _FOR_THE_ANSWER_S > limit_s:
             yield f"{name}: its timeout of {limit_s:g} s must be above {variable}, {wait_s:g} s"

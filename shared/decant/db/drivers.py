@@ -5,42 +5,44 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from decant.config import Settings
+from decant.config import load
+from decant.db.settings import DatabaseSettings
+from decant.observability import LogSettings
 
 __all__ = ["avoid_pinning", "connect_args"]
 
 
-def connect_args(driver: str, ours: Settings) -> dict[str, Any]:
+def connect_args(driver: str, settings: DatabaseSettings) -> dict[str, Any]:
     """Arguments of the driver's `connect`.
 
     Args:
         driver: `asyncpg` or `psycopg`.
-        ours: Decant's settings.
+        settings: Settings of the database.
     """
-    return _psycopg(ours) if driver == "psycopg" else _asyncpg(ours)
+    return _psycopg(settings) if driver == "psycopg" else _asyncpg(settings)
 
 
-def _asyncpg(ours: Settings) -> dict[str, Any]:
+def _asyncpg(settings: DatabaseSettings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "timeout": ours.database_connect_timeout_s,
-        "server_settings": {"application_name": _name(ours)},
+        "timeout": settings.connect_timeout_s,
+        "server_settings": {"application_name": _name()},
     }
-    if not ours.database_proxy:
-        arguments["server_settings"]["statement_timeout"] = _statement_timeout_ms(ours)
-    if _insists_on_tls(ours):
-        arguments["ssl"] = ssl.create_default_context(cafile=_ca_file(ours))
+    if not settings.proxy:
+        arguments["server_settings"]["statement_timeout"] = _statement_timeout_ms(settings)
+    if _insists_on_tls(settings):
+        arguments["ssl"] = ssl.create_default_context(cafile=_ca_file(settings))
     return arguments
 
 
-def _psycopg(ours: Settings) -> dict[str, Any]:
+def _psycopg(settings: DatabaseSettings) -> dict[str, Any]:
     arguments: dict[str, Any] = {
-        "connect_timeout": max(1, round(ours.database_connect_timeout_s)),
-        "application_name": _name(ours),
+        "connect_timeout": max(1, round(settings.connect_timeout_s)),
+        "application_name": _name(),
     }
-    if not ours.database_proxy:
-        arguments["options"] = f"-c statement_timeout={_statement_timeout_ms(ours)}"
-    if _insists_on_tls(ours):
-        arguments |= {"sslmode": "verify-full", "sslrootcert": _ca_file(ours)}
+    if not settings.proxy:
+        arguments["options"] = f"-c statement_timeout={_statement_timeout_ms(settings)}"
+    if _insists_on_tls(settings):
+        arguments |= {"sslmode": "verify-full", "sslrootcert": _ca_file(settings)}
     return arguments
 
 
@@ -60,23 +62,24 @@ def avoid_pinning(engine: Engine) -> None:
             driver._server_caps = driver._server_caps._replace(jit=False)  # noqa: SLF001  # there is no public way
 
 
-def _name(ours: Settings) -> str:
-    return ours.function_name or ours.service
+def _name() -> str:
+    logs = load(LogSettings)
+    return logs.function_name or logs.service
 
 
-def _statement_timeout_ms(ours: Settings) -> str:
+def _statement_timeout_ms(settings: DatabaseSettings) -> str:
     """RDS Proxy refuses it, as it does any option at the start, and sets its own.
 
     Source: https://github.com/psycopg/psycopg2/issues/1577
     """
-    return str(int(ours.database_statement_timeout_s * 1000))
+    return str(int(settings.statement_timeout_s * 1000))
 
 
-def _insists_on_tls(ours: Settings) -> bool:
-    return ours.database_tls or ours.database_iam_auth
+def _insists_on_tls(settings: DatabaseSettings) -> bool:
+    return settings.tls or settings.iam_auth
 
 
-def _ca_file(ours: Settings) -> str:
+def _ca_file(settings: DatabaseSettings) -> str:
     """Who may vouch for the server: Amazon's public roots, among others, vouch for RDS Proxy.
 
     A cluster or an instance without a proxy has a certificate of RDS's own roots, which DATABASE_CA_FILE has to name.
@@ -85,4 +88,4 @@ def _ca_file(ours: Settings) -> str:
     """
     import certifi  # noqa: PLC0415  # 4 ms that a connection without TLS never pays
 
-    return ours.database_ca_file or certifi.where()
+    return settings.ca_file or certifi.where()

@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from decant.config import settings
-from decant.credentials import CredentialsUnavailable, credentials
-from decant.sigv4 import Scope, signed
+from decant._aws import AwsSettings
+from decant._aws.credentials import CredentialsUnavailable, credentials
+from decant._aws.sigv4 import Scope, signed
+from decant.config import load, settings
 from decant.tasks.wire import WireError, post
 
 __all__ = ["REACH_S", "Message", "QueueUnavailable", "can_announce", "send"]
@@ -89,7 +90,7 @@ async def _send_batch(queue_url: str, messages: Sequence[Message]) -> list[Queue
 
 async def _call(action: str, queue_url: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
     content = msgspec.json.encode(given)
-    url = settings().aws_endpoint_url or "{0.scheme}://{0.netloc}/".format(urlsplit(queue_url))
+    url = load(AwsSettings).endpoint_url or "{0.scheme}://{0.netloc}/".format(urlsplit(queue_url))
     headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{action}"}
     try:
         answer = await post(url, await _sign(url, headers, content), content, _TIMEOUT_S)
@@ -102,5 +103,5 @@ async def _call(action: str, queue_url: str, given: Mapping[str, Any]) -> Mappin
 
 
 async def _sign(url: str, headers: Mapping[str, str], content: bytes) -> Mapping[str, str]:
-    scope = Scope(service="sqs", region=settings().region, at=datetime.now(UTC))
+    scope = Scope(service="sqs", region=load(AwsSettings).region, at=datetime.now(UTC))
     return signed(url, headers, content, await credentials(), scope)

@@ -12,7 +12,7 @@ from typing import Any
 
 from flask import Flask
 
-from decant import loop, observability, snapstart
+from decant import loop, observability, runtime
 from decant.asgi import flask_hooks
 from decant.asgi.body import too_large
 from decant.asgi.calling import add_body, call
@@ -37,13 +37,12 @@ def lambda_handler(app: Flask) -> Callable[[dict[str, Any], Any], dict[str, Any]
     Raises:
         ConfigError: the settings are bad.
     """
-    observability.configure()
+    own = runtime.current()
+    own.start()
     problems.install(app)
     cors.install(app)
     flask_hooks.bind(app)
-    snapstart.install()
-    loop.current()
-    strays = loop.Strays(within_s=_STRAY_TASKS_WITHIN_S)
+    strays = loop.LeftoverTasks(within_s=_STRAY_TASKS_WITHIN_S)
 
     async def serve(environ: dict[str, Any], body: bytes) -> WholeAnswer:
         strays.begin()
@@ -54,8 +53,8 @@ def lambda_handler(app: Flask) -> Callable[[dict[str, Any], Any], dict[str, Any]
     def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         environ = environ_of(event)
         environ["aws.event"], environ["aws.context"] = event, context
-        with observability.correlate(identifier := _correlation_id(environ)):
-            answer = loop.run(serve(environ, body_of(event)))
+        with own.active(), observability.correlate(identifier := _correlation_id(environ)):
+            answer = own.run(serve(environ, body_of(event)))
         return answer.to(event, (HEADER, identifier))
 
     return handler

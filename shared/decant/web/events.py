@@ -12,8 +12,9 @@ from base64 import b64decode
 from typing import Any
 from urllib.parse import quote_plus, unquote
 
+from decant._aws import AwsSettings
 from decant.asgi.environ import add_headers, base
-from decant.config import settings
+from decant.config import load
 
 __all__ = ["body_of", "environ_of"]
 
@@ -133,6 +134,6 @@ def _mounted_at(whole: str, template: str, parameters: dict[str, str] | None) ->
 def _emulators_prefix(context: _Event) -> str:
     """LocalStack serves every API on one host, below `/_aws/execute-api/{id}`, unless the host names the API."""
     api = context.get("apiId", "")
-    if settings().aws_endpoint_url is None or context.get("domainName", "").startswith(f"{api}."):
+    if load(AwsSettings).endpoint_url is None or context.get("domainName", "").startswith(f"{api}."):
         return ""
     return f"/_aws/execute-api/{api}"

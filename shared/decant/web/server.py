@@ -6,10 +6,11 @@ from uuid import uuid4
 
 from flask import Flask
 
-from decant import observability
+from decant import observability, runtime
 from decant.asgi import FlaskToAsgi
 from decant.asgi.messages import Application, Message, Receive, Scope, Send
 from decant.asgi.response import Messages
+from decant.runtime import Runtime
 from decant.web import cors, problems
 from decant.web.correlation import HEADER, sane
 
@@ -31,7 +32,7 @@ def asgi_app(app: Flask) -> Application:
     observability.configure()
     problems.install(app)
     cors.install(app)
-    return _Correlated(FlaskToAsgi(app))
+    return _Correlated(FlaskToAsgi(app), runtime.current())
 
 
 class _Correlated:
@@ -40,15 +41,17 @@ class _Correlated:
     An error half way through an answer is logged, and the answer left unfinished: the server drops the connection.
     """
 
-    def __init__(self, bridge: FlaskToAsgi) -> None:
+    def __init__(self, bridge: FlaskToAsgi, own: Runtime) -> None:
         self._bridge = bridge
+        self._runtime = own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         if scope["type"] != "http":
-            await self._bridge(scope, receive, send)
+            with self._runtime.active():
+                await self._bridge(scope, receive, send)
             return
-        with observability.correlate(_identifier(scope)):
+        with self._runtime.active(), observability.correlate(_identifier(scope)):
             await self._serve(scope, receive, send)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:

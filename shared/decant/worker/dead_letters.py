@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from decant import loop, observability
+from decant import runtime
 from decant.tasks.announce import announce, decode_message
 from decant.tasks.store import store
 from decant.worker.messages import Report
@@ -16,13 +16,12 @@ log = logging.getLogger("decant.tasks")
 
 def lambda_handler() -> Callable[[dict[str, Any], object], Report]:
     """Make the handler of the dead-letter queues' function."""
-    observability.configure()
 
-    def handler(event: dict[str, Any], _context: object) -> Report:
-        loop.run(bury(event["Records"]))
+    async def handle(event: dict[str, Any], _context: object) -> Report:
+        await bury(event["Records"])
         return {"batchItemFailures": []}
 
-    return handler
+    return runtime.current().lambda_function(handle)
 
 
 async def bury(records: Iterable[dict[str, Any]]) -> None:

@@ -1,16 +1,11 @@
 """How much time there is left to run tasks in."""
 
 import time
-from typing import Protocol, Self
+from typing import Self
 
-__all__ = ["Context", "Deadline", "Never"]
+from decant.runtime import Context
 
-
-class Context(Protocol):
-    """What we read of Lambda's context object."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until Lambda kills the invocation."""
+__all__ = ["Deadline", "Never"]
 
 
 class Deadline:

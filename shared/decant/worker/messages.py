@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
-from decant import loop, observability, snapstart
+from decant import runtime
+from decant.runtime import Context
 from decant.tasks.announce import decode_message
 from decant.worker.batch import run_batch
-from decant.worker.deadline import Context, Deadline
+from decant.worker.deadline import Deadline
 
 __all__ = ["lambda_handler"]
 
@@ -23,13 +24,11 @@ def lambda_handler() -> Callable[[dict[str, Any], Context], Report]:
 
     The event source must have `FunctionResponseTypes: [ReportBatchItemFailures]`.
     """
-    observability.configure()
-    snapstart.install()
 
-    def handler(event: dict[str, Any], context: Context) -> Report:
-        return loop.run(handle(event["Records"], Deadline.of(context)))
+    async def handle_event(event: dict[str, Any], context: Context) -> Report:
+        return await handle(event["Records"], Deadline.of(context))
 
-    return handler
+    return runtime.current().lambda_function(handle_event)
 
 
 async def handle(records: Iterable[dict[str, Any]], deadline: Deadline) -> Report:

@@ -7,7 +7,8 @@ from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from decant.config import settings
+from decant.config import load, settings
+from decant.db import DatabaseSettings
 from decant.tasks.records import Claimed, Outcome, Stop
 from decant.tasks.registry import registry
 from decant.worker import verdict
@@ -38,7 +39,7 @@ class Runner:
         self._deadline = deadline
         self._margin_s = ours.task_margin_s
         self._slots = asyncio.Semaphore(ours.task_concurrency)
-        self._transactions = asyncio.Semaphore(max(1, ours.database_pool_size - 1))
+        self._transactions = asyncio.Semaphore(max(1, load(DatabaseSettings).pool_size - 1))
         self._completions = Completions(deadline)
         self._heartbeat = Heartbeat(ours.task_heartbeat_s)
         self.failed = set[UUID]()

@@ -10,11 +10,12 @@ from typing import Any
 
 import msgspec
 
-from decant import loop, observability
+from decant import runtime
 from decant.config import settings
+from decant.runtime import Context
 from decant.tasks.announce import announce
 from decant.tasks.store import store
-from decant.worker.deadline import Context, Deadline
+from decant.worker.deadline import Deadline
 from decant.worker.ticks import tick
 
 __all__ = ["Swept", "lambda_handler", "sweep"]
@@ -47,15 +48,14 @@ def lambda_handler() -> Callable[[dict[str, Any], Context], dict[str, int]]:
 
     Periodic tasks are those of the modules that it has imported.
     """
-    observability.configure()
 
-    def handler(_event: dict[str, Any], context: Context) -> dict[str, int]:
-        swept = loop.run(sweep(Deadline.of(context)))
+    async def handle(_event: dict[str, Any], context: Context) -> dict[str, int]:
+        swept = await sweep(Deadline.of(context))
         counts: dict[str, int] = msgspec.to_builtins(swept)
         log.info("Swept", extra=counts)
         return counts
 
-    return handler
+    return runtime.current().lambda_function(handle)
 
 
 async def sweep(deadline: Deadline) -> Swept:

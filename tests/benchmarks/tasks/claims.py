@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from decant import config, db, loop
+from decant import db, loop, runtime
 from decant.tasks import Task
 from decant.tasks.sql import run
 from infra.local.postgres import Postgres
@@ -45,7 +45,7 @@ def _fill(postgres: Postgres, what: Task[[], Any], size: int) -> list[UUID]:
     loop.run(_outside_transactions(f"CREATE DATABASE {_name(size)}"))
     loop.run(loop.close())
     os.environ["DATABASE_URL"] = postgres.url(_name(size))
-    config.load.cache_clear()
+    runtime.current().reload()
     load_function("migrate").handler({}, None)
     ids = loop.run(_write(what, size))
     loop.run(loop.close())

@@ -17,8 +17,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
 from decant import db
-from decant.config import settings
+from decant.config import load
 from decant.db.app_role import grant
+from decant.db.settings import DatabaseSettings
 from decant.errors import Conflict
 
 __all__ = ["heads", "migrate"]
@@ -86,7 +87,7 @@ def _upgrade(connection: Connection, versions: Path, wanted: str | None) -> dict
         command.stamp(config, revisions)
         connection.exec_driver_sql(_ADOPT)
     command.upgrade(config, "heads")
-    if role := settings().database_app_role:
+    if role := load(DatabaseSettings).app_role:
         grant(connection, role)
     return {"from": _joined(former or recorded), "to": _joined(_revisions(connection, "decant"))}
 

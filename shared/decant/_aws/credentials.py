@@ -1,16 +1,17 @@
-"""AWS credentials, as botocore finds them, without what is slow about it.
+"""AWS credentials, from the sources that botocore reads, without importing it where the environment has them.
 
-Lambda puts them into the environment, where they stay valid as long as the process lives: that is looked at first,
-and needs no botocore. Anything else (a profile, the container credentials of a function restored by SnapStart) goes
-through botocore's whole chain, and is refreshed in a thread when it is about to run out.
+Lambda sets them as environment variables, which stay valid for the life of the process, so these are read first. All
+other sources (a profile, the container credentials of a function restored by SnapStart) are read through botocore's
+chain, which refreshes expiring credentials, in a thread.
 """
 
 import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from decant import loop
+from decant import runtime
 from decant.config import load, setting, text
+from decant.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials as Chain
@@ -18,16 +19,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Credentials", "CredentialsUnavailable", "credentials"]
 
-_chain: "Chain | None" = None
 
-
-class CredentialsUnavailable(Exception):
-    """There are no credentials, or they could not be refreshed."""
+class CredentialsUnavailable(ServiceUnavailable):
+    """There are no AWS credentials, or they could not be refreshed."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Credentials:
-    """What requests are signed with; it has no `repr`, so that no log shows it."""
+    """The keys that requests are signed with. Without a `repr`, so that no log contains them."""
 
     access_key: str = setting("AWS_ACCESS_KEY_ID", text, "Set by Lambda", default="")
     secret_key: str = setting("AWS_SECRET_ACCESS_KEY", text, "Set by Lambda", default="")
@@ -58,18 +57,16 @@ async def _from_chain() -> Credentials:
 
 
 def _frozen() -> "ReadOnlyCredentials":
-    from botocore.session import Session  # noqa: PLC0415  # likewise
+    from botocore.session import Session  # noqa: PLC0415  # imported only where the environment has no credentials
 
-    global _chain  # noqa: PLW0603  # found once per process
-    if _chain is None:
-        _chain = Session().get_credentials()
-        loop.on_close(_forget)
-    if _chain is None:
+    chain = runtime.current().get(_Chain, lambda: _Chain(Session().get_credentials())).found
+    if chain is None:
         raise CredentialsUnavailable("There are no AWS credentials.")
-    return _chain.get_frozen_credentials()
+    return chain.get_frozen_credentials()
 
 
-async def _forget() -> None:
-    """Look for them anew, so that none are kept in a snapshot."""
-    global _chain  # noqa: PLW0603  # likewise
-    _chain = None
+@dataclass(frozen=True)
+class _Chain:
+    """botocore's credentials, looked up once per runtime; dropped before a snapshot."""
+
+    found: "Chain | None"

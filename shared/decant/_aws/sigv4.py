@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote, urlsplit
 
-from decant.credentials import Credentials
+from decant._aws.credentials import Credentials
 
 __all__ = ["Scope", "presigned", "signed"]
 

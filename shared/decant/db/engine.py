@@ -1,0 +1,212 @@
+"""The shared SQLAlchemy engine: built at first use, once per runtime and event loop.
+
+Warm invocations reuse its connections. An unreachable PostgreSQL surfaces as `DatabaseUnavailable`. The pool checks a
+connection before use, and a first statement that meets a connection which the server has closed meanwhile is retried
+once on a new connection.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Executable, RowMapping
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    AsyncSessionTransaction,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import Session
+from sqlalchemy.util import greenlet_spawn
+
+from decant import runtime
+from decant._aws import AwsSettings
+from decant.config import load
+from decant.db import liveness
+from decant.db.drivers import avoid_pinning, connect_args
+from decant.db.settings import DatabaseSettings
+from decant.errors import ConfigError, DatabaseUnavailable
+
+__all__ = ["dispose", "engine", "execute", "session"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """One connection pool, in the two ways in which it is used.
+
+    Attributes:
+        transactions: Engine whose connections run transactions.
+        statements: Engine of the same pool in which each statement is a transaction of its own.
+        sessions: Makes sessions on `transactions`.
+    """
+
+    transactions: AsyncEngine
+    statements: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+
+    async def dispose(self) -> None:
+        await self.transactions.dispose()
+
+
+def _database() -> _Database:
+    return runtime.current().client(_Database, _build, _Database.dispose)
+
+
+def engine() -> AsyncEngine:
+    """The runtime's engine for the running event loop.
+
+    Raises:
+        ConfigError: DATABASE_URL and DATABASE_SECRET_ARN are missing, or a setting is bad.
+    """
+    return _database().transactions
+
+
+runtime.warm_up(engine)
+
+
+@asynccontextmanager
+async def session() -> AsyncIterator[AsyncSession]:
+    """A session in a transaction of its own: committed when the block ends well, rolled back when it raises.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; nothing was kept, unless it hung up during the
+            commit itself. Retrying helps once it is back.
+    """
+    database = _database()
+    with _translated():
+        async with database.sessions() as opened, AsyncExitStack() as transaction:
+            transaction.push_async_exit(await _begin(opened))
+            yield opened
+
+
+async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable: bool = False) -> Sequence[RowMapping]:
+    """Run one statement as a transaction of its own, without the round trips of BEGIN and COMMIT.
+
+    Args:
+        statement: The statement.
+        given: Its parameters.
+        repeatable: Running the statement twice has the effect of running it once. It is then retried on a new
+            connection also when it is not known whether the server ran it.
+    Returns:
+        Its rows; none for a statement that returns none.
+    Raises:
+        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; whether the statement was kept is not known.
+            Retrying helps once it is back.
+    """
+    statements = _database().statements.sync_engine
+
+    def run() -> Sequence[RowMapping]:
+        try:
+            return _execute(statements, statement, given)
+        except DBAPIError as error:
+            if not (liveness.was_refused(error) or (repeatable and error.connection_invalidated)):
+                raise
+        return _execute(statements, statement, given)
+
+    with _translated():
+        return await greenlet_spawn(run)  # one switch for the three that AsyncConnection would make
+
+
+def _execute(engine: Engine, statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+    with _connecting():
+        connection = engine.connect()
+    with connection:
+        result = connection.execute(statement, given)
+        return result.mappings().all() if result.returns_rows else ()
+
+
+async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
+    """Begin the session's transaction, on a new connection if the server has closed the one from the pool."""
+    for retry in (True, False):
+        transaction = await opened.begin()
+        try:
+            await opened.run_sync(_send_begin)
+        except BaseException as error:
+            await transaction.rollback()
+            if not (retry and isinstance(error, liveness.ConnectionClosed)):
+                raise
+        else:
+            break
+    return transaction
+
+
+def _send_begin(session: Session) -> None:
+    with _connecting():
+        connection = session.connection()
+    liveness.send_begin(connection)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated or _sqlstate(error).startswith(_AWAY):
+            raise DatabaseUnavailable("The database cannot be reached.") from error
+        raise
+    except liveness.ConnectionClosed as error:
+        raise DatabaseUnavailable("The database cannot be reached.") from error
+
+
+@contextmanager
+def _connecting() -> Iterator[None]:
+    """Take the connection at once, so that a socket's error here is known to be the database's."""
+    try:
+        yield
+    except (OSError, PoolTimeoutError, OperationalError, InterfaceError) as error:
+        raise DatabaseUnavailable("The database cannot be reached.") from error
+
+
+async def dispose() -> None:
+    """Close every idle connection; the next use opens new ones."""
+    await engine().dispose()
+
+
+_AWAY = ("08", "28", "53", "57P")
+"""SQLSTATE classes: connection exception, refused login, insufficient resources, shutdown or crash.
+
+Source: PostgreSQL, appendix A, error codes.
+"""
+
+
+def _sqlstate(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlstate", None) or ""
+
+
+def _build() -> _Database:
+    statements = _build_engine(load(DatabaseSettings))
+    transactions = statements.execution_options(isolation_level="READ COMMITTED")
+    return _Database(transactions, statements, async_sessionmaker(transactions, expire_on_commit=False))
+
+
+def _build_engine(settings: DatabaseSettings) -> AsyncEngine:
+    if settings.url is None and settings.secret_arn is None:
+        raise ConfigError(["DATABASE_URL: is not set; this function uses the database"])
+    url = make_url(settings.url or "postgresql+asyncpg://")
+    built = create_async_engine(
+        url,
+        pool_size=settings.pool_size,
+        max_overflow=0,
+        pool_timeout=settings.connect_timeout_s,
+        isolation_level="AUTOCOMMIT",  # of idle connections: asyncpg's ping is then one round trip, and not three
+        pool_use_lifo=True,
+        hide_parameters=True,  # errors are logged, and parameters may hold secrets
+        connect_args=connect_args(url.get_driver_name(), settings),
+    )
+    liveness.install(built.sync_engine)
+    if settings.iam_auth:
+        from decant.db import iam_login  # noqa: PLC0415  # signs; most local functions never do
+
+        iam_login.install(built.sync_engine, load(AwsSettings).region)
+    elif settings.secret_arn:
+        from decant.db import secret_login  # noqa: PLC0415  # calls Secrets Manager; most local functions never do
+
+        secret_login.install(built.sync_engine, settings.secret_arn)
+    if settings.proxy:
+        avoid_pinning(built.sync_engine)
+    return built

@@ -1,0 +1,73 @@
+"""Settings of the database, and the forms that their values take."""
+
+from dataclasses import dataclass
+
+from decant.config import count, flag, seconds, setting, text
+
+__all__ = ["DatabaseSettings"]
+
+
+def database_url(value: str) -> str:
+    """An SQLAlchemy address of PostgreSQL with an async driver; never repeated in the message, it holds a password."""
+    if not value.startswith(("postgresql+asyncpg://", "postgresql+psycopg://")):
+        raise ValueError("must start with postgresql+asyncpg:// or postgresql+psycopg://")
+    return value
+
+
+def role_name(value: str) -> str:
+    """A role of PostgreSQL, whose name needs no quotes."""
+    if not (value.isascii() and value.isidentifier() and value == value.lower()):
+        raise ValueError(f"must be small letters, digits and _, not {value!r}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DatabaseSettings:
+    """Settings of the database."""
+
+    url: str | None = setting(
+        "DATABASE_URL",
+        database_url,
+        "Address of PostgreSQL, `postgresql+asyncpg://…` or `postgresql+psycopg://…`",
+        default=None,
+    )
+    secret_arn: str | None = setting(
+        "DATABASE_SECRET_ARN",
+        text,
+        "Secret in AWS Secrets Manager that holds the address, as URL or RDS's JSON; overrides `DATABASE_URL`",
+        default=None,
+    )
+    iam_auth: bool = setting(
+        "DATABASE_IAM_AUTH",
+        flag,
+        "Log in with IAM tokens in place of a password; requires TLS",
+        default=False,
+    )
+    tls: bool = setting("DATABASE_TLS", flag, "Require TLS with a verified certificate", default=False)
+    ca_file: str | None = setting(
+        "DATABASE_CA_FILE",
+        text,
+        "PEM file of the authorities for PostgreSQL's certificate; public authorities by default",
+        default=None,
+    )
+    proxy: bool = setting(
+        "DATABASE_PROXY",
+        flag,
+        "Connect through RDS Proxy, which sets the statement timeout itself",
+        default=False,
+    )
+    app_role: str | None = setting(
+        "DATABASE_APP_ROLE",
+        role_name,
+        "Role that the functions log in with; `migrate` creates it and grants it access",
+        default=None,
+    )
+    pool_size: int = setting(
+        "DATABASE_POOL_SIZE", count, "Maximum number of connections of one execution environment", default=5
+    )
+    connect_timeout_s: float = setting(
+        "DATABASE_CONNECT_TIMEOUT_S", seconds, "Longest wait for a connection, seconds", default=5.0
+    )
+    statement_timeout_s: float = setting(
+        "DATABASE_STATEMENT_TIMEOUT_S", seconds, "Longest run of one statement, seconds", default=20.0
+    )
