@@ -174,8 +174,8 @@ redrive: install ## Run failed tasks again, of DATABASE_URL: make redrive ARGS="
 	$(PY) -m decant.tasks.redrive $(ARGS)
 
 .PHONY: bench-cold
-bench-cold: sam ## Measure cold starts of what sam build makes, beside the same without bytecode
-	$(PY) -m tests.benchmarks.cold
+bench-cold: sam ## Measure cold starts, compiled beside no bytecode and beside METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
+	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 
 .PHONY: docs
 docs: install ## Write the README's table of settings anew

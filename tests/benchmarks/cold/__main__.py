@@ -1,11 +1,13 @@
 """Cold starts under Lambda's own runtime client: `make bench-cold`.
 
-Each function starts from the unpacked layer in two trees, by turns:
+Each function starts from the unpacked layer in several variants, in turn:
 
-    compiled   as `sam build` makes it here
-    default    the same files without bytecode, as `sam build` leaves a layer by default; Lambda cannot write any
+    compiled     as `sam build` makes it here
+    default      the same files without bytecode, as `sam build` leaves a layer by default; Lambda cannot write any
+    METRICS=1    compiled, with metrics: Powertools' module is imported at the first one
 
-What counts are the ratios: both sides of each come from the same run, and times are medians.
+With `BASE=<working tree of another version>` the variants are this version and that one, both compiled. Only the ratios
+count: both sides of a ratio come from the same run, and times are medians.
 """
 
 import argparse
@@ -15,21 +17,45 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.benchmarks.cold.quota import share_of
-from tests.benchmarks.cold.starts import Built, ColdStart
-from tests.benchmarks.cold.surroundings import BARE, COMPILED, DEFAULT, Surroundings, surroundings
+from tests.benchmarks.cold.starts import ColdStart
+from tests.benchmarks.cold.surroundings import BARE, Surroundings, Variant, surroundings
 
 UNDER_QUOTA = frozenset({BARE, "async_response", "users_get"})
-"""What is measured under the quota too, where one start by default takes half a minute."""
+"""Functions that are measured under the quota too, where one start by default takes half a minute."""
 
 type Medians = Mapping[tuple[str, str], ColdStart]
-"""By the function's name and the tree's."""
+"""By the function's name and the variant's label."""
 
 
 def main() -> None:
     """Build, measure and print."""
+    arguments = _arguments()
+    with surroundings(arguments.base) as made:
+        for variant in made.variants:
+            print(f"Layer, {variant.label}: {_megabytes(variant.layer):.1f} MB unzipped")
+        common = set.intersection(*(set(each.functions) for each in made.variants))
+        names = [each for each in made.variants[0].functions if each in common & (arguments.functions or common)]
+        print(f"\nAt full speed, {arguments.rounds} starts each")
+        _print_tables(made.variants, _medians(made, names, 1, arguments.rounds))
+        few = [each for each in names if each in UNDER_QUOTA]
+        for memory_mb in arguments.memory if arguments.quota_rounds else []:
+            share = share_of(memory_mb)
+            print(f"\nWith {share:.2f} of a processor, as {memory_mb} MB get, {arguments.quota_rounds} starts each")
+            _print_tables(made.variants, _medians(made, few, share, arguments.quota_rounds))
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-cold", description="Measure cold starts.")
+    parser.add_argument("--base", type=Path, help="working tree of the version to compare with")
     parser.add_argument("--rounds", type=int, default=9, help="cold starts of each function at full speed")
-    parser.add_argument("--quota-rounds", type=int, default=3, help="cold starts of each function under the quota")
+    parser.add_argument(
+        "--quota-rounds", type=int, default=3, help="cold starts of each function under the quota; or 0"
+    )
+    parser.add_argument(
+        "--functions",
+        type=lambda text: {BARE, *text.split(",")},
+        help="names of the functions to measure, separated by commas; all by default",
+    )
     parser.add_argument(
         "--memory",
         type=int,
@@ -37,25 +63,15 @@ def main() -> None:
         default=[256],
         help="MB of memory, each of whose share of a processor is a quota",
     )
-    arguments = parser.parse_args()
-    with surroundings() as all_of_it:
-        for name, layer in all_of_it.layers.items():
-            print(f"Layer, {name}: {_megabytes(layer):.1f} MB unzipped")
-        print(f"\nAt full speed, {arguments.rounds} starts each")
-        _print_table(_medians(all_of_it, all_of_it.functions, 1, arguments.rounds))
-        few = [each for each in all_of_it.functions if each.described.name in UNDER_QUOTA]
-        for memory_mb in arguments.memory:
-            share = share_of(memory_mb)
-            print(f"\nWith {share:.2f} of a processor, as {memory_mb} MB get, {arguments.quota_rounds} starts each")
-            _print_table(_medians(all_of_it, few, share, arguments.quota_rounds))
+    return parser.parse_args()
 
 
-def _medians(all_of_it: Surroundings, functions: list[Built], share: float, rounds: int) -> Medians:
+def _medians(made: Surroundings, names: list[str], share: float, rounds: int) -> Medians:
     starts = defaultdict[tuple[str, str], list[ColdStart]](list)
     for _ in range(rounds):
-        for function in functions:
-            for tree in all_of_it.layers:
-                starts[function.described.name, tree].append(all_of_it.cold_start(function, tree, share))
+        for name in names:
+            for variant in made.variants:
+                starts[name, variant.label].append(made.cold_start(variant, name, share))
     return {key: _median(each) for key, each in starts.items()}
 
 
@@ -66,16 +82,24 @@ def _median(starts: list[ColdStart]) -> ColdStart:
     )
 
 
-def _print_table(medians: Medians) -> None:
-    print(f"{'':<16}{'init, ms':>20}{'':>9}{'first request, ms':>29}{'':>9}{'init by':>12}")
-    print(f"{'':<16}{COMPILED:>10}{DEFAULT:>10}{'ratio':>9}{COMPILED:>19}{DEFAULT:>10}{'ratio':>9}{'bare Flask':>12}")
-    bare_s = medians[BARE, COMPILED].init_s
-    for name in dict.fromkeys(name for name, _tree in medians):
-        ours, theirs = medians[name, COMPILED], medians[name, DEFAULT]
+def _print_tables(variants: list[Variant], medians: Medians) -> None:
+    reference, *others = variants
+    for other in others:
+        _print_table(medians, reference.label, other.label)
+
+
+def _print_table(medians: Medians, this: str, other: str) -> None:
+    width = max(9, len(this), len(other)) + 1
+    headings = f"{this:>{width}}{other:>{width}}{'ratio':>7}"
+    print(f"\n{'':<16}{'init, ms':>{2 * width}}{'':>7}{'first request, ms':>{2 * width}}{'':>7}{'init by':>12}")
+    print(f"{'':<16}{headings}{headings}{'bare Flask':>12}")
+    bare_s = medians[BARE, this].init_s
+    for name in dict.fromkeys(name for name, _label in medians):
+        ours, theirs = medians[name, this], medians[name, other]
         print(
-            f"{name:<16}{ours.init_s * 1000:>10.0f}{theirs.init_s * 1000:>10.0f}{ours.init_s / theirs.init_s:>9.2f}"
-            f"{ours.first_s * 1000:>19.1f}{theirs.first_s * 1000:>10.1f}{ours.first_s / theirs.first_s:>9.2f}"
-            f"{ours.init_s / bare_s:>12.2f}"
+            f"{name:<16}{ours.init_s * 1000:>{width}.0f}{theirs.init_s * 1000:>{width}.0f}"
+            f"{ours.init_s / theirs.init_s:>7.2f}{ours.first_s * 1000:>{width}.1f}{theirs.first_s * 1000:>{width}.1f}"
+            f"{ours.first_s / theirs.first_s:>7.2f}{ours.init_s / bare_s:>12.2f}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a cold start is measured in: the built functions, both layers, and every service that a first request asks."""
+"""The environment of a measurement: built functions and layers, and every service that a first request calls."""
 
 import logging
 import shutil
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import boto3
+import psycopg
 from moto.server import ThreadedMotoServer
 
 from infra.build.agreement import load_template
@@ -20,7 +21,7 @@ from tests.benchmarks.cold.starts import Built, ColdStart, cold_start
 from tests.loading import ROOT
 from tests.upstream import Upstream
 
-__all__ = ["BARE", "COMPILED", "DEFAULT", "Surroundings", "surroundings"]
+__all__ = ["BARE", "Surroundings", "Variant", "surroundings"]
 
 SAM = ROOT / ".decant/sam/bin/sam"
 FOLDER = ROOT / ".decant/cold"
@@ -28,76 +29,133 @@ VARIABLES = {"AWS_ACCESS_KEY_ID": "cold", "AWS_SECRET_ACCESS_KEY": "cold", "AWS_
 USER_ID = "0193a5b0-6c1e-4c3a-9f5d-2f1f0c7a4e11"
 """Of the user that `events/users_get.json` asks for."""
 
-COMPILED = "compiled"
-DEFAULT = "default"
 BARE = "import flask"
-"""Name of what every function is compared with: a module that imports Flask and does nothing."""
+"""Name of the function that the others are compared with: a module that imports Flask and does nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """Functions that are measured beside the same functions of another variant.
+
+    Attributes:
+        label: Heading of its columns.
+        functions: By name, as `sam build` made them, and the bare one first.
+        layer: Folder of the unpacked layer.
+    """
+
+    label: str
+    functions: Mapping[str, Built]
+    layer: Path
+
+    def with_variables(self, label: str, variables: Mapping[str, str]) -> "Variant":
+        """The same code with more environment variables."""
+        functions = {name: _with_variables(each, variables) for name, each in self.functions.items()}
+        return Variant(label=label, functions=functions, layer=self.layer)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """Everything that is needed to start functions.
+    """A running environment.
 
     Attributes:
-        functions: As `sam build` made them, and the bare one first.
-        layers: Folders of the layer, by the tree's name.
+        variants: The reference first.
     """
 
-    functions: list[Built]
-    layers: Mapping[str, Path]
+    variants: list[Variant]
     scratch: Path
     warden: Warden
 
-    def cold_start(self, function: Built, tree: str, share: float) -> ColdStart:
-        """Start a function once, from one of the trees."""
-        return cold_start(function, self.layers[tree], share, self.scratch, self.warden)
+    def cold_start(self, variant: Variant, name: str, share: float) -> ColdStart:
+        """Start a function of a variant once."""
+        return cold_start(variant.functions[name], variant.layer, share, self.scratch, self.warden)
 
 
 @contextmanager
-def surroundings() -> Iterator[Surroundings]:
-    """Build everything, start PostgreSQL, SQS and the service that `fetch_data` asks; stop them at the end."""
+def surroundings(base: Path | None) -> Iterator[Surroundings]:
+    """Build everything, start PostgreSQL, SQS and the service that `fetch_data` calls; stop them at the end.
+
+    Args:
+        base: Working tree of another version. With it, the variants are this version and that one. Without it, they are
+            the layer as built here, the same without bytecode, and the same with metrics.
+    """
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="decant-cold-")))
         warden = Warden()
         stack.callback(warden.close)
         upstream = stack.enter_context(Upstream())
         postgres = stack.enter_context(Postgres(scratch / "postgres", warden=warden))
-        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # it logs every request
         aws = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         aws.start()
         stack.callback(aws.stop)
-        aws_url = "http://{}:{}".format(*aws.get_host_and_port())
-        functions = described(
-            load_template(ROOT / "template.yaml"),
-            {"DatabaseUrl": postgres.url(), "FetchDataUrl": f"{upstream.url}/1"},
-            {"DefaultQueue": _queue(aws_url)},
+        services = _Services(
+            postgres=postgres, upstream_url=f"{upstream.url}/1", aws_url="http://{}:{}".format(*aws.get_host_and_port())
         )
-        layers = _build()
-        built = [_built(each, {**VARIABLES, "AWS_ENDPOINT_URL": aws_url}) for each in functions]
-        made = Surroundings(functions=[_bare(scratch), *built], layers=layers, scratch=scratch, warden=warden)
-        _fill(made, postgres)
+        versions = {"this": ROOT} if base is None else {"this": ROOT, "base": base.resolve()}
+        variants = [_version(name, root, services, scratch) for name, root in versions.items()]
+        if base is None:
+            variants = _alternatives(variants[0])
+        made = Surroundings(variants=variants, scratch=scratch, warden=warden)
+        for name, variant in zip(versions, variants, strict=False):
+            _fill(made, variant, services.database_url(name))
         yield made
 
 
-def _build() -> Mapping[str, Path]:
-    """What plain `sam build` makes; the layers by tree."""
-    command = [str(SAM), "build", "--template", str(ROOT / "template.yaml"), "--build-dir", str(FOLDER / "build")]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-    compiled, default = FOLDER / "build/SharedLayer", FOLDER / "default"
+@dataclass(frozen=True, kw_only=True)
+class _Services:
+    postgres: Postgres
+    upstream_url: str
+    aws_url: str
+
+    def database_url(self, name: str) -> str:
+        """Address of a version's own database."""
+        return self.postgres.url(name, driver="").replace("+", "")
+
+
+def _version(name: str, root: Path, services: _Services, scratch: Path) -> Variant:
+    """Build one version of the bundle and create its database."""
+    with psycopg.connect(services.database_url("postgres"), autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}"')
+    functions = described(
+        load_template(root / "template.yaml"),
+        {"DatabaseUrl": services.postgres.url(name), "FetchDataUrl": services.upstream_url},
+        {"DefaultQueue": _queue(services.aws_url)},
+    )
+    build = FOLDER / name
+    command = [str(SAM), "build", "--template", str(root / "template.yaml"), "--build-dir", str(build)]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    variables = {**VARIABLES, "AWS_ENDPOINT_URL": services.aws_url}
+    built = {each.name: _built(root, build, each, variables) for each in functions}
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=root, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    return Variant(label=f"{name} {commit}", functions={BARE: _bare(scratch), **built}, layer=build / "SharedLayer")
+
+
+def _alternatives(compiled: Variant) -> list[Variant]:
+    default = FOLDER / "default"
     shutil.rmtree(default, ignore_errors=True)
-    shutil.copytree(compiled, default, ignore=shutil.ignore_patterns("__pycache__"))
-    return {COMPILED: compiled, DEFAULT: default}
+    shutil.copytree(compiled.layer, default, ignore=shutil.ignore_patterns("__pycache__"))
+    return [
+        replace(compiled, label="compiled"),
+        replace(compiled, label="default", layer=default),
+        compiled.with_variables("METRICS=1", {"METRICS": "1"}),
+    ]
 
 
-def _built(function: Described, variables: Mapping[str, str]) -> Built:
-    event = (ROOT / f"events/{function.name}.json").read_bytes()
-    function = replace(function, variables={**function.variables, **variables})
-    return Built(described=function, folder=FOLDER / "build" / function.logical_id, event=event)
+def _built(root: Path, build: Path, function: Described, variables: Mapping[str, str]) -> Built:
+    event = (root / f"events/{function.name}.json").read_bytes()
+    return _with_variables(Built(described=function, folder=build / function.logical_id, event=event), variables)
+
+
+def _with_variables(function: Built, variables: Mapping[str, str]) -> Built:
+    given = replace(function.described, variables={**function.described.variables, **variables})
+    return replace(function, described=given)
 
 
 def _bare(scratch: Path) -> Built:
     folder = scratch / "bare"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "app.py").write_text("import flask\n\n\ndef handler(event, context):\n    return flask.__name__\n")
     bare = Described(
         name=BARE, logical_id="Bare", handler="app.handler", timeout_s=25, memory_mb=512, layers=(), variables=VARIABLES
@@ -113,9 +171,8 @@ def _queue(aws_url: str) -> str:
     return url
 
 
-def _fill(made: Surroundings, postgres: Postgres) -> None:
-    """Make the tables, through the function that does, and the user that `users_get` is asked for."""
-    migrate = next(each for each in made.functions if each.described.name == "migrate")
-    made.cold_start(migrate, COMPILED, share=1)
-    user = f"INSERT INTO users (id, name, email) VALUES ('{USER_ID}', 'Ada', 'ada@example.net')"  # noqa: S608  # our own
-    subprocess.run([*postgres.psql("-c", user)], check=True, capture_output=True)
+def _fill(made: Surroundings, variant: Variant, database_url: str) -> None:
+    """Create the tables, by the version's own migrations, and the user that `users_get` is asked for."""
+    made.cold_start(variant, "migrate", share=1)
+    with psycopg.connect(database_url) as connection:
+        connection.execute("INSERT INTO users (id, name, email) VALUES (%s, 'Ada', 'ada@example.net')", [USER_ID])
