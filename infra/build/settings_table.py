@@ -12,13 +12,23 @@ from decant.auth import AuthSettings
 from decant.config import Settings
 from decant.db import DatabaseSettings
 from decant.http import HttpSettings
+from decant.metrics import MetricsSettings
 from decant.observability import LogSettings
 from domain.config import FetchSettings
 
 __all__ = ["GROUPS", "in_readme", "table"]
 
 ROOT = Path(__file__).resolve().parents[2]
-GROUPS = (LogSettings, AwsSettings, Settings, DatabaseSettings, HttpSettings, AuthSettings, FetchSettings)
+GROUPS = (
+    LogSettings,
+    MetricsSettings,
+    AwsSettings,
+    Settings,
+    DatabaseSettings,
+    HttpSettings,
+    AuthSettings,
+    FetchSettings,
+)
 _TABLE = re.compile(r"^\| variable \|.*?(?=\n\n)", flags=re.MULTILINE | re.DOTALL)
 
 

@@ -45,10 +45,10 @@ def count(value: str) -> int:
 
 
 def flag(value: str) -> bool:
-    """Yes or no."""
-    if value not in {"true", "false"}:
+    """True or false, also written as 1 or 0."""
+    if value not in {"true", "false", "1", "0"}:
         raise ValueError(f"must be true or false, not {value!r}")
-    return value == "true"
+    return value in {"true", "1"}
 
 
 def seconds(value: str) -> float:
