@@ -17,8 +17,8 @@ async def migrate(event: dict[str, Any], _context: object) -> dict[str, Any]:
         The schema's revisions before and after, `from` and `to`, as `migrations.migrate` returns them. For a request of
         CloudFormation, which does not read the result: the response that was sent to it.
     """
-    if custom_resource.asks(event):
-        return await custom_resource.answer(event, deploy)
+    if custom_resource.is_request(event):
+        return await custom_resource.respond(event, deploy)
     return await migrations.migrate(VERSIONS)
 
 

@@ -1,11 +1,10 @@
-"""Answers to CloudFormation, for functions that stand behind a custom resource of a template.
+"""Responses to CloudFormation, for functions that implement a custom resource of a template.
 
-    def handler(event, context):
-        if custom_resource.asks(event):
-            return loop.run(custom_resource.answer(event, create_or_update))
+    async def handle(event, context):
+        if custom_resource.is_request(event):
+            return await custom_resource.respond(event, create_or_update)
 
-CloudFormation waits until it hears, and it hears only what is put at an address in the request: so whatever happens,
-it is told.
+CloudFormation waits for a PUT to the request's pre-signed ResponseURL. A response is sent on success and on failure.
 
 Source: AWS CloudFormation User Guide, custom resource request and response reference.
 """
@@ -13,63 +12,65 @@ Source: AWS CloudFormation User Guide, custom resource request and response refe
 import asyncio
 import json
 import logging
-import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-__all__ = ["answer", "asks"]
+from decant._aws import api
+from decant.errors import AwsUnavailable
+
+__all__ = ["is_request", "respond"]
 
 log = logging.getLogger(__name__)
 
-_WAITS_S = (1, 2)  # between tries
-_TIMEOUT_S = 10
-_LONGEST_REASON = 1000  # characters; the whole answer may have 4,096 bytes
+_RETRY_AFTER_S = (1, 2)
+_TIMEOUT_S = 10.0
+_MAX_REASON_CHARACTERS = 1000  # the whole response may have 4,096 bytes
 
 Work = Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]]]
 """Takes the resource's properties; returns its attributes."""
 
 
-def asks(event: Mapping[str, Any]) -> bool:
-    """Whether CloudFormation sent this event."""
+def is_request(event: Mapping[str, Any]) -> bool:
+    """Whether the event is a request of CloudFormation for a custom resource."""
     return "RequestType" in event and "ResponseURL" in event
 
 
-async def answer(event: Mapping[str, Any], work: Work) -> dict[str, Any]:
-    """Do the work that a create or an update asks for, and tell CloudFormation how it went; a delete needs none.
+async def respond(event: Mapping[str, Any], work: Work) -> dict[str, Any]:
+    """Do the work of a create or an update, and send CloudFormation its result; a delete needs no work.
 
     Args:
         event: CloudFormation's request.
-        work: What it asks for. An error fails the deployment, and its text is the reason that people read.
+        work: An error of it fails the deployment, with its text as the reason.
     Returns:
-        What CloudFormation was told.
+        The response that was sent.
     Raises:
-        OSError: it could not be told; CloudFormation gives up after the resource's ServiceTimeout.
+        AwsUnavailable: the response could not be sent; CloudFormation gives up after the resource's ServiceTimeout.
     """
-    told: dict[str, Any] = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
-    told["PhysicalResourceId"] = event.get("PhysicalResourceId") or event["LogicalResourceId"]
+    response: dict[str, Any] = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
+    response["PhysicalResourceId"] = event.get("PhysicalResourceId") or event["LogicalResourceId"]
     try:
-        told["Data"] = {} if event["RequestType"] == "Delete" else dict(await work(event["ResourceProperties"]))
-        told["Status"] = "SUCCESS"
+        response["Data"] = {} if event["RequestType"] == "Delete" else dict(await work(event["ResourceProperties"]))
+        response["Status"] = "SUCCESS"
     except Exception as error:
         log.exception("Custom resource failed")
-        told |= {"Status": "FAILED", "Reason": f"{type(error).__name__}: {error}"[:_LONGEST_REASON]}
-    await _tell(event["ResponseURL"], json.dumps(told).encode())
-    return told
+        reason = f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARACTERS]
+        response |= {"Status": "FAILED", "Reason": reason}
+    await _send(event["ResponseURL"], json.dumps(response).encode())
+    return response
 
 
-async def _tell(url: str, body: bytes) -> None:
-    for wait_s in _WAITS_S:
+async def _send(url: str, body: bytes) -> None:
+    for wait_s in _RETRY_AFTER_S:
         try:
-            await asyncio.to_thread(_put, url, body)
-        except OSError:
+            await _put(url, body)
+        except AwsUnavailable:
             await asyncio.sleep(wait_s)
         else:
             return
-    await asyncio.to_thread(_put, url, body)
+    await _put(url, body)
 
 
-def _put(url: str, body: bytes) -> None:
-    # The address is signed for a PUT without a content type.
-    request = urllib.request.Request(url, body, {"Content-Type": ""}, method="PUT")  # noqa: S310  # CloudFormation's own
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_S):  # noqa: S310  # likewise
-        pass
+async def _put(url: str, body: bytes) -> None:
+    response = await api.request("PUT", url, {"Content-Type": ""}, body, _TIMEOUT_S)  # signed without a content type
+    if response.status >= 400:  # noqa: PLR2004  # any error status
+        raise AwsUnavailable(f"The ResponseURL responded with {response.status}")

@@ -15,7 +15,9 @@
     │   └── TimeLimitExceeded    it was cancelled
     ├── UpstreamError            502: another service answered wrongly or not at all
     │   └── UpstreamTimeout      504: another service was too slow
-    └── ServiceUnavailable       503: try again in a while
+    └── ServiceUnavailable       503: a service that is needed is down; retrying may help
+        ├── AwsUnavailable       503: an API of AWS did not respond, or refused the request
+        │   └── CredentialsUnavailable  503: there are no AWS credentials
         └── DatabaseUnavailable  503: PostgreSQL cannot be reached
 
 `decant.web` answers each with its `status` as `application/problem+json`; `str(error)` becomes the detail that the
@@ -28,8 +30,10 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 __all__ = [
+    "AwsUnavailable",
     "ConfigError",
     "Conflict",
+    "CredentialsUnavailable",
     "DatabaseUnavailable",
     "DecantError",
     "InvalidInput",
@@ -195,6 +199,24 @@ class ServiceUnavailable(DecantError):
     def __init__(self, message: str, retry_after_s: int = 5) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class AwsUnavailable(ServiceUnavailable):
+    """An API of AWS could not be reached, did not respond in time, or refused the request.
+
+    Attributes:
+        reason: What happened, for the log; not part of the message, which a client may read.
+        code: AWS's code of the error, such as `AccessDeniedException`; empty when there was no response.
+    """
+
+    def __init__(self, reason: str, code: str = "") -> None:
+        super().__init__("A service of AWS is unavailable.")
+        self.reason = reason
+        self.code = code
+
+
+class CredentialsUnavailable(AwsUnavailable):
+    """There are no AWS credentials, or they could not be refreshed."""
 
 
 class DatabaseUnavailable(ServiceUnavailable):

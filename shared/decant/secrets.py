@@ -1,77 +1,44 @@
-"""Secrets by reference: read from AWS Secrets Manager when first needed, and kept until told otherwise."""
+"""Secrets of AWS Secrets Manager, read at first use.
 
-import asyncio
-import json
-import urllib.error
-import urllib.request
-from datetime import UTC, datetime
+token = await secret("myshop/mail-token")
+"""
 
-from decant import loop
-from decant._aws import AwsSettings
-from decant._aws.credentials import CredentialsUnavailable, credentials
-from decant._aws.sigv4 import Scope, signed
-from decant.config import load
+import logging
 
-__all__ = ["SecretUnavailable", "secret"]
+from decant import runtime
+from decant._aws import api
+from decant.errors import AwsUnavailable
 
-_kept: dict[str, str] = {}
-_TIMEOUT_S = 5.0
+__all__ = ["secret"]
+
+log = logging.getLogger(__name__)
 
 
-class SecretUnavailable(Exception):
-    """The secret could not be read: it is not there, not allowed, or the service did not answer."""
+class _Secrets(dict[str, str]):
+    """Texts of the secrets that were read, by identifier; dropped before a snapshot."""
 
 
 async def secret(identifier: str, *, fresh: bool = False) -> str:
-    """The text of a secret.
+    """The text of a secret. It is read once per process.
 
     Args:
-        identifier: Its ARN or its name.
-        fresh: Ask again, also when it is known: it may have been rotated.
+        identifier: The secret's ARN or name.
+        fresh: Read it again, since it may have been rotated.
     Raises:
-        SecretUnavailable: it could not be read; where the service did not answer, retrying helps.
+        AwsUnavailable: it does not exist, may not be read, or Secrets Manager did not respond; `code` says which.
+        CredentialsUnavailable: there are no AWS credentials.
     """
-    if not _kept:
-        loop.on_close(_forget)
-    if fresh or identifier not in _kept:
-        _kept[identifier] = await _read(identifier)
-    return _kept[identifier]
-
-
-async def _forget() -> None:
-    """Read them anew, so that none are kept in a snapshot."""
-    _kept.clear()
+    known = runtime.current().get(_Secrets, _Secrets)
+    if fresh or identifier not in known:
+        known[identifier] = await _read(identifier)
+    return known[identifier]
 
 
 async def _read(identifier: str) -> str:
-    aws = load(AwsSettings)
-    url = aws.endpoint_url or f"https://secretsmanager.{aws.region}.amazonaws.com/"
-    body = json.dumps({"SecretId": identifier}).encode()
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}
-    scope = Scope(service="secretsmanager", region=aws.region, at=datetime.now(UTC))
     try:
-        sent = signed(url, headers, body, await credentials(), scope)
-        # Once per process: a thread costs less than importing an HTTP client that many functions never use.
-        answer = await asyncio.to_thread(_post, url, sent, body, _TIMEOUT_S)
-        text: str = json.loads(answer)["SecretString"]
-    except urllib.error.HTTPError as error:
-        raise SecretUnavailable(f"{identifier}: {error.code} {_reason(error)}") from error
-    except (CredentialsUnavailable, OSError, ValueError, KeyError) as error:
-        raise SecretUnavailable(f"{identifier}: {type(error).__name__}: {error}") from error
+        response = await api.call("secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": identifier})
+    except AwsUnavailable as error:
+        log.warning("Secret could not be read", extra={"secret": identifier, "reason": error.reason})
+        raise
+    text: str = response.get("SecretString", "")  # a binary secret has none
     return text
-
-
-def _post(url: str, headers: dict[str, str], body: bytes, timeout_s: float) -> bytes:
-    request = urllib.request.Request(url, body, headers)  # noqa: S310  # https, or the endpoint of the settings
-    with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310  # likewise
-        content: bytes = answer.read()
-    return content
-
-
-def _reason(error: urllib.error.HTTPError) -> str:
-    """What kind of refusal it is: AWS names it, and the name holds no secret."""
-    with error:
-        try:
-            return str(json.loads(error.read())["__type"]).rpartition("#")[2]
-        except (ValueError, KeyError):
-            return str(error.reason)

@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from decant import db, runtime
-from decant.errors import DatabaseUnavailable
+from decant.errors import AwsUnavailable, DatabaseUnavailable
 from infra.local.postgres import Postgres
 from tests.gate import Open, answer, make_certificate, opened
 
@@ -143,5 +143,6 @@ async def test_secret_that_is_not_there_is_an_outage(monkeypatch: pytest.MonkeyP
         await answer()
 
     assert "nobody" not in str(caught.value)
-    assert "ResourceNotFoundException" in str(caught.value.__cause__)
+    assert isinstance(caught.value.__cause__, AwsUnavailable)
+    assert caught.value.__cause__.code == "ResourceNotFoundException"
     assert safe.password

@@ -1,5 +1,6 @@
 """The admin routes: what they answer, and to whom."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -14,9 +15,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from flask import Flask
 from jwt.algorithms import ECAlgorithm
 
-from decant import loop, runtime
+from decant import auth, loop, runtime
 from tests import work
 from tests.loading import Answer, call, event, load_function
 from tests.worlds import PostgresWorld
@@ -119,11 +121,15 @@ class Published:
     """An issuer's JWKS address.
 
     Attributes:
-        asked: How often it was asked.
+        asked: Number of requests so far.
+        status: Status of the responses.
+        body: Replaces the key set, when it is set.
     """
 
     def __init__(self, **keys: ec.EllipticCurvePrivateKey) -> None:
         self.asked = 0
+        self.status = 200
+        self.body: bytes | None = None
         documents = [
             json.loads(ECAlgorithm.to_jwk(key.public_key())) | {"kid": kid, "alg": "ES256"} for kid, key in keys.items()
         ]
@@ -132,9 +138,9 @@ class Published:
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 outer.asked += 1
-                self.send_response(200)
+                self.send_response(outer.status)
                 self.end_headers()
-                self.wfile.write(json.dumps({"keys": documents}).encode())
+                self.wfile.write(outer.body or json.dumps({"keys": documents}).encode())
 
             def log_message(self, *_: object) -> None:
                 """Nothing."""
@@ -172,6 +178,55 @@ def test_unknown_key_does_not_let_callers_ask_the_issuer_at_will(published: Publ
     statuses = {ask("tasks_list", f"Bearer {token(OTHER_KEY, kid=f'made-up-{n}')}").status for n in range(5)}
 
     assert (statuses, published.asked) == ({401}, 1)
+
+
+def test_key_set_is_used_while_the_issuer_is_down(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key set that was fetched before outlives an outage of its issuer, with one request in a while."""
+    ask("tasks_list", f"Bearer {token(kid='first')}")
+    monkeypatch.setattr(auth, "_FRESH_S", -1)
+    monkeypatch.setattr(auth, "_UNKNOWN_KEY_S", -1)
+    monkeypatch.setattr(auth, "_RETRY_S", -1)
+    published.status = 500
+
+    during = ask("tasks_list", f"Bearer {token(kid='first')}").status
+    monkeypatch.setattr(auth, "_RETRY_S", 60)
+    later = [ask("tasks_list", f"Bearer {token(kid='first')}").status for _ in range(3)]
+
+    assert (during, later, published.asked) == (200, [200] * 3, 2)
+
+
+def test_key_set_has_a_maximum_age(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys that an issuer may have revoked long ago are not accepted."""
+    ask("tasks_list", f"Bearer {token(kid='first')}")
+    for name in ("_FRESH_S", "_UNKNOWN_KEY_S", "_RETRY_S", "_STALE_S"):
+        monkeypatch.setattr(auth, name, -1)
+    published.status = 500
+
+    assert ask("tasks_list", f"Bearer {token(kid='first')}").status == 503
+
+
+@pytest.mark.parametrize("body", [b"[]", b'{"keys": 1}', b'{"keys": [1]}', b'{"keys": []}', b"no JSON"])
+def test_malformed_key_set_is_unavailable(published: Published, body: bytes) -> None:
+    """It is the issuer's fault and not the caller's, and it is fetched once in a while, not for every request."""
+    published.body = body
+
+    statuses = [ask("tasks_list", f"Bearer {token(kid='first')}").status for _ in range(3)]
+
+    assert (statuses, published.asked) == ([503] * 3, 1)
+
+
+async def test_key_set_is_fetched_once_for_concurrent_requests(published: Published) -> None:
+    """Requests that arrive together wait for one fetch."""
+    with Flask("concurrent").test_request_context(headers={"Authorization": f"Bearer {token(kid='first')}"}):
+        callers = await asyncio.gather(*(auth.require("tasks:admin") for _ in range(10)))
+
+    assert (set(callers), published.asked) == ({"ada"}, 1)
+
+
+@pytest.mark.parametrize("claims", [{"token_use": "id"}, {"typ": "ID"}, {"nonce": "n-0S6"}, {"at_hash": "MTIz"}])
+def test_id_token_is_rejected(claims: dict[str, str]) -> None:
+    """An ID token says who logged in to an application; it grants no access, whatever scope it claims."""
+    assert ask("tasks_list", f"Bearer {token(**claims)}").status == 401
 
 
 def test_key_of_another_kind_is_refused(published: Published) -> None:

@@ -1,4 +1,4 @@
-"""What CloudFormation hears from a function behind a custom resource."""
+"""Responses of a function behind a custom resource to CloudFormation."""
 
 import json
 import threading
@@ -9,38 +9,39 @@ from typing import Any, ClassVar
 import pytest
 
 from decant import custom_resource
+from decant.errors import AwsUnavailable
 
 
-class Ear(BaseHTTPRequestHandler):
-    """The address that an answer is put at; it fails as often as it is told to."""
+class ResponseServer(BaseHTTPRequestHandler):
+    """The ResponseURL; it responds with 503 to the first `failures` requests."""
 
-    heard: ClassVar[list[tuple[str | None, dict[str, Any]]]] = []
+    received: ClassVar[list[tuple[str | None, dict[str, Any]]]] = []
     failures: ClassVar[int] = 0
 
     def do_PUT(self) -> None:  # http.server's name
-        """Keep the answer, or fail."""
+        """Keep the response, or fail."""
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         if type(self).failures:
             type(self).failures -= 1
             self.send_error(503)
             return
-        self.heard.append((self.headers["Content-Type"], body))
+        self.received.append((self.headers["Content-Type"], body))
         self.send_response(200)
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Where CloudFormation listens."""
-    Ear.heard.clear()
-    Ear.failures = 0
-    server = HTTPServer(("127.0.0.1", 0), Ear)
+    """The ResponseURL."""
+    ResponseServer.received.clear()
+    ResponseServer.failures = 0
+    server = HTTPServer(("127.0.0.1", 0), ResponseServer)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield f"http://127.0.0.1:{server.server_port}/answer"
+    yield f"http://127.0.0.1:{server.server_port}/response"
     server.shutdown()
     thread.join()
     server.server_close()
@@ -60,23 +61,23 @@ def request(url: str, kind: str, **more: Any) -> dict[str, Any]:
 
 
 async def succeed(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Work that goes well."""
+    """Work that succeeds."""
     return {"to": properties["Schema"]}
 
 
 async def fail(_properties: Mapping[str, Any]) -> dict[str, Any]:
-    """Work that goes wrong, at length."""
+    """Work that fails with a long message."""
     raise LookupError("x" * 5000)
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
-async def test_answer_tells_of_success(url: str, kind: str) -> None:
+async def test_respond_reports_success(url: str, kind: str) -> None:
     """The attributes that the work returned are the resource's."""
-    await custom_resource.answer(request(url, kind), succeed)
+    await custom_resource.respond(request(url, kind), succeed)
 
-    [(content_type, told)] = Ear.heard
+    [(content_type, sent)] = ResponseServer.received
     assert content_type == ""
-    assert told == {
+    assert sent == {
         "Status": "SUCCESS",
         "PhysicalResourceId": "Migration",
         "StackId": "arn:stack",
@@ -86,49 +87,51 @@ async def test_answer_tells_of_success(url: str, kind: str) -> None:
     }
 
 
-async def test_answer_tells_of_failure(url: str) -> None:
-    """An error's name and text are the reason, in as many words as CloudFormation takes."""
-    await custom_resource.answer(request(url, "Update"), fail)
+async def test_respond_reports_failure(url: str) -> None:
+    """The reason is the error's name and text, within CloudFormation's limit."""
+    await custom_resource.respond(request(url, "Update"), fail)
 
-    [(_, told)] = Ear.heard
-    assert told["Status"] == "FAILED"
-    assert told["Reason"].startswith("LookupError: xxx")
-    assert len(json.dumps(told)) < 4096
+    [(_, sent)] = ResponseServer.received
+    assert sent["Status"] == "FAILED"
+    assert sent["Reason"].startswith("LookupError: xxx")
+    assert len(json.dumps(sent)) < 4096
 
 
-async def test_answer_to_a_delete_needs_no_work(url: str) -> None:
+async def test_respond_to_a_delete_does_no_work(url: str) -> None:
     """A stack goes away also when the work would fail now."""
-    await custom_resource.answer(request(url, "Delete"), fail)
+    await custom_resource.respond(request(url, "Delete"), fail)
 
-    [(_, told)] = Ear.heard
-    assert told["Status"] == "SUCCESS"
-
-
-async def test_answer_keeps_the_resource_the_same(url: str) -> None:
-    """Another id would make CloudFormation delete what it takes for the old resource."""
-    await custom_resource.answer(request(url, "Update", PhysicalResourceId="kept"), succeed)
-
-    [(_, told)] = Ear.heard
-    assert told["PhysicalResourceId"] == "kept"
+    [(_, sent)] = ResponseServer.received
+    assert sent["Status"] == "SUCCESS"
 
 
-async def test_answer_is_put_again_when_nobody_took_it(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CloudFormation that does not hear waits in vain."""
-    monkeypatch.setattr(custom_resource, "_WAITS_S", (0, 0))
-    Ear.failures = 2
+async def test_respond_keeps_the_physical_id(url: str) -> None:
+    """Another id would make CloudFormation delete the resource as an old one."""
+    await custom_resource.respond(request(url, "Update", PhysicalResourceId="kept"), succeed)
 
-    await custom_resource.answer(request(url, "Create"), succeed)
-
-    assert len(Ear.heard) == 1
+    [(_, sent)] = ResponseServer.received
+    assert sent["PhysicalResourceId"] == "kept"
 
 
-async def test_answer_that_nobody_takes_is_an_error(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then the log says so, and CloudFormation gives up by itself."""
-    monkeypatch.setattr(custom_resource, "_WAITS_S", (0, 0))
-    Ear.failures = 3
+async def test_respond_retries_when_the_put_fails(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a response CloudFormation waits until its timeout."""
+    monkeypatch.setattr(custom_resource, "_RETRY_AFTER_S", (0, 0))
+    ResponseServer.failures = 2
 
-    with pytest.raises(OSError, match="503"):
-        await custom_resource.answer(request(url, "Create"), succeed)
+    await custom_resource.respond(request(url, "Create"), succeed)
+
+    assert len(ResponseServer.received) == 1
+
+
+async def test_respond_raises_when_every_put_fails(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log then has the reason, and CloudFormation gives up at its timeout."""
+    monkeypatch.setattr(custom_resource, "_RETRY_AFTER_S", (0, 0))
+    ResponseServer.failures = 3
+
+    with pytest.raises(AwsUnavailable) as caught:
+        await custom_resource.respond(request(url, "Create"), succeed)
+
+    assert "503" in caught.value.reason
 
 
 @pytest.mark.parametrize(
@@ -138,6 +141,6 @@ async def test_answer_that_nobody_takes_is_an_error(url: str, monkeypatch: pytes
         pytest.param({"RequestType": "Create", "ResponseURL": "https://…"}, True, id="CloudFormation"),
     ],
 )
-def test_asks_knows_cloudformation(event: dict[str, Any], *, expected: bool) -> None:
+def test_is_request_recognises_cloudformation(event: dict[str, Any], *, expected: bool) -> None:
     """The same function serves both."""
-    assert custom_resource.asks(event) is expected
+    assert custom_resource.is_request(event) is expected

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING
 
 from decant import runtime
 from decant.config import load, setting, text
-from decant.errors import ServiceUnavailable
+from decant.errors import CredentialsUnavailable
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials as Chain
     from botocore.credentials import ReadOnlyCredentials
 
-__all__ = ["Credentials", "CredentialsUnavailable", "credentials"]
-
-
-class CredentialsUnavailable(ServiceUnavailable):
-    """There are no AWS credentials, or they could not be refreshed."""
+__all__ = ["Credentials", "credentials"]
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Engine, event
 from sqlalchemy.util import await_only
 
-from decant._aws.credentials import CredentialsUnavailable, credentials
+from decant._aws.credentials import credentials
 from decant._aws.sigv4 import Scope, presigned
-from decant.errors import DatabaseUnavailable
+from decant.errors import CredentialsUnavailable, DatabaseUnavailable
 
 __all__ = ["install"]
 

@@ -11,8 +11,8 @@ from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.util import await_only
 
-from decant.errors import DatabaseUnavailable
-from decant.secrets import SecretUnavailable, secret
+from decant.errors import AwsUnavailable, DatabaseUnavailable
+from decant.secrets import secret
 
 __all__ = ["install"]
 
@@ -36,7 +36,7 @@ def install(engine: Engine, arn: str) -> None:
 def _read(arn: str, *, fresh: bool) -> str:
     try:
         return await_only(secret(arn, fresh=fresh))
-    except SecretUnavailable as error:
+    except AwsUnavailable as error:
         raise DatabaseUnavailable("The secret with the database's address cannot be read.") from error
 
 

@@ -1,25 +1,19 @@
-"""Just enough of SQS: SendMessageBatch, signed here and sent over connections of our own.
+"""Send messages to SQS.
 
-Sending takes no thread, and none of the 400 ms that importing boto3's client costs a cold start; nor the 120 of httpx.
-
-Source: Amazon SQS API reference, SendMessageBatch; AWS JSON protocol 1.0.
+Source: Amazon SQS API reference, SendMessageBatch.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from http import HTTPStatus
+from collections.abc import Sequence
 from itertools import batched
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 
-from decant._aws import AwsSettings
-from decant._aws.credentials import CredentialsUnavailable, credentials
-from decant._aws.sigv4 import Scope, signed
-from decant.config import load, settings
-from decant.tasks.wire import WireError, post
+from decant._aws import api
+from decant.config import settings
+from decant.errors import AwsUnavailable
 
 __all__ = ["REACH_S", "Message", "QueueUnavailable", "can_announce", "send"]
 
@@ -81,27 +75,13 @@ async def send(queue_url: str, messages: Sequence[Message]) -> list[QueueUnavail
 
 async def _send_batch(queue_url: str, messages: Sequence[Message]) -> list[QueueUnavailable | None]:
     entries = [message.entry(number) for number, message in enumerate(messages)]
-    answer = await _call("SendMessageBatch", queue_url, {"QueueUrl": queue_url, "Entries": entries})
+    address = "{0.scheme}://{0.netloc}/".format(urlsplit(queue_url))
+    given = {"QueueUrl": queue_url, "Entries": entries}
+    try:
+        answer = await api.call("sqs", "AmazonSQS.SendMessageBatch", given, url=address, timeout_s=_TIMEOUT_S)
+    except AwsUnavailable as error:
+        raise QueueUnavailable(error.reason) from error
     taken: list[QueueUnavailable | None] = [None] * len(messages)
     for failed in answer.get("Failed", ()):
         taken[int(failed["Id"])] = QueueUnavailable(f"{failed['Code']}: {failed.get('Message', '')}")
     return taken
-
-
-async def _call(action: str, queue_url: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
-    content = msgspec.json.encode(given)
-    url = load(AwsSettings).endpoint_url or "{0.scheme}://{0.netloc}/".format(urlsplit(queue_url))
-    headers = {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": f"AmazonSQS.{action}"}
-    try:
-        answer = await post(url, await _sign(url, headers, content), content, _TIMEOUT_S)
-        if answer.status != HTTPStatus.OK:
-            text = answer.body[:500].decode(errors="replace")
-            raise QueueUnavailable(f"{action} was answered with {answer.status}: {text}")
-        return msgspec.json.decode(answer.body, type=dict[str, Any])
-    except (CredentialsUnavailable, WireError, msgspec.DecodeError) as error:
-        raise QueueUnavailable(f"{action}: {error}") from error
-
-
-async def _sign(url: str, headers: Mapping[str, str], content: bytes) -> Mapping[str, str]:
-    scope = Scope(service="sqs", region=load(AwsSettings).region, at=datetime.now(UTC))
-    return signed(url, headers, content, await credentials(), scope)

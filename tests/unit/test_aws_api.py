@@ -1,4 +1,4 @@
-"""The small HTTP client behind SQS: what it keeps open, what it notices, and what it refuses."""
+"""The HTTP client of AWS's APIs: connections, errors and time limits."""
 
 import asyncio
 import ssl
@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from decant.tasks.wire import Answer, WireError, post
+from decant._aws.api import Response, request
+from decant.errors import AwsUnavailable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
@@ -64,9 +65,9 @@ async def serving(server: Server, secure: ssl.SSLContext | None = None) -> Async
 async def test_request_is_sent_whole_and_answered() -> None:
     """Path, headers and length are as they should be."""
     async with serving(Server(OK)) as server:
-        answer = await post(server.url, {"X-Name": "value"}, b"body", 5)
+        response = await request("POST", server.url, {"X-Name": "value"}, b"body", 5)
 
-    assert answer == Answer(200, b"hi")
+    assert response == Response(200, b"hi")
     assert server.requests[0].startswith("POST /path HTTP/1.1\r\nHost: 127.0.0.1:")
     assert "\r\nX-Name: value\r\n" in server.requests[0]
     assert "\r\nContent-Length: 4\r\n" in server.requests[0]
@@ -76,7 +77,7 @@ async def test_connection_is_used_again() -> None:
     """The second request opens none."""
     async with serving(Server(OK, OK)) as server:
         for _ in range(2):
-            await post(server.url, {}, b"", 5)
+            await request("POST", server.url, {}, b"", 5)
 
     assert server.connections == 1
 
@@ -84,10 +85,10 @@ async def test_connection_is_used_again() -> None:
 async def test_connection_that_died_is_replaced() -> None:
     """The caller hears nothing of it."""
     async with serving(Server(OK, OK, hangs_up=True)) as server:
-        await post(server.url, {}, b"", 5)
-        answer = await post(server.url, {}, b"", 5)
+        await request("POST", server.url, {}, b"", 5)
+        response = await request("POST", server.url, {}, b"", 5)
 
-    assert (answer.status, server.connections) == (200, 2)
+    assert (response.status, server.connections) == (200, 2)
 
 
 async def test_connection_that_is_to_be_closed_is_not_kept() -> None:
@@ -95,16 +96,29 @@ async def test_connection_that_is_to_be_closed_is_not_kept() -> None:
     closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     async with serving(Server(closing, OK)) as server:
         for _ in range(2):
-            await post(server.url, {}, b"", 5)
+            await request("POST", server.url, {}, b"", 5)
 
     assert server.connections == 2
 
 
 @pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\n\r\nhi", id="until the connection closes"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n", id="chunked"),
+    ],
+)
+async def test_body_of_any_length_is_read(sent: bytes) -> None:
+    """A response need not declare its length."""
+    async with serving(Server(sent, hangs_up=True)) as server:
+        response = await request("POST", server.url, {}, b"", 2)
+
+    assert response == Response(200, b"hi")
+
+
+@pytest.mark.parametrize(
     "answer",
     [
-        pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", id="no length"),
-        pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", id="chunked"),
         pytest.param(b"220 mail ready\r\n\r\n", id="no HTTP"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhi", id="cut short"),
         pytest.param(b"", id="nothing"),
@@ -113,29 +127,34 @@ async def test_connection_that_is_to_be_closed_is_not_kept() -> None:
 async def test_answer_that_is_not_whole_is_an_error(answer: bytes) -> None:
     """It is never taken for one that is."""
     async with serving(Server(answer, hangs_up=True)) as server:
-        with pytest.raises(WireError):
-            await post(server.url, {}, b"", 2)
+        with pytest.raises(AwsUnavailable):
+            await request("POST", server.url, {}, b"", 2)
 
 
 async def test_service_that_is_too_slow_is_an_error() -> None:
     """The caller waits no longer than it said."""
     async with serving(Server(b"HTTP/1.1 200 OK\r\n")) as server:
-        with pytest.raises(WireError, match="TimeoutError"):
-            await post(server.url, {}, b"", 0.05)
+        with pytest.raises(AwsUnavailable) as caught:
+            await request("POST", server.url, {}, b"", 0.05)
+
+    assert "TimeoutError" in caught.value.reason
 
 
 async def test_service_that_is_not_there_is_an_error() -> None:
     """With the reason in words."""
-    with pytest.raises(WireError, match=r"127\.0\.0\.1:9"):
-        await post("http://127.0.0.1:9/", {}, b"", 2)
+    with pytest.raises(AwsUnavailable) as caught:
+        await request("POST", "http://127.0.0.1:9/", {}, b"", 2)
+
+    assert "127.0.0.1:9" in caught.value.reason
 
 
 async def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
     """A server that says who it is, without anybody to confirm it, gets no request."""
     async with serving(Server(OK), self_signed(tmp_path)) as server:
-        with pytest.raises(WireError, match="CERTIFICATE_VERIFY_FAILED"):
-            await post(server.url.replace("http:", "https:"), {}, b"", 5)
+        with pytest.raises(AwsUnavailable) as caught:
+            await request("POST", server.url.replace("http:", "https:"), {}, b"", 5)
 
+    assert "CERTIFICATE_VERIFY_FAILED" in caught.value.reason
     assert server.requests == []
 
 
