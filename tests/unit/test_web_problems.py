@@ -43,6 +43,8 @@ ALL = [
     (errors.UpstreamError("Down."), 502),
     (errors.UpstreamTimeout("Slow."), 504),
     (errors.ServiceUnavailable("Later."), 503),
+    (errors.AwsUnavailable("AccessDenied"), 503),
+    (errors.CredentialsUnavailable("none"), 503),
     (errors.DatabaseUnavailable("Later."), 503),
 ]
 
