@@ -171,7 +171,7 @@ storm-local: install ## Invoke 1,000 times, 16 at a time, among 50 kills and 20 
 
 .PHONY: redrive
 redrive: install ## Run failed tasks again, of DATABASE_URL: make redrive ARGS="--name domain.tasks.mail --error SMTPError"
-	$(PY) -m decant.tasks.redrive $(ARGS)
+	$(PY) -m decant.cli redrive $(ARGS)
 
 .PHONY: bench-cold
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and beside METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"

@@ -131,7 +131,7 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
         yield PostgresWorld()
         return
     # Announced again as soon as it is due: a test moves the table's clock, and cannot move the queue's.
-    monkeypatch.setenv("TASK_PATIENCE_S", "0.001")
+    monkeypatch.setenv("TASK_REPUBLISH_AFTER_S", "0.001")
     yield SqsWorld(request.getfixturevalue("queue"))
 
 

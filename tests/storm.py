@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant import loop
 from decant.tasks import current_run, task
 from decant.worker.deadline import Deadline
-from decant.worker.messages import handle
+from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep
 from tests.worlds import as_records, execute
 

@@ -9,7 +9,7 @@ import time
 
 from decant import loop
 from decant.worker.deadline import Deadline
-from decant.worker.messages import handle
+from decant.worker.sqs_handler import handle
 from tests import mortal
 from tests.worlds import as_records
 

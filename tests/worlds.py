@@ -8,13 +8,13 @@ from sqlalchemy import text
 
 from decant import db
 from decant.tasks import AsyncResult
-from decant.tasks.announce import encode_message
-from decant.tasks.postgres import PostgresStore
+from decant.tasks.publish import encode_message
 from decant.tasks.registry import registry
+from decant.tasks.store.postgres import PostgresStore
 from decant.testing import Broker
 from decant.worker.deadline import Deadline
-from decant.worker.messages import handle
 from decant.worker.runner import Runner
+from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""SQS: closes tasks whose messages came back too often."""
+"""SQS: closes tasks whose messages were dead-lettered."""
 
 from decant.worker.dead_letters import lambda_handler
 

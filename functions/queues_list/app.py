@@ -1,4 +1,4 @@
-"""GET /queues: how each queue stands; for who has the scope tasks:admin."""
+"""GET /queues: counts of all queues' tasks; requires the scope tasks:admin."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 from flask import Flask
 
 from decant import auth
-from decant.tasks.lists import COUNTED_AT_MOST, queue_statistics
+from decant.tasks.admin import COUNT_LIMIT, queue_statistics
 from decant.web import lambda_handler
 
 app = Flask(__name__)
@@ -14,9 +14,9 @@ app = Flask(__name__)
 
 @app.get("/queues")
 async def queues_list() -> dict[str, Any]:
-    """Answer what waits, runs and was done within the hour; counts end at `counted_at_most`."""
+    """Return the numbers of waiting, running and recently finished tasks, limited to `counted_at_most`."""
     await auth.require("tasks:admin")
-    return {"queues": msgspec.to_builtins(await queue_statistics()), "counted_at_most": COUNTED_AT_MOST}
+    return {"queues": msgspec.to_builtins(await queue_statistics()), "counted_at_most": COUNT_LIMIT}
 
 
 handler = lambda_handler(app)

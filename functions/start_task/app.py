@@ -1,4 +1,4 @@
-"""POST /start-task: hands work to the background and answers at once."""
+"""POST /start-task: enqueues a task and responds at once."""
 
 from typing import Annotated
 
@@ -13,14 +13,14 @@ app = Flask(__name__)
 
 
 class Work(Struct, forbid_unknown_fields=True):
-    """What `long_task` is to do."""
+    """Arguments of `long_task`."""
 
     seconds: Annotated[float, Meta(ge=0, le=60)] = 10
 
 
 @app.post("/start-task")
 async def start_task() -> ResponseReturnValue:
-    """Start `long_task`, with the `seconds` of the body if there is one; 202 and its id."""
+    """Enqueue `long_task` with the `seconds` of the body, if there is one; 202 and its id."""
     work = body(Work) if request.content_length else Work()
     job = await long_task.delay(seconds=work.seconds)
     return {"task_id": job.id}, 202, {"Location": f"tasks/{job.id}"}

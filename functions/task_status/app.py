@@ -12,7 +12,7 @@ app = Flask(__name__)
 
 @app.get("/tasks/<task_id>")
 async def task_status(task_id: str) -> dict[str, Any]:
-    """Answer how the task stands; 404 for an id that no task has."""
+    """Return the task's status; 404 for an unknown id."""
     status = await AsyncResult(task_id).status()
     return status.as_json()
 

@@ -1,6 +1,6 @@
-"""Once a minute: announces tasks that wait, takes them from lost workers, starts periodic ones, deletes old rows."""
+"""Once a minute: publishes waiting tasks, retries tasks of lost workers, inserts periodic tasks, deletes old tasks."""
 
-import domain.tasks  # noqa: F401  # importing them makes their schedules known
+import domain.tasks  # noqa: F401  # registers the tasks and their schedules
 from decant.worker.sweeper import lambda_handler
 
 handler = lambda_handler()

@@ -1,4 +1,4 @@
-"""GET /tasks: tasks, newest first, page by page; for who has the scope tasks:admin."""
+"""GET /tasks: tasks, newest first, page by page; requires the scope tasks:admin."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -9,14 +9,14 @@ from msgspec import Meta, Struct
 
 from decant import auth
 from decant.tasks import State
-from decant.tasks.lists import list_tasks
+from decant.tasks.admin import list_tasks
 from decant.web import lambda_handler, query
 
 app = Flask(__name__)
 
 
 class Filter(Struct, forbid_unknown_fields=True):
-    """Which tasks; `before` is what the page before said."""
+    """Conditions that tasks must meet; `before` comes from the previous page."""
 
     state: State | None = None
     name: str | None = None
@@ -27,14 +27,11 @@ class Filter(Struct, forbid_unknown_fields=True):
 
 @app.get("/tasks")
 async def tasks_list() -> dict[str, Any]:
-    """Answer a page; fewer tasks than asked for, and a `before`, when those that match are far between."""
+    """Return a page of tasks; it may be short although more follow, which `before` shows."""
     await auth.require("tasks:admin")
-    which = query(Filter)
-    page = await list_tasks(
-        state=which.state, name=which.name, queue=which.queue, before=which.before, count=which.count
-    )
-    answer: dict[str, Any] = msgspec.to_builtins(page)
-    return answer
+    page = await list_tasks(**msgspec.structs.asdict(query(Filter)))
+    response: dict[str, Any] = msgspec.to_builtins(page)
+    return response
 
 
 handler = lambda_handler(app)

@@ -1,15 +1,16 @@
-"""POST /tasks/redrive: runs failed tasks again; for who has the scope tasks:admin."""
+"""POST /tasks/redrive: runs failed tasks again; requires the scope tasks:admin."""
 
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from flask import Flask
 from msgspec import Meta, Struct
 
 from decant import auth
 from decant.errors import InvalidInput
-from decant.tasks.redrive import redrive
+from decant.tasks.admin import redrive
 from decant.web import body, lambda_handler
 
 app = Flask(__name__)
@@ -17,8 +18,8 @@ app = Flask(__name__)
 type Aware = Annotated[datetime, Meta(tz=True)]
 
 
-class Which(Struct, forbid_unknown_fields=True):
-    """Which tasks; what is not said does not matter, and something must be."""
+class TaskFilter(Struct, forbid_unknown_fields=True):
+    """Conditions that tasks must meet; at least one is required."""
 
     ids: Annotated[list[UUID], Meta(max_length=1000)] | None = None
     name: str | None = None
@@ -29,13 +30,13 @@ class Which(Struct, forbid_unknown_fields=True):
 
 @app.post("/tasks/redrive")
 async def tasks_redrive() -> dict[str, Any]:
-    """Put them back, and answer their ids."""
+    """Redrive the tasks and return their ids."""
     await auth.require("tasks:admin")
-    which = body(Which)
-    if which == Which():
-        raise InvalidInput({"ids": "say which tasks, by this or another field"})
-    back = await redrive(which.ids, name=which.name, error=which.error, since=which.since, until=which.until)
-    return {"ids": [job.id for job in back]}
+    conditions = body(TaskFilter)
+    if conditions == TaskFilter():
+        raise InvalidInput({"ids": "at least one condition is required"})
+    redriven = await redrive(**msgspec.structs.asdict(conditions))
+    return {"ids": [job.id for job in redriven]}
 
 
 handler = lambda_handler(app)

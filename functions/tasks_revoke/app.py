@@ -1,4 +1,4 @@
-"""POST /tasks/{task_id}/revoke: lets a task not be started any more; for who has the scope tasks:admin."""
+"""POST /tasks/{task_id}/revoke: prevents a task from being started; requires the scope tasks:admin."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ from decant.web import body, lambda_handler
 app = Flask(__name__)
 
 
-class How(Struct, forbid_unknown_fields=True):
-    """Whether a run that is going on is cancelled too."""
+class RevokeOptions(Struct, forbid_unknown_fields=True):
+    """Options of the request; `terminate` also cancels the present run."""
 
     terminate: bool = False
 
 
 @app.post("/tasks/<task_id>/revoke")
 async def tasks_revoke(task_id: str) -> dict[str, Any]:
-    """Revoke it, and answer how it stands then; 404 for an id that no task has."""
+    """Revoke the task and return its status; 404 for an unknown id."""
     await auth.require("tasks:admin")
-    how = body(How) if request.content_length else How()
+    options = body(RevokeOptions) if request.content_length else RevokeOptions()
     job = AsyncResult(task_id)
-    await job.revoke(terminate=how.terminate)
+    await job.revoke(terminate=options.terminate)
     return (await job.status()).as_json()
 
 

@@ -14,6 +14,7 @@ from decant.db import DatabaseSettings
 from decant.http import HttpSettings
 from decant.metrics import MetricsSettings
 from decant.observability import LogSettings
+from decant.tasks.options import TaskSettings
 from domain.config import FetchSettings
 
 __all__ = ["GROUPS", "in_readme", "table"]
@@ -26,6 +27,7 @@ GROUPS = (
     Settings,
     DatabaseSettings,
     HttpSettings,
+    TaskSettings,
     AuthSettings,
     FetchSettings,
 )

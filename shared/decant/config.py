@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import MISSING, dataclass, field, fields
-from types import MappingProxyType
 from typing import Any
 
 from decant.errors import ConfigError
@@ -95,31 +94,6 @@ class Settings:
         "CORS_ORIGIN", text, "Origin of the web page that may read answers in a browser, or `*`", default=None
     )
     body_limit_bytes: int = setting("BODY_LIMIT_BYTES", count, "Largest request body, bytes", default=10 * 1024 * 1024)
-
-    task_queue_urls: Mapping[str, str] = setting(
-        "TASK_QUEUE_URLS",
-        named_urls,
-        "SQS queues by name, `default=https://…,mail=https://…`",
-        default=MappingProxyType({}),
-    )
-    task_concurrency: int = setting(
-        "TASK_CONCURRENCY", count, "Most tasks that one worker environment runs at a time", default=100
-    )
-    task_margin_s: float = setting(
-        "TASK_MARGIN_S",
-        seconds,
-        "Seconds of an invocation that tasks leave for writing down how they ended",
-        default=2.0,
-    )
-    task_heartbeat_s: float = setting(
-        "TASK_HEARTBEAT_S", seconds, "Seconds between two looks at whether running tasks were revoked", default=5.0
-    )
-    task_result_expires_s: float = setting(
-        "TASK_RESULT_EXPIRES_S", seconds, "Seconds after its end when a task's row is deleted", default=604_800.0
-    )
-    task_patience_s: float = setting(
-        "TASK_PATIENCE_S", seconds, "Seconds after which a task that nobody took is announced again", default=300.0
-    )
 
 
 def read[T](group: type[T], environment: Mapping[str, str]) -> T:

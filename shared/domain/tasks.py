@@ -1,4 +1,4 @@
-"""This app's background work."""
+"""Background tasks of this application."""
 
 import asyncio
 
@@ -9,6 +9,6 @@ __all__ = ["long_task"]
 
 @task(max_retries=3, retry_backoff=True)
 async def long_task(seconds: float = 10) -> str:
-    """Work that takes its time."""
+    """Sleep, as an example of slow work."""
     await asyncio.sleep(seconds)
     return "Task Complete"

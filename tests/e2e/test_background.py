@@ -132,7 +132,7 @@ def test_correlation_id_leads_from_the_request_to_the_workers_lines(
 
 
 def test_task_is_kept_when_sqs_is_down(api: httpx.Client, local_cloud: RunningCloud) -> None:
-    """The answer is 202 all the same: the row is there, and waits to be announced."""
+    """The answer is 202 all the same: the task is stored, and waits to be published."""
     with local_cloud.sqs_unreachable():
         started = api.post("/start-task", json={"seconds": 0})
         status = api.get(f"/tasks/{started.json()['task_id']}")

@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 from decant.tasks import State, task
-from decant.tasks.postgres import PostgresStore
 from decant.tasks.registry import registry
 from decant.tasks.schedule import Missed, every
+from decant.tasks.store.postgres import PostgresStore
 from decant.worker import sweeper
 from decant.worker.deadline import Deadline
 from decant.worker.sweeper import sweep
@@ -50,11 +50,11 @@ async def test_unannounced_task_is_announced(queue: SqsQueue) -> None:
 
     swept = await sweep(Deadline(30))
 
-    assert (swept.announced, [job.id in record["body"] for record in queue.receive()]) == (1, [True])
+    assert (swept.published, [job.id in record["body"] for record in queue.receive()]) == (1, [True])
 
 
 async def test_sweepers_at_once_share_the_work(queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row is announced by one of them."""
+    """Every task is published by one sweeper."""
     monkeypatch.setattr(sweeper, "_BATCH", 20)
     jobs = await work.add.delay_many([(n,) for n in range(120)])
     queue.receive()
@@ -62,7 +62,7 @@ async def test_sweepers_at_once_share_the_work(queue: SqsQueue, monkeypatch: pyt
 
     swept = await asyncio.gather(*(sweep(Deadline(30)) for _ in range(4)))
 
-    assert sum(each.announced for each in swept) == 120
+    assert sum(each.published for each in swept) == 120
     assert sorted(record["body"][7:-2] for record in queue.receive()) == sorted(job.id for job in jobs)
 
 
@@ -72,17 +72,17 @@ async def test_announced_task_is_left_alone(queue: SqsQueue) -> None:
 
     swept = await sweep(Deadline(30))
 
-    assert (swept.announced, queue.waiting()["now"]) == (0, 1)
+    assert (swept.published, queue.waiting()["now"]) == (0, 1)
 
 
 async def test_task_that_nobody_takes_is_announced_ever_more_seldom(queue: SqsQueue) -> None:
-    """Its message may be lost; but what waits in a long queue is not announced every minute."""
+    """Its message may be lost; but a task in a long queue is not published every minute."""
     await work.add.delay(1)
     queue.receive()
     gaps = []
     for _ in range(3):
         waited_s = 0
-        while not (await sweep(Deadline(30))).announced:
+        while not (await sweep(Deadline(30))).published:
             await PostgresWorld().advance(60)
             waited_s += 60
         gaps.append(waited_s)

@@ -8,6 +8,7 @@ import pytest
 
 from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks import AsyncResult, State, Task
+from decant.tasks.admin import list_tasks, queue_statistics
 from tests import work
 from tests.worlds import World
 
@@ -344,3 +345,30 @@ async def test_old_rows_are_deleted(world: World) -> None:
 
     with pytest.raises(TaskNotFound):
         await job.status()
+
+
+async def test_tasks_are_listed_newest_first_and_filtered(world: World) -> None:
+    """All stores list tasks page by page."""
+    failed = await work.fail.delay()
+    jobs = [await work.add.delay(number) for number in range(3)]
+    await world.run()
+
+    first = await list_tasks(name="tests.work.add", count=2)
+    second = await list_tasks(name="tests.work.add", count=2, before=first.before)
+    failures = await list_tasks(state=State.FAILURE)
+
+    assert [str(task.id) for task in (*first.tasks, *second.tasks)] == sorted((job.id for job in jobs), reverse=True)
+    assert [(str(task.id), task.error_type, task.error) for task in failures.tasks] == [(failed.id, "Flaky", "no")]
+
+
+async def test_queue_statistics_count_tasks_by_state(world: World) -> None:
+    """All stores count waiting and recently finished tasks."""
+    await work.add.delay(1)
+    await work.fail.delay()
+    await world.run()
+    await work.add.apply_async((1,), countdown=3600)
+
+    (queue,) = await queue_statistics()
+
+    assert (queue.queue, queue.due, queue.later, queue.running) == ("default", 0, 1, 0)
+    assert (queue.succeeded, queue.failed) == (1, 1)

@@ -9,8 +9,8 @@ import pytest
 from decant import db
 from decant.observability import correlate
 from decant.tasks import State
-from decant.tasks.postgres import PostgresStore
 from decant.tasks.registry import registry
+from decant.tasks.store.postgres import PostgresStore
 from tests import work
 from tests.queues import SqsQueue
 from tests.worlds import execute
@@ -114,7 +114,7 @@ async def test_unreachable_queue_fails_no_caller(
 
 @pytest.mark.usefixtures("database_url", "queue")
 async def test_unreachable_queue_needs_no_second_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller's own is free again by the time that the row is noted as unannounced."""
+    """The caller's own is free again by the time that the row is marked unpublished."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("DATABASE_POOL_SIZE", "1")
 

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from decant.tasks import State
-from decant.tasks.lists import list_tasks, queue_statistics
+from decant.tasks.admin import list_tasks, queue_statistics
 from tests import work
 from tests.worlds import PostgresWorld, execute
 

@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from decant import db
 from decant.tasks import State, chord
-from decant.tasks.postgres import PostgresStore
-from decant.tasks.records import Outcome, Settled
+from decant.tasks.records import Completed, Outcome
 from decant.tasks.registry import registry
+from decant.tasks.store.postgres import PostgresStore
 from tests import work
 from tests.worlds import execute
 
@@ -27,10 +27,10 @@ async def start_chord() -> tuple[UUID, UUID, UUID]:
     return first, second, UUID(body.id)
 
 
-async def settle(ends: Mapping[UUID, State]) -> Settled:
+async def complete(ends: Mapping[UUID, State]) -> Completed:
     """Write how first runs ended, in one batch."""
     outcomes = [Outcome(id=task_id, attempt=1, state=state, result="1") for task_id, state in ends.items()]
-    return await PostgresStore().settle(outcomes, None)
+    return await PostgresStore().complete(outcomes, None)
 
 
 async def until_blocked(count: int) -> None:
@@ -48,9 +48,9 @@ async def test_batches_of_successes_and_failures_take_turns() -> None:
     three, four, late_body = await start_chord()
     async with db.session() as first_in_line:
         await first_in_line.execute(text("SELECT FROM decant.task WHERE id = :id FOR UPDATE"), {"id": early_body})
-        successes = asyncio.create_task(settle({two: State.SUCCESS, four: State.SUCCESS}))
+        successes = asyncio.create_task(complete({two: State.SUCCESS, four: State.SUCCESS}))
         await until_blocked(1)
-        mixed = asyncio.create_task(settle({one: State.SUCCESS, three: State.FAILURE}))
+        mixed = asyncio.create_task(complete({one: State.SUCCESS, three: State.FAILURE}))
         await until_blocked(2)
 
     await asyncio.gather(successes, mixed)

@@ -11,7 +11,7 @@ from sqlalchemy import TextClause
 
 from decant import db, loop, runtime
 from decant.tasks.records import Outcome, State
-from decant.tasks.sql import bury, enqueue, lists, run, sweep, watch, workflow
+from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
 from infra.local.postgres import Postgres
 from tests.worlds import execute
 
@@ -133,13 +133,13 @@ async def test_settling_reads_by_the_primary_key(count: int) -> None:
     ids = await some_ids("STARTED")
     outcomes = [Outcome(id=task_id, attempt=1, state=State.SUCCESS, result='"x"') for task_id in ids]
 
-    plan = await plan_of(run.SETTLE, outcomes=msgspec.json.encode(outcomes).decode(), patience_s=300)
+    plan = await plan_of(run.COMPLETE, outcomes=msgspec.json.encode(outcomes).decode(), republish_after_s=300)
 
     assert plan.buffers <= 500
     assert count < MANY or (plan.indexes == {"task_pkey"} and not plan.scans)
 
 
-@pytest.mark.parametrize("statement", [workflow.LOCK, workflow.FAIL_ALONG, workflow.COUNT_DOWN])
+@pytest.mark.parametrize("statement", [workflow.LOCK, workflow.FAIL_DEPENDENTS, workflow.COUNT_DOWN])
 async def test_workflow_reads_by_the_primary_key(count: int, statement: TextClause) -> None:
     """What ten ends bring about is found by ids, however many others wait."""
     parents = await execute("SELECT id FROM decant.task WHERE children IS NOT NULL ORDER BY id LIMIT 10")
@@ -151,8 +151,8 @@ async def test_workflow_reads_by_the_primary_key(count: int, statement: TextClau
 
 
 async def test_sweep_reads_what_is_due(count: int) -> None:
-    """A hundred rows to announce cost a hundred, whatever else is there."""
-    plan = await plan_of(sweep.ANNOUNCE, queues=["queue0", "queue1"], ahead_s=60, count=50, patience_s=300)
+    """Publishing a hundred tasks reads a hundred rows, at any size of the table."""
+    plan = await plan_of(sweep.UNPUBLISHED, queues=["queue0", "queue1"], ahead_s=60, count=50, republish_after_s=300)
 
     assert plan.buffers <= 3_000
     assert count < MANY or (plan.indexes == {"task_waiting", "task_pkey"} and not plan.scans)
@@ -160,7 +160,7 @@ async def test_sweep_reads_what_is_due(count: int) -> None:
 
 async def test_lost_workers_are_found_by_their_leases(count: int) -> None:
     """The rows that run are few."""
-    plan = await plan_of(sweep.EXPIRE, count=50)
+    plan = await plan_of(sweep.EXPIRE_LEASES, count=50)
 
     assert plan.buffers <= 3_000
     assert count < MANY or (plan.indexes == {"task_running", "task_pkey"} and not plan.scans)
@@ -193,7 +193,7 @@ async def test_status_is_one_look_up(count: int) -> None:
 )
 async def test_list_reads_a_bounded_part(count: int, which: str, state: str | None, index: str) -> None:
     """A page costs no more than the rows that it may look at, also when nothing matches."""
-    given = {"before": None, "reach": 2_000, "count": 50}
+    given = {"before": None, "scan_limit": 2_000, "count": 50}
 
     plan = await plan_of(lists.LISTS[which], state=state, name="no.such", queue=None, **given)
 
@@ -213,7 +213,7 @@ async def test_unique_and_idempotent_calls_are_found_by_their_keys(count: int) -
     """Who stands for a call is looked up, not searched for."""
     given = {"id": (await some_ids("SUCCESS"))[0], "name": "task.1", "unique_key": "x", "idempotency_key": "y"}
 
-    plan = await plan_of(enqueue.STANDING_FOR, **given)
+    plan = await plan_of(enqueue.FIND_EXISTING, **given)
 
     assert plan.buffers <= 50
     assert count < MANY or not plan.scans
@@ -223,7 +223,7 @@ async def test_burying_reads_by_the_primary_key(count: int) -> None:
     """Ten dead letters cost ten look-ups."""
     ids = await some_ids("PENDING")
 
-    plan = await plan_of(bury.BURY, ids=ids, reasons=["why"] * len(ids))
+    plan = await plan_of(dead_letters.CLOSE, ids=ids, reasons=["why"] * len(ids))
 
     assert plan.buffers <= 500
     assert count < MANY or not plan.scans

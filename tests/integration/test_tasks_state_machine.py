@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from decant import db, loop
 from decant.tasks import State, chain, chord
-from decant.tasks.postgres import PostgresStore
 from decant.tasks.records import FINISHED, Claimed, Failure, Outcome
 from decant.tasks.registry import registry
+from decant.tasks.store.postgres import PostgresStore
 from tests import work
 from tests.worlds import PostgresWorld, execute
 
@@ -127,7 +127,7 @@ class Lives(RuleBasedStateMachine):
             loop.run(self.commit(run, crash=False))
             assert not owned or self.rows()[run.claimed.id]["state"] == State.SUCCESS
         else:
-            self.settle(run, state)
+            self.complete(run, state)
 
     @precondition(lambda self: self.runs)
     @rule()
@@ -142,9 +142,9 @@ class Lives(RuleBasedStateMachine):
             if self.owns(run.claimed)
         }
         self.runs = [run for run in self.runs if run not in plain]
-        settled = loop.run(self.store.settle(list(outcomes.values()), None))
-        assert settled.states.keys() == outcomes.keys()
-        self.messages += [row.id for row in settled.released]
+        completed = loop.run(self.store.complete(list(outcomes.values()), None))
+        assert completed.states.keys() == outcomes.keys()
+        self.messages += [row.id for row in completed.released]
 
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
@@ -176,8 +176,8 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def sweep(self) -> None:
         """The sweeper takes rows from lost workers, and announces what is due."""
-        loop.run(self.store.expire(100))
-        self.messages += [row.id for row in loop.run(self.store.due(["default"], 0, 100))]
+        loop.run(self.store.expire_leases(100))
+        self.messages += [row.id for row in loop.run(self.store.unpublished(["default"], 0, 100))]
 
     # What must hold
 
@@ -247,7 +247,7 @@ class Lives(RuleBasedStateMachine):
                 if run.claimed.id in self.transactional:
                     loop.run(self.commit(run, crash=False))
                 else:
-                    self.settle(run, State.SUCCESS)
+                    self.complete(run, State.SUCCESS)
         assert {row["state"] for row in self.rows().values()} <= FINISHED
         self.effects_happen_once()
         self.an_end_is_an_end()
@@ -268,7 +268,7 @@ class Lives(RuleBasedStateMachine):
             self.claims[each.id, each.attempt] += 1
             self.runs.append(Run(each, self.now_s))
 
-    def settle(self, run: Run, state: State) -> None:
+    def complete(self, run: Run, state: State) -> None:
         """Write how a run ended, if it is still the worker's to say."""
         claimed = run.claimed
         exhausted = claimed.max_retries is not None and claimed.retries >= claimed.max_retries
@@ -280,11 +280,11 @@ class Lives(RuleBasedStateMachine):
             id=claimed.id, attempt=claimed.attempt, state=state, result=result, failure=failure, delay_s=10
         )
         owned = self.owns(claimed)
-        settled = loop.run(self.store.settle([outcome], None))
-        assert (claimed.id in settled.states) == owned, "only the owner of a row says how it ended"
-        if claimed.id in settled.states and state is State.PENDING:
+        completed = loop.run(self.store.complete([outcome], None))
+        assert (claimed.id in completed.states) == owned, "only the owner of a row says how it ended"
+        if claimed.id in completed.states and state is State.PENDING:
             self.given_back[claimed.id] += 1
-        self.messages += [row.id for row in settled.released]
+        self.messages += [row.id for row in completed.released]
 
     def owns(self, claimed: Claimed) -> bool:
         """Whether the worker that claimed a row still owns it."""
@@ -298,10 +298,10 @@ class Lives(RuleBasedStateMachine):
         with suppress(_LeaseLostError):
             async with db.session() as session:
                 await work.record.function(str(claimed.id), session=session)
-                settled = await self.store.settle([outcome], session)
+                completed = await self.store.complete([outcome], session)
                 if crash:
                     raise _CrashedError
-                if claimed.id not in settled.states:
+                if claimed.id not in completed.states:
                     raise _LeaseLostError
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from decant.errors import TaskFailed, TaskRevoked
 from decant.tasks import GroupResult, State, chain, chord, group
-from decant.tasks.redrive import redrive
+from decant.tasks.admin import redrive
 from tests import work
 from tests.worlds import World
 

@@ -1,4 +1,4 @@
-"""Dead letters: rows that are given up, and brought back."""
+"""Dead letters: tasks that are closed, and redriven."""
 
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -6,11 +6,12 @@ from uuid import UUID, uuid4
 import pytest
 
 from decant import loop
+from decant.cli import main
 from decant.tasks import State, chain
-from decant.tasks.postgres import PostgresStore
-from decant.tasks.redrive import main, redrive
+from decant.tasks.admin import redrive
 from decant.tasks.registry import registry
-from decant.worker.dead_letters import bury
+from decant.tasks.store.postgres import PostgresStore
+from decant.worker.dead_letters import close_dead_lettered
 from tests import work
 from tests.worlds import PostgresWorld, as_records, execute
 
@@ -18,17 +19,17 @@ pytestmark = pytest.mark.usefixtures("database_url")
 
 
 async def test_row_of_a_dead_letter_fails_with_the_reason() -> None:
-    """Who asks hears how often the message came, and what the worker said."""
+    """The failure names the number of deliveries, and the error that the worker recorded."""
     job = await work.add.delay(1)
-    await PostgresStore().note([UUID(job.id)], "The worker did not know a task of this name.")
+    await PostgresStore().record_unknown([UUID(job.id)], "The worker did not know a task of this name.")
     (record,) = as_records([job.id])
 
-    await bury([record | {"attributes": {"ApproximateReceiveCount": "5"}}])
+    await close_dead_lettered([record | {"attributes": {"ApproximateReceiveCount": "5"}}])
     status = await job.status()
 
     assert status.failure is not None
     assert (status.state, status.failure.type) == (State.FAILURE, "DeadLettered")
-    assert "came 5 times" in status.failure.message
+    assert "received 5 times" in status.failure.message
     assert "did not know" in status.failure.message
 
 
@@ -37,7 +38,7 @@ async def test_dead_letter_of_a_row_that_runs_is_dropped() -> None:
     job = await work.add.delay(1)
     await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
 
-    await bury(as_records([job.id]))
+    await close_dead_lettered(as_records([job.id]))
 
     assert await job.state is State.STARTED
 
@@ -46,7 +47,7 @@ async def test_dead_letter_of_a_row_that_is_not_due_is_dropped() -> None:
     """Its next message is still to come."""
     job = await work.add.apply_async((1,), countdown=60)
 
-    await bury(as_records([job.id]))
+    await close_dead_lettered(as_records([job.id]))
 
     assert await job.state is State.PENDING
 
@@ -55,7 +56,7 @@ async def test_dead_letters_that_lead_nowhere_are_dropped() -> None:
     """Neither a stranger's message nor that of a deleted row disturbs the others."""
     job = await work.add.delay(1)
 
-    await bury([{"messageId": "stranger", "body": "no JSON"}, *as_records([uuid4(), job.id])])
+    await close_dead_lettered([{"messageId": "stranger", "body": "no JSON"}, *as_records([uuid4(), job.id])])
 
     assert await job.state is State.FAILURE
 
@@ -65,7 +66,7 @@ async def test_dead_letter_in_a_workflow_closes_what_waits_for_it() -> None:
     job = await chain(work.add.s(1, 2), work.add.s(1)).delay()
     (first,) = [task_id for task_id in await _ids() if task_id != job.id]
 
-    await bury(as_records([first]))
+    await close_dead_lettered(as_records([first]))
 
     assert await job.failed()
 
@@ -112,7 +113,7 @@ def test_command_prints_what_comes_back(capsys: pytest.CaptureFixture[str]) -> N
     loop.run(PostgresWorld().run())
     capsys.readouterr()  # what the worker logged
 
-    status = main(["--error", "Flaky"])
+    status = main(["redrive", "--error", "Flaky"])
 
     assert (status, capsys.readouterr().out) == (0, f"{job.id}\n")
     assert loop.run(job.status()).state is State.PENDING
@@ -139,7 +140,7 @@ async def test_equal_unique_calls_do_not_come_back_together() -> None:
 
 async def test_redrive_of_everything_is_refused() -> None:
     """Somebody has forgotten to say what."""
-    with pytest.raises(ValueError, match="which tasks"):
+    with pytest.raises(ValueError, match="at least one condition"):
         await redrive()
 
 

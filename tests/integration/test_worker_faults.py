@@ -12,7 +12,7 @@ import pytest
 from decant import db, runtime
 from decant.tasks import AsyncResult, State
 from decant.worker.deadline import Deadline
-from decant.worker.messages import handle
+from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep
 from infra.local.postgres import Postgres
 from tests import mortal, work

@@ -9,7 +9,7 @@ import pytest
 
 from decant.tasks import AsyncResult, State, chain
 from decant.worker.deadline import Deadline
-from decant.worker.messages import handle
+from decant.worker.sqs_handler import handle
 from tests import work
 from tests.loading import ROOT, Context, load_function
 from tests.worlds import as_records, execute
@@ -80,7 +80,7 @@ async def test_message_that_is_not_ours_is_dropped(body: str, caplog: pytest.Log
 
     assert (report, await job.state) == (DONE, State.SUCCESS)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == [
-        "Message that is not ours is dropped"
+        "Unknown message dropped"
     ]
 
 
@@ -221,7 +221,7 @@ async def test_run_that_lost_its_row_is_cancelled(
     await asyncio.wait_for(running, 5)
 
     assert await job.state is State.STARTED
-    assert "no longer this worker's" in caplog.text
+    assert "Lease lost; result discarded" in caplog.text
 
 
 async def test_effects_and_end_commit_together() -> None:

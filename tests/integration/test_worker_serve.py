@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from decant.tasks import State, chain
-from decant.tasks.postgres import PostgresStore
 from decant.tasks.registry import registry
+from decant.tasks.store.postgres import PostgresStore
 from decant.worker import run_forever
 from tests import work
 from tests.worlds import PostgresWorld

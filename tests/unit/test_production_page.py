@@ -28,7 +28,9 @@ def rows(heading: str) -> dict[str, list[str]]:
 
 def prices(what: str) -> list[float]:
     """The figures of one line of the price list."""
-    return [float(each.replace(",", "")) for each in re.findall(r"[\d,]*\d(?:\.\d+)?", rows("service | price")[what][0])]
+    return [
+        float(each.replace(",", "")) for each in re.findall(r"[\d,]*\d(?:\.\d+)?", rows("service | price")[what][0])
+    ]
 
 
 def api_gateway(rate: float) -> float:

@@ -51,7 +51,7 @@ def test_task_keeps_name_and_docstring() -> None:
 
 
 def test_second_task_of_a_name_is_refused() -> None:
-    """Which of them a worker would run could not be told."""
+    """A worker could not know which of the two to run."""
 
     def make(place: int) -> None:
         async def twin() -> None:

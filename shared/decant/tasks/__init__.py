@@ -1,4 +1,4 @@
-"""Durable tasks: Celery's API over PostgreSQL, the truth, and SQS, the wake-up.
+"""Durable tasks with Celery's API: PostgreSQL stores the tasks, SQS messages start the workers.
 
 @task(max_retries=3, retry_backoff=True)
 async def greet(name: str) -> str: ...
@@ -7,13 +7,13 @@ job = await greet.delay("Ada")
 await job.get(timeout=10)
 """
 
-from decant.tasks.canvas import Signature, chain, chord, group
-from decant.tasks.join import join
+from decant.tasks.context import Request, Retry, Run, current_run
 from decant.tasks.records import Failure, State, Status
-from decant.tasks.result import AsyncResult
-from decant.tasks.run import Request, Retry, Run, current_run
-from decant.tasks.task import Task, task
-from decant.tasks.workflow_result import GroupResult, WorkflowResult
+from decant.tasks.registry import join, task
+from decant.tasks.result import AsyncResult, GroupResult, WorkflowResult
+from decant.tasks.schedule import cron, every
+from decant.tasks.signatures import Signature, chain, chord, group
+from decant.tasks.task import Task
 
 __all__ = [
     "AsyncResult",
@@ -29,7 +29,9 @@ __all__ = [
     "WorkflowResult",
     "chain",
     "chord",
+    "cron",
     "current_run",
+    "every",
     "group",
     "join",
     "task",

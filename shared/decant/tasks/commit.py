@@ -1,4 +1,4 @@
-"""Work that is done when a session's transaction commits, and never when it rolls back."""
+"""Call functions after a session's transaction has committed; they are dropped when it rolls back."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,16 +9,17 @@ from sqlalchemy.util import await_only
 
 __all__ = ["after_commit"]
 
-type Work = Callable[[], Awaitable[None]]
+type Callback = Callable[[], Awaitable[None]]
 
-_WAITING = "decant.after_commit"  # key of Session.info: what each open transaction of the session has asked for
-_COMMITTED = "decant.committed"  # likewise: what is to be done as soon as its connection is free
+_WAITING = "decant.after_commit"  # key of Session.info: callbacks by the open transaction that registered them
+_COMMITTED = "decant.committed"  # key of Session.info: callbacks to call when the connection is released
 
 
-def after_commit(session: AsyncSession, work: Work) -> None:
-    """Do work once the session's transaction has committed and let go of its connection; `commit()` waits for it.
+def after_commit(session: AsyncSession, callback: Callback) -> None:
+    """Call a function after the session's transaction has committed and released its connection; `commit()` awaits it.
 
-    What a savepoint asked for is forgotten when it is rolled back, and waits for what is around it otherwise.
+    A callback registered in a savepoint is dropped when the savepoint rolls back, and otherwise waits for the outer
+    transaction.
     """
     plain = session.sync_session
     if _WAITING not in plain.info:
@@ -27,14 +28,14 @@ def after_commit(session: AsyncSession, work: Work) -> None:
         event.listen(plain, "after_soft_rollback", _rolled_back)
         event.listen(plain, "after_transaction_end", _ended)
     transaction = plain.get_nested_transaction() or plain.get_transaction()
-    plain.info[_WAITING].setdefault(transaction, []).append(work)
+    plain.info[_WAITING].setdefault(transaction, []).append(callback)
 
 
 def _committed(session: Session) -> None:
     if session.in_nested_transaction():
         return
-    waiting: dict[SessionTransaction, list[Work]] = session.info[_WAITING]
-    session.info[_COMMITTED] += [work for works in waiting.values() for work in works]
+    waiting: dict[SessionTransaction, list[Callback]] = session.info[_WAITING]
+    session.info[_COMMITTED] += [callback for callbacks in waiting.values() for callback in callbacks]
     waiting.clear()
 
 
@@ -45,6 +46,6 @@ def _rolled_back(session: Session, transaction: SessionTransaction) -> None:
 def _ended(session: Session, transaction: SessionTransaction) -> None:
     if transaction.parent is not None:
         return
-    works, session.info[_COMMITTED] = session.info[_COMMITTED], []
-    for work in works:
-        await_only(work())  # the hook runs inside `await session.commit()`
+    callbacks, session.info[_COMMITTED] = session.info[_COMMITTED], []
+    for callback in callbacks:
+        await_only(callback())  # the hook runs inside `await session.commit()`

@@ -1,4 +1,4 @@
-"""UUIDv7: ids that sort by the time they were made, so that new rows lie together in an index.
+"""UUIDv7: ids that sort by time of creation, so that new rows are adjacent in an index.
 
 Source: RFC 9562, section 5.7; `uuid.uuid7` comes with Python 3.14.
 """
@@ -11,11 +11,11 @@ __all__ = ["uuid7"]
 
 
 def uuid7(milliseconds: int | None = None, randomness: bytes | None = None) -> UUID:
-    """Make an id.
+    """Create an id.
 
     Args:
-        milliseconds: Time since 1970 that it carries; now when not given.
-        randomness: At least 10 bytes for the rest; random when not given. The same time and bytes make the same id.
+        milliseconds: Unix time that the id contains; by default the present time.
+        randomness: At least 10 bytes for the rest; random by default. The same time and bytes give the same id.
     """
     time_ms = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
     rest = int.from_bytes((randomness or os.urandom(10))[:10])

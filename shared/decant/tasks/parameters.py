@@ -1,7 +1,7 @@
-"""A task's parameters: arguments are checked when they are enqueued, and come to the run with their types.
+"""Parameters of a task: encode and validate arguments at the caller, and decode them in the worker.
 
-They travel as JSON. The same structure, made from the function's annotations, checks them at the caller and builds
-them anew in the worker, so that a `datetime`, a `UUID` or a msgspec Struct arrives as one.
+Arguments are stored as JSON. A msgspec Struct derived from the function's annotations validates them at the caller and
+converts them in the worker, so that the function receives a `datetime`, a `UUID` or a Struct as annotated.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ _VARIADIC: dict[Any, Callable[[Any], Any]] = {
 
 
 class Parameters:
-    """What a task's function takes from its caller and what it returns.
+    """Parameters and result of a task's function.
 
     Args:
         function: The function.
-        supplied: Names of parameters that the worker fills: the bound `self`, the `session`.
+        supplied: Names of the parameters that the worker supplies: the bound `self`, the `session`.
     """
 
     def __init__(self, function: Callable[..., Any], supplied: Sequence[str]) -> None:
@@ -36,10 +36,10 @@ class Parameters:
         self._called = whole.replace(parameters=[p for name, p in whole.parameters.items() if name not in supplied])
 
     def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
-        """The arguments as a JSON array and a JSON object.
+        """Encode arguments as a JSON array and a JSON object.
 
         Raises:
-            TypeError: they do not fit the parameters, or are no JSON.
+            TypeError: they do not fit the parameters, or are not JSON.
         """
         bound = self._called.bind(*args, **kwargs)
         return self._encode(args, kwargs, bound.arguments, self._arguments)
@@ -56,10 +56,10 @@ class Parameters:
             raise TypeError(f"{self._name}: {error}") from error
 
     def encode_partial(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
-        """The same when one more argument is to come before the first: the result of the task before this one.
+        """Encode arguments before which the result of the previous task will be inserted.
 
         Raises:
-            TypeError: they could not fit the parameters, or are no JSON.
+            TypeError: they cannot fit the parameters, or are not JSON.
         """
         bound = self._called.bind(None, *args, **kwargs)
         first = next(iter(self._called.parameters.values()))
@@ -70,10 +70,10 @@ class Parameters:
         return self._encode(args, kwargs, bound.arguments, self._some_arguments)
 
     def decode(self, args: str, kwargs: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments as the function takes them.
+        """Decode arguments to the types of the function's annotations.
 
         Raises:
-            TypeError: they do not fit the parameters (any more).
+            TypeError: they do not fit the parameters, which may have changed since.
         """
         bound = self._called.bind(*msgspec.json.decode(args), **msgspec.json.decode(kwargs))
         try:
@@ -85,7 +85,7 @@ class Parameters:
         return bound.args, bound.kwargs
 
     def identity(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        """A digest of the arguments, the same however they are passed.
+        """Digest of the arguments, the same for positional and keyword arguments.
 
         Raises:
             TypeError: they do not fit the parameters.
@@ -95,10 +95,10 @@ class Parameters:
         return hashlib.sha256(msgspec.json.encode(bound.arguments, order="deterministic")).hexdigest()
 
     def encode_result(self, result: Any) -> str:
-        """The result as JSON.
+        """Encode the result as JSON.
 
         Raises:
-            TypeError: it is no JSON, or not what the function says it returns.
+            TypeError: the result is not JSON, or not of the annotated type.
         """
         try:
             encoded = msgspec.json.encode(result)
@@ -106,10 +106,6 @@ class Parameters:
         except (msgspec.ValidationError, ValueError) as error:
             raise TypeError(f"{self._name}: result: {error}") from error
         return encoded.decode()
-
-    def decode_result(self, result: str) -> Any:
-        """The result with the type that the function says it returns."""
-        return msgspec.json.decode(result, type=self._returns)
 
     @property
     def _name(self) -> str:

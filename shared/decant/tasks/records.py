@@ -1,30 +1,39 @@
-"""What crosses the border between tasks, their store and their worker: frozen, and named as Celery names it."""
+"""Records exchanged between the task API, the store and the worker.
+
+All records are frozen, and their fields have Celery's names where Celery has the concept. `decant.tasks.sql` derives
+its column lists and parameter types from these classes. A field is stored in the column of its JSON name, which
+differs from the Python name only where `field(name=…)` says so.
+"""
 
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import UUID
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, field
 
 __all__ = [
     "FINISHED",
+    "CancelReason",
     "Claimed",
+    "Completed",
     "Enqueued",
     "Failure",
     "NewTask",
     "Outcome",
-    "Settled",
+    "Page",
+    "QueueStatistics",
     "State",
     "Status",
-    "Stop",
+    "Summary",
+    "TaskFilter",
     "Unclaimed",
-    "Which",
 ]
 
 
 class State(StrEnum):
-    """Where a task stands. PENDING is a real row: an id that no row has raises `TaskNotFound`."""
+    """State of a task. PENDING is a real row: reading an unknown id raises `TaskNotFound`."""
 
     PENDING = "PENDING"
     STARTED = "STARTED"
@@ -34,34 +43,36 @@ class State(StrEnum):
     REVOKED = "REVOKED"
 
 
-class Stop(StrEnum):
-    """Why a run has to stop before its end."""
+class CancelReason(StrEnum):
+    """Reason for which the worker cancels a run."""
 
     REVOKED = "revoked"
-    LOST = "lost"
+    LEASE_LOST = "lease lost"
     TIME_LIMIT = "time limit"
     DEADLINE = "deadline"
     SHUTDOWN = "shutdown"
 
 
 FINISHED = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
-"""States that no row ever leaves, but by a redrive."""
+"""Final states. Only a redrive changes them."""
 
 
 class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A row that is to be written; it goes to PostgreSQL as JSON, and so do the tasks of an errback that it carries.
+    """A task to insert. It is passed to PostgreSQL as JSON, and so are the error callbacks that it contains.
 
     Attributes:
         args: Positional arguments, a JSON array.
-        kwargs: Arguments by name, a JSON object.
-        countdown_s: Seconds from now to the first run; `eta`, an aware time, goes before it.
-        expires_in_s: Seconds from now after which it is not started any more; `expires` goes before it.
-        announced: Whether a message follows at once, when it is due within what SQS can delay.
-        root_id: The workflow that it belongs to.
-        parents: Rows that must succeed before it is due; `countdown_s` then counts from there.
-        takes: What of theirs is put before its positional arguments: the one's result, or the list of all.
-        children: Rows that have it as a parent.
-        on_error: Tasks to start when it fails; a `takes` of theirs means its id.
+        kwargs: Keyword arguments, a JSON object.
+        countdown_s: Seconds until the first run, counted from the insert or from the release by its parents. `eta`,
+            an aware time, takes precedence.
+        expires_in_s: Seconds from now after which the task is not started; `expires` takes precedence.
+        publish: A message is sent after the commit if the task is due within the longest delay of SQS.
+        root_id: Id of its workflow.
+        parents: Tasks that must succeed before this one is due.
+        result_argument: Parents' results that are inserted before the positional arguments: the result of the only
+            parent, or the list of all results. In an error callback: the id of the failed task is inserted.
+        children: Tasks that have this one as a parent.
+        on_error: Error callbacks, enqueued when this task fails.
     """
 
     id: UUID
@@ -75,40 +86,46 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     eta: datetime | None = None
     expires_in_s: float | None = None
     expires: datetime | None = None
-    announced: bool = False
+    publish: bool = False
     correlation_id: str | None = None
     group_key: str | None = None
     unique_key: str | None = None
     idempotency_key: str | None = None
     root_id: UUID | None = None
     parents: tuple[UUID, ...] = ()
-    takes: Literal["result", "results"] | None = None
+    result_argument: Literal["result", "results"] | None = field(name="takes", default=None)
     children: tuple[UUID, ...] = ()
     on_error: "tuple[NewTask, ...]" = ()
 
+    def for_failure_of(self, task_id: UUID, *, publish: bool) -> "NewTask":
+        """This error callback, as it is enqueued for a task that failed."""
+        args = msgspec.json.decode(self.args)
+        encoded = msgspec.json.encode([str(task_id), *args] if self.result_argument else args).decode()
+        return msgspec.structs.replace(self, args=encoded, result_argument=None, publish=publish)
+
 
 class Enqueued(Struct, frozen=True):
-    """A row as it was written, or the earlier one that stands for it.
+    """A task that was inserted, or the existing task that has the same id or key.
 
     Attributes:
         due_in_s: Seconds until it is due, by the database's clock.
-        announce: Whether it waits for a message.
+        publish: A message must be sent for it.
     """
 
     id: UUID
     queue: str
     group_key: str | None
     due_in_s: float
-    announce: bool
+    publish: bool
 
 
-class Which(Struct, frozen=True, kw_only=True):
-    """Which tasks are meant; what is not given does not matter.
+class TaskFilter(Struct, frozen=True, kw_only=True):
+    """Conditions that tasks must meet; None means any value.
 
     Attributes:
-        error: Name of an error's class.
-        since: Done then or later.
-        until: Done before then.
+        error: Name of the error's class.
+        since: Finished at this time or later.
+        until: Finished before this time.
     """
 
     ids: tuple[UUID, ...] | None = None
@@ -118,12 +135,12 @@ class Which(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
-class Settled(Struct, frozen=True):
-    """What was written of outcomes.
+class Completed(Struct, frozen=True):
+    """Effect of writing outcomes.
 
     Attributes:
-        states: The new state of each row that its worker still owned.
-        released: Rows that are due because of that, to be announced.
+        states: New state of every task whose lease was still held.
+        released: Tasks that are due because of it and must be published.
     """
 
     states: dict[UUID, State]
@@ -131,12 +148,12 @@ class Settled(Struct, frozen=True):
 
 
 class Claimed(Struct, frozen=True, kw_only=True):
-    """A row that this worker owns until its lease ends.
+    """A task leased to this worker.
 
     Attributes:
-        attempt: How often it has been claimed: the fence of everything this owner writes.
-        expired: Its `expires` is over: it must not run.
-        leads_on: Others wait for it, or are started when it fails.
+        attempt: Number of claims so far; the fencing token of every write of this run.
+        expired: Its `expires` has passed, so that it must not be started.
+        has_dependents: It has child tasks or error callbacks.
     """
 
     id: UUID
@@ -151,13 +168,13 @@ class Claimed(Struct, frozen=True, kw_only=True):
     eta: datetime
     expires: datetime | None
     expired: bool
-    leads_on: bool
+    has_dependents: bool
     group_key: str | None
     correlation_id: str | None
 
 
-class Unclaimed(Struct, frozen=True):
-    """A row whose message came, and that was not claimed."""
+class Unclaimed(Struct, frozen=True, kw_only=True):
+    """A task whose message was received and which was not claimed."""
 
     id: UUID
     name: str
@@ -168,12 +185,11 @@ class Unclaimed(Struct, frozen=True):
 
 
 class Failure(Struct, frozen=True):
-    """Why a run did not succeed.
+    """Error of a run that did not succeed.
 
     Attributes:
         type: Name of the error's class.
-        message: What it said.
-        traceback: Where it came from; empty when no code of the task was running.
+        traceback: Empty when no code of the task was running.
     """
 
     type: str
@@ -182,14 +198,15 @@ class Failure(Struct, frozen=True):
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
-    """How a run ended; it goes to PostgreSQL as JSON.
+    """Outcome of a run. It is passed to PostgreSQL as JSON.
 
     Attributes:
-        state: SUCCESS, FAILURE or REVOKED; RETRY for another run; PENDING gives back a row that was never run.
+        state: SUCCESS, FAILURE or REVOKED; RETRY asks for another run; PENDING releases a task that was not run.
         result: JSON.
         delay_s: Seconds until the next run, for RETRY and PENDING.
-        max_retries: Bound that a retry set anew.
-        leads_on: Whether others may wait for the row, or be started when it fails.
+        publish: A message is sent for the next run.
+        max_retries: New bound, set by the retry.
+        has_dependents: The task may have child tasks or error callbacks.
     """
 
     id: UUID
@@ -198,13 +215,13 @@ class Outcome(Struct, frozen=True, kw_only=True):
     result: str | None = None
     failure: Failure | None = None
     delay_s: float = 0
-    announced: bool = False
+    publish: bool = False
     max_retries: int | None = None
-    leads_on: bool = True
+    has_dependents: bool = True
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """All that is known of one task."""
+    """State, result and history of a task."""
 
     id: UUID
     name: str
@@ -220,7 +237,7 @@ class Status(Struct, frozen=True, kw_only=True):
     date_done: datetime | None
 
     def as_json(self) -> dict[str, Any]:
-        """What clients may see: everything but the traceback."""
+        """Fields that clients may see: all but the traceback, the queue and the eta."""
         error = None if self.failure is None else {"type": self.failure.type, "message": self.failure.message}
         return {
             "id": str(self.id),
@@ -234,3 +251,52 @@ class Status(Struct, frozen=True, kw_only=True):
             "date_started": self.date_started and self.date_started.isoformat(),
             "date_done": self.date_done and self.date_done.isoformat(),
         }
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """A task in a list: without arguments, result and traceback, which may be large."""
+
+    id: UUID
+    name: str
+    queue: str
+    state: State
+    retries: int
+    error_type: str | None
+    error: str | None
+    eta: datetime
+    date_created: datetime
+    date_started: datetime | None
+    date_done: datetime | None
+
+
+class Page(Struct, frozen=True):
+    """Part of a list of tasks.
+
+    Attributes:
+        tasks: Newest first; may be fewer than requested although more follow.
+        before: Value of `before` for the next page; None on the last page.
+    """
+
+    tasks: list[Summary]
+    before: UUID | None
+
+
+class QueueStatistics(Struct, frozen=True, kw_only=True):
+    """Counts of a queue's tasks.
+
+    Attributes:
+        due: Waiting tasks that could be running.
+        later: Waiting tasks that are not due yet.
+        oldest_s: Seconds since which the longest waiting task has been due.
+        running: Tasks that run.
+        succeeded: Tasks that succeeded within the last hour.
+        failed: Tasks that failed or were revoked within the last hour.
+    """
+
+    queue: str
+    due: int
+    later: int
+    oldest_s: float | None
+    running: int
+    succeeded: int
+    failed: int

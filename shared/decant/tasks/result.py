@@ -1,7 +1,7 @@
-"""AsyncResult: the handle to a task, by which it is waited for, watched and revoked."""
+"""Handles to tasks and workflows: wait for a result, read the state, revoke."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -10,17 +10,17 @@ from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks.records import FINISHED, State, Status
 from decant.tasks.store import store
 
-__all__ = ["AsyncResult", "poll", "value_of"]
+__all__ = ["AsyncResult", "GroupResult", "WorkflowResult"]
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
 
 
 class AsyncResult:
-    """A task, wherever it runs.
+    """A task, in any process.
 
-    Celery's attributes are awaited, since each asks the database: `await job.state`. `await job.status()` brings all
-    of them in one query. In a sync view, `decant.asgi.await_(job.get())` waits without blocking the loop.
+    Celery's attributes are awaited, since reading them queries the database: `await job.state`. `await job.status()`
+    reads all of them in one query. In synchronous code `decant.asgi.await_(job.get())` waits for the result.
 
     Args:
         id: The task's id.
@@ -39,11 +39,11 @@ class AsyncResult:
         return hash(self.id)
 
     async def status(self) -> Status:
-        """All that is known of the task, in one query.
+        """State, result and history of the task, in one query.
 
         Raises:
             TaskNotFound: no task has this id.
-            DatabaseUnavailable: PostgreSQL is away; retrying helps once it is back.
+            DatabaseUnavailable: retrying helps once PostgreSQL is back.
         """
         task_id = self._uuid()
         found = await store().statuses([task_id])
@@ -52,71 +52,71 @@ class AsyncResult:
         return found[task_id]
 
     async def get(self, timeout: float | None = None, *, propagate: bool = True) -> Any:  # noqa: ASYNC109  # Celery's
-        """Wait for the task to end.
+        """Wait until the task is finished.
 
         Args:
-            timeout: Longest wait, seconds; without one it waits as long as it takes.
-            propagate: Whether to raise when the task did not succeed; otherwise the result is then None.
+            timeout: Longest wait, seconds; None waits without limit.
+            propagate: Raise an error when the task did not succeed; otherwise return None then.
         Returns:
-            What the task returned, as JSON gives it.
+            The task's result, as decoded from JSON.
         Raises:
-            TaskFailed: it ended in FAILURE.
-            TaskRevoked: it was revoked.
-            TimeoutError: it did not end in time; it goes on all the same.
+            TaskFailed: the task ended in FAILURE.
+            TaskRevoked: the task was revoked.
+            TimeoutError: the task was not finished in time; it continues.
             TaskNotFound: no task has this id.
         """
         async with asyncio.timeout(timeout):
-            status = await poll(self.status, lambda status: status.state in FINISHED)
-        return value_of(status, propagate=propagate)
+            status = await _poll(self.status, lambda status: status.state in FINISHED)
+        return _value(status, propagate=propagate)
 
     @property
     def state(self) -> Coroutine[Any, Any, State]:
-        """Where the task stands."""
+        """Present state of the task."""
         return self._read("state")
 
     @property
     def result(self) -> Coroutine[Any, Any, Any]:
-        """What it returned; None before its end, and when it did not succeed."""
+        """Result of the task; None before it is finished, and when it did not succeed."""
         return self._read("result")
 
     @property
     def retries(self) -> Coroutine[Any, Any, int]:
-        """How many of its runs were repeated."""
+        """Number of retries."""
         return self._read("retries")
 
     @property
     def progress(self) -> Coroutine[Any, Any, Any]:
-        """What it last said of how far it is."""
+        """Last value passed to `Run.update_progress`."""
         return self._read("progress")
 
     @property
     def date_done(self) -> Coroutine[Any, Any, datetime | None]:
-        """When it ended."""
+        """Time at which the task was finished."""
         return self._read("date_done")
 
     @property
     def traceback(self) -> Coroutine[Any, Any, str | None]:
-        """Where the error came from, that of the last run."""
+        """Traceback of the last run's error."""
         return self._traceback()
 
     async def ready(self) -> bool:
-        """Whether it has ended."""
+        """Whether the task is finished."""
         return await self.state in FINISHED
 
     async def successful(self) -> bool:
-        """Whether it has ended well."""
+        """Whether the task ended in SUCCESS."""
         return await self.state is State.SUCCESS
 
     async def failed(self) -> bool:
-        """Whether it has failed for good."""
+        """Whether the task ended in FAILURE."""
         return await self.state is State.FAILURE
 
     async def revoke(self, *, terminate: bool = False) -> None:
-        """Let it not be started any more; nothing happens to one that has ended.
+        """Prevent the task from being started; a finished task is not changed.
 
         Args:
-            terminate: Whether to cancel the run that is going on, at its next heartbeat; without it that run goes on
-                to its end, and is not repeated.
+            terminate: Also cancel the present run, at its next heartbeat. Otherwise that run continues, and is not
+                retried.
         Raises:
             TaskNotFound: no task has this id.
         """
@@ -137,24 +137,101 @@ class AsyncResult:
             raise TaskNotFound(self.id) from error
 
 
-async def poll[T](look: Callable[[], Awaitable[T]], ended: Callable[[T], bool]) -> T:
-    """Look again and again, less and less often, until what is seen has ended."""
+class WorkflowResult(AsyncResult):
+    """The last task of a workflow; it is finished when the whole workflow is.
+
+    Args:
+        root_id: Id of the workflow.
+        task_id: Id of the last task.
+    """
+
+    def __init__(self, root_id: UUID, task_id: UUID) -> None:
+        super().__init__(task_id)
+        self.root_id = str(root_id)
+
+    async def revoke(self, *, terminate: bool = False) -> None:
+        """Prevent all tasks of the workflow from being started; see `AsyncResult.revoke`."""
+        await store().revoke_workflow(UUID(self.root_id), terminate=terminate)
+
+
+class GroupResult:
+    """The last tasks of a workflow that ends with a group; their results form a list.
+
+    Args:
+        root_id: Id of the workflow.
+        ids: Ids of the tasks, in the order of the list.
+    """
+
+    def __init__(self, root_id: UUID, ids: Iterable[UUID]) -> None:
+        self.id = self.root_id = str(root_id)
+        self.results = [AsyncResult(task_id) for task_id in ids]
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[AsyncResult]:
+        return iter(self.results)
+
+    async def statuses(self) -> list[Status]:
+        """Status of every task, in one query; deleted tasks are left out."""
+        ids = [UUID(result.id) for result in self.results]
+        found = await store().statuses(ids)
+        return [found[task_id] for task_id in ids if task_id in found]
+
+    async def get(self, timeout: float | None = None, *, propagate: bool = True) -> list[Any]:  # noqa: ASYNC109  # Celery's
+        """Wait until all tasks are finished.
+
+        Args:
+            timeout: Longest wait, seconds; None waits without limit.
+            propagate: Raise an error when a task did not succeed; otherwise its result is None.
+        Returns:
+            Results, in order.
+        Raises:
+            TaskFailed: a task ended in FAILURE; the error is that of the first in order.
+            TaskRevoked: a task was revoked.
+            TimeoutError: not all tasks were finished in time; they continue.
+        """
+        async with asyncio.timeout(timeout):
+            statuses = await _poll(self.statuses, _all_finished)
+        return [_value(status, propagate=propagate) for status in statuses]
+
+    async def completed_count(self) -> int:
+        """Number of tasks that succeeded."""
+        return sum(status.state is State.SUCCESS for status in await self.statuses())
+
+    async def ready(self) -> bool:
+        """Whether all tasks are finished."""
+        return _all_finished(await self.statuses())
+
+    async def successful(self) -> bool:
+        """Whether all tasks ended in SUCCESS."""
+        return all(status.state is State.SUCCESS for status in await self.statuses())
+
+    async def failed(self) -> bool:
+        """Whether a task ended in FAILURE."""
+        return any(status.state is State.FAILURE for status in await self.statuses())
+
+    async def revoke(self, *, terminate: bool = False) -> None:
+        """Prevent all tasks of the workflow from being started; see `AsyncResult.revoke`."""
+        await store().revoke_workflow(UUID(self.root_id), terminate=terminate)
+
+
+async def _poll[T](read: Callable[[], Awaitable[T]], finished: Callable[[T], bool]) -> T:
+    """Read repeatedly, with growing pauses, until the value is finished."""
     pause_s = _FIRST_PAUSE_S
-    while not ended(seen := await look()):
+    while not finished(value := await read()):
         await asyncio.sleep(pause_s)
         pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
-    return seen
+    return value
 
 
-def value_of(status: Status, *, propagate: bool) -> Any:
-    """What a task that has ended returned.
-
-    Raises:
-        TaskFailed: it failed, and `propagate` is set.
-        TaskRevoked: it was revoked, and `propagate` is set.
-    """
+def _value(status: Status, *, propagate: bool) -> Any:
     if propagate and status.state is State.REVOKED:
         raise TaskRevoked(str(status.id))
     if propagate and status.failure is not None:
         raise TaskFailed(str(status.id), status.failure.type, status.failure.message, status.failure.traceback)
     return status.result
+
+
+def _all_finished(statuses: list[Status]) -> bool:
+    return all(status.state in FINISHED for status in statuses)

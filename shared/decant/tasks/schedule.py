@@ -1,7 +1,7 @@
-"""When a task runs by itself: `@task(schedule=every(30))`, `@task(schedule=cron("0 3 * * *", "Europe/Berlin"))`.
+"""Schedules of periodic tasks: `@task(schedule=every(30))`, `@task(schedule=cron("0 3 * * *", "Europe/Berlin"))`.
 
-The sweeper writes one row for each tick, whose id is made of the task's name and the tick's time: however many sweepers
-there are, and however often they look, a tick is one row.
+The sweeper inserts one task for every tick. Its id is derived from the task's name and the time of the tick, so that
+several sweepers insert the task once.
 """
 
 from abc import ABC, abstractmethod
@@ -14,18 +14,18 @@ from zoneinfo import ZoneInfo
 __all__ = ["Missed", "Schedule", "cron", "every"]
 
 type Missed = Literal["latest", "all", "skip"]
-"""Which ticks of a time when no sweeper ran are made up for: the last one, each one, or none."""
+"""Ticks to catch up on after a time without a sweeper: the latest tick, all ticks, or none (`skip`)."""
 
-_MOST_TICKS = 1000  # of one task in one sweep; the next sweep goes on from there
-_LATE = timedelta(minutes=2)  # an older tick counts as missed
-_MEMORY = timedelta(days=366)  # ticks before that are not made up for
+_MOST_TICKS = 1000  # of a task in one sweep; the next sweep continues from there
+_LATE = timedelta(minutes=2)  # older ticks count as missed
+_MEMORY = timedelta(days=366)  # older ticks are dropped
 
 
 class Schedule(ABC):
     """A series of ticks.
 
     Attributes:
-        missed: Which ticks are made up for that no sweeper saw in time.
+        missed: Missed ticks for which tasks are inserted.
     """
 
     def __init__(self, missed: Missed) -> None:
@@ -35,15 +35,15 @@ class Schedule(ABC):
 
     @abstractmethod
     def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Every tick later than `after` and not later than `until`, in order, in UTC."""
+        """Ticks later than `after` and not later than `until`, in order, in UTC."""
 
     def due(self, after: datetime, now: datetime, ahead: timedelta) -> list[datetime]:
-        """Ticks to make rows of.
+        """Ticks for which tasks must be inserted.
 
         Args:
-            after: The last tick that has a row, or when the schedule was first seen.
-            now: The time.
-            ahead: How far ahead of it rows are made, so that they are on time.
+            after: The last tick that has a task, or the time at which the schedule was first seen.
+            now: The present time.
+            ahead: Time before a tick at which its task is inserted, so that it starts on time.
         """
         past = list(islice(self.ticks(max(after, now - _MEMORY), now), _MOST_TICKS if self.missed == "all" else None))
         coming = self.ticks(max(after, now), now + ahead)
@@ -55,17 +55,17 @@ class Schedule(ABC):
 
 
 class every(Schedule):  # noqa: N801  # reads as a word in `schedule=every(30)`
-    """A tick each so many seconds, counted from 1970, so that it is the same on every machine.
+    """A tick every `seconds` seconds of Unix time, so that all machines agree.
 
     Args:
-        seconds: From one tick to the next, whole.
-        missed: Which ticks are made up for that no sweeper saw in time.
+        seconds: Whole number of seconds between ticks.
+        missed: Missed ticks for which tasks are inserted.
     """
 
     def __init__(self, seconds: int, *, missed: Missed = "latest") -> None:
         super().__init__(missed)
         if seconds < 1:
-            raise ValueError(f"every() takes whole seconds from 1, not {seconds!r}")
+            raise ValueError(f"every() needs a whole number of seconds from 1, not {seconds!r}")
         self.seconds = seconds
 
     def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -87,7 +87,7 @@ class cron(Schedule):  # noqa: N801  # likewise
     Args:
         expression: The five fields.
         timezone: Name of the zone whose clock is meant.
-        missed: Which ticks are made up for that no sweeper saw in time.
+        missed: Missed ticks for which tasks are inserted.
     Source: crontab(5).
     """
 

@@ -1,6 +1,6 @@
-"""Tasks under test: kept in memory and run when told, or run at once; no SQS and no PostgreSQL.
+"""Test tasks without SQS and PostgreSQL: keep them in memory and run them on demand, or run them at once.
 
-A task that takes a `session` needs a database all the same.
+A task that takes a `session` still needs a database.
 """
 
 from decant.testing.broker import Broker, eager, memory

@@ -1,4 +1,4 @@
-"""Tasks without SQS and PostgreSQL, for tests: kept in memory and run when told, or at once."""
+"""Run tasks of the store in memory: on demand, or as soon as they are enqueued."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,39 +7,37 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.tasks.commit import after_commit
 from decant.tasks.records import Enqueued, NewTask
-from decant.tasks.registry import registry
 from decant.tasks.store import using
 from decant.testing.memory import MemoryStore
-from decant.worker.deadline import Never
+from decant.worker.deadline import RollingDeadline
 from decant.worker.runner import Runner
 
 __all__ = ["Broker", "eager", "memory"]
 
 _LONGEST_RUN_S = 900.0
-_LOTS = 1_000_000
+_ALL = 1_000_000
 
 
 class Broker:
-    """Tasks that were enqueued in a test.
+    """Runs the tasks that were enqueued in a test.
 
     Attributes:
-        store: Where they are.
+        store: The store in memory.
     """
 
     def __init__(self, store: MemoryStore) -> None:
         self.store = store
 
     async def run(self) -> int:
-        """Run what is due, and whatever becomes due by that, until nothing is; how many runs there were."""
+        """Run due tasks, and those that become due by it, until none is due; returns the number of runs."""
         runs = 0
-        async with Runner(Never(_LONGEST_RUN_S)) as runner:
-            while claimed := await self.store.claim_due(list(registry), runner.lease_s, _LOTS):
-                await runner.run(claimed)
-                runs += len(claimed)
+        async with Runner(RollingDeadline(_LONGEST_RUN_S)) as runner:
+            while count := await runner.run_due(_ALL):
+                runs += count
         return runs
 
     async def run_all(self) -> int:
-        """The same, but nothing waits: the clock is put forward to whatever is due next."""
+        """Run all tasks: whenever none is due, the clock is advanced to the next due time."""
         runs = await self.run()
         while (wait_s := self.store.next_due_in_s()) is not None:
             self.store.advance(wait_s)
@@ -47,12 +45,12 @@ class Broker:
         return runs
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward, for countdowns and retries."""
+        """Advance the clock, for countdowns and retries."""
         self.store.advance(seconds)
 
 
 class _EagerStore(MemoryStore):
-    """Runs whatever is written, before the caller goes on."""
+    """Runs tasks before `insert` returns."""
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
         written = await super().insert(tasks, session)
@@ -68,7 +66,7 @@ class _EagerStore(MemoryStore):
 
 @contextmanager
 def memory() -> Iterator[Broker]:
-    """Keep the tasks that are enqueued inside the block in memory.
+    """Keep tasks that are enqueued inside the block in memory.
 
     with memory() as broker:
         job = await greet.delay("Ada")
@@ -82,7 +80,7 @@ def memory() -> Iterator[Broker]:
 
 @contextmanager
 def eager() -> Iterator[Broker]:
-    """Run each task that is enqueued inside the block at once, retries and countdowns without a wait.
+    """Run tasks as soon as they are enqueued inside the block; retries and countdowns do not wait.
 
     with eager():
         job = await greet.delay("Ada")

@@ -1,35 +1,37 @@
-"""The store in memory: what PostgreSQL does, for tests that want none, held to the same contract tests."""
+"""Store in memory for tests; it passes the same contract tests as the store in PostgreSQL."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant.config import settings
-from decant.tasks.announce import announce
 from decant.tasks.commit import after_commit
+from decant.tasks.options import has_queue_url, task_settings
+from decant.tasks.publish import publish
 from decant.tasks.records import (
+    CancelReason,
     Claimed,
+    Completed,
     Enqueued,
     Failure,
     NewTask,
     Outcome,
-    Settled,
+    Page,
+    QueueStatistics,
     State,
     Status,
-    Stop,
+    TaskFilter,
     Unclaimed,
-    Which,
 )
-from decant.tasks.transaction import errback
 from decant.testing.rows import Row
 
 __all__ = ["MemoryStore"]
 
 
 class MemoryStore:
-    """Rows in a dict, and a clock that can be moved."""
+    """Rows in a dict, and a clock that can be advanced; see `decant.tasks.store.Store` for the methods."""
 
     def __init__(self) -> None:
         self.rows: dict[UUID, Row] = {}
@@ -37,36 +39,32 @@ class MemoryStore:
         self._ahead = timedelta()
 
     def now(self) -> datetime:
-        """What the store's clock shows."""
+        """Present time of the store's clock."""
         return datetime.now(UTC) + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Put the clock forward."""
+        """Advance the clock."""
         self._ahead += timedelta(seconds=seconds)
 
     def next_due_in_s(self) -> float | None:
-        """Seconds until the next row is due; None when none waits."""
-        times = [row.wake_at for row in self.rows.values() if row.wake_at is not None]
+        """Seconds until the next task is due; None when none is waiting."""
+        times = [row.publish_at for row in self.rows.values() if row.publish_at is not None]
         return max(0.0, (min(times) - self.now()).total_seconds()) if times else None
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
-        """Write rows; see `Store`."""
-        standing = [self._standing_for(task) for task in tasks]
-        drafts = [self._draft(task) if other is None else other for task, other in zip(tasks, standing, strict=True)]
+        existing = [self._find_existing(task) for task in tasks]
+        rows = [Row.of(task, self.now()) if row is None else row for task, row in zip(tasks, existing, strict=True)]
 
         async def write() -> None:
-            self.rows.update({row.new.id: row for row in drafts})
+            self.rows.update({row.new.id: row for row in rows})
 
         if session is None:
             await write()
         else:
             after_commit(session, write)
-        return [row.enqueued(self.now(), announce=None if row not in standing else False) for row in drafts]
+        return [row.enqueued(self.now(), publish=None if row not in existing else False) for row in rows]
 
-    def _draft(self, task: NewTask) -> Row:
-        return Row.of(task, self.now(), self._patience())
-
-    def _standing_for(self, task: NewTask) -> Row | None:
+    def _find_existing(self, task: NewTask) -> Row | None:
         def same(row: Row) -> bool:
             other = row.new
             if other.id == task.id:
@@ -78,143 +76,170 @@ class MemoryStore:
 
         return next(filter(same, self.rows.values()), None)
 
-    async def unannounce(self, ids: Sequence[UUID]) -> None:
-        """Note that rows have no message."""
+    async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
         for row in self._known(ids):
-            row.wake_at = row.eta if row.waiting else None
+            row.publish_at = row.eta if row.waiting else None
 
     async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
-        """Take rows by id."""
-        rows = [row for row in self._known(ids) if row.losses == 0 or alone]
-        return [row.claim(self.now(), lease_s) for row in rows if self._is_due(row) and row.new.name in names]
+        return self._claim([row for row in self._known(ids) if row.lost_count == 0 or alone], names, lease_s)
 
     async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
-        """Take rows that no queue announces."""
         now = self.now()
-        due = [row for row in self.rows.values() if row.wake_at and row.wake_at <= now and row.new.name in names]
-        due.sort(key=lambda row: (-row.new.priority, row.wake_at or now))
-        return [row.claim(now, lease_s) for row in due[:count] if self._is_due(row)]
+        due = [row for row in self.rows.values() if row.publish_at and row.publish_at <= now and row.new.name in names]
+        due.sort(key=lambda row: (-row.new.priority, row.publish_at or now))
+        return self._claim(due[:count], names, lease_s)
+
+    def _claim(self, rows: Iterable[Row], names: Sequence[str], lease_s: float) -> list[Claimed]:
+        return [row.claim(self.now(), lease_s) for row in rows if self._is_due(row) and row.new.name in names]
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
-        """How rows stand."""
         return [row.unclaimed(self.now()) for row in self._known(ids)]
 
-    async def settle(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Settled:
-        """Write how runs ended; in a session, once it has committed."""
-        owned = [each for each in outcomes if each.id in self.rows and self.rows[each.id].owned_by(each.attempt)]
+    async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
+        """Write outcomes; those of a session are written after its commit."""
+        leased = [each for each in outcomes if each.id in self.rows and self.rows[each.id].leased_to(each.attempt)]
         if session is None:
-            return self._settle(owned)
+            return self._complete(leased)
 
         async def write() -> None:
-            await announce(self._settle(owned).released)
+            await publish(self._complete(leased).released)
 
         after_commit(session, write)
-        return Settled({each.id: each.state for each in owned}, [])
+        return Completed({outcome.id: outcome.state for outcome in leased}, [])
 
-    def _settle(self, owned: Sequence[Outcome]) -> Settled:
-        rows = [self.rows[outcome.id] for outcome in owned]
-        for row, outcome in zip(rows, owned, strict=True):
-            row.settle(outcome, self.now(), self._patience())
-        return self._ended(rows)
+    def _complete(self, outcomes: Sequence[Outcome]) -> Completed:
+        rows = [self.rows[outcome.id] for outcome in outcomes]
+        for row, outcome in zip(rows, outcomes, strict=True):
+            row.complete(outcome, self.now())
+        return self._update_workflows(rows)
 
-    async def stopped(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, Stop]:
-        """Which runs have to stop."""
-        stops = {}
+    async def cancelled(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, CancelReason]:
+        reasons = {}
         for task_id, attempt in running:
             row = self.rows.get(task_id)
-            if row is None or not row.owned_by(attempt):
-                stops[task_id] = Stop.LOST
+            if row is None or not row.leased_to(attempt):
+                reasons[task_id] = CancelReason.LEASE_LOST
             elif row.terminate:
-                stops[task_id] = Stop.REVOKED
-        return stops
+                reasons[task_id] = CancelReason.REVOKED
+        return reasons
 
-    async def progress(self, task_id: UUID, attempt: int, value: str) -> None:
-        """Note how far a run is."""
+    async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
         for row in self._known([task_id]):
-            row.progress = value if row.owned_by(attempt) else row.progress
+            row.progress = value if row.leased_to(attempt) else row.progress
 
     async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
-        """Let a task not be started any more."""
         self._revoke(self._known([task_id]), terminate=terminate)
 
     async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
-        """Let no task of a workflow be started any more."""
         self._revoke([row for row in self.rows.values() if row.new.root_id == root_id], terminate=terminate)
 
     def _revoke(self, rows: Iterable[Row], *, terminate: bool) -> None:
-        still_open = [row for row in rows if not row.finished]
-        for row in still_open:
+        unfinished = [row for row in rows if not row.finished]
+        for row in unfinished:
             row.revoked, row.terminate = True, row.terminate or terminate
             if row.state is not State.STARTED:
                 row.close(State.REVOKED, self.now(), Failure("TaskRevoked", "It was revoked before it was started."))
-        self._ended(still_open)
+        self._update_workflows(unfinished)
 
     async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
-        """All that is known of tasks."""
         return {row.new.id: row.status() for row in self._known(ids)}
 
-    async def due(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
-        """Pick rows to announce."""
+    async def page(
+        self, state: State | None, name: str | None, queue: str | None, before: UUID | None, count: int
+    ) -> Page:
+        newest = sorted(self.rows.values(), key=lambda row: row.new.id, reverse=True)
+        tasks = [row.summary() for row in newest if before is None or row.new.id < before]
+        wanted = {"state": state, "name": name, "queue": queue}
+        matching = [
+            task
+            for task in tasks
+            if all(value is None or getattr(task, field) == value for field, value in wanted.items())
+        ]
+        page = matching[:count]
+        return Page(page, page[-1].id if len(page) == count else None)
+
+    async def statistics(self) -> list[QueueStatistics]:
+        hour_ago, now = self.now() - timedelta(hours=1), self.now()
+        recent = [row for row in self.rows.values() if row.date_done and row.date_done >= hour_ago]
+        waiting = [row for row in self.rows.values() if row.waiting]
+        counts = {
+            "due": Counter(row.new.queue for row in waiting if row.eta <= now),
+            "later": Counter(row.new.queue for row in waiting if row.eta > now),
+            "running": Counter(row.new.queue for row in self.rows.values() if row.lease_expires_at),
+            "succeeded": Counter(row.new.queue for row in recent if row.state is State.SUCCESS),
+            "failed": Counter(row.new.queue for row in recent if row.unsuccessful),
+        }
+        queues = sorted({*task_settings().queue_urls, *(queue for counter in counts.values() for queue in counter)})
+        oldest = {
+            queue: [(now - row.eta).total_seconds() for row in waiting if row.new.queue == queue] for queue in queues
+        }
+        return [
+            QueueStatistics(
+                queue=queue,
+                oldest_s=max(0.0, *oldest[queue]) if oldest[queue] else None,
+                **{name: counter[queue] for name, counter in counts.items()},
+            )
+            for queue in queues
+        ]
+
+    async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         now = self.now()
         soon = now + timedelta(seconds=ahead_s)
-        due = [row for row in self.rows.values() if row.wake_at and row.wake_at <= soon and row.new.queue in queues]
-        for row in due[:count]:
-            row.wake_at = max(row.eta, now) + self._patience() * 2 ** min(row.wakeups, 10)
-            row.wakeups += 1
-        return [row.enqueued(now, announce=True) for row in due[:count]]
+        due = [row for row in self.rows.values() if row.publish_at and row.publish_at <= soon]
+        selected = [row for row in due if row.new.queue in queues][:count]
+        for row in selected:
+            row.publish_at = max(row.eta, now) + row.republish_after() * 2 ** min(row.publish_count, 10)
+            row.publish_count += 1
+        return [row.enqueued(now, publish=True) for row in selected]
 
-    async def expire(self, count: int) -> Settled:
-        """Take rows from workers that were lost."""
+    async def expire_leases(self, count: int) -> Completed:
         now = self.now()
         lost = [row for row in self.rows.values() if row.lease_expires_at and row.lease_expires_at <= now][:count]
         for row in lost:
-            row.lose(now)
-        return self._ended(lost)
+            row.lose_worker(now)
+        return self._update_workflows(lost)
 
     async def tick(
         self, names: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
     ) -> list[Enqueued]:
-        """Write the rows of periodic tasks' ticks."""
-        now, written = self.now(), []
+        now, tasks = self.now(), list[NewTask]()
         for name in names:
             new = due(name, self._ticked.setdefault(name, now), now)
             self._ticked[name] = (new[-1].eta or now) if new else self._ticked[name]
-            written += [each for each in new if each.id not in self.rows]
-        return await self.insert(written, None)
+            tasks += [task for task in new if task.id not in self.rows]
+        return await self.insert(tasks, None)
 
-    async def note(self, ids: Sequence[UUID], error: str) -> None:
-        """Note why tasks are not run."""
+    async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
         for row in self._known(ids):
             row.failure = Failure("UnknownTask", error) if row.waiting else row.failure
 
-    async def bury(self, reasons: Mapping[UUID, str]) -> Settled:
-        """Close tasks whose messages came back too often."""
+    async def close_dead_lettered(self, reasons: Mapping[UUID, str]) -> Completed:
         dead = [row for row in self._known(reasons) if self._is_due(row)]
         for row in dead:
             before = "" if row.failure is None else f" {row.failure.message}"
             message = reasons[row.new.id] + before
             row.close(State.FAILURE, self.now(), Failure("DeadLettered", message))
-        return self._ended(dead)
+        return self._update_workflows(dead)
 
-    async def redrive(self, which: Which, count: int) -> list[Enqueued]:
-        """Put tasks back."""
-        found = sorted((row for row in self.rows.values() if row.matches(which)), key=lambda row: row.new.id)[:count]
+    async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
+        matching = sorted((row for row in self.rows.values() if row.matches(conditions)), key=lambda row: row.new.id)
+        found = matching[:count]
         roots = {row.new.root_id for row in found} - {None}
-        dead = [row for row in self.rows.values() if row.dead and (row in found or row.new.root_id in roots)]
-        unfinished = {row.new.id for row in dead} | {row.new.id for row in self.rows.values() if not row.finished}
-        back = [row for row in dead if not self._rivalled(row)]
-        for row in back:
-            row.reopen(self.now(), self._patience(), unfinished)
-        return [row.enqueued(self.now()) for row in back]
+        failed = [row for row in self.rows.values() if row.unsuccessful]
+        chosen = [row for row in failed if row in found or row.new.root_id in roots]
+        unfinished = {row.new.id for row in chosen} | {row.new.id for row in self.rows.values() if not row.finished}
+        reopened = [row for row in chosen if not self._has_unique_rival(row)]
+        for row in reopened:
+            row.reopen(self.now(), unfinished)
+        return [row.enqueued(self.now()) for row in reopened]
 
-    def _rivalled(self, row: Row) -> bool:
-        """Whether another call has taken its unique key."""
+    def _has_unique_rival(self, row: Row) -> bool:
+        """Whether an unfinished task has its unique key."""
         key = row.new.unique_key
         rivals = (other for other in self.rows.values() if other.new.unique_key == key and not other.finished)
         return key is not None and any(other.new.name == row.new.name for other in rivals)
 
     async def delete(self, age_s: float, count: int) -> int:
-        """Delete rows that were done long ago."""
         oldest = self.now() - timedelta(seconds=age_s)
         old = [row for row in self.rows.values() if row.date_done and row.date_done <= oldest and not self._kept(row)]
         for row in old[:count]:
@@ -222,7 +247,7 @@ class MemoryStore:
         return len(old[:count])
 
     def _kept(self, row: Row) -> bool:
-        needed = any(child.waits_for and not child.finished for child in self._known(row.new.children))
+        needed = any(child.pending_parents and not child.finished for child in self._known(row.new.children))
         return needed or row.new.idempotency_key is not None
 
     def _known(self, ids: Iterable[UUID]) -> list[Row]:
@@ -231,40 +256,39 @@ class MemoryStore:
     def _is_due(self, row: Row) -> bool:
         return row.waiting and row.eta <= self.now()
 
-    def _patience(self) -> timedelta:
-        return timedelta(seconds=settings().task_patience_s)
-
-    def _ended(self, rows: Sequence[Row]) -> Settled:
-        """What follows in their workflows."""
+    def _update_workflows(self, rows: Sequence[Row]) -> Completed:
         states = {row.new.id: row.state for row in rows}
-        released = [each for row in rows if row.finished for each in self._follow(row, row)]
-        return Settled(states, released)
+        released = [task for row in rows if row.finished for task in self._follow(row, row)]
+        return Completed(states, released)
 
     def _follow(self, row: Row, origin: Row) -> list[Enqueued]:
-        now, released = self.now(), list[Enqueued]()
-        if row.state is State.FAILURE:
-            for new in row.new.on_error:
-                started = errback(origin.new.id, new)
-                if started.id not in self.rows:
-                    self.rows[started.id] = self._draft(started)
-                    released.append(self.rows[started.id].enqueued(now))
+        """Release or close the dependents of a finished row; `origin` is the row that failed first."""
+        now = self.now()
+        released = [] if row.state is not State.FAILURE else self._enqueue_callbacks(row, origin)
         for child in self._known(row.new.children):
-            if not child.waits_for or child.finished:
+            if not child.pending_parents or child.finished:
                 continue
             if row.state is State.SUCCESS:
-                child.waits_for -= 1
-                if not child.waits_for:
-                    child.release(
-                        now, self._patience(), [self.rows[each].result or "null" for each in child.new.parents]
-                    )
+                child.pending_parents -= 1
+                if not child.pending_parents:
+                    child.release(now, [self.rows[parent].result or "null" for parent in child.new.parents])
                     released.append(child.enqueued(now))
             else:
-                child.close(row.state, now, _along(row.state, origin))
+                child.close(row.state, now, _parent_failure(row.state, origin))
                 released += self._follow(child, origin)
         return released
 
+    def _enqueue_callbacks(self, row: Row, origin: Row) -> list[Enqueued]:
+        new = [
+            callback.for_failure_of(origin.new.id, publish=has_queue_url(callback.queue))
+            for callback in row.new.on_error
+        ]
+        started = [Row.of(task, self.now()) for task in new if task.id not in self.rows]
+        self.rows |= {callback.new.id: callback for callback in started}
+        return [callback.enqueued(self.now()) for callback in started]
 
-def _along(state: State, origin: Row) -> Failure:
+
+def _parent_failure(state: State, origin: Row) -> Failure:
     failed = state is State.FAILURE
     message = (
         f"Task {origin.new.id} ({origin.new.name}), whose result it needs, {'failed' if failed else 'was revoked'}."

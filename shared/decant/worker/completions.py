@@ -1,6 +1,6 @@
-"""Writing down how runs ended: one statement for all that end while the one before it is on its way.
+"""Record outcomes in batches: one statement for all runs that end while the previous statement is executed.
 
-Nothing waits for a batch to fill: under load the batches grow by themselves, and a lone run is written at once.
+No batch waits to be filled: batches grow with the load, and a single outcome is recorded at once.
 """
 
 import asyncio
@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from decant.errors import DatabaseUnavailable
-from decant.tasks.announce import announce
-from decant.tasks.records import Claimed, Enqueued, Outcome, Settled, State
+from decant.tasks.publish import publish
+from decant.tasks.records import Claimed, Completed, Enqueued, Outcome, State
 from decant.tasks.store import store
 from decant.worker.deadline import Deadline
 from decant.worker.execution import describe
@@ -29,10 +29,10 @@ class _Batch:
 
 
 class Completions:
-    """The ends of one invocation's runs.
+    """Outcomes of the runs of one invocation.
 
     Args:
-        deadline: Until when writing is tried again while PostgreSQL is away.
+        deadline: Writing is retried until this time while PostgreSQL is unavailable.
     """
 
     def __init__(self, deadline: Deadline) -> None:
@@ -41,10 +41,10 @@ class Completions:
         self._last: asyncio.Task[dict[UUID, State]] | None = None
 
     async def add(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Write down an outcome, and announce the next run if there is one.
+        """Record an outcome, and publish the next run if there is one.
 
         Raises:
-            DatabaseUnavailable: PostgreSQL stayed away; the row's lease runs out, and it is run again.
+            DatabaseUnavailable: PostgreSQL remained unavailable; the lease expires, and the task is run again.
         """
         if self._open is None:
             self._open = _Batch()
@@ -53,24 +53,24 @@ class Completions:
         batch.outcomes.append(outcome)
         state = (await asyncio.shield(batch.written)).get(claimed.id)
         if state is None:
-            log.warning("Task was no longer this worker's; how it ended is not kept", extra=describe(claimed))
-        elif outcome.announced and state in {State.PENDING, State.RETRY}:
-            await announce([Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, announce=True)])
+            log.warning("Lease lost; result discarded", extra=describe(claimed))
+        elif outcome.publish and state in {State.PENDING, State.RETRY}:
+            await publish([Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, publish=True)])
 
     async def _write(self, batch: _Batch, after: asyncio.Task[dict[UUID, State]] | None) -> dict[UUID, State]:
         if after is not None:
             await asyncio.wait({after})
-        self._open = None  # what ends from here on goes into the next
-        settled = await self._settle(batch.outcomes)
-        await announce(settled.released)
-        return settled.states
+        self._open = None  # outcomes from here on belong to the next batch
+        completed = await self._complete(batch.outcomes)
+        await publish(completed.released)
+        return completed.states
 
-    async def _settle(self, outcomes: Sequence[Outcome]) -> Settled:
+    async def _complete(self, outcomes: Sequence[Outcome]) -> Completed:
         while True:
             try:
-                return await store().settle(outcomes, None)
+                return await store().complete(outcomes, None)
             except DatabaseUnavailable:
                 if self._deadline.remaining_s() < 2 * _PAUSE_S:
                     raise
-                log.warning("PostgreSQL is away; trying again", extra={"outcomes": len(outcomes)})
+                log.warning("Could not record task results; retrying", extra={"outcomes": len(outcomes)})
                 await asyncio.sleep(_PAUSE_S)

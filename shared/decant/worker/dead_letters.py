@@ -1,44 +1,45 @@
-"""The function behind the dead-letter queues: closes the rows of messages that came back too often."""
+"""The Lambda function of the dead-letter queues: closes tasks whose messages were dead-lettered."""
 
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from decant import runtime
-from decant.tasks.announce import announce, decode_message
+from decant.tasks.publish import decode_message, publish
 from decant.tasks.store import store
-from decant.worker.messages import Report
+from decant.worker.sqs_handler import Report
 
-__all__ = ["bury", "lambda_handler"]
+__all__ = ["close_dead_lettered", "lambda_handler"]
 
 log = logging.getLogger("decant.tasks")
 
 
 def lambda_handler() -> Callable[[dict[str, Any], object], Report]:
-    """Make the handler of the dead-letter queues' function."""
+    """Create the handler of the dead-letter queues' function."""
 
     async def handle(event: dict[str, Any], _context: object) -> Report:
-        await bury(event["Records"])
+        await close_dead_lettered(event["Records"])
         return {"batchItemFailures": []}
 
     return runtime.current().lambda_function(handle)
 
 
-async def bury(records: Iterable[dict[str, Any]]) -> None:
-    """Close rows as FAILURE, with the reason; those that somebody runs, or that are not due, are left alone.
+async def close_dead_lettered(records: Iterable[dict[str, Any]]) -> None:
+    """Move tasks to FAILURE, with the reason; running tasks and tasks that are not due are not changed.
 
     Raises:
-        DatabaseUnavailable: PostgreSQL is away; the messages come again.
+        DatabaseUnavailable: SQS must deliver the messages again.
     """
     reasons = {}
     for record in records:
         task_id = decode_message(record["body"])
         count = record.get("attributes", {}).get("ApproximateReceiveCount", "several")
         if task_id is None:
-            log.warning("Dead letter that is not ours is dropped", extra={"message_id": record["messageId"]})
+            log.warning("Unknown message dropped", extra={"message_id": record["messageId"]})
         else:
-            reasons[task_id] = f"Its message came {count} times, and no worker could deal with it."
-    settled = await store().bury(reasons)
-    for task_id in settled.states:
-        log.error("Task is given up", extra={"task_id": str(task_id), "reason": reasons[task_id]})
-    await announce(settled.released)
+            reasons[task_id] = f"Its message was received {count} times, and no worker could process it."
+    completed = await store().close_dead_lettered(reasons)
+    for task_id in completed.states:
+        extra = {"task_id": str(task_id), "reason": reasons[task_id]}
+        log.error("Task moved to FAILURE by the dead-letter handler", extra=extra)
+    await publish(completed.released)

@@ -1,18 +1,18 @@
-"""How much time there is left to run tasks in."""
+"""Time that is left to run tasks."""
 
 import time
 from typing import Self
 
 from decant.runtime import Context
 
-__all__ = ["Deadline", "Never"]
+__all__ = ["Deadline", "RollingDeadline"]
 
 
 class Deadline:
-    """A moment by which everything must be written down.
+    """The time by which all outcomes must be recorded.
 
     Args:
-        seconds: From now until then.
+        seconds: Seconds from now.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -20,25 +20,25 @@ class Deadline:
 
     @classmethod
     def of(cls, context: Context) -> Self:
-        """When Lambda kills the invocation."""
+        """The time at which Lambda kills the invocation."""
         return cls(context.get_remaining_time_in_millis() / 1000)
 
     def remaining_s(self) -> float:
-        """Seconds until then; negative once it is over."""
+        """Seconds until the deadline; negative after it."""
         return self._at - time.monotonic()
 
 
-class Never(Deadline):
-    """A moment that keeps its distance, for a process that serves on and on.
+class RollingDeadline(Deadline):
+    """A deadline that never comes closer, for a process without a time limit.
 
     Args:
-        seconds: What there always is left: the longest that a run may take.
+        seconds: Seconds that always remain: the longest time of a run.
     """
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
-        self._distance_s = seconds
+        self._seconds = seconds
 
     def remaining_s(self) -> float:
-        """Always the same."""
-        return self._distance_s
+        """The constant number of seconds."""
+        return self._seconds

@@ -1,4 +1,4 @@
-"""A coroutine into which an error can be raised while it waits: how a soft time limit reaches a task."""
+"""A coroutine in which an error can be raised while it waits, for soft time limits."""
 
 import asyncio
 from collections.abc import Coroutine, Generator
@@ -9,38 +9,38 @@ __all__ = ["Interruptible"]
 
 
 class Interruptible[T](Coroutine[Any, Any, T]):
-    """Hands everything on to the coroutine within, but turns a cancellation that `interrupt` asked for into its error.
+    """Wraps a coroutine, and replaces the cancellation that `interrupt` requests by the error.
 
-    asyncio can only ever cancel a task; what waits below, however deep, is woken by that cancellation and then sees
-    the error in its place.
+    asyncio can only cancel a task. The cancellation wakes the innermost awaitable, and the wrapped coroutine then
+    receives the error in its place.
     """
 
-    def __init__(self, within: Coroutine[Any, Any, T]) -> None:
-        self._within = within
+    def __init__(self, wrapped: Coroutine[Any, Any, T]) -> None:
+        self._wrapped = wrapped
         self._error: Exception | None = None
 
     def interrupt(self, task: asyncio.Task[T], error: Exception) -> None:
-        """Raise the error inside the coroutine, where it waits now; `task` is the one that runs it."""
+        """Raise the error where the coroutine waits now; `task` is the asyncio task that runs it."""
         self._error = error
         task.cancel()
 
     def send(self, value: Any) -> Any:
-        """Go on."""
-        return self._within.send(value)
+        """Resume the coroutine."""
+        return self._wrapped.send(value)
 
     def throw(self, kind: Any, value: Any = None, traceback: TracebackType | None = None, /) -> Any:
-        """Go on with an error: asyncio's, or in place of its cancellation the one that `interrupt` gave."""
+        """Resume the coroutine with an error: the given one, or in place of a cancellation that of `interrupt`."""
         thrown: BaseException = kind if value is None else value
         error, self._error = self._error, None
         current = asyncio.current_task()
         if error is None or current is None or not isinstance(thrown, asyncio.CancelledError):
-            return self._within.throw(thrown.with_traceback(traceback or thrown.__traceback__))
+            return self._wrapped.throw(thrown.with_traceback(traceback or thrown.__traceback__))
         current.uncancel()
-        return self._within.throw(error)
+        return self._wrapped.throw(error)
 
     def close(self) -> None:
-        """Give up."""
-        self._within.close()
+        """Close the coroutine."""
+        self._wrapped.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
-        return self._within.__await__()
+        return self._wrapped.__await__()

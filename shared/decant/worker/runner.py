@@ -1,51 +1,54 @@
-"""Running claimed rows: so many at once, each within its time, each written down when it ends."""
+"""Run claimed tasks concurrently within their time, and record their outcomes."""
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
-from decant.config import load, settings
+from decant.config import load
 from decant.db import DatabaseSettings
-from decant.tasks.records import Claimed, Outcome, Stop
+from decant.errors import DatabaseUnavailable
+from decant.tasks.options import task_settings
+from decant.tasks.records import CancelReason, Claimed, Outcome
 from decant.tasks.registry import registry
-from decant.worker import verdict
+from decant.tasks.store import store
+from decant.worker import outcomes
 from decant.worker.completions import Completions
 from decant.worker.deadline import Deadline
 from decant.worker.execution import Execution, describe
-from decant.worker.heartbeat import Heartbeat
 
 __all__ = ["Runner"]
 
 log = logging.getLogger("decant.tasks")
 
 _LEASE_SLACK_S = 5.0
-"""How much longer than its time a lease lasts: Lambda has killed whoever held it by then."""
+"""Time by which a lease outlasts the deadline: Lambda has killed the worker by then."""
 
 
 class Runner:
-    """What runs in one invocation; a context manager that watches over it.
+    """The runs of one invocation; a context manager that sends heartbeats.
 
     Args:
         deadline: When the invocation is killed.
     Attributes:
-        failed: Rows whose end could not be written down.
+        failed: Ids of tasks whose outcome could not be recorded.
     """
 
     def __init__(self, deadline: Deadline) -> None:
-        ours = settings()
+        limits = task_settings()
         self._deadline = deadline
-        self._margin_s = ours.task_margin_s
-        self._slots = asyncio.Semaphore(ours.task_concurrency)
+        self._margin_s = limits.margin_s
+        self._slots = asyncio.Semaphore(limits.concurrency)
         self._transactions = asyncio.Semaphore(max(1, load(DatabaseSettings).pool_size - 1))
         self._completions = Completions(deadline)
-        self._heartbeat = Heartbeat(ours.task_heartbeat_s)
+        self._heartbeat = _Heartbeat(limits.heartbeat_s)
         self.failed = set[UUID]()
 
     async def __aenter__(self) -> Self:
-        await self._heartbeat.start()
+        self._heartbeat.start()
         return self
 
     async def __aexit__(
@@ -60,25 +63,31 @@ class Runner:
 
     @property
     def lease_s(self) -> float:
-        """Seconds that a row claimed now is owned."""
+        """Duration of the lease of a task claimed now, seconds."""
         return max(0.0, self._deadline.remaining_s()) + _LEASE_SLACK_S
 
     def stop(self) -> None:
-        """Cancel whatever runs, and give it back."""
-        self._heartbeat.stop_all(Stop.SHUTDOWN)
+        """Cancel all runs and release their tasks."""
+        self._heartbeat.cancel_all(CancelReason.SHUTDOWN)
+
+    async def run_due(self, count: int) -> int:
+        """Claim and run up to `count` due tasks that have no message; returns their number."""
+        claimed = await store().claim_due(list(registry), self.lease_s, count)
+        await self.run(claimed)
+        return len(claimed)
 
     async def run(self, claimed: Sequence[Claimed]) -> None:
-        """Run rows to their end; what goes wrong with one leaves the others alone."""
-        by_priority = sorted(claimed, key=lambda each: -each.priority)
+        """Run tasks until all are finished; an error in one does not affect the others."""
+        by_priority = sorted(claimed, key=lambda task: -task.priority)
         loop = asyncio.get_running_loop()
-        runs = {asyncio.Task(self._run(each), loop=loop, eager_start=True): each for each in by_priority}
+        runs = {asyncio.Task(self._run(task), loop=loop, eager_start=True): task for task in by_priority}
         if runs:
             await asyncio.wait(runs)
-        for run, each in runs.items():
+        for run, task in runs.items():
             error = run.exception()
             if error is not None:
-                log.error("How a task ended could not be written down", exc_info=error, extra=describe(each))
-                self.failed.add(each.id)
+                log.error("Could not record task result", exc_info=error, extra=describe(task))
+                self.failed.add(task.id)
 
     async def _run(self, claimed: Claimed) -> None:
         async with self._slots:
@@ -88,7 +97,54 @@ class Runner:
 
     async def _outcome(self, claimed: Claimed) -> Outcome | None:
         if self.time_left_s <= 0:
-            return verdict.gave_back(claimed)
+            return outcomes.released(claimed)
         execution = Execution(claimed, registry[claimed.name], self.time_left_s, self._transactions)
         with self._heartbeat.watching(execution):
             return await execution.outcome()
+
+
+class _Heartbeat:
+    """Cancels runs that were revoked or lost their lease: one statement per interval for all runs.
+
+    Args:
+        interval_s: Seconds between two checks. There is no check while nothing runs.
+    """
+
+    def __init__(self, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._watched = dict[UUID, Execution]()
+        self._checking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._checking = asyncio.create_task(self._check_forever())
+
+    async def stop(self) -> None:
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.wait({self._checking})
+
+    @contextmanager
+    def watching(self, execution: Execution) -> Iterator[None]:
+        self._watched[execution.claimed.id] = execution
+        try:
+            yield
+        finally:
+            del self._watched[execution.claimed.id]
+
+    def cancel_all(self, reason: CancelReason) -> None:
+        for execution in self._watched.values():
+            execution.cancel(reason)
+
+    async def _check_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s)
+            running = [(execution.claimed.id, execution.claimed.attempt) for execution in self._watched.values()]
+            if not running:
+                continue
+            try:
+                cancelled = await store().cancelled(running)
+            except DatabaseUnavailable:
+                log.warning("Could not check whether tasks were revoked", extra={"tasks": len(running)})
+                continue
+            for task_id in cancelled.keys() & self._watched.keys():
+                self._watched[task_id].cancel(cancelled[task_id])

@@ -1,73 +1,79 @@
-"""The sweeper: once a minute it sees to whatever nothing else will.
+"""The sweeper: runs once a minute and handles everything that no message triggers.
 
-Tasks whose message was never sent or got lost, retries and times beyond what a queue can delay, workers that were
-lost, periodic tasks, and rows that have been kept long enough. Two sweepers at once share the work.
+It inserts the tasks of schedules, retries tasks of lost workers, publishes tasks that are due or whose message was
+lost, and deletes old tasks. Concurrent sweepers share the work.
 """
 
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import msgspec
 
 from decant import runtime
-from decant.config import settings
 from decant.runtime import Context
-from decant.tasks.announce import announce
+from decant.tasks.ids import uuid7
+from decant.tasks.options import task_settings
+from decant.tasks.publish import publish
+from decant.tasks.records import NewTask
+from decant.tasks.registry import registry
 from decant.tasks.store import store
+from decant.tasks.task import Task
 from decant.worker.deadline import Deadline
-from decant.worker.ticks import tick
 
-__all__ = ["Swept", "lambda_handler", "sweep"]
+__all__ = ["SweepCounts", "lambda_handler", "sweep"]
 
 log = logging.getLogger("decant.tasks")
 
-_AHEAD_S = 60.0  # from one sweep to the next: what falls due until then is announced with a delay, and is on time
+_AHEAD_S = 60.0  # until the next sweep: tasks that are due before it are published with a delay, and start on time
 _BATCH = 500
-_MARGIN_S = 5.0  # what a batch may take
+_MARGIN_S = 5.0  # longest time of a batch
 
 
-class Swept(msgspec.Struct, frozen=True):
-    """What a sweep did.
+class SweepCounts(msgspec.Struct, frozen=True):
+    """Work of one sweep.
 
     Attributes:
-        ticked: Ticks of periodic tasks that were made into rows.
-        lost: Rows taken from workers that were lost.
-        announced: Messages sent.
-        deleted: Rows deleted.
+        ticked: Tasks inserted for ticks of schedules.
+        lost: Tasks whose worker was lost.
+        published: Tasks published.
+        deleted: Tasks deleted.
     """
 
     ticked: int
     lost: int
-    announced: int
+    published: int
     deleted: int
 
 
 def lambda_handler() -> Callable[[dict[str, Any], Context], dict[str, int]]:
-    """Make the handler of the function that a schedule starts every minute.
+    """Create the handler of the function that a schedule starts every minute.
 
-    Periodic tasks are those of the modules that it has imported.
+    Its periodic tasks are those of all imported modules.
     """
 
     async def handle(_event: dict[str, Any], context: Context) -> dict[str, int]:
         swept = await sweep(Deadline.of(context))
         counts: dict[str, int] = msgspec.to_builtins(swept)
-        log.info("Swept", extra=counts)
+        log.info("Sweep completed", extra=counts)
         return counts
 
     return runtime.current().lambda_function(handle)
 
 
-async def sweep(deadline: Deadline) -> Swept:
-    """See to what is due, batch by batch, as long as there is time.
+async def sweep(deadline: Deadline) -> SweepCounts:
+    """Sweep in batches until nothing is due or the time is up.
 
     Raises:
-        DatabaseUnavailable: PostgreSQL is away; the next sweep does what this one did not.
+        DatabaseUnavailable: the next sweep continues.
     """
-    return Swept(
-        ticked=await tick(_AHEAD_S),
-        lost=await _in_batches(_expire, deadline),
-        announced=await _in_batches(_announce, deadline),
+    return SweepCounts(
+        ticked=await _tick(),
+        lost=await _in_batches(_expire_leases, deadline),
+        published=await _in_batches(_publish, deadline),
         deleted=await _in_batches(_delete, deadline),
     )
 
@@ -82,19 +88,44 @@ async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline) ->
     return total
 
 
-async def _expire() -> int:
-    settled = await store().expire(_BATCH)
-    for task_id, state in settled.states.items():
-        log.warning("Task lost its worker", extra={"task_id": str(task_id), "state": state.value})
-    await announce(settled.released)
-    return len(settled.states)
+async def _tick() -> int:
+    """Insert the tasks of ticks that are due or will be before the next sweep; returns their number."""
+    schedules = {name: task.options.schedule for name, task in registry.items() if task.options.schedule is not None}
+    if not schedules:
+        return 0
+
+    def due(name: str, after: datetime, now: datetime) -> list[NewTask]:
+        times = schedules[name].due(after, now, timedelta(seconds=_AHEAD_S))
+        return [_tick_task(registry[name], time) for time in times]
+
+    inserted = await store().tick(list(schedules), due)
+    await publish(inserted)
+    return len(inserted)
 
 
-async def _announce() -> int:
-    due = await store().due(list(settings().task_queue_urls), _AHEAD_S, _BATCH)
-    await announce(due)
-    return len(due)
+def _tick_task(task: Task[..., Any], time: datetime) -> NewTask:
+    return msgspec.structs.replace(task.new((), {}, {"eta": time}), id=_tick_id(task.name, time))
+
+
+def _tick_id(name: str, time: datetime) -> UUID:
+    """The same id for the same tick in every sweeper."""
+    digest = hashlib.sha256(f"{name}\n{time.isoformat()}".encode()).digest()
+    return uuid7(int(time.timestamp() * 1000), digest)
+
+
+async def _expire_leases() -> int:
+    completed = await store().expire_leases(_BATCH)
+    for task_id, state in completed.states.items():
+        log.warning("Worker of task was lost", extra={"task_id": str(task_id), "state": state.value})
+    await publish(completed.released)
+    return len(completed.states)
+
+
+async def _publish() -> int:
+    tasks = await store().unpublished(list(task_settings().queue_urls), _AHEAD_S, _BATCH)
+    await publish(tasks)
+    return len(tasks)
 
 
 async def _delete() -> int:
-    return await store().delete(settings().task_result_expires_s, _BATCH)
+    return await store().delete(task_settings().result_expires_s, _BATCH)

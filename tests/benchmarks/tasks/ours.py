@@ -13,11 +13,11 @@ from uuid import UUID
 
 from decant import loop
 from decant.tasks import AsyncResult, State, Task, task
-from decant.tasks.announce import encode_message
+from decant.tasks.publish import encode_message
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.worker.deadline import Deadline
-from decant.worker.messages import handle
+from decant.worker.sqs_handler import handle
 from infra.local.postgres import Postgres
 from tests.benchmarks.tasks.claims import claim_times_ms
 from tests.benchmarks.tasks.sqs_stand_in import sqs_stand_in
@@ -125,7 +125,7 @@ def decant(folder: Path) -> Iterator[Decant]:
         load_function("migrate").handler({}, None)
         try:
             ours = Decant(postgres)
-            ours.run("noop", (), 500, 100)  # connects, and lets PostgreSQL settle on its plans
+            ours.run("noop", (), 500, 100)  # connects, and lets PostgreSQL cache its plans
             ours.enqueue(50)
             yield ours
         finally:

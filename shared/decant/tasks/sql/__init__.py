@@ -1,12 +1,17 @@
-"""Every statement on the table, in one place: each module holds those of one part of a task's life.
+"""All statements on the tables of tasks, one module for each phase of a task's life.
 
-Rules that they keep:
+The column names are those of the first migration, since a migration must only add while old code runs beside the new
+schema. Names that differ in Python are mapped here and in `records`: `wake_at` is the time to publish the task,
+`wakeups` the number of messages that the sweeper sent, `losses` the number of lost workers, `waits_for` the number of
+parents that have not succeeded, and `takes` the result argument.
 
-- Times are the database's own: a worker's or a caller's clock decides nothing. `statement_timestamp()` moves on inside
-  a transaction, as `now()` does not, and may be compared with an index, as `clock_timestamp()` may not.
-- Whoever changes a row that runs names its `attempt`: an owner that lost its lease changes nothing.
-- Rows are locked in the order of their ids, or skipped when locked, so that no two statements wait for each other.
-- A batch goes in as one parameter, an array or a JSON array of rows, whatever its length: one statement, and one plan
-  that PostgreSQL keeps. Rows as JSON cost half of what one array a column costs to write and to read.
-- JSON goes in and comes out as text, so that every driver gives the same.
+Rules for all statements:
+
+- Times come from the database's clock, never from that of a worker or a caller. `statement_timestamp()` advances
+  inside a transaction, unlike `now()`, and can be compared with an index, unlike `clock_timestamp()`.
+- A statement that changes a running task names its `attempt`, so that a worker that lost its lease changes nothing.
+- Rows are locked in the order of their ids, or skipped when locked, so that statements cannot deadlock.
+- A batch is one parameter, an array or a JSON array of rows, for any number of rows: one statement, and one plan that
+  PostgreSQL caches. Rows as JSON take half the time of one array per column, to write and to read.
+- JSON is passed and returned as text, so that both drivers return the same.
 """

@@ -1,47 +1,49 @@
-"""Writing rows, and noting which of them are announced."""
+"""Insert tasks, and record which of them have no message."""
 
 from sqlalchemy import text
 
-__all__ = ["INSERT", "STANDING_FOR", "UNANNOUNCE"]
+from decant.tasks.records import Enqueued, NewTask
+from decant.tasks.sql.columns import inserted, parameters, selected
 
-INSERT = text("""
-    INSERT INTO decant.task (
-        id, name, queue, priority, args, kwargs, max_retries, expires, eta, wake_at,
-        correlation_id, group_key, unique_key, idempotency_key,
-        root_id, waits_for, parents, takes, children, countdown_s, on_error
-    )
-    SELECT
-        id, name, queue, coalesce(priority, 0), CAST(args AS json), CAST(kwargs AS json), max_retries,
-        coalesce(expires, statement_timestamp() + make_interval(secs => expires_in_s)),
-        due,
-        CASE
+__all__ = ["FIND_EXISTING", "INSERT", "MARK_UNPUBLISHED"]
+
+_COLUMNS, _VALUES = inserted(
+    NewTask,
+    {
+        "priority": "coalesce(priority, 0)",
+        "args": "CAST(args AS json)",
+        "kwargs": "CAST(kwargs AS json)",
+        "expires": "coalesce(expires, statement_timestamp() + make_interval(secs => expires_in_s))",
+        "eta": "due",
+        "wake_at": """CASE
             WHEN parents IS NOT NULL THEN NULL
-            WHEN announced AND due <= statement_timestamp() + make_interval(secs => :reach_s)
-            THEN due + make_interval(secs => :patience_s)
+            WHEN publish AND due <= statement_timestamp() + make_interval(secs => :max_delay_s)
+            THEN due + make_interval(secs => :republish_after_s)
             ELSE due
-        END,
-        correlation_id, group_key, unique_key, idempotency_key,
-        root_id, coalesce(cardinality(parents), 0), parents, takes, children, countdown_s, on_error
+        END""",
+        "waits_for": "coalesce(cardinality(parents), 0)",
+    },
+    without={"expires_in_s", "publish"},
+)
+
+INSERT = text(f"""
+    INSERT INTO decant.task AS t ({_COLUMNS})
+    SELECT {_VALUES}
     FROM (
         SELECT *, coalesce(eta, statement_timestamp() + make_interval(secs => coalesce(countdown_s, 0))) AS due
-        FROM json_to_recordset(CAST(CAST(:tasks AS text) AS json)) AS given (
-            id uuid, name text, queue text, priority smallint, args text, kwargs text, max_retries integer,
-            eta timestamptz, countdown_s float8, expires timestamptz, expires_in_s float8, announced boolean,
-            correlation_id text, group_key text, unique_key text, idempotency_key text,
-            root_id uuid, parents uuid[], takes text, children uuid[], on_error json
-        )
+        FROM json_to_recordset(CAST(CAST(:tasks AS text) AS json)) AS given ({parameters(NewTask)})
     ) AS new
     ON CONFLICT DO NOTHING
-    RETURNING id, queue, group_key, coalesce(wake_at > eta, false) AS announce,
-        CAST(extract(epoch FROM eta - statement_timestamp()) AS float8) AS due_in_s
-""")
-"""Write new rows; a row whose id, unique key or idempotency key is taken is left out.
+    RETURNING {selected(Enqueued)}
+""")  # noqa: S608  # composed of constants
+"""Insert tasks; a task whose id, unique key or idempotency key exists is left out.
 
-`wake_at` of a row that is announced at once lies past its due time: by then a worker has taken it, or its message was
-lost and the sweeper announces it again. Any other row waits for the sweeper from the start, or for its parents.
+`wake_at` of a task that is published after the commit lies after its due time. When it is reached, either a worker has
+claimed the task, or its message was lost and the sweeper publishes it again. The sweeper publishes all other tasks
+when they are due; a task with parents has no `wake_at` until they have succeeded.
 """
 
-STANDING_FOR = text("""
+FIND_EXISTING = text("""
     SELECT task.id
     FROM decant.task
     WHERE task.id = :id
@@ -50,12 +52,12 @@ STANDING_FOR = text("""
     ORDER BY task.id = :id DESC, idempotency_key IS NOT DISTINCT FROM CAST(:idempotency_key AS text) DESC
     LIMIT 1
 """)
-"""The row because of which a new one was left out."""
+"""The existing task because of which a new one was left out."""
 
-UNANNOUNCE = text("""
+MARK_UNPUBLISHED = text("""
     UPDATE decant.task SET wake_at = eta
     WHERE id IN (
         SELECT id FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[])) AND wake_at IS NOT NULL ORDER BY id FOR UPDATE
     )
 """)
-"""Give rows whose message could not be sent to the sweeper."""
+"""Let the sweeper publish tasks whose message could not be sent."""

@@ -1,15 +1,18 @@
-"""Lists and counts for people: each reads a bounded number of rows, however many there are."""
+"""Lists and counts for administrators. All of them read a bounded number of rows."""
 
 from sqlalchemy import text
 
+from decant.tasks.records import Summary
+from decant.tasks.sql.columns import selected
+
 __all__ = ["LISTS", "STATISTICS"]
 
-_LIST = """
+_LIST = f"""
     WITH scanned AS MATERIALIZED (
-        SELECT id, name, queue, state, retries, error_type, error, eta, date_created, date_started, date_done
-        FROM decant.task
-        WHERE ({which}) AND id < coalesce(CAST(:before AS uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-        ORDER BY id DESC LIMIT :reach
+        SELECT {selected(Summary)}
+        FROM decant.task AS t
+        WHERE (%s) AND id < coalesce(CAST(:before AS uuid), 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+        ORDER BY id DESC LIMIT :scan_limit
     )
     SELECT matching.*, edge.scanned, edge.last
     FROM (
@@ -23,17 +26,17 @@ _LIST = """
         ORDER BY id DESC LIMIT :count
     ) AS matching ON true
     ORDER BY matching.id DESC
-"""
+"""  # noqa: S608  # composed of constants
 
 LISTS = {
-    "all": text(_LIST.format(which="true")),
-    "open": text(_LIST.format(which="date_done IS NULL")),
-    "dead": text(_LIST.format(which="state IN ('FAILURE', 'REVOKED')")),
+    "all": text(_LIST % "true"),
+    "open": text(_LIST % "date_done IS NULL"),
+    "dead": text(_LIST % "state IN ('FAILURE', 'REVOKED')"),
 }
-"""A page of tasks, newest first, by what index of theirs is read.
+"""A page of tasks, newest first; the keys are the indexes that are read.
 
-A page looks at no more than `reach` rows. When these held fewer than were asked for, the page is short, and what it
-says of its edge leads on to the next.
+A page reads at most `scan_limit` rows. When fewer of them match than were requested, the page is short, and `last` is
+the id before which the next page starts.
 """
 
 STATISTICS = text("""
@@ -79,4 +82,4 @@ STATISTICS = text("""
         ) AS waiting
     ORDER BY every.queue
 """)
-"""For each queue what waits, runs, and was done within the hour; no count goes beyond `most`."""
+"""Waiting and running tasks of every queue, and those finished within the last hour; no count exceeds `most`."""

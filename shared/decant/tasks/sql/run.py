@@ -1,24 +1,20 @@
-"""The life of a run: claimed, watched, and settled by the owner of its attempt."""
+"""Statements of a run: claim, check for cancellation, store progress, complete."""
 
 from sqlalchemy import text
 
-__all__ = ["CLAIM", "CLAIM_DUE", "LOOK_UP", "PROGRESS", "SETTLE", "STOPPED"]
+from decant.tasks.records import Claimed, Outcome, Unclaimed
+from decant.tasks.sql.columns import HAS_DEPENDENTS, parameters, selected
 
-_CLAIMED = """
-    t.id, t.name, t.queue, t.attempt, t.retries, t.max_retries, CAST(t.args AS text) AS args,
-    CAST(t.kwargs AS text) AS kwargs, t.priority, t.eta, t.expires, t.group_key, t.correlation_id,
-    coalesce(t.expires <= statement_timestamp(), false) AS expired,
-    t.children IS NOT NULL OR t.on_error IS NOT NULL AS leads_on
-"""
+__all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "PROGRESS"]
 
-_TAKE = """
+_CLAIM = f"""
     UPDATE decant.task AS t
     SET state = 'STARTED', attempt = t.attempt + 1, wake_at = NULL, date_started = statement_timestamp(),
         lease_expires_at = statement_timestamp() + make_interval(secs => :lease_s)
     FROM due
     WHERE t.id = due.id
-    RETURNING
-"""
+    RETURNING {selected(Claimed)}
+"""  # noqa: S608  # composed of constants
 
 CLAIM = text(f"""
     WITH due AS MATERIALIZED (
@@ -29,11 +25,11 @@ CLAIM = text(f"""
             AND (losses = 0 OR CAST(:alone AS boolean))
         ORDER BY id FOR UPDATE
     )
-    {_TAKE} {_CLAIMED}
-""")  # noqa: S608  # put together from constants alone
-"""Take the rows of a batch of messages that are due, and whose tasks this worker knows.
+    {_CLAIM}
+""")  # noqa: S608  # composed of constants
+"""Claim the due tasks of a batch of messages, as far as this worker can run them.
 
-Rows whose worker was lost before are only taken `alone`: what kills its worker takes no neighbour with it twice.
+A task whose last worker was lost is only claimed `alone`, so that a poison task cannot take others down twice.
 """
 
 CLAIM_DUE = text(f"""
@@ -43,21 +39,19 @@ CLAIM_DUE = text(f"""
             AND name = ANY(CAST(:names AS text[]))
         ORDER BY priority DESC, wake_at LIMIT :count FOR UPDATE SKIP LOCKED
     )
-    {_TAKE} {_CLAIMED}
-""")  # noqa: S608  # put together from constants alone
-"""Take rows that are due and that no queue announces; for a process that serves alone, with few rows waiting."""
+    {_CLAIM}
+""")  # noqa: S608  # composed of constants
+"""Claim due tasks that have no message; for a worker without SQS, with few waiting tasks."""
 
-LOOK_UP = text("""
-    SELECT id, name, queue, group_key, state,
-        CAST(extract(epoch FROM eta - statement_timestamp()) AS float8) AS due_in_s
-    FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[]))
-""")
-"""Why rows were not claimed."""
+LOOK_UP = text(f"""
+    SELECT {selected(Unclaimed)} FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
+""")  # noqa: S608  # composed of constants
+"""Tasks that were not claimed."""
 
-SETTLE = text("""
+COMPLETE = text(f"""
     WITH ended AS MATERIALIZED (
         SELECT
-            t.id, o.result, o.failure, o.delay_s, o.announced, o.max_retries,
+            t.id, o.result, o.failure, o.delay_s, o.publish, o.max_retries,
             o.state = 'RETRY' AS ran,
             CASE
                 WHEN o.state NOT IN ('PENDING', 'RETRY') THEN o.state
@@ -65,10 +59,7 @@ SETTLE = text("""
                 WHEN o.state = 'PENDING' AND t.retries = 0 THEN 'PENDING'
                 ELSE 'RETRY'
             END AS state
-        FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o (
-                id uuid, attempt integer, state text, result text, failure json,
-                delay_s float8, announced boolean, max_retries integer
-            ),
+        FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o ({parameters(Outcome)}),
             LATERAL (
                 SELECT id, retries, revoked_at FROM decant.task
                 WHERE id = o.id AND attempt = o.attempt AND state = 'STARTED' FOR UPDATE
@@ -84,7 +75,7 @@ SETTLE = text("""
         max_retries = coalesce(ended.max_retries, t.max_retries),
         eta = CASE WHEN again THEN next_eta ELSE t.eta END,
         wake_at = CASE
-            WHEN again AND ended.announced THEN next_eta + make_interval(secs => :patience_s)
+            WHEN again AND ended.publish THEN next_eta + make_interval(secs => :republish_after_s)
             WHEN again THEN next_eta
         END,
         wakeups = CASE WHEN again THEN 0 ELSE t.wakeups END,
@@ -93,25 +84,25 @@ SETTLE = text("""
         LATERAL (
             SELECT ended.state IN ('PENDING', 'RETRY') AS again,
                 statement_timestamp() + make_interval(secs => ended.delay_s) AS next_eta
-        ) AS verdict
+        ) AS next
     WHERE t.id = ended.id
-    RETURNING t.id, t.state, NOT again AND (t.children IS NOT NULL OR t.on_error IS NOT NULL) AS leads_on
-""")
-"""Write how runs ended, as far as their workers still own them; they are given in the order of their ids.
+    RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents
+""")  # noqa: S608  # composed of constants
+"""Write the outcomes of runs whose lease is still held; they are given in the order of their ids.
 
-Each row is looked up by itself: a join would be planned by how many rows are thought to be running, which is never
-right.
+The lateral join reads the rows one by one: PostgreSQL would plan another join by its estimate of the number of running
+tasks, which is always wrong.
 
-PENDING gives a row back that was never run. A row that was revoked meanwhile is not run again.
+PENDING releases a task that was not run. A task that was revoked during its run is not run again.
 """
 
-STOPPED = text("""
+CANCELLED = text("""
     SELECT r.id, t.id IS NULL AS lost
     FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS r (id, attempt)
     LEFT JOIN decant.task AS t ON t.id = r.id AND t.attempt = r.attempt AND t.state = 'STARTED'
     WHERE t.id IS NULL OR t.terminate
 """)
-"""Which runs must stop: those revoked with `terminate`, and those whose lease was lost."""
+"""Runs that must be cancelled: those revoked with `terminate`, and those whose lease was lost."""
 
 PROGRESS = text("""
     UPDATE decant.task SET progress = CAST(CAST(:progress AS text) AS json)

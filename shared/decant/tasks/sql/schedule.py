@@ -1,17 +1,17 @@
-"""How far the ticks of each schedule have been made into rows."""
+"""The last tick of every schedule for which a task was inserted."""
 
 from sqlalchemy import text
 
-__all__ = ["OPEN", "TICKED"]
+__all__ = ["LOCK", "TICKED"]
 
-OPEN = text("""
+LOCK = text("""
     WITH new AS (
         INSERT INTO decant.schedule (name) SELECT unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING
     )
     SELECT name, ticked_at, statement_timestamp() AS now
     FROM decant.schedule WHERE name = ANY(CAST(:names AS text[])) ORDER BY name FOR UPDATE SKIP LOCKED
 """)
-"""Take schedules in hand until the transaction ends; one that is seen for the first time begins now."""
+"""Lock schedules until the transaction ends; a new schedule starts now. Locked schedules are skipped."""
 
 TICKED = text("""
     UPDATE decant.schedule AS s SET ticked_at = given.ticked_at

@@ -1,13 +1,13 @@
-"""What the sweeper does: a bounded batch of due rows at a time, each found by an index.
-
-Rows that another sweeper has in hand are skipped.
-"""
+"""Statements of the sweeper: each reads a bounded batch of due rows by an index, and skips locked rows."""
 
 from sqlalchemy import text
 
-__all__ = ["ANNOUNCE", "DELETE", "EXPIRE"]
+from decant.tasks.records import Enqueued
+from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
 
-ANNOUNCE = text("""
+__all__ = ["DELETE", "EXPIRE_LEASES", "UNPUBLISHED"]
+
+UNPUBLISHED = text(f"""
     WITH due AS MATERIALIZED (
         SELECT first.id
         FROM unnest(CAST(:queues AS text[])) AS served (queue),
@@ -20,20 +20,19 @@ ANNOUNCE = text("""
     )
     UPDATE decant.task AS t
     SET wake_at = greatest(t.eta, statement_timestamp())
-            + make_interval(secs => :patience_s * power(2, least(t.wakeups, 10))),
+            + make_interval(secs => :republish_after_s * power(2, least(t.wakeups, 10))),
         wakeups = t.wakeups + 1
     FROM due
     WHERE t.id = due.id
-    RETURNING t.id, t.queue, t.group_key, true AS announce,
-        CAST(extract(epoch FROM t.eta - statement_timestamp()) AS float8) AS due_in_s
-""")
-"""Pick rows to announce: those that are due, or will be before the next sweep.
+    RETURNING {selected(Enqueued, publish="true")}
+""")  # noqa: S608  # composed of constants
+"""Select tasks to publish: those that are due, or will be before the next sweep.
 
-A row that was announced and not taken is announced again, each time after twice as long: what waits in a long queue
-gets a few messages more, not one a minute.
+The delay before a task is published again doubles every time, so that a task in a long queue gets a few more messages
+and not one per minute.
 """
 
-EXPIRE = text("""
+EXPIRE_LEASES = text(f"""
     WITH lost AS MATERIALIZED (
         SELECT id,
             CASE
@@ -59,9 +58,9 @@ EXPIRE = text("""
         traceback = ''
     FROM lost
     WHERE t.id = lost.id
-    RETURNING t.id, t.state, t.date_done IS NOT NULL AND (t.children IS NOT NULL OR t.on_error IS NOT NULL) AS leads_on
-""")
-"""Take rows from workers that were lost: to be run again, or FAILURE when no runs are left."""
+    RETURNING t.id, t.state, t.date_done IS NOT NULL AND ({HAS_DEPENDENTS}) AS has_dependents
+""")  # noqa: S608  # composed of constants
+"""Retry tasks whose worker was lost, or move them to FAILURE when no retries are left."""
 
 DELETE = text("""
     DELETE FROM decant.task
@@ -77,4 +76,4 @@ DELETE = text("""
     )
     RETURNING id
 """)
-"""Delete rows that were done long ago; those with an idempotency key are the memory of it, and stay."""
+"""Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key."""

@@ -1,16 +1,17 @@
-"""What others do with a row: ask how it stands, and revoke it."""
+"""Read and revoke tasks."""
 
 from sqlalchemy import text
 
+from decant.tasks.records import Status
+from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
+
 __all__ = ["REVOKE", "REVOKE_WORKFLOW", "STATUS"]
 
-STATUS = text("""
-    SELECT id, name, queue, state, CAST(result AS text) AS result, error_type, error, traceback, retries,
-        CAST(progress AS text) AS progress, eta, date_created, date_started, date_done
-    FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[]))
-""")
+STATUS = text(f"""
+    SELECT {selected(Status)} FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
+""")  # noqa: S608  # composed of constants
 
-_REVOKE = """
+_REVOKE = f"""
     UPDATE decant.task AS t
     SET revoked_at = coalesce(revoked_at, statement_timestamp()),
         terminate = terminate OR CAST(:terminate AS boolean),
@@ -22,21 +23,21 @@ _REVOKE = """
         wake_at = NULL
     FROM open
     WHERE t.id = open.id
-    RETURNING t.id, t.state, t.date_done IS NOT NULL AND (t.children IS NOT NULL OR t.on_error IS NOT NULL) AS leads_on
-"""
+    RETURNING t.id, t.state, t.date_done IS NOT NULL AND ({HAS_DEPENDENTS}) AS has_dependents
+"""  # noqa: S608  # composed of constants
 
 REVOKE = text(f"""
     WITH open AS MATERIALIZED (
         SELECT id FROM decant.task WHERE id = :id AND date_done IS NULL FOR UPDATE
     )
     {_REVOKE}
-""")  # noqa: S608  # put together from constants alone
-"""Let a row not be started any more: one that waits is done with at once, one that runs is not run again."""
+""")  # noqa: S608  # composed of constants
+"""Revoke a task: a waiting task is closed at once, a running task is not retried."""
 
 REVOKE_WORKFLOW = text(f"""
     WITH open AS MATERIALIZED (
         SELECT id FROM decant.task WHERE root_id = :id AND date_done IS NULL ORDER BY id FOR UPDATE
     )
     {_REVOKE}
-""")  # noqa: S608  # likewise
-"""The same for every row of a workflow."""
+""")  # noqa: S608  # composed of constants
+"""Revoke all tasks of a workflow."""

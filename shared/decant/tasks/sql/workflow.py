@@ -1,11 +1,14 @@
-"""What follows when rows of workflows end: their children are released, or fail with them.
+"""Release the children of tasks that succeeded, and close the children of tasks that failed.
 
-Each runs in the transaction in which the parents ended, so that a child is released exactly once.
+The statements run in the transaction that completes the parents, so that a child is released exactly once.
 """
 
 from sqlalchemy import text
 
-__all__ = ["COUNT_DOWN", "FAIL_ALONG", "LOCK", "RELEASE"]
+from decant.tasks.records import Enqueued
+from decant.tasks.sql.columns import selected
+
+__all__ = ["COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE"]
 
 LOCK = text("""
     WITH RECURSIVE reached AS (
@@ -23,10 +26,10 @@ LOCK = text("""
             SELECT id FROM decant.task WHERE id = each.id AND waits_for > 0 AND date_done IS NULL FOR UPDATE
         ) AS waiting
 """)
-"""Lock whatever FAIL_ALONG and COUNT_DOWN are about to change, where both have work to do; row by row, as in SETTLE.
+"""Lock the rows that FAIL_DEPENDENTS and COUNT_DOWN are about to change, for a batch in which both have work to do.
 
-Each of them locks rows in the order of their ids, but what the one has locked may come after what the other has to wait
-for; and then two batches wait for each other.
+Both statements lock rows in the order of their ids, but a row locked by the first may come after a row for which the
+second waits, so that two batches could deadlock. The rows are read one by one, as in COMPLETE.
 """
 
 COUNT_DOWN = text("""
@@ -47,11 +50,11 @@ COUNT_DOWN = text("""
         wake_at = CASE WHEN t.waits_for = waiting.steps THEN statement_timestamp() END
     FROM waiting
     WHERE t.id = waiting.id
-    RETURNING t.id, t.waits_for
+    RETURNING t.id, t.waits_for AS pending_parents
 """)
-"""Take the parents that succeeded off their children's counters."""
+"""Subtract the parents that succeeded from their children's counters."""
 
-RELEASE = text("""
+RELEASE = text(f"""
     UPDATE decant.task AS t
     SET args = CASE
             WHEN given.value IS NULL THEN t.args
@@ -59,11 +62,11 @@ RELEASE = text("""
             ELSE CAST('[' || given.value || ',' || substr(CAST(t.args AS text), 2) AS json)
         END,
         eta = given.due,
-        wake_at = given.due + make_interval(secs => CASE WHEN given.announced THEN :patience_s ELSE 0 END)
+        wake_at = given.due + make_interval(secs => CASE WHEN given.publish THEN :republish_after_s ELSE 0 END)
     FROM (
         SELECT c.id, due,
             c.queue = ANY(CAST(:queues AS text[]))
-                AND due <= statement_timestamp() + make_interval(secs => :reach_s) AS announced,
+                AND due <= statement_timestamp() + make_interval(secs => :max_delay_s) AS publish,
             CASE c.takes
                 WHEN 'result' THEN results.one
                 WHEN 'results' THEN '[' || results.all_ || ']'
@@ -80,15 +83,14 @@ RELEASE = text("""
         WHERE c.id = ANY(CAST(:ids AS uuid[]))
     ) AS given
     WHERE t.id = given.id
-    RETURNING t.id, t.queue, t.group_key, given.announced AS announce,
-        CAST(extract(epoch FROM t.eta - statement_timestamp()) AS float8) AS due_in_s
-""")
-"""Hand the results of their parents to rows that wait for none any more.
+    RETURNING {selected(Enqueued, publish="given.publish")}
+""")  # noqa: S608  # composed of constants
+"""Insert the parents' results as arguments of tasks that have no pending parents.
 
-A statement of its own after COUNT_DOWN: only its snapshot is sure to hold every parent's result.
+This is a separate statement after COUNT_DOWN, because only its snapshot is sure to hold the results of all parents.
 """
 
-FAIL_ALONG = text("""
+FAIL_DEPENDENTS = text("""
     WITH RECURSIVE failed AS (
         SELECT id, id AS origin, state, name, children
         FROM decant.task
@@ -127,7 +129,7 @@ FAIL_ALONG = text("""
         AND (once.id = once.origin OR once.id IN (SELECT id FROM closed))
     ORDER BY once.id
 """)
-"""Close whatever waits for rows that did not succeed, however far down, with the same state.
+"""Close all tasks that wait for tasks that did not succeed, directly or not, with the same state.
 
-Returns what is to be started because of that: the failure's origin, and the tasks.
+Returns the error callbacks to enqueue, and the task that failed first.
 """

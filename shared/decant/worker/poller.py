@@ -1,15 +1,15 @@
-"""A worker without SQS, for one process that serves everything: takes due rows from the table itself, and sweeps it."""
+"""A worker without SQS, for a process that also serves requests: polls the table for due tasks, and sweeps it."""
 
 import asyncio
 import logging
 from typing import NoReturn
 
-from decant.config import settings
 from decant.errors import DatabaseUnavailable
-from decant.tasks.announce import unannounced
+from decant.tasks.options import task_settings
+from decant.tasks.publish import work_available
 from decant.tasks.registry import registry
 from decant.tasks.store import store
-from decant.worker.deadline import Deadline, Never
+from decant.worker.deadline import Deadline, RollingDeadline
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
 
@@ -17,25 +17,25 @@ __all__ = ["run_forever"]
 
 log = logging.getLogger("decant.tasks")
 
-_LONGEST_RUN_S = 900  # Lambda's
-_SWEEP_EVERY_S = 60
+_LONGEST_RUN_S = 900  # as in Lambda
+_SWEEP_INTERVAL_S = 60
 
 
 async def run_forever(poll_s: float = 1.0) -> NoReturn:
-    """Run tasks as they fall due, until cancelled; what runs then is cancelled too, and given back.
+    """Run due tasks until cancelled. The runs are then cancelled too, and their tasks released.
 
     Args:
-        poll_s: Longest time between two looks at the table; a task enqueued by this process is seen at once.
+        poll_s: Longest time between two polls, seconds. Tasks enqueued by this process start at once.
     """
     sweeping = asyncio.create_task(_sweep_forever())
     running = set[asyncio.Task[None]]()
-    async with Runner(Never(_LONGEST_RUN_S)) as runner:
+    async with Runner(RollingDeadline(_LONGEST_RUN_S)) as runner:
         try:
             while True:
-                unannounced.clear()
-                running |= await _start_due(runner, settings().task_concurrency - len(running))
+                work_available().clear()
+                running |= await _start_due(runner, task_settings().concurrency - len(running))
                 await _wait(running, poll_s)
-                running = {each for each in running if not each.done()}
+                running = {run for run in running if not run.done()}
         finally:
             sweeping.cancel()
             runner.stop()
@@ -48,14 +48,14 @@ async def _start_due(runner: Runner, count: int) -> set[asyncio.Task[None]]:
     try:
         claimed = await store().claim_due(list(registry), runner.lease_s, count)
     except DatabaseUnavailable:
-        log.warning("PostgreSQL is away; tasks wait")
+        log.warning("Could not claim tasks; retrying")
         return set()
-    return {asyncio.create_task(runner.run([each])) for each in claimed}
+    return {asyncio.create_task(runner.run([task])) for task in claimed}
 
 
 async def _wait(running: set[asyncio.Task[None]], poll_s: float) -> None:
-    """Until something was enqueued, or a run has made room, or it is time to look again."""
-    woken = asyncio.create_task(unannounced.wait())
+    """Wait until a task was enqueued by this process, a run has ended, or the next poll is due."""
+    woken = asyncio.create_task(work_available().wait())
     try:
         await asyncio.wait({woken, *running}, timeout=poll_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -65,8 +65,8 @@ async def _wait(running: set[asyncio.Task[None]], poll_s: float) -> None:
 async def _sweep_forever() -> NoReturn:
     while True:
         try:
-            await sweep(Deadline(_SWEEP_EVERY_S))
+            await sweep(Deadline(_SWEEP_INTERVAL_S))
         except DatabaseUnavailable:
-            log.warning("PostgreSQL is away; the next sweep does what this one did not")
-        unannounced.set()
-        await asyncio.sleep(_SWEEP_EVERY_S)
+            log.warning("Could not sweep; the next sweep continues")
+        work_available().set()
+        await asyncio.sleep(_SWEEP_INTERVAL_S)

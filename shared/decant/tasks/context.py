@@ -1,6 +1,6 @@
-"""What a running task knows of its own run, and how it asks for another.
+"""The current run of a task, and how it requests a retry.
 
-A task made with `bind=True` gets its `Run` as the first argument; any other finds it with `current_run()`.
+A task with `bind=True` receives its `Run` as the first argument; other tasks call `current_run()`.
 """
 
 from collections.abc import Iterator
@@ -19,28 +19,28 @@ __all__ = ["Request", "Retry", "Run", "current_run", "running"]
 
 
 class Retry(Exception):
-    """Raised by `Run.retry`: ends this run, and asks for another.
+    """Raised by `Run.retry`: ends this run and requests another.
 
     Attributes:
-        exc: Error to fail with when there are no retries left.
+        exc: Error to fail with when no retries are left.
         countdown: Seconds until the next run; None for the task's own delay.
-        max_retries: Bound from now on; None for the one there is.
+        max_retries: New bound; None keeps the present one.
     """
 
     def __init__(self, exc: Exception | None, countdown: float | None, max_retries: int | None) -> None:
-        super().__init__(f"Retry in {'the usual delay' if countdown is None else f'{countdown} s'}: {exc!r}")
+        super().__init__(f"Retry in {'the default delay' if countdown is None else f'{countdown} s'}: {exc!r}")
         self.exc = exc
         self.countdown = countdown
         self.max_retries = max_retries
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One run, in Celery's words.
+    """The call that is run, with Celery's names.
 
     Attributes:
         id: The task's id; empty when the function was called directly.
-        retries: How many runs there were before this one.
-        attempt: How often the row was claimed, this time included.
+        retries: Number of runs before this one.
+        attempt: Number of claims so far, including this one.
     """
 
     id: str = ""
@@ -70,43 +70,43 @@ class Run:
         eta: datetime | None = None,
         max_retries: int | None = None,
     ) -> NoReturn:
-        """End this run and ask for another.
+        """End this run and request another.
 
         Args:
-            exc: Error to fail with when there are no retries left; that which is being handled when not given.
-            countdown: Seconds until the next run; the task's backoff or `default_retry_delay` when not given.
-            eta: Time of the next run, aware; goes before `countdown`.
-            max_retries: Bound from now on.
+            exc: Error to fail with when no retries are left; by default the error that is being handled.
+            countdown: Seconds until the next run; by default the task's backoff or `default_retry_delay`.
+            eta: Aware time of the next run; takes precedence over `countdown`.
+            max_retries: New bound.
         Raises:
-            Retry: always; `raise self.retry(…)` tells a reader, and a type checker, that nothing follows.
+            Retry: always; `raise self.retry(…)` shows readers and type checkers that nothing follows.
         """
         if eta is not None:
             countdown = max(0.0, (eta - datetime.now(UTC)).total_seconds())
         raise Retry(exc, countdown, max_retries)
 
     async def update_progress(self, value: Any) -> None:
-        """Note how far this run is, any JSON, for `AsyncResult.progress`; one UPDATE each time.
+        """Store any JSON value for `AsyncResult.progress`, with one UPDATE per call.
 
         Raises:
-            TypeError: it is no JSON.
-            DatabaseUnavailable: PostgreSQL is away; retrying helps once it is back.
+            TypeError: the value is not JSON.
+            DatabaseUnavailable: retrying helps once PostgreSQL is back.
         """
         encoded = msgspec.json.encode(value).decode()
         if self.request.id:
-            await store().progress(UUID(self.request.id), self.request.attempt, encoded)
+            await store().set_progress(UUID(self.request.id), self.request.attempt, encoded)
 
 
 _current: ContextVar[Run | None] = ContextVar("decant_run", default=None)
 
 
 def current_run() -> Run | None:
-    """The run that this code is part of; None outside of any."""
+    """The run that this code is part of; None outside of a task."""
     return _current.get()
 
 
 @contextmanager
 def running(claimed: Claimed) -> Iterator[Run]:
-    """The run of a claimed row, current inside the block."""
+    """Make the run of a claimed task the current one inside the block."""
     shared = {name: getattr(claimed, name) for name in Request.__struct_fields__ if name != "id"}
     run = Run(claimed.name, claimed.max_retries, Request(id=str(claimed.id), **shared))
     token = _current.set(run)

@@ -1,19 +1,22 @@
-"""Rows that are given up, and brought back."""
+"""Close dead-lettered tasks, and redrive tasks that failed."""
 
 from sqlalchemy import text
 
-__all__ = ["BURY", "NOTE", "REDRIVE"]
+from decant.tasks.records import Enqueued
+from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
 
-NOTE = text("""
+__all__ = ["CLOSE", "RECORD_UNKNOWN", "REDRIVE"]
+
+RECORD_UNKNOWN = text("""
     UPDATE decant.task AS t SET error_type = 'UnknownTask', error = :error, traceback = ''
     FROM (
         SELECT id FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[])) AND wake_at IS NOT NULL ORDER BY id FOR UPDATE
     ) AS open
     WHERE t.id = open.id
 """)
-"""Note why rows that wait are not run, for whoever asks."""
+"""Record why waiting tasks are not run; `AsyncResult.status()` shows it."""
 
-BURY = text("""
+CLOSE = text(f"""
     WITH dead AS MATERIALIZED (
         SELECT t.id, given.reason
         FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS given (id, reason)
@@ -25,11 +28,11 @@ BURY = text("""
         error_type = 'DeadLettered', error = concat_ws(' ', dead.reason, t.error), traceback = coalesce(t.traceback, '')
     FROM dead
     WHERE t.id = dead.id
-    RETURNING t.id, t.state, t.children IS NOT NULL OR t.on_error IS NOT NULL AS leads_on
-""")
-"""Close rows whose message came back too often."""
+    RETURNING t.id, t.state, {HAS_DEPENDENTS} AS has_dependents
+""")  # noqa: S608  # composed of constants
+"""Move tasks with dead-lettered messages to FAILURE."""
 
-REDRIVE = text("""
+REDRIVE = text(f"""
     WITH found AS (
         SELECT id, root_id FROM decant.task
         WHERE state IN ('FAILURE', 'REVOKED')
@@ -66,15 +69,14 @@ REDRIVE = text("""
         wake_at = CASE
             WHEN first.waits_for > 0 THEN NULL
             WHEN t.queue = ANY(CAST(:queues AS text[]))
-            THEN statement_timestamp() + make_interval(secs => :patience_s)
+            THEN statement_timestamp() + make_interval(secs => :republish_after_s)
             ELSE statement_timestamp()
         END
     FROM first
     WHERE t.id = first.id
-    RETURNING t.id, t.queue, t.group_key, coalesce(t.wake_at > t.eta, false) AS announce,
-        CAST(0 AS float8) AS due_in_s
-""")
-"""Put rows that failed or were revoked back, as if they were new; a workflow is put back whole.
+    RETURNING {selected(Enqueued, due_in_s="CAST(0 AS float8)")}
+""")  # noqa: S608  # composed of constants
+"""Reset tasks that failed or were revoked to PENDING, with all their retries; a workflow is redriven as a whole.
 
-Their attempts go on counting, as a fence must. Of several calls that must not run at once, one is put back.
+`attempt` is not reset, because it is the fencing token. Of several tasks with the same unique key, one is redriven.
 """

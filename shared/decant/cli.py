@@ -1,0 +1,33 @@
+"""Commands for a shell that can reach the database: `python -m decant.cli redrive --name domain.tasks.mail`."""
+
+import argparse
+from collections.abc import Sequence
+from datetime import datetime
+
+from decant import loop
+from decant.tasks.admin import redrive
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m decant.cli")
+    commands = parser.add_subparsers(required=True)
+    command = commands.add_parser("redrive", help="run failed tasks again and print their ids")
+    command.add_argument("ids", nargs="*", help="only these tasks")
+    command.add_argument("--name", help="only tasks of this name")
+    command.add_argument("--error", help="only tasks that ended with an error of this class")
+    command.add_argument("--since", type=datetime.fromisoformat, help="only tasks finished at this time or later")
+    command.add_argument("--until", type=datetime.fromisoformat, help="only tasks finished before this time")
+    given = vars(parser.parse_args(arguments))
+    ids = given.pop("ids") or None
+    if ids is None and not any(given.values()):
+        command.error("at least one condition is required")
+    for result in loop.run(redrive(ids, **given)):
+        print(result.id)  # noqa: T201  # output of a command
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,177 @@
+"""Options of tasks and of calls, and the settings of task queues.
+
+`TaskOptions` is the only list of the options of `@task`, and `CallOptions` that of the options of `apply_async()`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypedDict
+from uuid import UUID
+
+import msgspec
+
+from decant.config import count, load, named_urls, seconds, setting
+from decant.tasks.ids import uuid7
+from decant.tasks.schedule import Schedule
+
+__all__ = ["CallOptions", "TaskOptions", "TaskSettings", "has_queue_url", "task_settings", "validate"]
+
+type Errors = tuple[type[Exception], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskSettings:
+    """Settings of task queues and workers."""
+
+    queue_urls: Mapping[str, str] = setting(
+        "TASK_QUEUE_URLS",
+        named_urls,
+        "SQS queues by name, `default=https://…,mail=https://…`",
+        default=MappingProxyType({}),
+    )
+    concurrency: int = setting(
+        "TASK_CONCURRENCY", count, "Maximum number of tasks that a worker environment runs at once", default=100
+    )
+    margin_s: float = setting(
+        "TASK_MARGIN_S",
+        seconds,
+        "Seconds at the end of an invocation reserved for recording results",
+        default=2.0,
+    )
+    heartbeat_s: float = setting(
+        "TASK_HEARTBEAT_S", seconds, "Seconds between two checks whether running tasks were revoked", default=5.0
+    )
+    result_expires_s: float = setting(
+        "TASK_RESULT_EXPIRES_S", seconds, "Seconds after which a finished task is deleted", default=604_800.0
+    )
+    republish_after_s: float = setting(
+        "TASK_REPUBLISH_AFTER_S",
+        seconds,
+        "Seconds after which the sweeper republishes a task that no worker has claimed",
+        default=300.0,
+        formerly="TASK_PATIENCE_S",
+    )
+
+
+def task_settings() -> TaskSettings:
+    """Settings of task queues and workers.
+
+    Raises:
+        ConfigError: every missing or bad variable, together.
+    """
+    loaded: TaskSettings = load(TaskSettings)
+    return loaded
+
+
+def has_queue_url(queue: str) -> bool:
+    """Whether the queue has an address. A worker reads the tasks of a queue without address from the table."""
+    return queue in task_settings().queue_urls
+
+
+class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Options of `@task`, with Celery's names, meanings and defaults.
+
+    Attributes:
+        name: Name in the table; the function's module and qualified name by default.
+        queue: Default queue of its calls.
+        max_retries: Maximum number of retries after the first run, so that 3 means four runs; None for no bound. A
+            run whose worker was lost counts.
+        autoretry_for: Errors after which the task is retried.
+        dont_autoretry_for: Subclasses of those after which it is not.
+        retry_backoff: True or the delay of the first retry in seconds: the delay doubles with every retry.
+        retry_backoff_max: Maximum of that delay, seconds.
+        retry_jitter: Choose that delay at random between 1 s and its value.
+        default_retry_delay: Delay of all other retries, seconds.
+        time_limit: Seconds after which a run is cancelled and fails. The remaining time of the invocation is a limit
+            as well.
+        soft_time_limit: Seconds after which `SoftTimeLimitExceeded` is raised inside the run.
+        expires: Seconds after which a call is not started any more.
+        unique: A call with the arguments of an unfinished call is not enqueued, and the handle of that call is
+            returned. A function of the arguments returns the key to compare instead.
+        ignore_result: Do not store the result.
+        schedule: Times at which the task is enqueued without arguments: `every(30)`, `cron("0 3 * * *")`.
+        bind: The function's first parameter receives the `Run`.
+    """
+
+    name: str | None = None
+    queue: str = "default"
+    max_retries: int | None = 3
+    autoretry_for: Errors = ()
+    dont_autoretry_for: Errors = ()
+    retry_backoff: bool | float = False
+    retry_backoff_max: float = 600
+    retry_jitter: bool = True
+    default_retry_delay: float = 180
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    expires: float | None = None
+    unique: bool | Callable[..., str] | None = None
+    ignore_result: bool = False
+    schedule: Schedule | None = None
+    bind: bool = False
+
+
+class CallOptions(TypedDict, total=False):
+    """Options of one call, with Celery's names and meanings.
+
+    Attributes:
+        countdown: Seconds until the run, any number from 0.
+        eta: Aware time before which the task does not run, however far away; takes precedence over `countdown`.
+        expires: Seconds, or aware time, after which the task is not started any more.
+        task_id: Id of the task, a UUID. If a task with this id exists, its handle is returned.
+        queue: Queue that replaces the task's own.
+        priority: A worker starts tasks with a greater priority first, among those that it has received.
+        idempotency_key: If this task was ever called with the same key, the handle of that call is returned.
+        group_key: Key of a tenant or similar: SQS delivers the messages of different keys fairly.
+    """
+
+    countdown: float
+    eta: datetime | None
+    expires: float | datetime | None
+    task_id: str | UUID | None
+    queue: str | None
+    priority: int
+    idempotency_key: str | None
+    group_key: str | None
+
+
+def validate(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the options of a call and return them as fields of `NewTask`, without the queue.
+
+    Raises:
+        TypeError: an option does not exist.
+        ValueError: a time is not aware, a number of seconds is negative, an id is not a UUID.
+    """
+    unknown = options.keys() - CallOptions.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
+    task_id = options.get("task_id")
+    return {
+        "id": UUID(str(task_id)) if task_id else uuid7(),
+        "countdown_s": _seconds("countdown", options.get("countdown", 0)),
+        "eta": _aware("eta", options.get("eta")),
+        "priority": options.get("priority", 0),
+        "idempotency_key": options.get("idempotency_key"),
+        "group_key": options.get("group_key"),
+        **_expires(options.get("expires")),
+    }
+
+
+def _expires(value: float | datetime | None) -> dict[str, Any]:
+    if value is None or isinstance(value, datetime):
+        return {"expires": _aware("expires", value)}
+    return {"expires_in_s": _seconds("expires", value)}
+
+
+def _seconds(name: str, value: float) -> float:
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name} must be a number of seconds from 0, not {value!r}")
+    return float(value)
+
+
+def _aware(name: str, value: datetime | None) -> datetime | None:
+    if value is not None and value.tzinfo is None:
+        raise ValueError(f"{name} must be an aware time: a time without zone differs between machines")
+    return value

@@ -1,0 +1,83 @@
+"""Column lists and parameter types, derived from the fields of the records.
+
+A field is the column of its JSON name, except for the expressions below. Adding a field to a record therefore adds it
+to every statement that reads or writes the record.
+"""
+
+from datetime import datetime
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+from uuid import UUID
+
+import msgspec
+
+__all__ = ["HAS_DEPENDENTS", "inserted", "parameters", "selected"]
+
+HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL"
+
+_EXPRESSIONS = {
+    "args": "CAST(t.args AS text)",
+    "kwargs": "CAST(t.kwargs AS text)",
+    "result": "CAST(t.result AS text)",
+    "progress": "CAST(t.progress AS text)",
+    "expired": "coalesce(t.expires <= statement_timestamp(), false)",
+    "has_dependents": HAS_DEPENDENTS,
+    "due_in_s": "CAST(extract(epoch FROM t.eta - statement_timestamp()) AS float8)",
+    "publish": "coalesce(t.wake_at > t.eta, false)",
+}
+"""Fields of records that are computed from the row `t` or cast: JSON goes out as text, alike in both drivers."""
+
+_ERROR = "t.error_type, t.error, t.traceback"  # columns of the field `failure`
+
+_TYPES: dict[Any, str] = {
+    UUID: "uuid",
+    str: "text",
+    int: "integer",
+    float: "float8",
+    bool: "boolean",
+    datetime: "timestamptz",
+    tuple[UUID, ...]: "uuid[]",
+}
+
+
+def selected(record: type[msgspec.Struct], **expressions: str) -> str:
+    """The list after SELECT or RETURNING that reads a record from the row `t`.
+
+    Args:
+        record: The record.
+        expressions: Expressions for fields, in place of the usual ones.
+    """
+    return ", ".join(_selected(each, expressions) for each in msgspec.structs.fields(record))
+
+
+def _selected(each: msgspec.structs.FieldInfo, expressions: dict[str, str]) -> str:
+    if each.name == "failure":
+        return _ERROR
+    expression = expressions.get(each.name) or _EXPRESSIONS.get(each.name)
+    return f"t.{each.encode_name}" if expression is None else f"{expression} AS {each.name}"
+
+
+def parameters(record: type[msgspec.Struct]) -> str:
+    """The columns after json_to_recordset that read a record from JSON."""
+    return ", ".join(f"{each.encode_name} {_type(each.type)}" for each in msgspec.structs.fields(record))
+
+
+def inserted(record: type[msgspec.Struct], expressions: dict[str, str], *, without: set[str]) -> tuple[str, str]:
+    """The column list of INSERT, and the expressions to insert.
+
+    Args:
+        record: Record whose fields are inserted, as far as they are columns.
+        expressions: Expressions for columns, in place of the field.
+        without: Fields that are not columns.
+    """
+    names = [each.encode_name for each in msgspec.structs.fields(record) if each.name not in without]
+    values = dict.fromkeys(names, "") | expressions
+    return ", ".join(values), ", ".join(expression or name for name, expression in values.items())
+
+
+def _type(kind: Any) -> str:
+    if get_origin(kind) in {Union, UnionType}:  # `X | None` with a Literal is a Union
+        (kind,) = (part for part in get_args(kind) if part is not type(None))
+    if get_origin(kind) is Literal or (isinstance(kind, type) and issubclass(kind, str)):
+        return "text"
+    return _TYPES.get(kind, "json")

@@ -1,0 +1,137 @@
+"""Store of tasks: its protocol, and the store in use.
+
+Production uses PostgreSQL; `decant.testing` replaces it with a store in memory.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from decant import runtime
+from decant.tasks.records import (
+    CancelReason,
+    Claimed,
+    Completed,
+    Enqueued,
+    NewTask,
+    Outcome,
+    Page,
+    QueueStatistics,
+    State,
+    Status,
+    TaskFilter,
+    Unclaimed,
+)
+from decant.tasks.store.postgres import COUNT_LIMIT, PostgresStore
+
+__all__ = ["COUNT_LIMIT", "Store", "store", "using"]
+
+
+type DueTicks = Callable[[str, datetime, datetime], list[NewTask]]
+"""Tasks for the due ticks of a schedule, given the task's name, its last tick, and the present time."""
+
+
+class Store(Protocol):
+    """Durable tasks. All methods raise `DatabaseUnavailable` when PostgreSQL cannot be reached."""
+
+    async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
+        """Insert tasks, in the session's transaction if there is a session.
+
+        A task whose id or key exists is not inserted.
+
+        Returns:
+            For every task in order, the inserted or the existing task.
+        """
+
+    async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
+        """Record that tasks have no message, so that the sweeper publishes them."""
+
+    async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
+        """Claim those of the tasks that are due and have one of the names.
+
+        Args:
+            ids: Tasks whose messages were received.
+            names: Names of the tasks that this worker can run.
+            lease_s: Duration of the lease, seconds.
+            alone: Include tasks whose worker was lost before.
+        """
+
+    async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
+        """Claim up to `count` due tasks that have no message."""
+
+    async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
+        """Read tasks that were not claimed; unknown ids are left out."""
+
+    async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
+        """Write the outcomes of runs, and update the workflows of the tasks."""
+
+    async def cancelled(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, CancelReason]:
+        """Those of the runs, given by id and attempt, that must be cancelled."""
+
+    async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
+        """Store the progress of a run, as JSON."""
+
+    async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
+        """Prevent a task from being started; a finished or unknown task is not changed."""
+
+    async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
+        """Revoke all tasks of a workflow."""
+
+    async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
+        """Read tasks; unknown ids are left out."""
+
+    async def page(
+        self, state: State | None, name: str | None, queue: str | None, before: UUID | None, count: int
+    ) -> Page:
+        """Read a page of tasks, newest first; see `list_tasks`."""
+
+    async def statistics(self) -> list[QueueStatistics]:
+        """Count the tasks of all queues that are configured or have tasks."""
+
+    async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
+        """Select tasks of these queues to publish, including those that are due within `ahead_s` seconds."""
+
+    async def expire_leases(self, count: int) -> Completed:
+        """Retry or close up to `count` tasks whose lease has expired because their worker was lost."""
+
+    async def tick(self, names: Sequence[str], due: DueTicks) -> list[Enqueued]:
+        """Insert the tasks of due ticks, and record the last tick of every schedule."""
+
+    async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
+        """Record why waiting tasks are not run."""
+
+    async def close_dead_lettered(self, reasons: Mapping[UUID, str]) -> Completed:
+        """Move tasks with dead-lettered messages to FAILURE; running tasks and tasks that are not due are kept."""
+
+    async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
+        """Reset up to `count` tasks that failed or were revoked to PENDING."""
+
+    async def delete(self, age_s: float, count: int) -> int:
+        """Delete up to `count` tasks that finished at least `age_s` seconds ago; returns their number."""
+
+
+class _Selection:
+    """Store of one runtime."""
+
+    def __init__(self) -> None:
+        self.store: Store = PostgresStore()
+
+
+def store() -> Store:
+    """The store of the current runtime."""
+    return runtime.current().get(_Selection, _Selection).store
+
+
+@contextmanager
+def using(other: Store) -> Iterator[None]:
+    """Use another store in the current runtime inside the block."""
+    selection = runtime.current().get(_Selection, _Selection)
+    before, selection.store = selection.store, other
+    try:
+        yield
+    finally:
+        selection.store = before

@@ -1,0 +1,231 @@
+"""Store in PostgreSQL: runs the statements of `decant.tasks.sql` on the shared engine.
+
+A statement that completes tasks also updates their workflows in the same transaction.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import CursorResult, RowMapping, TextClause
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from decant import db
+from decant.tasks.options import has_queue_url, task_settings
+from decant.tasks.records import (
+    CancelReason,
+    Claimed,
+    Completed,
+    Enqueued,
+    Failure,
+    NewTask,
+    Outcome,
+    Page,
+    QueueStatistics,
+    State,
+    Status,
+    Summary,
+    TaskFilter,
+    Unclaimed,
+)
+from decant.tasks.sql import dead_letters, enqueue, lists, run, schedule, sweep, watch, workflow
+from decant.tasks.sqs import MAX_DELAY_S
+
+__all__ = ["COUNT_LIMIT", "PostgresStore"]
+
+COUNT_LIMIT = 10_000
+"""Limit of the counts in `QueueStatistics`: a queue with more tasks is reported with this number."""
+
+_SCAN_LIMIT = 2_000  # rows that a page reads
+_INDEX = {State.FAILURE: "dead", State.REVOKED: "dead", State.SUCCESS: "all", None: "all"}
+
+
+class PostgresStore:
+    """Rows of the table `decant.task`; see `Store` for the methods."""
+
+    async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
+        inserted = {row.id: row for row in await _insert(tasks, session)}
+        return [inserted.get(task.id) or await self._find_existing(task, session) for task in tasks]
+
+    async def _find_existing(self, task: NewTask, session: AsyncSession | None) -> Enqueued:
+        keys = {"id": task.id, "name": task.name}
+        keys |= {"unique_key": task.unique_key, "idempotency_key": task.idempotency_key}
+        while True:
+            rows = await _execute(enqueue.FIND_EXISTING, keys, session)
+            if rows:
+                return Enqueued(rows[0]["id"], task.queue, None, 0, publish=False)
+            inserted = await _insert([task], session)  # the other task has just finished
+            if inserted:
+                return inserted[0]
+
+    async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
+        await _execute(enqueue.MARK_UNPUBLISHED, {"ids": list(ids)})
+
+    async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
+        given = {"ids": list(ids), "names": list(names), "lease_s": lease_s, "alone": alone}
+        return [Claimed(**row) for row in await _execute(run.CLAIM, given)]
+
+    async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
+        given = {"names": list(names), "lease_s": lease_s, "count": count}
+        return [Claimed(**row) for row in await _execute(run.CLAIM_DUE, given)]
+
+    async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
+        rows = await _execute(run.LOOK_UP, {"ids": list(ids)})
+        return [Unclaimed(**{**row, "state": State(row["state"])}) for row in rows]
+
+    async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
+        in_order = sorted(outcomes, key=lambda outcome: outcome.id)
+        given = {"outcomes": msgspec.json.encode(in_order).decode(), "republish_after_s": _republish_after_s()}
+        if session is None and not any(outcome.has_dependents for outcome in outcomes):
+            rows = await _execute(run.COMPLETE, given)
+            return Completed({row["id"]: State(row["state"]) for row in rows}, [])
+        return await _complete(run.COMPLETE, given, session)
+
+    async def cancelled(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, CancelReason]:
+        given = {"ids": [task_id for task_id, _ in running], "attempts": [attempt for _, attempt in running]}
+        rows = await _execute(run.CANCELLED, given)
+        return {row["id"]: CancelReason.LEASE_LOST if row["lost"] else CancelReason.REVOKED for row in rows}
+
+    async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
+        await _execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value})
+
+    async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
+        await _complete(watch.REVOKE, {"id": task_id, "terminate": terminate})
+
+    async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
+        await _complete(watch.REVOKE_WORKFLOW, {"id": root_id, "terminate": terminate})
+
+    async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
+        return {row["id"]: _status(row) for row in await _execute(watch.STATUS, {"ids": list(ids)})}
+
+    async def page(
+        self, state: State | None, name: str | None, queue: str | None, before: UUID | None, count: int
+    ) -> Page:
+        given = {"state": state, "name": name, "queue": queue, "before": before, "count": count}
+        statement = lists.LISTS[_INDEX.get(state, "open")]
+        rows = await _execute(statement, {**given, "scan_limit": _SCAN_LIMIT})
+        tasks = [_summary(row) for row in rows if row["id"] is not None]
+        if len(tasks) == count:
+            return Page(tasks, tasks[-1].id)
+        return Page(tasks, rows[0]["last"] if rows[0]["scanned"] == _SCAN_LIMIT else None)
+
+    async def statistics(self) -> list[QueueStatistics]:
+        rows = await _execute(lists.STATISTICS, {"queues": _queues(), "most": COUNT_LIMIT})
+        return [QueueStatistics(**row) for row in rows]
+
+    async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
+        given = {"queues": list(queues), "ahead_s": ahead_s, "count": count, "republish_after_s": _republish_after_s()}
+        return [Enqueued(**row) for row in await _execute(sweep.UNPUBLISHED, given)]
+
+    async def expire_leases(self, count: int) -> Completed:
+        return await _complete(sweep.EXPIRE_LEASES, {"count": count})
+
+    async def tick(
+        self, names: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
+    ) -> list[Enqueued]:
+        async with db.session() as session:
+            locked = await _execute(schedule.LOCK, {"names": list(names)}, session)
+            ticks = {row["name"]: due(row["name"], row["ticked_at"], row["now"]) for row in locked}
+            last = {name: new[-1].eta for name, new in ticks.items() if new}
+            await _execute(schedule.TICKED, {"names": list(last), "ticked_at": list(last.values())}, session)
+            return await _insert([task for new in ticks.values() for task in new], session)
+
+    async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
+        await _execute(dead_letters.RECORD_UNKNOWN, {"ids": list(ids), "error": error})
+
+    async def close_dead_lettered(self, reasons: Mapping[UUID, str]) -> Completed:
+        return await _complete(dead_letters.CLOSE, {"ids": list(reasons), "reasons": list(reasons.values())})
+
+    async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
+        given = msgspec.structs.asdict(conditions) | {"ids": conditions.ids and list(conditions.ids), "count": count}
+        given |= {"queues": _queues(), "republish_after_s": _republish_after_s()}
+        return [Enqueued(**row) for row in await _execute(dead_letters.REDRIVE, given)]
+
+    async def delete(self, age_s: float, count: int) -> int:
+        return len(await _execute(sweep.DELETE, {"age_s": age_s, "count": count}))
+
+
+async def _execute(
+    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
+) -> Sequence[RowMapping]:
+    """Run a statement in the session's transaction, or in its own; see `db.execute` for `repeatable`."""
+    if session is None:
+        return await db.execute(statement, given, repeatable=repeatable)
+    result = cast("CursorResult[Any]", await session.execute(statement, given))
+    return result.mappings().all() if result.returns_rows else ()
+
+
+async def _insert(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
+    """Insert tasks; those whose id or key exists are left out."""
+    if not tasks:
+        return []
+    in_order = sorted(tasks, key=lambda task: task.unique_key or "")  # two callers with the same keys lock in one order
+    given = {"tasks": msgspec.json.encode(in_order).decode(), **_delays()}
+    return [Enqueued(**row) for row in await _execute(enqueue.INSERT, given, session, repeatable=True)]
+
+
+async def _complete(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Completed:
+    """Run a statement that finishes tasks, and update their workflows in the same transaction."""
+    if session is None:
+        async with db.session() as own:
+            return await _complete(statement, given, own)
+    rows = await _execute(statement, given, session)
+    released = await _update_workflows([row for row in rows if row["has_dependents"]], session)
+    return Completed({row["id"]: State(row["state"]) for row in rows}, released)
+
+
+async def _update_workflows(finished: Sequence[RowMapping], session: AsyncSession) -> list[Enqueued]:
+    succeeded = [row["id"] for row in finished if row["state"] == State.SUCCESS]
+    failed = [row["id"] for row in finished if row["state"] != State.SUCCESS]
+    if succeeded and failed:
+        await _execute(workflow.LOCK, {"ids": succeeded + failed}, session)
+    callbacks = await _fail_dependents(failed, session) if failed else []
+    return callbacks + (await _release_dependents(succeeded, session) if succeeded else [])
+
+
+async def _fail_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
+    failures = await _execute(workflow.FAIL_DEPENDENTS, {"ids": ids}, session)
+    callbacks = [
+        callback.for_failure_of(row["origin"], publish=has_queue_url(callback.queue))
+        for row in failures
+        for callback in msgspec.json.decode(row["on_error"], type=list[NewTask])
+    ]
+    return await _insert(callbacks, session)
+
+
+async def _release_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
+    counted = await _execute(workflow.COUNT_DOWN, {"ids": ids}, session)
+    ready = [row["id"] for row in counted if row["pending_parents"] == 0]
+    if not ready:
+        return []
+    given = {"ids": ready, "queues": _queues(), **_delays()}
+    return [Enqueued(**row) for row in await _execute(workflow.RELEASE, given, session)]
+
+
+def _delays() -> dict[str, float]:
+    return {"max_delay_s": MAX_DELAY_S, "republish_after_s": _republish_after_s()}
+
+
+def _republish_after_s() -> float:
+    return task_settings().republish_after_s
+
+
+def _queues() -> list[str]:
+    return list(task_settings().queue_urls)
+
+
+def _summary(row: RowMapping) -> Summary:
+    fields = {name: row[name] for name in Summary.__struct_fields__}
+    return Summary(**{**fields, "state": State(row["state"])})
+
+
+def _status(row: RowMapping) -> Status:
+    fields = dict(row)
+    type_, message, traceback = (fields.pop(name) for name in ("error_type", "error", "traceback"))
+    fields["failure"] = None if type_ is None else Failure(type_, message, traceback)
+    fields["state"] = State(fields["state"])
+    for name in ("result", "progress"):
+        fields[name] = None if fields[name] is None else msgspec.json.decode(fields[name])
+    return Status(**fields)

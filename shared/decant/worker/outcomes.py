@@ -1,0 +1,89 @@
+"""Outcomes of runs: success, failure, retry with its delay, or release."""
+
+from traceback import TracebackException
+from typing import Any
+
+from decant.errors import MaxRetriesExceeded, TaskRevoked, TimeLimitExceeded
+from decant.tasks.context import Retry
+from decant.tasks.options import TaskOptions, has_queue_url
+from decant.tasks.records import Claimed, Failure, Outcome, State
+from decant.tasks.retry import backoff_s
+from decant.tasks.sqs import MAX_DELAY_S
+from decant.tasks.task import Task
+
+__all__ = ["failed", "lost", "released", "revoked", "succeeded"]
+
+_LONGEST_TEXT = 20_000  # characters of a message or a traceback that are stored
+
+
+def succeeded(claimed: Claimed, result: str | None) -> Outcome:
+    """The function returned."""
+    return _outcome(claimed, state=State.SUCCESS, result=result)
+
+
+def revoked(claimed: Claimed, message: str) -> Outcome:
+    """The run was revoked, or the task had expired."""
+    failure = Failure(TaskRevoked.__name__, message)
+    return _outcome(claimed, state=State.REVOKED, failure=failure)
+
+
+def released(claimed: Claimed) -> Outcome:
+    """The task was not run, or interrupted by a shutdown: the run does not count as a retry."""
+    return _outcome(claimed, state=State.PENDING, publish=has_queue_url(claimed.queue))
+
+
+def lost(claimed: Claimed, message: str) -> Outcome:
+    """The run was interrupted by the worker: it counts, and is retried regardless of `autoretry_for`."""
+    return _retry(claimed, TimeLimitExceeded(message), 0, claimed.max_retries)
+
+
+def failed(claimed: Claimed, task: Task[..., object], error: BaseException) -> Outcome:
+    """The function raised an error, or requested a retry."""
+    if isinstance(error, Retry):
+        cause = error.exc or error.__context__ or MaxRetriesExceeded("There are no retries left.")
+        delay_s = _delay_s(claimed, task.options) if error.countdown is None else error.countdown
+        bound = claimed.max_retries if error.max_retries is None else error.max_retries
+        return _retry(claimed, cause, delay_s, bound)
+    options = task.options
+    if isinstance(error, options.autoretry_for) and not isinstance(error, options.dont_autoretry_for):
+        return _retry(claimed, error, _delay_s(claimed, options), claimed.max_retries)
+    return _failure(claimed, error)
+
+
+def _outcome(claimed: Claimed, **fields: Any) -> Outcome:
+    return Outcome(id=claimed.id, attempt=claimed.attempt, has_dependents=claimed.has_dependents, **fields)
+
+
+def _retry(claimed: Claimed, cause: BaseException, delay_s: float, bound: int | None) -> Outcome:
+    if bound is not None and claimed.retries >= bound:
+        return _failure(claimed, cause)
+    return _outcome(
+        claimed,
+        state=State.RETRY,
+        failure=_describe(cause),
+        delay_s=delay_s,
+        publish=has_queue_url(claimed.queue) and delay_s <= MAX_DELAY_S,
+        max_retries=bound,
+    )
+
+
+def _failure(claimed: Claimed, cause: BaseException) -> Outcome:
+    return _outcome(claimed, state=State.FAILURE, failure=_describe(cause))
+
+
+def _delay_s(claimed: Claimed, options: TaskOptions) -> float:
+    if options.retry_backoff is False:
+        return options.default_retry_delay
+    factor = float(options.retry_backoff)  # as in Celery, True means 1
+    return backoff_s(claimed.retries, factor, options.retry_backoff_max, jitter=options.retry_jitter)
+
+
+def _describe(error: BaseException) -> Failure:
+    formatted = TracebackException.from_exception(error)  # also when the error's own str() fails
+    return Failure(type(error).__name__, _storable(str(formatted)), _storable("".join(formatted.format())))
+
+
+def _storable(text: str) -> str:
+    """The end of a text, without NUL and lone surrogates, which PostgreSQL's `text` cannot hold."""
+    end = text[-_LONGEST_TEXT:]
+    return end.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()

@@ -1,0 +1,129 @@
+"""The Lambda function of a queue: claims and runs the tasks of one batch of SQS messages."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+from decant import runtime
+from decant.errors import DatabaseUnavailable
+from decant.runtime import Context
+from decant.tasks.publish import decode_message, publish
+from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
+from decant.tasks.registry import registry
+from decant.tasks.store import store
+from decant.worker.deadline import Deadline
+from decant.worker.runner import Runner
+
+__all__ = ["Report", "handle", "lambda_handler", "run_batch"]
+
+log = logging.getLogger("decant.tasks")
+
+_CLAIM_RETRY_S = 5.0  # a claim is retried for this time while PostgreSQL is unavailable
+_PAUSE_S = 0.5
+_CLOCK_TOLERANCE_S = 1.0  # a message may arrive this much too early, because clocks differ
+
+type Report = dict[str, list[dict[str, str]]]
+
+
+def lambda_handler() -> Callable[[dict[str, Any], Context], Report]:
+    """Create the handler of a queue's function. It runs the tasks of all imported modules.
+
+    The event source must have `FunctionResponseTypes: [ReportBatchItemFailures]`.
+    """
+
+    async def handle_event(event: dict[str, Any], context: Context) -> Report:
+        return await handle(event["Records"], Deadline.of(context))
+
+    return runtime.current().lambda_function(handle_event)
+
+
+async def handle(records: Iterable[dict[str, Any]], deadline: Deadline) -> Report:
+    """Run the tasks of a batch of messages.
+
+    Returns:
+        Batch item failures: messages that SQS must deliver again.
+    Raises:
+        DatabaseUnavailable: SQS must deliver all messages again.
+    Source: Lambda, "Reporting batch item failures for Lambda functions with an Amazon SQS trigger".
+    """
+    messages = defaultdict[UUID, list[str]](list)
+    for record in records:
+        task_id = decode_message(record["body"])
+        if task_id is None:
+            log.warning("Unknown message dropped", extra={"message_id": record["messageId"]})
+        else:
+            messages[task_id].append(record["messageId"])
+    failed = await run_batch(messages, deadline)
+    return {"batchItemFailures": [{"itemIdentifier": message} for task_id in failed for message in messages[task_id]]}
+
+
+async def run_batch(ids: Iterable[UUID], deadline: Deadline) -> set[UUID]:
+    """Claim and run the tasks of one SQS batch.
+
+    Finished, running and early tasks are skipped and their messages deleted. A task whose last worker crashed runs
+    last and alone, so that a poison task cannot take others down twice.
+
+    Returns:
+        Ids to report as batch item failures.
+    Raises:
+        DatabaseUnavailable: no task could be claimed; all messages must be delivered again.
+    """
+    requested = set(ids)
+    async with Runner(deadline) as runner:
+        claimed = await _claim(sorted(requested), runner.lease_s)
+        await runner.run(claimed)
+        for task in await _claimable(requested - {task.id for task in claimed}, runner.failed):
+            await _run_alone(task, runner)
+    return runner.failed
+
+
+async def _claim(ids: Sequence[UUID], lease_s: float) -> list[Claimed]:
+    retrying = Deadline(min(_CLAIM_RETRY_S, lease_s / 4))
+    while True:
+        try:
+            return await store().claim(ids, list(registry), lease_s, alone=len(ids) == 1)
+        except DatabaseUnavailable:
+            if retrying.remaining_s() < _PAUSE_S:
+                raise
+            await asyncio.sleep(_PAUSE_S)
+
+
+async def _claimable(ids: set[UUID], failed: set[UUID]) -> list[Unclaimed]:
+    """Tasks that were not claimed and can be claimed alone; adds to `failed` those whose messages must return."""
+    if not ids:
+        return []
+    try:
+        tasks = await store().look_up(sorted(ids))
+    except DatabaseUnavailable:
+        failed |= ids
+        return []
+    for missing in ids - {task.id for task in tasks}:
+        log.warning("Message of a task that does not exist dropped", extra={"task_id": str(missing)})
+    waiting = [task for task in tasks if task.state not in FINISHED and task.state is not State.STARTED]
+    unknown = [task for task in waiting if task.name not in registry]
+    if unknown:
+        await _report_unknown(unknown)
+        failed.update(task.id for task in unknown)
+    return [task for task in waiting if task.name in registry and task.due_in_s <= _CLOCK_TOLERANCE_S]
+
+
+async def _run_alone(task: Unclaimed, runner: Runner) -> None:
+    if runner.time_left_s > task.due_in_s:
+        await asyncio.sleep(max(0.0, task.due_in_s))
+        await runner.run(await _claim([task.id], runner.lease_s))
+    else:
+        await publish([Enqueued(task.id, task.queue, task.group_key, 0, publish=True)])
+
+
+async def _report_unknown(tasks: Sequence[Unclaimed]) -> None:
+    """Record why messages return to the queue, until a deployment adds these tasks or SQS dead-letters the messages."""
+    for task in tasks:
+        extra = {"task_id": str(task.id), "task": task.name, "queue": task.queue}
+        log.warning("Unknown task name; the message returns to the queue", extra=extra)
+    try:
+        await store().record_unknown([task.id for task in tasks], "The worker did not know a task of this name.")
+    except DatabaseUnavailable:
+        log.warning("Could not record why tasks wait", extra={"tasks": len(tasks)})

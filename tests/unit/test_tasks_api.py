@@ -1,0 +1,28 @@
+"""Public names of tasks, worker and test support."""
+
+from importlib import import_module
+
+import pytest
+
+NAMES = {
+    "decant.tasks": (
+        "AsyncResult Failure GroupResult Request Retry Run Signature State Status Task WorkflowResult "
+        "chain chord cron current_run every group join task"
+    ),
+    "decant.tasks.admin": "COUNT_LIMIT Page QueueStatistics Summary list_tasks queue_statistics redrive",
+    "decant.tasks.schedule": "Missed Schedule cron every",
+    "decant.worker": "lambda_handler run_forever",
+    "decant.worker.sweeper": "SweepCounts lambda_handler sweep",
+    "decant.worker.dead_letters": "close_dead_lettered lambda_handler",
+    "decant.testing": "Broker MemoryStore eager memory",
+    "decant.cli": "main",
+}
+
+
+@pytest.mark.parametrize("module", NAMES)
+def test_public_names_are_those_of_the_module(module: str) -> None:
+    """Functions, documentation and applications import these names."""
+    imported = import_module(module)
+
+    assert sorted(imported.__all__) == sorted(NAMES[module].split())
+    assert all(hasattr(imported, name) for name in imported.__all__)
