@@ -5,10 +5,12 @@ when it is used, and that request is sent again on a new connection.
 """
 
 import asyncio
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import msgspec
 
 from decant import runtime
 from decant.config import count, load, seconds, setting
@@ -27,6 +29,12 @@ class HttpSettings:
     )
     max_connections: int = setting(
         "HTTP_MAX_CONNECTIONS", count, "Maximum number of connections of the shared HTTP client", default=100
+    )
+    max_response_bytes: int = setting(
+        "HTTP_MAX_RESPONSE_BYTES",
+        count,
+        "Largest JSON document read from another service, bytes",
+        default=2**23,
     )
 
 
@@ -61,7 +69,8 @@ async def get_json(url: str) -> Any:
         The document, as `json.loads` makes it.
     Raises:
         UpstreamTimeout: there was no complete response within HTTP_TIMEOUT_S; retrying may help.
-        UpstreamError: the service could not be reached, or its response has an error status or is not JSON.
+        UpstreamError: the service could not be reached, or its response has an error status, is not JSON (RFC 8259: NaN
+            and lone surrogates are not), is nested too deeply, or is larger than HTTP_MAX_RESPONSE_BYTES.
     """
     return await _request_json("GET", url)
 
@@ -82,19 +91,45 @@ async def post_json(url: str, document: Any) -> Any:
 
 
 async def _request_json(method: str, url: str, **given: Any) -> Any:
+    settings = load(HttpSettings)
+    headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
     try:
-        async with asyncio.timeout(load(HttpSettings).timeout_s):
-            response = await client().request(method, url, headers={"Accept": "application/json"}, **given)
-        response.raise_for_status()
-        return response.json() if response.content or method == "GET" else None
+        async with (
+            asyncio.timeout(settings.timeout_s),
+            client().stream(method, url, headers=headers, **given) as response,
+        ):
+            response.raise_for_status()
+            body = await _read(response, settings.max_response_bytes)
+        return msgspec.json.decode(body) if body or method == "GET" else None
     except (TimeoutError, httpx.TimeoutException) as error:
         raise UpstreamTimeout("The upstream service did not respond in time.") from error
     except httpx.HTTPStatusError as error:
         raise UpstreamError(f"The upstream service responded with {error.response.status_code}.") from error
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, zlib.error) as error:
         raise UpstreamError("The upstream service could not be reached.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UpstreamError("The upstream service did not respond with JSON.") from error
+
+
+async def _read(response: httpx.Response, limit_bytes: int) -> bytes:
+    """Read a response's body, and decompress no more of it than the limit: httpx would decompress any amount.
+
+    Raises:
+        UpstreamError: it is larger, or encoded in a way that was not asked for.
+    """
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding not in {"identity", "gzip"}:
+        raise UpstreamError(f"The upstream service responded with the encoding {encoding[:20]!r}.")
+    gzip = zlib.decompressobj(wbits=_GZIP) if encoding == "gzip" else None
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += gzip.decompress(chunk, limit_bytes + 1) if gzip else chunk
+        if len(body) > limit_bytes:
+            raise UpstreamError(f"The upstream service responded with more than {limit_bytes} bytes.")
+    return bytes(body)
+
+
+_GZIP = 16 + zlib.MAX_WBITS
 
 
 class _RetryOnDeadConnection(httpx.AsyncBaseTransport):

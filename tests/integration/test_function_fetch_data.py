@@ -1,6 +1,11 @@
 """GET /fetch-data through its handler, with another service on loopback."""
 
+import gzip
+import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -90,6 +95,87 @@ def test_fetch_data_answers_a_gateway_error_for_a_bad_upstream(
 
     assert answer.status == status
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+HOSTILE = {
+    "null": b"null",
+    "NaN": b'{"value": NaN}',
+    "infinity": b'{"value": Infinity}',
+    "a lone surrogate": b'{"value": "\\ud800"}',
+    "invalid UTF-8": b'{"value": "\xff"}',
+    "deep nesting": b"[" * 100_000 + b"]" * 100_000,
+    "nothing": b"",
+    "too large": b'"' + b"x" * 20_000_000 + b'"',
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+@pytest.mark.usefixtures("kept_logs")
+def test_fetch_data_responds_with_502_to_documents_that_it_cannot_return(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, body: bytes, *, compressed: bool
+) -> None:
+    """No document of another service causes a 500 or exhausts the memory, and one log line says so."""
+    with document_server(body, compressed=compressed) as url:
+        monkeypatch.setenv("FETCH_DATA_URL", url)
+        runtime.current().reload()
+
+        answer = fetch()
+
+    assert (answer.status, answer.headers["content-type"]) == (502, "application/problem+json")
+    assert len([record for record in caplog.records if record.name.startswith("decant")]) == 1
+
+
+@pytest.mark.parametrize("depth", [10, 150, 400, 900])
+def test_fetch_data_returns_nested_documents_or_502(monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+    """A document that can be read can be written again."""
+    with document_server(b"[" * depth + b"]" * depth) as url:
+        monkeypatch.setenv("FETCH_DATA_URL", url)
+        runtime.current().reload()
+
+        assert fetch().status in {200, 502}
+
+
+@pytest.mark.parametrize("body", [b'"<script>"', b"7", b"true", b'{"a": 1}', b"[]"])
+def test_fetch_data_always_returns_json(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+    """A document that is a text is not taken for a page."""
+    with document_server(body) as url:
+        monkeypatch.setenv("FETCH_DATA_URL", url)
+        runtime.current().reload()
+
+        answer = fetch()
+
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+    assert answer.json() == json.loads(body)
+
+
+@contextmanager
+def document_server(body: bytes, *, compressed: bool = False) -> Iterator[str]:
+    """Address of a server that responds with the body."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            sent = gzip.compress(body) if compressed else body
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(sent)))
+            if compressed:
+                self.send_header("Content-Encoding", "gzip")
+            self.end_headers()
+            with suppress(ConnectionError):  # the client stops reading what is too large
+                self.wfile.write(sent)
+
+        def log_message(self, *_arguments: object) -> None:
+            """Log nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/1"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_fetch_data_answers_502_when_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
