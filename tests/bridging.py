@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,9 +14,12 @@ from flask import Flask
 from hypercorn.config import Config
 
 from decant.asgi import FlaskToAsgi
-from decant.asgi.messages import Application, Message
 
-__all__ = ["SERVERS", "Connection", "Server", "client", "get", "scope", "serve"]
+__all__ = ["SERVERS", "Application", "Connection", "Message", "Server", "client", "get", "scope", "serve"]
+
+type Message = Any
+"""An ASGI message; tests read members of several kinds."""
+type Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 type Server = Literal["hypercorn", "uvicorn"]
 SERVERS: tuple[Server, ...] = ("hypercorn", "uvicorn")
@@ -34,7 +37,7 @@ async def get(app: Flask, path: str = "/", **options: Any) -> httpx.Response:
         return await http.get(path)
 
 
-def scope(**changes: Any) -> dict[str, Any]:
+def scope(**changes: Any) -> Any:
     """An ASGI request's scope: GET / of no headers, but for the changes."""
     return {
         "type": "http",
@@ -61,7 +64,7 @@ class Connection:
         taken: Set for the app's `send` to return; cleared, the client is slow.
     """
 
-    scope: dict[str, Any] = field(default_factory=scope)
+    scope: Any = field(default_factory=scope)
     sent: list[Message] = field(default_factory=list)
     taken: asyncio.Event = field(default_factory=asyncio.Event)
     _said: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)

@@ -9,12 +9,12 @@ from typing import Any
 
 from decant._aws import AwsSettings
 from decant.auth import AuthSettings
-from decant.config import Settings
 from decant.db import DatabaseSettings
 from decant.http import HttpSettings
 from decant.metrics import MetricsSettings
 from decant.observability import LogSettings
 from decant.tasks.options import TaskSettings
+from decant.web.flask_app import WebSettings
 from domain.config import FetchSettings
 
 __all__ = ["GROUPS", "in_readme", "table"]
@@ -24,7 +24,7 @@ GROUPS = (
     LogSettings,
     MetricsSettings,
     AwsSettings,
-    Settings,
+    WebSettings,
     DatabaseSettings,
     HttpSettings,
     TaskSettings,

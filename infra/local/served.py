@@ -4,13 +4,16 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 
-from decant.asgi.messages import Receive, Scope, Send
 from decant.web import asgi_app
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
 
 __all__ = ["Dispatcher", "load_apps", "load_function"]
 
@@ -21,18 +24,18 @@ class Dispatcher:
     def __init__(self, apps: Sequence[Flask]) -> None:
         self._routes = [(app.url_map.bind(""), asgi_app(app)) for app in apps]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             await _live(receive, send)
         else:
             await self._routes[self._find(scope)][1](scope, receive, send)
 
-    def _find(self, scope: Scope) -> int:
+    def _find(self, scope: "HTTPScope | WebSocketScope") -> int:
         other_method = None
         for index, (routes, _app) in enumerate(self._routes):
             try:
-                routes.match(scope["path"], method=scope.get("method", "GET"))
+                routes.match(scope["path"], method=scope["method"] if scope["type"] == "http" else "GET")
             except MethodNotAllowed:
                 other_method = index
             except RequestRedirect:
@@ -60,8 +63,9 @@ def load_function(folder: Path) -> ModuleType:
     return module
 
 
-async def _live(receive: Receive, send: Send) -> None:
+async def _live(receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
     """Nothing to start: clients are built at their first use, and whoever owns the loop closes them."""
-    for phase in ("startup", "shutdown"):
-        await receive()
-        await send({"type": f"lifespan.{phase}.complete"})
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})

@@ -7,12 +7,12 @@ reads, and so does an application; `load` reads all of them.
 import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, field, fields
 from typing import Any
 
 from decant.errors import ConfigError
 
-__all__ = ["Environment", "Settings", "load", "read", "setting", "settings"]
+__all__ = ["Environment", "load", "read", "setting"]
 
 
 def setting[T](
@@ -86,16 +86,6 @@ def named_urls(value: str) -> Mapping[str, str]:
     return urls
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """Decant's own settings."""
-
-    cors_origin: str | None = setting(
-        "CORS_ORIGIN", text, "Origin of the web page that may read answers in a browser, or `*`", default=None
-    )
-    body_limit_bytes: int = setting("BODY_LIMIT_BYTES", count, "Largest request body, bytes", default=10 * 1024 * 1024)
-
-
 def read[T](group: type[T], environment: Mapping[str, str]) -> T:
     """Read one group of settings.
 
@@ -162,13 +152,3 @@ def load[T](group: type[T]) -> T:
         ConfigError: every missing, bad or renamed variable of the group, together.
     """
     return current_environment.get().load(group)
-
-
-def settings() -> Settings:
-    """Decant's own settings.
-
-    Raises:
-        ConfigError: every missing or bad variable, together.
-    """
-    loaded: Settings = load(Settings)
-    return loaded

@@ -6,6 +6,7 @@ formats the lines. It is imported at the first line: a request without a log lin
 
 import copy
 import logging
+import re
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,7 +14,16 @@ from typing import Any
 
 from decant.config import load, log_level, setting, text
 
-__all__ = ["LogSettings", "configure", "correlate", "correlation_id"]
+__all__ = [
+    "CORRELATION_HEADER",
+    "LogSettings",
+    "configure",
+    "correlate",
+    "correlation_id",
+    "is_valid_correlation_id",
+]
+
+CORRELATION_HEADER = "x-correlation-id"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,6 +37,14 @@ class LogSettings:
 
 
 _correlation_id: ContextVar[str | None] = ContextVar("decant_correlation_id", default=None)
+
+
+def is_valid_correlation_id(identifier: str) -> bool:
+    """Whether a caller's own id is fit for headers, logs and URIs."""
+    return _VALID_ID.fullmatch(identifier) is not None
+
+
+_VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 
 def correlation_id() -> str | None:

@@ -42,16 +42,7 @@ def _download(requirement: str, folder: Path) -> None:
     subprocess.run([*pip, *options], check=True, timeout=100)
 
 
-@pytest.mark.parametrize(
-    "mode",
-    [
-        pytest.param(
-            "threads",
-            marks=pytest.mark.xfail(strict=True, reason="the view and the teardown of a request use different threads"),
-        ),
-        *MODES[1:],
-    ],
-)
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.timeout(240)  # the first test downloads the source distribution
 def test_tutorial_application_passes_its_tests(tutorial: Path, mode: str) -> None:
     """All of its tests pass without a change of the application."""

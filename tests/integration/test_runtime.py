@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -57,7 +58,8 @@ async def test_two_applications_are_served_concurrently_on_one_loop(migrated: Po
     clients = {}
     for name in ("postgres", "template1"):
         with Runtime({"DATABASE_URL": migrated.url(name)}).active():
-            transport = httpx.ASGITransport(asgi_app(database_app()))
+            application: Any = asgi_app(database_app())
+        transport = httpx.ASGITransport(application)
         clients[name] = httpx.AsyncClient(transport=transport, base_url="http://test")
 
     names = ["postgres", "template1"] * 5

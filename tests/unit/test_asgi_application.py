@@ -13,8 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from decant import loop
 from decant.asgi import FlaskToAsgi
-from decant.asgi.messages import Message
-from tests.bridging import Connection, client, get, scope
+from tests.bridging import Connection, Message, client, get, scope
 
 
 async def converse(application: FlaskToAsgi, kind: str, *said: str) -> list[Message]:
@@ -28,7 +27,8 @@ async def converse(application: FlaskToAsgi, kind: str, *said: str) -> list[Mess
     async def send(message: Message) -> None:
         sent.append(message)
 
-    await application({"type": kind, "asgi": {"version": "3.0"}}, receive, send)
+    opened: Any = {"type": kind, "asgi": {"version": "3.0"}}
+    await application(opened, receive, send)
     return sent
 
 
@@ -73,7 +73,7 @@ async def test_websocket_is_refused() -> None:
     """Closed before it is accepted: the client gets a 403."""
     sent = await converse(FlaskToAsgi(Flask("bridged")), "websocket", "connect")
 
-    assert sent == [{"type": "websocket.close"}]
+    assert [message["type"] for message in sent] == ["websocket.close"]
 
 
 async def test_unknown_scope_is_refused() -> None:

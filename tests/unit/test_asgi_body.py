@@ -10,8 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from decant.asgi import FlaskToAsgi
 from decant.asgi.body import ClientDisconnected, read
-from decant.asgi.messages import Message
-from tests.bridging import Connection, client, scope
+from tests.bridging import Connection, Message, client, scope
 
 LIMIT = 8 * 1024 * 1024
 
@@ -108,7 +107,7 @@ async def test_body_cut_off_is_told_from_one_that_ended() -> None:
 
 @pytest.fixture
 def app() -> Flask:
-    """An app with a hook and a view that does not look at the body."""
+    """An app with a hook, a view that does not read the body, and a view that does."""
     made = Flask("bridged")
     made.config["ran"] = []
     made.add_url_rule("/", "view", lambda: [made.config["ran"].append("view")], methods=["POST"])
@@ -139,7 +138,8 @@ async def test_request_at_the_limit_is_taken(app: Flask) -> None:
 async def test_limit_is_the_setting_by_default(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """BODY_LIMIT_BYTES holds for a bridge that was not told otherwise."""
     monkeypatch.setenv("BODY_LIMIT_BYTES", "10")
-    transport: Any = httpx.ASGITransport(FlaskToAsgi(app))
+    application: Any = FlaskToAsgi(app)
+    transport = httpx.ASGITransport(application)
 
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as http:
         answer = await http.post("/read", content=b"x" * 11)

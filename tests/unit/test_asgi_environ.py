@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decant.asgi import FlaskToAsgi
-from decant.asgi.environ import build
+from decant.asgi.scope import environ_of
 from tests.bridging import Connection, client, scope
 
 
@@ -27,7 +27,7 @@ from tests.bridging import Connection, client, scope
 )
 def test_environ_splits_the_path_where_the_app_is_mounted(root_path: str, path: str, expected: tuple[str, str]) -> None:
     """SCRIPT_NAME is the mount point, PATH_INFO the rest."""
-    environ = build(scope(root_path=root_path, path=path))
+    environ = environ_of(scope(root_path=root_path, path=path))
 
     assert (environ["SCRIPT_NAME"], environ["PATH_INFO"]) == expected
 
@@ -36,7 +36,7 @@ def test_environ_joins_repeated_headers() -> None:
     """Values of one name are joined with commas, cookies with semicolons, as HTTP/2 clients need it."""
     headers = [(b"accept", b"a"), (b"accept", b"b"), (b"cookie", b"x=1"), (b"cookie", b"y=2")]
 
-    environ = build(scope(headers=headers))
+    environ = environ_of(scope(headers=headers))
 
     assert (environ["HTTP_ACCEPT"], environ["HTTP_COOKIE"]) == ("a,b", "x=1; y=2")
 
@@ -52,12 +52,12 @@ def test_environ_joins_repeated_headers() -> None:
 )
 def test_environ_leaves_out_headers_that_are_not_the_apps(header: bytes, key: str) -> None:
     """What would deceive the app, or is no longer true, is not passed on."""
-    assert key not in build(scope(headers=[(header, b"1")]))
+    assert key not in environ_of(scope(headers=[(header, b"1")]))
 
 
 def test_environ_names_content_type_without_prefix() -> None:
     """CONTENT_TYPE is CGI's own; of several, the last holds."""
-    environ = build(scope(headers=[(b"content-type", b"text/plain"), (b"content-type", b"text/csv")]))
+    environ = environ_of(scope(headers=[(b"content-type", b"text/plain"), (b"content-type", b"text/csv")]))
 
     assert environ["CONTENT_TYPE"] == "text/csv"
     assert "HTTP_CONTENT_TYPE" not in environ
@@ -65,7 +65,7 @@ def test_environ_names_content_type_without_prefix() -> None:
 
 def test_environ_tells_client_server_and_scheme() -> None:
     """Addresses and ports are text."""
-    environ = build(scope(scheme="https", client=("192.0.2.7", 4242), server=("example.org", 8443)))
+    environ = environ_of(scope(scheme="https", client=("192.0.2.7", 4242), server=("example.org", 8443)))
 
     assert {key: environ[key] for key in ("wsgi.url_scheme", "REMOTE_ADDR", "REMOTE_PORT")} == {
         "wsgi.url_scheme": "https",
@@ -78,7 +78,7 @@ def test_environ_tells_client_server_and_scheme() -> None:
 @pytest.mark.parametrize("server", [None, ("/run/app.sock", None)], ids=["unknown", "a Unix socket"])
 def test_environ_has_a_server_without_an_address(server: Any) -> None:
     """WSGI wants a name and a port all the same."""
-    environ = build(scope(server=server, client=None))
+    environ = environ_of(scope(server=server, client=None))
 
     assert isinstance(environ["SERVER_NAME"], str)
     assert environ["SERVER_PORT"].isdigit()
@@ -87,7 +87,7 @@ def test_environ_has_a_server_without_an_address(server: Any) -> None:
 
 def test_environ_keeps_the_uri_as_it_was_sent() -> None:
     """REQUEST_URI still tells an encoded slash from a real one."""
-    environ = build(scope(path="/a/b", raw_path=b"/a%2Fb", query_string=b"q=%20"))
+    environ = environ_of(scope(path="/a/b", raw_path=b"/a%2Fb", query_string=b"q=%20"))
 
     assert environ["REQUEST_URI"] == "/a%2Fb?q=%20"
 
@@ -99,7 +99,7 @@ def test_environ_keeps_the_uri_as_it_was_sent() -> None:
 )
 def test_environ_takes_every_form_of_request_target(target: str, path: str) -> None:
     """PATH_INFO begins with a slash, also for a client that speaks as to a proxy."""
-    assert build(scope(path=target))["PATH_INFO"] == path
+    assert environ_of(scope(path=target))["PATH_INFO"] == path
 
 
 async def test_content_length_is_that_of_the_real_body() -> None:
@@ -131,7 +131,7 @@ async def test_url_for_builds_links_below_the_mount_point() -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.text(max_size=0) | st.just("/mount"))
 def test_environ_gives_back_every_path(text: str, root: str) -> None:
     """Whatever text a path holds, the bytes that Flask decodes are its own."""
-    environ = build(scope(root_path=root, path=f"{root}/{text}"))
+    environ = environ_of(scope(root_path=root, path=f"{root}/{text}"))
 
     assert environ["PATH_INFO"].encode("latin-1").decode() == f"/{text}"
 
@@ -139,7 +139,7 @@ def test_environ_gives_back_every_path(text: str, root: str) -> None:
 @given(st.lists(st.tuples(st.sampled_from([b"accept", b"x-one", b"cookie"]), st.binary(max_size=20)), max_size=8))
 def test_environ_gives_back_every_header_value(headers: list[tuple[bytes, bytes]]) -> None:
     """Whatever bytes the values of a header hold, they are all there in their order."""
-    environ = build(scope(headers=headers))
+    environ = environ_of(scope(headers=headers))
 
     for name, separator in ((b"accept", b","), (b"x-one", b","), (b"cookie", b"; ")):
         values = [value for each, value in headers if each == name]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from decant.asgi.messages import Message
-from decant.asgi.response import Messages
+from decant.web.response import AsgiResponse
+from tests.bridging import Message
 
 
 def answered(
@@ -14,7 +14,7 @@ def answered(
 ) -> list[Message]:
     """The messages of a whole answer."""
     sent: list[Message] = []
-    answer = Messages(sent.append, **{"head_request": False, **options})
+    answer = AsgiResponse(lambda *messages: sent.extend(messages), **{"head_request": False, **options})
     answer.start(status, headers)
     for chunk in chunks:
         answer.write(chunk)
@@ -55,7 +55,7 @@ def test_answer_drops_hop_by_hop_headers(header: str) -> None:
 def test_nothing_leaves_before_the_first_chunk() -> None:
     """Until there is a byte, the app may still change its mind."""
     sent: list[Message] = []
-    answer = Messages(sent.append, head_request=False)
+    answer = AsgiResponse(lambda *messages: sent.extend(messages), head_request=False)
 
     answer.start("200 OK", [])
     answer.write(b"")
@@ -66,7 +66,7 @@ def test_nothing_leaves_before_the_first_chunk() -> None:
 def test_start_again_with_an_error_replaces_the_head() -> None:
     """An app that failed before its first byte answers its failure."""
     sent: list[Message] = []
-    answer = Messages(sent.append, head_request=False)
+    answer = AsgiResponse(lambda *messages: sent.extend(messages), head_request=False)
     answer.start("200 OK", [("Content-Length", "9")])
     answer.start("500 Oops", [], failure())
     answer.write(b"sorry, failed")
@@ -77,7 +77,7 @@ def test_start_again_with_an_error_replaces_the_head() -> None:
 
 def test_start_again_with_an_error_after_the_first_byte_raises_it() -> None:
     """The head has left: there is nothing to replace."""
-    answer = Messages(lambda _message: None, head_request=False)
+    answer = AsgiResponse(lambda *_messages: None, head_request=False)
     answer.start("200 OK", [])(b"begun")
 
     with pytest.raises(KeyError, match="late"):
@@ -86,7 +86,7 @@ def test_start_again_with_an_error_after_the_first_byte_raises_it() -> None:
 
 def test_start_twice_is_refused() -> None:
     """Without an error to tell, a second head is the app's mistake."""
-    answer = Messages(lambda _message: None, head_request=False)
+    answer = AsgiResponse(lambda *_messages: None, head_request=False)
     answer.start("200 OK", [])
 
     with pytest.raises(RuntimeError, match="called twice"):
@@ -95,17 +95,7 @@ def test_start_twice_is_refused() -> None:
 
 def test_answer_without_start_is_refused() -> None:
     """A body with no head is the app's mistake."""
-    answer = Messages(lambda _message: None, head_request=False)
+    answer = AsgiResponse(lambda *_messages: None, head_request=False)
 
     with pytest.raises(RuntimeError, match=r"without calling start_response\(\)"):
         answer.write(b"body")
-
-
-@pytest.mark.parametrize(("status", "head_request"), [("200 OK", True), ("204 No Content", False), ("304 -", False)])
-def test_answer_without_content_is_no_stream(status: str, *, head_request: bool) -> None:
-    """Nothing will come that would need a turn of its own."""
-    answer = Messages(lambda _message: None, head_request=head_request)
-
-    answer.start(status, [])
-
-    assert not answer.is_stream

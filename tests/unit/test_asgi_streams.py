@@ -13,8 +13,7 @@ import pytest
 from flask import Flask, Response, request, send_file, session, stream_with_context
 
 from decant.asgi import FlaskToAsgi, stream
-from decant.asgi.messages import Message
-from tests.bridging import Connection, client, get, scope
+from tests.bridging import Connection, Message, client, get, scope
 
 both = pytest.mark.parametrize("view_threads", [0, 4], ids=["on the loop", "sync views in threads"])
 

@@ -12,10 +12,7 @@ from decant.web import asgi_app, lambda_handler
 from tests.bridging import client
 from tests.loading import Context, rest_request
 
-pytestmark = [
-    pytest.mark.usefixtures("kept_logs"),
-    pytest.mark.xfail(strict=True, reason="an exception outside Exception leaves the handler without a response"),
-]
+pytestmark = pytest.mark.usefixtures("kept_logs")
 
 
 class OwnBaseException(BaseException):

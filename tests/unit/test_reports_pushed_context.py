@@ -15,10 +15,7 @@ from decant.web import asgi_app, lambda_handler
 from tests.bridging import client
 from tests.loading import Context, rest_request
 
-pytestmark = [
-    pytest.mark.usefixtures("kept_logs"),
-    pytest.mark.xfail(strict=True, reason="requests use the application context that was pushed at import"),
-]
+pytestmark = pytest.mark.usefixtures("kept_logs")
 
 
 @pytest.fixture

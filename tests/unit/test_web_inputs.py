@@ -71,10 +71,10 @@ def test_body_becomes_a_struct() -> None:
     ("data", "detail"),
     [
         (b"", "no body"),
-        (b"{", "no JSON"),
-        (b'{"name": "\xff"}', "no JSON"),
-        (b"[" * 100_000, "no JSON"),
-        (b'{"name": NaN}', "no JSON"),
+        (b"{", "not valid JSON"),
+        (b'{"name": "\xff"}', "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b'{"name": NaN}', "not valid JSON"),
     ],
     ids=["none", "cut off", "no UTF-8", "too deep", "no number"],
 )

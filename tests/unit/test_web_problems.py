@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, abort
 from werkzeug.exceptions import HTTPException, NotFound, TooManyRequests
 
 from decant import errors, observability
-from decant.web import problems
+from decant.web.flask_app import use_problem_details
 
 CORRELATION_ID = "0b0e"
 
@@ -25,7 +25,7 @@ def app() -> Iterator[Flask]:
 
 def answered(app: Flask, error: BaseException | type[BaseException]) -> Any:
     """What the app answers to an error in a view."""
-    problems.install(app)
+    use_problem_details(app)
 
     @app.get("/")
     def view() -> str:
@@ -139,7 +139,7 @@ def test_http_error_keeps_its_headers(app: Flask) -> None:
 
 def test_abort_with_a_response_answers_it(app: Flask) -> None:
     """Who hands abort a whole response means that response."""
-    problems.install(app)
+    use_problem_details(app)
     app.add_url_rule("/teapot", "teapot", lambda: abort(app.make_response(("short and stout", 418))))
 
     answer = app.test_client().get("/teapot")
@@ -149,7 +149,7 @@ def test_abort_with_a_response_answers_it(app: Flask) -> None:
 
 def test_redirect_of_the_router_is_none_of_ours(app: Flask) -> None:
     """A missing slash still redirects."""
-    problems.install(app)
+    use_problem_details(app)
     app.add_url_rule("/folder/", "folder", lambda: "ok")
 
     assert app.test_client().get("/folder").status_code == 308
@@ -162,7 +162,7 @@ OWN = [404, NotFound, HTTPException, Exception]
 def test_error_handler_of_the_app_wins(app: Flask, kind: Any) -> None:
     """However wide it is."""
     app.register_error_handler(kind, lambda error: (f"<h1>{error.code}</h1>", error.code))
-    problems.install(app)
+    use_problem_details(app)
 
     answer = app.test_client().get("/nowhere")
 
@@ -180,7 +180,7 @@ def test_error_handler_of_a_blueprint_wins(app: Flask) -> None:
 
     app.register_blueprint(pages)
 
-    problems.install(app)
+    use_problem_details(app)
 
     assert app.test_client().get("/page").text == "<h1>gone</h1>"
 
@@ -207,7 +207,7 @@ def test_error_in_a_hook_is_an_opaque_500(app: Flask, caplog: pytest.LogCaptureF
 
     getattr(app, hook)(fail)
     app.add_url_rule("/hooked", "hooked", lambda: "ok")
-    problems.install(app)
+    use_problem_details(app)
 
     answer = app.test_client().get("/hooked")
 

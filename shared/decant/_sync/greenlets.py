@@ -17,12 +17,13 @@ import threading
 from abc import abstractmethod
 from asyncio import _get_running_loop, _set_running_loop
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import Context
 from types import CoroutineType, coroutine
 from typing import Any
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from decant import loop
+from decant import runtime
 
 __all__ = ["AwaitingGreenlet", "LoopGreenlet", "as_coroutine", "await_", "run_in_greenlet"]
 
@@ -57,12 +58,17 @@ class LoopGreenlet(AwaitingGreenlet):
         """Take a greenlet from this thread's pool, or make a new one."""
         return _pool.greenlets.pop() if _pool.greenlets else cls()
 
-    def start(self, work: Callable[[], None]) -> Any:
-        """Work until it ends or waits; returns what it waits for."""
+    def start(self, work: Callable[[], None], context: Context | None = None) -> Any:
+        """Work until it ends or waits; returns what it waits for.
+
+        Args:
+            work: The call.
+            context: Its context variables; None for the caller's own.
+        """
         self._work = work
         self.finished = False
         self.parent = self._driver = here = getcurrent()
-        self.gr_context = here.gr_context  # the very same object, not a copy
+        self.gr_context = here.gr_context if context is None else context  # the very same object, not a copy
         self._loop = _get_running_loop()
         _set_running_loop(None)
         return self.switch()
@@ -81,6 +87,11 @@ class LoopGreenlet(AwaitingGreenlet):
                 if here is not self._driver:
                     self.parent = self._driver = here
                 pending = self.switch(value)
+
+    async def finish(self, pending: Any) -> None:
+        """Wait for the end of the work, and release the greenlet."""
+        await self.resume(pending)
+        self.release()
 
     def release(self) -> None:
         """Return the greenlet to the pool, and raise the work's error if it ended with one."""
@@ -151,14 +162,15 @@ class _Pool(threading.local):
 _pool = _Pool()
 
 
-async def run_in_greenlet[T](work: Callable[[], T]) -> T:
-    """Run synchronous code that may `await_()`, on this loop and in this task's context."""
+async def run_in_greenlet[T](work: Callable[[], T], context: Context | None = None) -> T:
+    """Run synchronous code that may `await_()` on this loop, in the given context or this task's own."""
     results: list[T] = []
     here = LoopGreenlet.acquire()
-    pending = here.start(lambda: results.append(work()))
-    if not here.finished:
-        await here.resume(pending)
-    here.release()
+    pending = here.start(lambda: results.append(work()), context)
+    if here.finished:
+        here.release()
+    else:
+        await here.finish(pending)
     return results[0]
 
 
@@ -185,18 +197,10 @@ async def _awaiting[T](awaitable: Awaitable[T]) -> T:
     return await awaitable
 
 
-_outside = threading.Lock()
-"""Held by the thread that runs the process's loop from outside; the loop can run in one thread at a time."""
-
-
 def _run_outside[T](awaitable: Awaitable[T]) -> T:
     if _get_running_loop() is not None:
         raise _refused(awaitable)
-    processes = loop.current()
-    with _outside:
-        if not processes.is_running():
-            return loop.run(as_coroutine(awaitable))
-    return asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), processes).result()
+    return runtime.current().run(as_coroutine(awaitable))
 
 
 def _refused(awaitable: Awaitable[Any]) -> RuntimeError:

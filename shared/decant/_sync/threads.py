@@ -8,22 +8,26 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future
+from contextvars import Context
 from functools import partial
 from types import CoroutineType
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from greenlet import getcurrent
 
 from decant._sync.greenlets import AwaitingGreenlet, _refused, await_, run_in_greenlet
 
-if TYPE_CHECKING:
-    from contextvars import Context
-
 __all__ = ["run_in_thread"]
 
 
-async def run_in_thread[T](executor: Executor, work: Callable[[], T], *, interrupt: type[Exception] | None = None) -> T:
-    """Run synchronous code in a worker thread, in the caller's own context; its `await_()` runs in this task.
+async def run_in_thread[T](
+    executor: Executor,
+    work: Callable[[], T],
+    *,
+    context: Context | None = None,
+    interrupt: type[Exception] | None = None,
+) -> T:
+    """Run synchronous code in a worker thread; its `await_()` runs in this task.
 
     An error thrown in here from outside goes to the awaitable that the thread waits for. When the thread runs Python
     code, the error's class is raised there at the next line.
@@ -31,13 +35,14 @@ async def run_in_thread[T](executor: Executor, work: Callable[[], T], *, interru
     Args:
         executor: The worker threads.
         work: The call.
+        context: Context variables of the work and of what it awaits; None for the caller's own, not a copy.
         interrupt: Error to raise in the thread on cancellation, which then returns at once and leaves the thread
             alone. None: cancel what the thread awaits now or next, and wait for the thread's end, so that a request
             is not torn down while its view runs. (asgiref's `sync_to_async` abandons the thread instead.)
     Raises:
         BaseException: what the work raised.
     """
-    call = _Call(work, interrupt)
+    call = _Call(work, context, interrupt)
     running = executor.submit(call.run)
     running.add_done_callback(call.finish)
     cancelled: asyncio.CancelledError | None = None
@@ -90,12 +95,12 @@ class _Call:
         requests: What the thread awaits, a request at a time; None when it ended.
     """
 
-    def __init__(self, work: Callable[[], Any], interrupt: type[Exception] | None) -> None:
+    def __init__(self, work: Callable[[], Any], context: Context | None, interrupt: type[Exception] | None) -> None:
         self.requests: asyncio.Queue[_Request | None] = asyncio.Queue()
         self._work = work
         self._error = interrupt
         self._loop = asyncio.get_running_loop()
-        self._context = cast("Context", getcurrent().gr_context)
+        self._context = getcurrent().gr_context if context is None else context
         self._lock = threading.Lock()
         self._thread: int | None = None
         self._waits = False
@@ -144,7 +149,7 @@ class _Call:
             self._resume(partial(request.reject, error))
             return
         try:
-            result = await run_in_greenlet(partial(await_, request.awaitable))
+            result = await run_in_greenlet(partial(await_, request.awaitable), self._context)
         except GeneratorExit:
             self._resume(partial(request.outcome.set_exception, self._cancellation()))
             raise

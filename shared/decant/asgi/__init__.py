@@ -1,15 +1,14 @@
-"""Flask on asyncio: the bridge between a Flask app and an ASGI server.
+"""Flask on asyncio: an ASGI 3 application around a Flask app.
 
-    scope, receive, send ──▶ FlaskToAsgi ──▶ environ, start_response ──▶ Flask ──▶ your async view
-           the task                          a greenlet of the task's own           await: the task waits
+    scope, receive, send ──▶ FlaskToAsgi ──▶ environ, start_response ──▶ Flask ──▶ your view
 
-Flask calls its views synchronously. Here it does so inside a greenlet on the event loop's own thread, and whenever a
-view, hook or handler awaits, the greenlet steps aside and the request's task waits in its place. There is no second
-loop, and no thread but for a sync view under a server.
+A request with an async view runs on the event loop: the WSGI call runs in a greenlet, which switches back to the
+request's task while a view, hook or handler awaits. A request with a synchronous view runs in one worker thread from
+beginning to end. Both await on the one event loop, in the request's own asyncio task.
 """
 
 from decant._sync.greenlets import await_
-from decant.asgi.bridge import FlaskToAsgi
-from decant.asgi.streams import stream
+from decant.asgi.application import FlaskToAsgi
+from decant.web.wsgi import stream
 
 __all__ = ["FlaskToAsgi", "await_", "stream"]

@@ -1,77 +1,65 @@
-"""The request's body: read whole before the app runs, a large one into a temporary file, one too large into nothing."""
+"""Read the request body before the app runs.
+
+Bodies over 2 MiB are spooled to a temporary file. Bodies over the limit are discarded and rejected with 413.
+"""
 
 import io
 from contextlib import ExitStack
 from tempfile import TemporaryFile
-from typing import IO, NoReturn, cast
+from typing import IO, TYPE_CHECKING, cast
 
-from werkzeug.exceptions import RequestEntityTooLarge
+from decant.web.environ import TooLargeBody
 
-from decant.asgi.messages import Message, Receive, Scope
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable, HTTPRequestEvent, HTTPScope
 
-__all__ = ["ClientDisconnected", "TooLargeBody", "read", "too_large"]
+__all__ = ["ClientDisconnected", "read"]
 
 _IN_MEMORY_BYTES = 2 * 1024 * 1024
-"""A longer body goes to a temporary file."""
+"""Maximum size of a body that is kept in memory."""
 
 _DROPPED_BYTES = 64 * 1024 * 1024
-"""How much beyond the limit is still read, and dropped: a client that cannot send does not look for its answer."""
+"""Bytes beyond the limit that are read and discarded: a client that cannot send does not read its response."""
 
 
 class ClientDisconnected(Exception):
-    """The client went away before its request was whole; nobody but the bridge sees it."""
+    """The client disconnected before the end of its request body."""
 
 
-async def read(scope: Scope, receive: Receive, limit_bytes: int) -> tuple[IO[bytes], int]:
+async def read(
+    scope: "HTTPScope", receive: "ASGIReceiveCallable", limit_bytes: int
+) -> tuple[IO[bytes] | TooLargeBody, int]:
     """Read the body to its end.
 
     Args:
         scope: Of the ASGI request.
-        receive: The request's own.
-        limit_bytes: Largest body that is taken.
+        receive: Of the ASGI request.
+        limit_bytes: Maximum size of the body.
     Returns:
-        A stream at its beginning, to be closed, and the body's length; for one over the limit a `TooLargeBody`.
+        A stream at its beginning, to be closed, and the body's length. For a body over the limit the stream is a
+        `TooLargeBody`.
     Raises:
-        ClientDisconnected: there is nobody left to answer.
+        ClientDisconnected: no response can be sent.
     """
-    if _waits_to_be_refused(scope, limit_bytes):
-        return too_large(limit_bytes), limit_bytes + 1
+    if _expects_continue(scope, limit_bytes):
+        return TooLargeBody(limit_bytes), limit_bytes + 1
     message = await _next(receive)
-    first: bytes = message.get("body", b"")
+    first = message.get("body", b"")
     if not message.get("more_body", False) and len(first) <= limit_bytes:
         return io.BytesIO(first), len(first)
     return await _gather(receive, message, limit_bytes)
 
 
-def too_large(limit_bytes: int) -> IO[bytes]:
-    """A `TooLargeBody`, as the stream that it stands for."""
-    return cast("IO[bytes]", TooLargeBody(limit_bytes))
-
-
-class TooLargeBody(io.RawIOBase):
-    """Stands for a body over the limit: whoever reads it gets the 413."""
-
-    def __init__(self, limit_bytes: int) -> None:
-        super().__init__()
-        self.error = RequestEntityTooLarge(f"The body may be at most {limit_bytes} bytes.")
-
-    def readable(self) -> bool:
-        """Yes, so that readers come and get the error."""
-        return True
-
-    def readinto(self, _buffer: object) -> NoReturn:
-        """Raise the 413."""
-        raise self.error
-
-
-def _waits_to_be_refused(scope: Scope, limit_bytes: int) -> bool:
-    """Whether the client asks before it sends (RFC 9110, section 10.1.1), and may save itself the trouble."""
+def _expects_continue(scope: "HTTPScope", limit_bytes: int) -> bool:
+    """Whether the client waits for leave to send a body over the limit (RFC 9110, section 10.1.1)."""
     headers = dict(scope["headers"])
     declared = headers.get(b"content-length", b"")
     return b"expect" in headers and declared.isdigit() and int(declared) > limit_bytes
 
 
-async def _gather(receive: Receive, message: Message, limit_bytes: int) -> tuple[IO[bytes], int]:
+async def _gather(
+    receive: "ASGIReceiveCallable", message: "HTTPRequestEvent", limit_bytes: int
+) -> tuple[IO[bytes] | TooLargeBody, int]:
     pieces: list[bytes] = []
     file: IO[bytes] | None = None
     length = 0
@@ -89,15 +77,15 @@ async def _gather(receive: Receive, message: Message, limit_bytes: int) -> tuple
                 break
             message = await _next(receive)
         if length > limit_bytes:
-            return too_large(limit_bytes), length
+            return TooLargeBody(limit_bytes), length
         on_failure.pop_all()
     stream = file or io.BytesIO(b"".join(pieces))
     stream.seek(0)
     return stream, length
 
 
-async def _next(receive: Receive) -> Message:
+async def _next(receive: "ASGIReceiveCallable") -> "HTTPRequestEvent":
     message = await receive()
     if message["type"] == "http.disconnect":
         raise ClientDisconnected
-    return message
+    return cast("HTTPRequestEvent", message)

@@ -1,20 +1,39 @@
-"""A Flask app on the web: as a Lambda function behind API Gateway, or as an ASGI app behind a server.
+"""A Flask app on the web: as a Lambda function behind API Gateway, or as an ASGI application behind a server.
 
     from decant.web import body, lambda_handler
 
     @app.post("/users")
     async def create_user():
-        wanted = body(NewUser)          # a msgspec Struct, or 400 or 422 that names every wrong field
+        user = body(NewUser)          # a msgspec Struct, or 400 or 422 with every validation error
         ...
 
     handler = lambda_handler(app)
 
-Errors leave as `application/problem+json`, and every answer and log line carries the request's correlation id.
+Errors become `application/problem+json`, and every response and log line carries the request's correlation id.
 """
 
-from decant.asgi import stream
-from decant.web.aws import lambda_handler
-from decant.web.inputs import body, query
-from decant.web.server import asgi_app
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decant.web.lambda_adapter import lambda_handler
+    from decant.web.params import body, query
+    from decant.web.server import asgi_app
+    from decant.web.wsgi import stream
 
 __all__ = ["asgi_app", "body", "lambda_handler", "query", "stream"]
+
+_MODULES = {
+    "asgi_app": "server",
+    "body": "params",
+    "lambda_handler": "lambda_adapter",
+    "query": "params",
+    "stream": "wsgi",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use, so that Lambda functions and ASGI servers import only their own part."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,6 +1,6 @@
 """The request's JSON body and query string as msgspec Structs.
 
-msgspec is imported at the first use: a function that reads neither never pays for it.
+msgspec is imported at the first use, so that functions without parameters do not import it.
 """
 
 from typing import Any
@@ -17,11 +17,11 @@ def body[T](into: type[T]) -> T:
     """Parse the current request's JSON body.
 
     Args:
-        into: A msgspec Struct, or any type that msgspec knows; `forbid_unknown_fields` and `msgspec.Meta` count.
+        into: A msgspec Struct, or any type that msgspec knows; `forbid_unknown_fields` and `msgspec.Meta` apply.
     Raises:
-        MalformedBody: there is no body, or it is no JSON.
-        UnsupportedMediaType: it is called something else. Another site's form could call it `text/plain`, and only for
-            JSON does a browser ask first whether that site may. One that is called nothing is tried.
+        MalformedBody: there is no body, or it is not JSON.
+        UnsupportedMediaType: its Content-Type is not JSON. A form of another site can send `text/plain`, but a browser
+            sends a preflight request before JSON. A body without Content-Type is accepted.
         InvalidInput: fields are missing, unknown or of a wrong type or value; it names all of them.
     """
     from msgspec import DecodeError, ValidationError, json  # noqa: PLC0415  # see the module's docstring
@@ -37,22 +37,22 @@ def body[T](into: type[T]) -> T:
         except ValidationError as error:
             raise _invalid(json.decode(data), into, strict=True) from error
     except (DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedBody("The body is no JSON.") from error
+        raise MalformedBody("The body is not valid JSON.") from error
 
 
 def query[T](into: type[T]) -> T:
     """Parse the current request's query string; values are converted from text, repeated ones fill a list.
 
     Args:
-        into: A msgspec Struct; `forbid_unknown_fields` and `msgspec.Meta` count.
+        into: A msgspec Struct; `forbid_unknown_fields` and `msgspec.Meta` apply.
     Raises:
         InvalidInput: parameters are missing, unknown, repeated, or of a wrong type or value; it names all of them.
     """
     from msgspec import ValidationError, convert  # noqa: PLC0415  # see the module's docstring
 
-    from decant.web.faults import list_fields  # noqa: PLC0415  # imports msgspec
+    from decant.web.validation import list_fields  # noqa: PLC0415  # imports msgspec
 
-    lists = list_fields(into)
+    lists = list_fields(into)  # type: ignore[arg-type]  # a class is hashable
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
         given[name] = values if name in lists or len(values) > 1 else values[0]
@@ -63,6 +63,6 @@ def query[T](into: type[T]) -> T:
 
 
 def _invalid(given: Any, into: Any, *, strict: bool) -> InvalidInput:
-    from decant.web.faults import faults  # noqa: PLC0415  # imports msgspec
+    from decant.web.validation import validation_errors  # noqa: PLC0415  # imports msgspec
 
-    return InvalidInput(faults(given, into, strict=strict))
+    return InvalidInput(validation_errors(given, into, strict=strict))

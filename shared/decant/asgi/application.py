@@ -1,0 +1,163 @@
+"""The ASGI application around a Flask app."""
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from flask import Flask
+
+from decant import runtime
+from decant._sync.greenlets import await_
+from decant.asgi import body
+from decant.asgi.scope import environ_of
+from decant.config import load
+from decant.observability import CORRELATION_HEADER, correlate, correlation_id, is_valid_correlation_id
+from decant.web.environ import add_body
+from decant.web.flask_app import WebSettings, bind, respond_with_error
+from decant.web.response import AsgiResponse
+from decant.web.wsgi import call, is_requested
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope
+
+__all__ = ["FlaskToAsgi"]
+
+log = logging.getLogger(__name__)
+
+_CORRELATION_HEADER = CORRELATION_HEADER.encode()
+_TURN_S = 0.001
+"""Seconds after which a response that never waits lets other requests run."""
+
+
+class FlaskToAsgi:
+    """An ASGI 3 application, http and lifespan, around any Flask app.
+
+    An error that Flask does not handle is logged and becomes an opaque 500. After the headers were sent the response is
+    left incomplete, so that the server drops the connection.
+
+    Args:
+        app: The app; it still works with Flask's test client and with a plain WSGI server.
+        body_limit_bytes: Maximum size of a request body, else 413; None for the setting BODY_LIMIT_BYTES.
+        view_threads: Number of worker threads for synchronous requests, shared by the applications of a runtime; 0 runs
+            such requests on the event loop, which they block.
+        correlated: Give every request a correlation id: in its log lines, problem details and `X-Correlation-Id`.
+    """
+
+    def __init__(
+        self, app: Flask, *, body_limit_bytes: int | None = None, view_threads: int = 40, correlated: bool = False
+    ) -> None:
+        self.app = app
+        self._body_limit_bytes = body_limit_bytes
+        self._view_threads = view_threads
+        self._correlated = correlated
+        self._runtime = runtime.current()
+        bind(app)
+
+    async def __call__(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        """Serve one ASGI connection."""
+        if scope["type"] == "http":
+            with self._runtime.active():
+                await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            with self._runtime.active():
+                await self._live(receive, send)
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000, "reason": None})  # not accepted: the server sends 403
+        else:
+            raise ValueError(f"ASGI scope of unknown type {scope['type']!r}")
+
+    async def _live(self, receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        """Start at once, because nothing is built before its first use; at the end close what was built."""
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        try:
+            await self._runtime.aclose()
+        except ExceptionGroup as errors:
+            await send({"type": "lifespan.shutdown.failed", "message": f"{errors}: {errors.exceptions!r}"})
+        else:
+            await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: "HTTPScope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        identifier = _correlation_id(scope) if self._correlated else None
+        respond = partial(
+            AsgiResponse,
+            head_request=scope["method"] == "HEAD",
+            more_headers=[(_CORRELATION_HEADER, identifier.encode())] if identifier else (),
+        )
+        response = respond(_deliverer(send))
+        with correlate(identifier) if identifier else nullcontext():
+            try:
+                await self._call(scope, receive, response)
+            except body.ClientDisconnected:
+                return
+            except BaseException as error:
+                if is_requested(error):
+                    raise
+                if response.headers_sent and not self._correlated:  # for the server to log
+                    if isinstance(error, Exception):
+                        raise
+                    raise RuntimeError("the response was aborted after its headers were sent") from error
+                log.exception("Request failed outside Flask's error handling")
+                if not response.headers_sent:
+                    await _send_error(error, respond, send)
+
+    async def _call(self, scope: "HTTPScope", receive: "ASGIReceiveCallable", response: AsgiResponse) -> None:
+        if self._body_limit_bytes is None:
+            self._body_limit_bytes = load(WebSettings).body_limit_bytes
+        environ = environ_of(scope)
+        stream, length = await body.read(scope, receive, self._body_limit_bytes)
+        with stream:
+            add_body(environ, stream, length)
+            await call(self.app, environ, response, executor=self._threads(), receive=receive)
+
+    def _threads(self) -> "_ViewThreads | None":
+        if not self._view_threads:
+            return None
+        return self._runtime.get(_ViewThreads, lambda: _ViewThreads(self._view_threads), _ViewThreads.close)
+
+
+class _ViewThreads(ThreadPoolExecutor):
+    def __init__(self, number: int) -> None:
+        super().__init__(number, thread_name_prefix="decant-view")
+
+    def close(self) -> None:
+        self.shutdown(wait=False)
+
+
+async def _send_error(error: BaseException, respond: "Callable[..., AsgiResponse]", send: "ASGISendCallable") -> None:
+    messages: list[ASGISendEvent] = []
+    respond_with_error(respond(lambda *more: messages.extend(more)), error)
+    for message in messages:
+        await send(message)
+
+
+def _deliverer(send: "ASGISendCallable") -> "Callable[..., None]":
+    """A function that sends messages from the request's greenlet or thread."""
+    turn_ends = time.monotonic() + _TURN_S
+
+    async def deliver(*messages: "ASGISendEvent") -> None:
+        nonlocal turn_ends
+        for message in messages:
+            await send(message)
+        if time.monotonic() > turn_ends:  # a server that accepts everything at once must not starve other requests
+            await asyncio.sleep(0)
+            turn_ends = time.monotonic() + _TURN_S
+
+    return lambda *messages: await_(deliver(*messages))
+
+
+def _correlation_id(scope: "HTTPScope") -> str:
+    """The caller's id if it sent a valid one, else that of the surrounding code, else a new one."""
+    for name, value in scope["headers"]:
+        if name == _CORRELATION_HEADER and is_valid_correlation_id(given := value.decode("latin-1")):
+            return given
+    return correlation_id() or str(uuid4())

@@ -1,0 +1,222 @@
+"""Prepare a Flask app: await on the event loop, problem details for its errors, and CORS headers.
+
+Source: RFC 9457 (problem details), Fetch Standard (CORS protocol).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass
+from http import HTTPStatus
+from inspect import iscoroutinefunction, unwrap
+from typing import Any
+
+import flask.globals
+from flask import Flask, Response, appcontext_pushed, request
+from greenlet import getcurrent
+from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from decant._sync.greenlets import AwaitingGreenlet
+from decant.config import count, load, setting, text
+from decant.errors import DecantError, InvalidInput, ServiceUnavailable
+from decant.observability import correlation_id
+from decant.web import response as wsgi_response
+from decant.web.environ import TooLargeBody
+
+__all__ = ["WebSettings", "bind", "respond_with_error", "runs_on_loop", "use_problem_details", "without_flask_contexts"]
+
+log = logging.getLogger(__name__)
+
+_MIME_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WebSettings:
+    """Settings of the web adapters."""
+
+    cors_origin: str | None = setting(
+        "CORS_ORIGIN", text, "Origin of the web page that may read responses in a browser, or `*`", default=None
+    )
+    body_limit_bytes: int = setting(
+        "BODY_LIMIT_BYTES", count, "Maximum size of a request body, bytes", default=10 * 1024 * 1024
+    )
+
+
+def bind(app: Flask) -> None:
+    """Let the app await on the running loop inside of requests, and reject large bodies; once per app.
+
+    Outside of a request that Decant serves (Flask's test client, a plain WSGI server) the app's own way remains.
+    """
+    if __name__ in app.extensions:
+        return
+    app.extensions[__name__] = True
+    app.async_to_sync = _awaiting(app.async_to_sync)  # type: ignore[method-assign]  # Flask's documented hook
+    app.before_request_funcs.setdefault(None, []).insert(0, _reject_large_body)
+    if _has_middleware(app):  # which may call other apps
+        appcontext_pushed.connect(bind)
+
+
+def _reject_large_body() -> None:
+    body = request.environ.get("wsgi.input")
+    if isinstance(body, TooLargeBody):
+        raise body.error
+
+
+type _AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def _awaiting(apps_own: Callable[[_AsyncFunction], Callable[..., Any]]) -> Callable[..., Any]:
+    def async_to_sync(function: _AsyncFunction) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            here = getcurrent()
+            if isinstance(here, AwaitingGreenlet):
+                return here.wait(function(*args, **kwargs))
+            return apps_own(function)(*args, **kwargs)
+
+        return call
+
+    return async_to_sync
+
+
+def runs_on_loop(app: Flask, environ: dict[str, Any]) -> bool:
+    """Whether the request's URL rule has an async view; False where it cannot be known before the app is called.
+
+    It cannot be known for a wrapped `wsgi_app`, whose middleware may call another app, and for a request without a
+    rule. Werkzeug's `ProxyFix` changes neither path nor method, and is looked through.
+    """
+    if _has_middleware(app):
+        return False
+    try:
+        adapter = app.create_url_adapter(app.request_class(environ))
+        endpoint = adapter.match()[0] if adapter is not None else ""
+    except Exception:  # noqa: BLE001  # no rule, or a converter that needs the request's context
+        return False
+    return _is_async(app.view_functions.get(endpoint))
+
+
+def _has_middleware(app: Flask) -> bool:
+    called: Any = app.wsgi_app
+    while isinstance(called, ProxyFix):
+        called = called.app
+    return getattr(called, "__func__", None) is not Flask.wsgi_app
+
+
+def _is_async(view: Callable[..., Any] | None) -> bool:
+    """Whether the view that was written is async, under whatever decorators or class it is."""
+    if view is None:
+        return False
+    if view_class := getattr(view, "view_class", None):
+        methods = ("dispatch_request", *(name.lower() for name in view_class.methods or ()))
+        return any(iscoroutinefunction(getattr(view_class, method, None)) for method in methods)
+    return iscoroutinefunction(unwrap(view))
+
+
+_FLASK_CONTEXTS = frozenset(each for each in vars(flask.globals).values() if isinstance(each, ContextVar))
+"""Where Flask keeps the current app and request; their number and names differ from version to version."""
+
+
+def without_flask_contexts() -> Context | None:
+    """A copy of this context without Flask contexts, such as one pushed at import; None when it has none."""
+    for variable in _FLASK_CONTEXTS:
+        if variable.get(None) is not None:
+            break
+    else:
+        return None
+    context = Context()
+    for variable, value in copy_context().items():
+        if variable not in _FLASK_CONTEXTS:
+            context.run(variable.set, value)
+    return context
+
+
+def use_problem_details(app: Flask) -> None:
+    """Respond to errors with problem details, and with CORS headers when CORS_ORIGIN is set; once per app.
+
+    The app's own error handlers take precedence. Register them first.
+
+    Raises:
+        ConfigError: the settings are bad.
+    """
+    settings = load(WebSettings)
+    if WebSettings.__name__ in app.extensions:
+        return
+    app.extensions[WebSettings.__name__] = settings
+    own = app.error_handler_spec[None][None]
+    if Exception not in own:
+        if HTTPException not in own:
+            app.register_error_handler(HTTPException, _http_error)
+        if DecantError not in own:
+            app.register_error_handler(DecantError, _decant_error)
+    if settings.cors_origin is not None:
+        app.after_request(_allow_origin)
+
+
+def _allow_origin(response: Response) -> Response:
+    for name, value in _cors_headers():
+        if name == "Vary":
+            response.vary.add(value)
+        else:
+            response.headers.setdefault(name, value)
+    return response
+
+
+def _cors_headers() -> list[tuple[str, str]]:
+    """Headers that let the page of CORS_ORIGIN read a response."""
+    origin = load(WebSettings).cors_origin
+    if origin is None:
+        return []
+    return [("Access-Control-Allow-Origin", origin), *([] if origin == "*" else [("Vary", "Origin")])]
+
+
+def respond_with_error(response: wsgi_response.Response, error: BaseException) -> None:
+    """Respond to an error that Flask did not handle: an opaque 500, or its own status for an HTTP exception."""
+    status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, None
+    if isinstance(error, HTTPException) and error.code is not None:
+        status, detail = HTTPStatus(error.code), error.description
+    body = _document(status, status.phrase, detail)
+    headers = [("Content-Type", _MIME_TYPE), ("Content-Length", str(len(body))), *_cors_headers()]
+    response.start(f"{status.value} {status.phrase}", headers)
+    response.write(body)
+    response.finish()
+
+
+def _document(status: int, title: str, detail: str | None = None, **members: Any) -> bytes:
+    """The problem document, with the request's correlation id as its instance."""
+    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    document |= {"instance": correlation_id()} | members
+    return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
+
+
+def _http_error(error: HTTPException) -> Any:
+    """Respond to an HTTP exception; Flask logs every unknown error and passes it here as a 500.
+
+    An exception that makes its own response or body keeps it.
+    """
+    own = type(error)
+    if error.code is None or error.response is not None:
+        return error.get_response()
+    if own.get_response is not HTTPException.get_response or own.get_body is not HTTPException.get_body:
+        return error
+    detail = None if error.description is None else str(error.description)
+    response = Response(_document(error.code, error.name, detail), error.code, mimetype=_MIME_TYPE)
+    for name, value in error.get_headers():
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers.add(name, value)
+    return response
+
+
+def _decant_error(error: DecantError) -> Response:
+    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise error  # its message is not for the client: Flask logs it and responds as to any unknown error
+    if error.status > HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("Responded %d: %s", error.status, error, exc_info=error.__cause__)
+    members: dict[str, Any] = {}
+    if isinstance(error, InvalidInput):
+        members["errors"] = [{"field": path, "detail": problem} for path, problem in error.fields.items()]
+    document = _document(error.status, error.title, str(error), **members)
+    response = Response(document, error.status, mimetype=_MIME_TYPE)
+    if isinstance(error, ServiceUnavailable):
+        response.headers["Retry-After"] = str(error.retry_after_s)
+    return response

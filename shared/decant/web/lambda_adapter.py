@@ -1,0 +1,180 @@
+"""A Flask app as a Lambda function behind API Gateway (REST or HTTP), a function URL or a load balancer.
+
+The adapter is a `mangum.Mangum`. Its own handlers go from the event to the WSGI environ without ASGI, which saves a
+quarter of a request. Any other handler of the user's or Mangum's calls the app through `FlaskToAsgi`.
+"""
+
+import io
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask
+from mangum import Mangum
+from mangum.handlers import LambdaAtEdge
+from werkzeug.exceptions import HTTPException
+
+from decant import runtime
+from decant.config import load
+from decant.loop import LeftoverTasks
+from decant.observability import (
+    CORRELATION_HEADER,
+    correlate,
+    is_valid_correlation_id,
+)
+from decant.web.environ import TooLargeBody, add_body
+from decant.web.events.base import HttpEvent
+from decant.web.events.http import HttpApiEvent
+from decant.web.events.load_balancer import LoadBalancerEvent
+from decant.web.events.rest import RestEvent
+from decant.web.flask_app import WebSettings, bind, respond_with_error, use_problem_details
+from decant.web.response import BufferedResponse
+from decant.web.wsgi import call, is_requested
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
+    from mangum.types import LambdaHandler, LifespanMode
+
+__all__ = ["LambdaAdapter", "lambda_handler"]
+
+log = logging.getLogger(__name__)
+
+_LEFTOVER_TASKS_WITHIN_S = 1.0
+
+
+def lambda_handler(  # noqa: PLR0913  # Mangum's options
+    app: Flask,
+    *,
+    lifespan: "LifespanMode" = "off",
+    api_gateway_base_path: str = "/",
+    custom_handlers: "Sequence[type[LambdaHandler]]" = (),
+    text_mime_types: list[str] | None = None,
+    exclude_headers: list[str] | None = None,
+) -> "LambdaAdapter":
+    """The Lambda function's handler: it responds to HTTP events with the app.
+
+    Register error handlers on the app first: errors without a handler become `application/problem+json`.
+
+    Args:
+        app: Any Flask app.
+        lifespan: `on` or `auto` runs ASGI's start-up and shutdown for every event, which closes the shared clients.
+        api_gateway_base_path: Path of a custom domain's mapping that the events' paths begin with.
+        custom_handlers: Handlers of other events, tried after Decant's own and before Mangum's.
+        text_mime_types: Content types of text; all others are encoded in base64. None: JSON, XML, YAML, and text.
+        exclude_headers: Names of headers to leave out of responses.
+    Raises:
+        ConfigError: the settings are bad.
+        ConfigurationError: Mangum's, an option is bad.
+    """
+    return LambdaAdapter(
+        app,
+        lifespan=lifespan,
+        api_gateway_base_path=api_gateway_base_path,
+        custom_handlers=custom_handlers,
+        text_mime_types=text_mime_types,
+        exclude_headers=exclude_headers,
+    )
+
+
+class LambdaAdapter(Mangum):
+    """Mangum with a direct path from Decant's events to the WSGI environ; the arguments are `lambda_handler`'s."""
+
+    def __init__(self, app: Flask, *, custom_handlers: "Sequence[type[LambdaHandler]]", **options: Any) -> None:
+        self._runtime = runtime.current()
+        self._runtime.start()
+        use_problem_details(app)
+        bind(app)
+        own: list[type[LambdaHandler]] = [RestEvent, HttpApiEvent, LoadBalancerEvent]
+        super().__init__(self._serve_asgi, custom_handlers=[*own, *custom_handlers], **options)  # type: ignore[arg-type]
+        self._flask = app
+        self._leftover_tasks = LeftoverTasks(within_s=_LEFTOVER_TASKS_WITHIN_S)
+
+    def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        """Respond to one event.
+
+        Raises:
+            TypeError: it is no HTTP event, and no custom handler takes it.
+        """
+        handler = self.infer(event, context)
+        with self._runtime.active():
+            if self.lifespan == "off" and isinstance(handler, HttpEvent):
+                return self._respond(handler)
+            self._runtime.loop  # noqa: B018  # sets it as the thread's current loop, which Mangum runs
+            with correlate(_gateway_id(event, context)):
+                return super().__call__(event, context)
+
+    def _respond(self, handler: HttpEvent) -> dict[str, Any]:
+        response = BufferedResponse(head_request=False)
+        try:
+            environ = handler.environ()
+        except HTTPException as error:
+            identifier = _gateway_id(handler.event, handler.context)
+            with correlate(identifier):
+                respond_with_error(response, error)
+        else:
+            given = environ.get("HTTP_X_CORRELATION_ID", "")
+            valid = given and is_valid_correlation_id(given)
+            identifier = given if valid else _gateway_id(handler.event, handler.context)
+            with correlate(identifier):
+                response = self._runtime.run(self._serve(environ, handler.body))
+        return handler.respond(response.status, [*response.headers, (CORRELATION_HEADER, identifier)], response.body)
+
+    def infer(self, event: dict[str, Any], context: Any) -> "LambdaHandler":
+        """Choose the handler of an event.
+
+        Raises:
+            TypeError: it is no HTTP event, and no custom handler takes it.
+        """
+        if isinstance(event, dict):
+            for handler in self.custom_handlers:
+                if handler.infer(event, context, self.config):
+                    return handler(event, context, self.config)
+            if LambdaAtEdge.infer(event, context, self.config):
+                return LambdaAtEdge(event, context, self.config)
+        raise TypeError(
+            "not an HTTP event: this function responds to events of API Gateway, function URLs and load balancers"
+        )
+
+    def _setup_event_loop(self) -> None:
+        """Mangum's hook: the runtime has made the event loop."""
+
+    async def _serve(self, environ: dict[str, Any], body: bytes) -> BufferedResponse:
+        self._leftover_tasks.begin()
+        limit_bytes = load(WebSettings).body_limit_bytes
+        add_body(environ, TooLargeBody(limit_bytes) if len(body) > limit_bytes else io.BytesIO(body), len(body))
+        head_request = environ["REQUEST_METHOD"] == "HEAD"
+        response = BufferedResponse(head_request=head_request)
+        try:
+            await call(self._flask, environ, response)
+        except BaseException as error:
+            if is_requested(error):
+                raise
+            log.exception("Request failed outside Flask's error handling")
+            response = BufferedResponse(head_request=head_request)
+            respond_with_error(response, error)
+        await self._leftover_tasks.finish()
+        return response
+
+    async def _serve_asgi(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
+        """The ASGI application that Mangum calls."""
+        if scope["type"] != "http":
+            await self._asgi(scope, receive, send)
+            return
+        leftover_tasks = LeftoverTasks(within_s=_LEFTOVER_TASKS_WITHIN_S)  # a new one: Mangum's lifespan task may stay
+        leftover_tasks.begin()
+        await self._asgi(scope, receive, send)
+        await leftover_tasks.finish()
+
+    @cached_property
+    def _asgi(self) -> "ASGI3Application":
+        from decant.asgi import FlaskToAsgi  # noqa: PLC0415  # few functions need it
+
+        return FlaskToAsgi(self._flask, view_threads=0, correlated=True)
+
+
+def _gateway_id(event: dict[str, Any], context: Any) -> str:
+    """The gateway's id of the request, or else Lambda's."""
+    request = event.get("requestContext") or {}
+    return str(request.get("requestId") or getattr(context, "aws_request_id", ""))

@@ -1,0 +1,178 @@
+"""A WSGI response: `start_response`, `write`, and where status, headers and chunks go.
+
+Source: PEP 3333 (WSGI), ASGI specification (HTTP response), RFC 9110 sections 6.4.1 (content) and 7.6.1 (hop-by-hop).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGISendEvent
+
+__all__ = ["AsgiResponse", "BufferedResponse", "Response"]
+
+_HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_NO_CONTENT = frozenset({204, 304})
+
+type _ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+
+
+class Response(ABC):
+    """One response on its way from the app to the server or gateway.
+
+    Args:
+        head_request: The method is HEAD: the response has no body.
+
+    Attributes:
+        headers_sent: Status and headers were sent and can no longer change.
+        complete: The last byte was sent.
+    """
+
+    __slots__ = ("_bodiless", "_head_request", "_headers", "_remaining", "_status", "complete", "headers_sent")
+
+    def __init__(self, *, head_request: bool) -> None:
+        self._head_request = head_request
+        self._status = 0
+        self._headers: list[tuple[str, str]] = []
+        self._remaining: int | None = None
+        self._bodiless = False
+        self.headers_sent = False
+        self.complete = False
+
+    @abstractmethod
+    def send_headers(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Send the status and the headers, with names in lower case; called once, before any chunk."""
+
+    @abstractmethod
+    def send_body(self, chunk: bytes, *, more: bool) -> None:
+        """Send a chunk of the body; the last one may be empty."""
+
+    def start(
+        self, status: str, headers: Iterable[tuple[str, str]], exc_info: _ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """WSGI's start_response; nothing is sent before the first chunk."""
+        if exc_info is not None and exc_info[1] is not None and self.headers_sent:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if self._status and exc_info is None:
+            raise RuntimeError("start_response() was called twice")
+        self._status = int(status[:3])
+        self._bodiless = self._head_request or self._status in _NO_CONTENT
+        self._remaining = None
+        self._headers = []
+        for name, value in headers:
+            lower = name.lower()
+            if lower in _HOP_BY_HOP:
+                continue
+            if lower == "content-length":
+                self._remaining = int(value)
+            self._headers.append((lower, value))
+        return self.write
+
+    def write(self, chunk: bytes) -> None:
+        """Send a chunk; bytes beyond Content-Length are not sent."""
+        if not chunk or self._bodiless or self.complete:
+            return
+        if self._remaining is not None:
+            chunk = chunk[: self._remaining]
+            self._remaining -= len(chunk)
+        self._begin()
+        self.complete = self._remaining == 0
+        self.send_body(chunk, more=not self.complete)
+
+    def finish(self) -> None:
+        """Complete the response when the app has no more chunks."""
+        if self.complete:
+            return
+        self._begin()
+        self.complete = True
+        self.send_body(b"", more=False)
+
+    def _begin(self) -> None:
+        if self.headers_sent:
+            return
+        if not self._status:
+            raise RuntimeError("the app returned without calling start_response()")
+        self.headers_sent = True
+        self.send_headers(self._status, self._headers)
+
+
+class AsgiResponse(Response):
+    """A response as ASGI messages.
+
+    Args:
+        deliver: Sends messages, and returns when the server has accepted them.
+        head_request: The method is HEAD: the response has no body.
+        more_headers: Headers that every response has.
+    """
+
+    __slots__ = ("_deliver", "_more_headers", "_start")
+
+    def __init__(
+        self,
+        deliver: "Callable[..., None]",
+        *,
+        head_request: bool,
+        more_headers: Iterable[tuple[bytes, bytes]] = (),
+    ) -> None:
+        super().__init__(head_request=head_request)
+        self._deliver = deliver
+        self._more_headers = more_headers
+        self._start: list[ASGISendEvent] = []
+
+    def send_headers(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Keep the first message for the chunk that follows at once: a worker thread waits once for both."""
+        encoded = [(_encoded(name), value.encode("latin-1")) for name, value in headers]
+        encoded += self._more_headers
+        self._start.append({"type": "http.response.start", "status": status, "headers": encoded, "trailers": False})
+
+    def send_body(self, chunk: bytes, *, more: bool) -> None:
+        """Send another message."""
+        start, self._start = self._start, []
+        self._deliver(*start, {"type": "http.response.body", "body": chunk, "more_body": more})
+
+
+class BufferedResponse(Response):
+    """A response that is kept whole, for a gateway that takes it in one piece.
+
+    Attributes:
+        status: HTTP status, once the headers are sent.
+        headers: Names, in lower case, and values.
+    """
+
+    __slots__ = ("_chunks", "headers", "status")
+
+    def __init__(self, *, head_request: bool) -> None:
+        super().__init__(head_request=head_request)
+        self._chunks: list[bytes] = []
+
+    @property
+    def body(self) -> bytes:
+        """All chunks."""
+        return b"".join(self._chunks)
+
+    def send_headers(self, status: int, headers: list[tuple[str, str]]) -> None:
+        """Keep them."""
+        self.status, self.headers = status, headers
+
+    def send_body(self, chunk: bytes, *, more: bool) -> None:  # noqa: ARG002  # a buffer has no end
+        """Keep the chunk."""
+        self._chunks.append(chunk)
+
+
+@lru_cache(maxsize=1024)
+def _encoded(name: str) -> bytes:
+    return name.encode("latin-1")
