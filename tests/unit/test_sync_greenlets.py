@@ -223,6 +223,5 @@ async def test_collected_greenlet_leaves_the_running_loop_alone() -> None:
     coroutine.send(None)
 
     del coroutine
-    gc.collect()
 
     assert asyncio.get_running_loop().is_running()
