@@ -106,6 +106,8 @@ async def test_next_chunk_waits_until_the_last_was_taken(app: Flask, view_thread
     connection.taken.clear()
 
     serving = asyncio.create_task(connection.run(FlaskToAsgi(app, view_threads=view_threads)))
+    while not connection.sent:  # noqa: ASYNC110  # sent by a worker thread
+        await asyncio.sleep(0.001)
     await asyncio.sleep(0.02)
     made_while_slow = list(made)
     connection.taken.set()
