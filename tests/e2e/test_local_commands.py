@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.database_address import without_password
 from infra.local.state import Claim
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
@@ -36,7 +37,12 @@ def test_status_tells_what_runs_and_where(local: Local, local_cloud: RunningClou
 
     assert told.returncode == 0
     assert told.stdout.startswith("`up` runs since ")
-    for address in (local_cloud.api_url, local_cloud.url, local_cloud.postgres_url, "/users/{user_id}"):
+    for address in (
+        local_cloud.api_url,
+        local_cloud.url,
+        without_password(local_cloud.postgres_url),
+        "/users/{user_id}",
+    ):
         assert address in told.stdout
 
 

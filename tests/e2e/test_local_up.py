@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -126,6 +127,17 @@ def test_logs_are_followed(up: Command) -> None:
     up.wait_for(line, within_s=20)
 
     assert up.printed.count(line) == 1
+
+
+def test_password_is_not_printed(up: Command) -> None:
+    """The terminal shows the database's address without the password, which the functions have."""
+    local = running(up.state / "local")
+    assert local is not None
+    password = urlsplit(local.database_url).password
+
+    assert password is not None
+    assert password not in up.printed
+    assert "PostgreSQL at postgresql+asyncpg://postgres@127.0.0.1:" in up.printed
 
 
 def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -> None:

@@ -23,8 +23,9 @@ def app(owner: Connection) -> Iterator[psycopg.Connection]:
     """A connection as the role that has just been let in."""
     grant(owner, "decant_app")
     grant(owner, "decant_app")  # as after every migration
-    address = owner.engine.url.set(drivername="postgresql", username="decant_app")
-    with psycopg.connect(address.render_as_string(), autocommit=True) as connection:
+    owner.exec_driver_sql("ALTER ROLE decant_app PASSWORD 'app'")
+    address = owner.engine.url.set(drivername="postgresql", username="decant_app", password="app")
+    with psycopg.connect(address.render_as_string(hide_password=False), autocommit=True) as connection:
         yield connection
     owner.exec_driver_sql("DROP OWNED BY decant_app")
     owner.exec_driver_sql("DROP ROLE decant_app")

@@ -48,7 +48,7 @@ def gate(request: pytest.FixtureRequest, migrated: Postgres, tmp_path: Path, mon
 
     @asynccontextmanager
     async def with_address() -> AsyncIterator[Gate]:
-        async with opened(migrated.port, certificate, admits) as made:
+        async with opened(migrated, certificate, admits) as made:
             url = f"postgresql+{request.param}://postgres@127.0.0.1:{made.port}/postgres"
             monkeypatch.setenv("DATABASE_URL", url)
             yield made

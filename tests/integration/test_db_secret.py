@@ -63,7 +63,7 @@ def gate(safe: Safe, migrated: Postgres, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("DATABASE_TLS", "true")
     monkeypatch.setenv("DATABASE_CA_FILE", str(certificate))
 
-    return lambda: opened(migrated.port, certificate, lambda password: password == safe.password)
+    return lambda: opened(migrated, certificate, lambda password: password == safe.password)
 
 
 @pytest.mark.parametrize(

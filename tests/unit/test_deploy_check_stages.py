@@ -182,3 +182,26 @@ def test_stage_takes_both_ways_to_write_parameters(tmp_path: Path) -> None:
     )
 
     assert configured(tmp_path, "dev") == {"Stage": "dev", "Waf": "true", "AlarmEmail": "a@b.c"}
+
+
+@pytest.mark.parametrize(
+    ("written", "database"),
+    [
+        pytest.param(True, {"DatabaseUrl": "postgresql+asyncpg://a:b@c/d"}, id="up runs"),
+        pytest.param(False, {}, id="not"),
+    ],
+)
+def test_stage_reads_parameters_of_files(tmp_path: Path, written: bool, database: dict[str, str]) -> None:  # noqa: FBT001
+    """The database's address, which contains a password, is in a file of the local cloud and not in samconfig.toml."""
+    (tmp_path / "samconfig.toml").write_text(
+        '[local.deploy.parameters]\nparameter_overrides = ["Stage=local", "file://local.yaml"]\n'
+    )
+    if written:
+        (tmp_path / "local.yaml").write_text('{"DatabaseUrl": "postgresql+asyncpg://a:b@c/d"}')
+
+    assert configured(tmp_path, "local") == {"Stage": "local", **database}
+
+
+def test_samconfig_contains_no_password() -> None:
+    """Of the local database, too, there is neither an address nor a password."""
+    assert "://postgres" not in (ROOT / "samconfig.toml").read_text()

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from infra.build.agreement import load_template
 from infra.build.resolving import PSEUDO_PARAMETERS, parameter_values, resolve
 from infra.build.transforming import transformed
 
 __all__ = ["MIGRATION", "Function", "Stage", "configured", "read_stage"]
+
+_FILE = "file://"
+"""Prefix of a parameter override that names a file with parameters, as YAML."""
 
 MIGRATION = "Migrate"
 """The function that each deployment runs once, before all others."""
@@ -101,8 +106,14 @@ def configured(root: Path, stage: str) -> dict[str, str]:
     for command in ("global", "deploy"):
         overrides = sections.get(command, {}).get("parameters", {}).get("parameter_overrides", [])
         pairs = shlex.split(overrides) if isinstance(overrides, str) else overrides
-        found |= dict(pair.split("=", 1) for pair in pairs)
+        for pair in pairs:
+            found |= _of_file(root / pair[len(_FILE) :]) if pair.startswith(_FILE) else dict([pair.split("=", 1)])
     return found
+
+
+def _of_file(path: Path) -> dict[str, str]:
+    """Parameters of a file that an override names; none while `make up` has not written it."""
+    return dict(yaml.safe_load(path.read_text())) if path.exists() else {}
 
 
 def read_stage(root: Path, name: str, given: Mapping[str, str]) -> Stage:

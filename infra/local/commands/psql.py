@@ -4,7 +4,7 @@ import argparse
 import os
 
 from rich.console import Console
-from sqlalchemy import make_url
+from sqlalchemy import URL, make_url
 
 from infra.local.postgres import PSQL
 from infra.local.state import require_running
@@ -20,6 +20,8 @@ def run(_console: Console, arguments: argparse.Namespace) -> None:
     """
     url = make_url(require_running(arguments.state).database_url)
     sql = ["-c", arguments.sql] if arguments.sql else []
-    address = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    command = [str(PSQL), "-X", "-d", address, *sql]
-    os.execv(command[0], command)  # noqa: S606  # a program of our own wheel, and no shell is wanted
+    # Other accounts can read the command lines of processes, and no environments.
+    address = URL.create("postgresql", url.username, None, url.host, url.port, url.database, url.query)
+    environment = {**os.environ, "PGPASSWORD": url.password or ""}
+    command = [str(PSQL), "-X", "-d", address.render_as_string(), *sql]
+    os.execve(command[0], command, environment)  # noqa: S606  # a program of our own wheel, and no shell is wanted

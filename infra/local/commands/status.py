@@ -9,6 +9,7 @@ from rich.table import Table
 
 from infra.build.agreement import load_template
 from infra.local.cloud import ROOT
+from infra.local.database_address import without_password
 from infra.local.deploy import Cloud, describe, refusals
 from infra.local.endpoints import endpoints
 from infra.local.state import Running, require_running
@@ -35,7 +36,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
 
 
 def _addresses(local: Running) -> dict[str, str]:
-    database = {"PostgreSQL": local.database_url}
+    database = {"PostgreSQL": without_password(local.database_url)}
     if local.command != "up":
         return {"API": local.url, **database}
     cloud = Cloud(local.url)

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from infra.build.agreement import load_template
 from infra.local.cloud import ROOT, LocalCloud, Options
+from infra.local.database_address import without_password
 from infra.local.detached import start_detached
 from infra.local.endpoints import endpoints
 from infra.local.errors import LocalCloudError
@@ -52,7 +53,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         with Steps(console) as steps:
             cloud.start(steps.step)
         print_endpoints(console, cloud.deployment.api_url)
-        addresses = f"AWS APIs at {cloud.emulator.url}, PostgreSQL at {cloud.database.url()}"
+        addresses = f"AWS APIs at {cloud.emulator.url}, PostgreSQL at {without_password(cloud.database.url())}"
         console.print(addresses, highlight=False, soft_wrap=True)
         claim.announce(cloud.emulator.url, cloud.database.url(), options.stack)
         with updates:

@@ -1,0 +1,103 @@
+"""The local cloud's PostgreSQL: its password, and data folders of earlier versions."""
+
+import shutil
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from infra.local.postgres import Postgres
+
+EVERYBODY = "host all all 127.0.0.1/32 trust\n"
+"""What initdb wrote into pg_hba.conf of earlier versions."""
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder of this test's own, which PostgreSQL's own user gets through when we are root."""
+    with tempfile.TemporaryDirectory(prefix="decant-password-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def address(server: Postgres, password: str) -> str:
+    """Address, for libpq, of the server with some password."""
+    return f"postgresql://postgres:{password}@127.0.0.1:{server.port}/postgres"
+
+
+@pytest.mark.parametrize("password", ["", "postgres", "wrong"])
+def test_postgres_refuses_other_accounts(postgres: Postgres, password: str) -> None:
+    """Another account of the machine, which cannot read the password, cannot connect."""
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        psycopg.connect(address(postgres, password))
+
+
+def test_postgres_password_is_readable_by_its_owner_alone(postgres: Postgres) -> None:
+    """The file has mode 0600, and the server stores a SCRAM verifier."""
+    with psycopg.connect(address(postgres, postgres.password)) as connection:
+        row = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'postgres'").fetchone()
+
+    assert stat.S_IMODE(postgres.password_file.stat().st_mode) == 0o600
+    assert row is not None
+    assert row[0].startswith("SCRAM-SHA-256$")
+
+
+def test_postgres_password_is_on_no_command_line(postgres: Postgres) -> None:
+    """Other accounts can read the command lines of processes; psql gets the password from its file."""
+    command = postgres.psql("-At", "-c", "SELECT 42")
+
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert done.stdout == "42\n"
+    assert postgres.password not in " ".join(command)
+
+
+def test_postgres_folders_have_passwords_of_their_own(folder: Path) -> None:
+    """Two clones do not share a password."""
+    first, second = Postgres(folder / "a"), Postgres(folder / "b")
+
+    assert len(first.password) >= 32
+    assert first.password != second.password
+
+
+def test_postgres_secures_the_data_of_an_earlier_version(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A data folder that trusts every account keeps its rows and requires the password from the next start on."""
+    with Postgres(folder) as server, psycopg.connect(address(server, server.password)) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS number")
+    (folder / "data/pg_hba.conf").write_text(EVERYBODY)
+    server.password_file.unlink()
+    capfd.readouterr()
+
+    with Postgres(folder) as again:
+        with psycopg.connect(address(again, again.password)) as connection:
+            kept = connection.execute("SELECT number FROM kept").fetchone()
+        with pytest.raises(psycopg.OperationalError, match="password"):
+            psycopg.connect(address(again, "wrong"))
+
+    assert kept == (42,)
+    assert f"PostgreSQL now requires a password on {folder}/data; it is in {folder}/pgpass.\n" in capfd.readouterr().out
+
+
+def test_postgres_replaces_a_lost_password(folder: Path) -> None:
+    """When the file was deleted, the next start sets another password."""
+    with Postgres(folder) as server:
+        lost = server.password
+    server.password_file.unlink()
+
+    with Postgres(folder) as again, psycopg.connect(address(again, again.password)):
+        assert again.password != lost
+
+
+def test_postgres_start_that_was_stopped_half_way_is_repeated(folder: Path) -> None:
+    """A folder that initdb made and that has no password yet is finished by the next start."""
+    with Postgres(folder):
+        pass
+    (folder / "data/pg_hba.conf").write_text(EVERYBODY.replace("trust", "reject"))
+    shutil.copy(folder / "pgpass", folder / "before")
+
+    with Postgres(folder) as again, psycopg.connect(address(again, again.password)):
+        assert (folder / "before").read_text() == (folder / "pgpass").read_text()
