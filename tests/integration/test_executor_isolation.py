@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from uuid import uuid4
@@ -215,3 +217,50 @@ def test_no_socket_of_ours_is_inherited(bench: Bench) -> None:
 
     assert listening in held
     assert not held & set(names)
+
+
+MOUNTED = """
+import subprocess, sys
+from pathlib import Path
+from infra.local.executor.isolation import isolated
+
+folder = Path(sys.argv[1])
+(folder / "temporary").mkdir()
+command, _variables = isolated(
+    ["/bin/sh", "-c", "touch written 2>/dev/null; cat inner/file; echo ran"],
+    task=folder,
+    needed=[folder],
+    temporary=folder / "temporary",
+)
+subprocess.run(command, cwd=folder, check=True)
+print((folder / "written").exists())
+"""
+"""Runs a command isolated in a folder, and prints whether it could write there."""
+
+
+@READ_ONLY
+@pytest.mark.parametrize(
+    ("options", "is_written"),
+    [
+        pytest.param("rw", False, id="mount"),
+        pytest.param("nosuid,nodev", False, id="mount with flags that stay"),
+        pytest.param("noexec", True, id="mount that cannot be made read-only: without isolation"),
+    ],
+)
+def test_function_starts_in_a_tree_with_mounts(tmp_path: Path, options: str, is_written: bool) -> None:  # noqa: FBT001
+    """A folder that is a mount and contains another, such as a volume of a devcontainer, can hold the bundle."""
+    mounts = f"""
+        mount -t tmpfs -o {options} none {tmp_path} && mkdir {tmp_path}/inner &&
+        mount -t tmpfs none {tmp_path}/inner && echo content > {tmp_path}/inner/file &&
+        exec {sys.executable} -c "$0" {tmp_path}
+    """
+
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "/bin/sh", "-c", mounts, MOUNTED],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.splitlines() == ["content", "ran", str(is_written)], done.stderr
