@@ -23,6 +23,7 @@ from infra.local.localstack import LocalStack
 from infra.local.packages import upload
 from infra.local.postgres import Postgres
 from infra.local.server import Server
+from infra.local.stack_events import TIMEOUT_S, Report, Wait
 from infra.local.tokens import ISSUER, public_key
 from infra.local.warden import Warden
 
@@ -49,6 +50,7 @@ class Options:
         environment: Variables of single functions, by logical id, over the template's.
         postgres_settings: As in postgresql.conf.
         debugger: The function that waits for one.
+        deploy_timeout_s: Time limit of a deployment; with a debugger, time does not count.
     """
 
     state: Path
@@ -61,10 +63,15 @@ class Options:
     environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     postgres_settings: Mapping[str, str] = field(default_factory=dict)
     debugger: Debugger | None = None
+    deploy_timeout_s: float = TIMEOUT_S
 
 
 def _silently(_title: str) -> AbstractContextManager[None]:
     return contextlib.nullcontext()
+
+
+def _ignore(_line: str) -> None:
+    """Report to nobody."""
 
 
 class LocalCloud:
@@ -105,7 +112,16 @@ class LocalCloud:
         return self._deployment
 
     def start(self, step: Step = _silently) -> None:
-        """Start all of it, as much as possible at a time.
+        """Start the servers, deploy the template and migrate the database.
+
+        Raises:
+            LocalCloudError: a part did not start; leaving the context stops the others.
+        """
+        self.start_servers(step)
+        self.release(step)
+
+    def start_servers(self, step: Step = _silently) -> None:
+        """Start database and emulator, and build the layers, as much as possible at a time.
 
         Raises:
             LocalCloudError: a part did not start; leaving the context stops the others.
@@ -115,18 +131,30 @@ class LocalCloud:
             starts += [pool.submit(self._prepare_clients)]
         for start in starts:
             start.result()
+
+    def release(self, step: Step = _silently, report: Report = _ignore) -> None:
+        """Deploy the template and apply the migrations.
+
+        Args:
+            step: Shows a step.
+            report: Takes a line for a person while the deployment is slow.
+        Raises:
+            LocalCloudError: the deployment or a migration failed.
+        """
         with step("Deployment of template.yaml"):
-            self.deploy()
+            self.deploy(report)
         with step("Migrations"):
             self.migrated = self.migrate()
 
-    def deploy(self) -> Deployment:
-        """Deploy the template as it is now; of a stack that there is, what has changed alone.
+    def deploy(self, report: Report = _ignore) -> Deployment:
+        """Deploy the template as it is now; of an existing stack, only the changes.
 
         Raises:
             LocalCloudError: it was refused or has failed; what ran before runs on.
         """
-        self._deployment = deploy(self.cloud, self._options.stack, self._template(), self._parameters())
+        given = self._options
+        wait = Wait(timeout_s=PATIENCE_S if given.debugger else given.deploy_timeout_s, report=report)
+        self._deployment = deploy(self.cloud, given.stack, self._template(), self._parameters(), wait)
         return self._deployment
 
     def _template(self) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from uuid import uuid4
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.errors import LocalCloudError
+from infra.local.stack_events import Wait, failure, wait_for_change_set, wait_for_stack
 
 __all__ = [
     "LONGEST_IN_A_CALL",
@@ -22,7 +23,6 @@ __all__ = [
     "delete",
     "deploy",
     "describe",
-    "failure",
     "keep_messages",
     "mount",
     "physical_id",
@@ -39,8 +39,6 @@ LONGEST_IN_A_CALL = 51_200
 """Bytes of a template that is not in a bucket. Source: AWS CloudFormation quotas."""
 
 _LOOK_EVERY_S = 0.1
-"""Each look costs LocalStack 10 ms that it could spend on the deployment."""
-
 _DELETED_WITHIN_S = 60
 
 _OF_VERSIONS = (
@@ -53,10 +51,6 @@ _OF_VERSIONS = (
 
 _NEVER_STOOD = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Of a stack that can only be deleted. Source: AWS CloudFormation User Guide, stack status codes."""
-
-_BEGINNINGS = ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS")
-
-_PREFIX = "Resource provider operation failed: "
 
 
 class Cloud:
@@ -143,13 +137,26 @@ def _leave_out(properties: dict[str, Any], names: Iterable[str]) -> None:
         properties.pop(name, None)
 
 
-def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Mapping[str, str]) -> Deployment:
-    """Create the stack, or update it, and wait until it stands.
+def deploy(
+    cloud: Cloud,
+    stack: str,
+    template: Mapping[str, Any],
+    parameters: Mapping[str, str],
+    wait: Wait | None = None,
+) -> Deployment:
+    """Create the stack, or update it, and wait until the deployment has ended.
 
+    Args:
+        cloud: Emulated AWS.
+        stack: Name of the stack.
+        template: Template with its code placed, see `with_code`.
+        parameters: Values of the template's parameters.
+        wait: Time limit, and what takes the events of the stack when the deployment is slow.
     Raises:
-        LocalCloudError: it was refused, or failed and was rolled back; the message names each resource that failed, and
-            why.
+        LocalCloudError: it was refused, took too long, or failed and was rolled back; the message names each resource
+            that failed, and why.
     """
+    wait = wait or Wait()
     cloudformation = cloud.client("cloudformation")
     with refusals(cloud, "the deployment"):
         before = _state(cloudformation, stack)
@@ -164,12 +171,12 @@ def deploy(cloud: Cloud, stack: str, template: Mapping[str, Any], parameters: Ma
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         )["Id"]
-        planned = _wait(lambda: cloudformation.describe_change_set(ChangeSetName=change_set))
+        planned = wait_for_change_set(cloudformation, change_set, wait.timeout_s)
         if planned["Status"] == "FAILED" and "didn't contain changes" not in planned.get("StatusReason", ""):
             raise LocalCloudError(f"The template was refused: {planned.get('StatusReason', 'no reason was given')}")
         if planned["Status"] != "FAILED":
             cloudformation.execute_change_set(ChangeSetName=change_set)
-            after = _wait(lambda: cloudformation.describe_stacks(StackName=stack)["Stacks"][0])
+            after = wait_for_stack(cloudformation, stack, wait)
             if after["StackStatus"] not in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
                 events = cloudformation.describe_stack_events(StackName=stack)["StackEvents"]
                 raise LocalCloudError(failure(after, events))
@@ -223,15 +230,6 @@ def delete(cloud: Cloud, stack: str) -> None:
             time.sleep(_LOOK_EVERY_S)
 
 
-def _wait(describe: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    while True:
-        state = describe()
-        status = state.get("StackStatus") or state["Status"]
-        if not status.endswith(("_IN_PROGRESS", "_PENDING")):
-            return state
-        time.sleep(_LOOK_EVERY_S)
-
-
 def describe(cloud: Cloud, stack: str) -> Deployment:
     """A stack that stands; also after an update that was rolled back."""
     cloudformation = cloud.client("cloudformation")
@@ -260,20 +258,3 @@ def physical_id(cloud: Cloud, stack: str, logical_id: str) -> str:
         if each["LogicalResourceId"] == logical_id:
             return str(each["PhysicalResourceId"])
     raise LocalCloudError(f"{logical_id} is not deployed yet; the next `make up` does it.")
-
-
-def failure(state: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> str:
-    """What failed in the last deployment and why, a line each; what only failed because something else did is left out.
-
-    Args:
-        state: The stack's.
-        events: All of the stack's, newest first.
-    """
-    reasons: dict[str, None] = {}
-    for event in events:
-        if event["ResourceStatus"].endswith("_FAILED") and (reason := event.get("ResourceStatusReason")):
-            reasons = {f"{event['LogicalResourceId']}: {reason.removeprefix(_PREFIX)}": None, **reasons}
-        if event["LogicalResourceId"] == state["StackName"] and event["ResourceStatus"] in _BEGINNINGS:
-            break
-    runs_on = ", and what ran before runs on" if state["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE" else ""
-    return "\n  ".join([f"The deployment ended as {state['StackStatus']}{runs_on}.", *reasons])

@@ -3,8 +3,10 @@
 import io
 import json
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-__all__ = ["Entry", "ReadableOutput", "Renderer", "follow"]
+__all__ = ["Entry", "ReadableOutput", "Renderer", "follow", "show_errors"]
 
 _LOOK_EVERY_S = 0.1
 _PARTS_OF_A_NAME = 3  # stack, logical id, something random
@@ -22,6 +24,9 @@ _LEVELS = {"DEBUG": "dim", "INFO": "default", "WARNING": "yellow", "ERROR": "red
 _PLACE = re.compile(r'File "(?P<file>/[^"]+)",? [Ll]ine (?P<line>\d+)')
 _ADVICE = "LAMBDA_WARNING: Unhandled exception."
 """Advice of the runtime client, which stands before each error that it then tells."""
+
+_ERROR = "[ERROR]"
+"""Begins the runtime client's line about an error of a function."""
 
 _SHOWN_ELSEWHERE = {"level", "message", "timestamp", "service", "stage", "function", "logger", "location", "exception"}
 _SHOWN_ELSEWHERE |= {"correlation_id", "xray_trace_id", "exception_name"}
@@ -92,6 +97,26 @@ class Renderer:
         return Text("\n").join([head + first, *(Text(" " * head.cell_len) + line for line in rest)])
 
 
+@contextmanager
+def show_errors(console: Console, journal: Path, renderer: Renderer) -> Iterator[None]:
+    """Print the errors of functions, such as one at import with its file and line, while the block runs."""
+    ended = threading.Event()
+
+    def show() -> None:
+        for entry in follow(journal, until=ended.is_set):
+            text = renderer.render(entry.time, entry.logical_id, entry.line)
+            if text is not None and entry.line.startswith(_ERROR):
+                console.print(text, soft_wrap=True)
+
+    thread = threading.Thread(target=show, name="errors", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 class ReadableOutput(io.TextIOBase):
     """Standard output for a process that logs JSON: shows each line as a person reads it."""
 
@@ -128,7 +153,7 @@ def _body(line: str) -> Text | None:
         except ValueError:
             pass  # not ours: shown as it is
     text = _PLACE.sub(_as_python_says, line.replace("\r", "\n").replace("\xa0", " "))
-    return Text(text, "red" if text.startswith(("[ERROR]", "INIT_REPORT", "RequestId")) else "")
+    return Text(text, "red" if text.startswith((_ERROR, "INIT_REPORT", "RequestId")) else "")
 
 
 def _structured(fields: dict[str, Any]) -> Text:

@@ -9,6 +9,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 __all__ = ["Steps"]
 
@@ -30,6 +31,11 @@ class Steps:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+
+    def report(self, line: str) -> None:
+        """Print a line above the steps that run."""
+        with self._printing:
+            self._console.print(Text(f"  {line}", "dim"), soft_wrap=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:

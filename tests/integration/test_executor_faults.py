@@ -178,3 +178,16 @@ def test_memory_limit_is_enforced(bench: Bench) -> None:
         "errorMessage": f"RequestId: {failed.request_id} Error: Runtime exited with error: signal: killed",
     }
     assert fine.value == 1024 * 1024
+
+
+def test_import_error_is_logged_with_file_and_line(bench: Bench) -> None:
+    """The runtime client reports an ImportError without its place; the log has the whole traceback."""
+    bench.write("import nothing_of_this_name\n", "task/inner.py")
+    environment = bench.start("import json\nimport inner\n")
+
+    answer = bench.invoke(environment)
+
+    [trace] = [line.text for line in answer.outcome.lines if line.text.startswith("[ERROR] Traceback")]
+    assert f'File "{bench.task}/inner.py", line 1' in trace
+    assert f'File "{bench.task}/app.py", line 2' in trace
+    assert trace.endswith("\rModuleNotFoundError: No module named 'nothing_of_this_name'")

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from infra.local.deploy import failure, keep_messages, with_code
+from infra.local.deploy import keep_messages, with_code
+from infra.local.stack_events import failure
 
 TEMPLATE: dict[str, Any] = {
     "Resources": {

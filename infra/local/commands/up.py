@@ -16,10 +16,11 @@ from infra.local.detached import start_detached
 from infra.local.endpoints import endpoints
 from infra.local.errors import LocalCloudError
 from infra.local.executor.debugging import Debugger
-from infra.local.logs import Renderer, follow
+from infra.local.logs import Renderer, follow, show_errors
 from infra.local.names import files_of, function_named
 from infra.local.ports import free_or_none, require_free
 from infra.local.progress import Steps
+from infra.local.stack_events import TIMEOUT_S
 from infra.local.state import Claim
 from infra.local.updates import Updates
 
@@ -51,7 +52,9 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
             where = f"127.0.0.1:{debugger.port}; .vscode/launch.json attaches to it."
             console.print(f"{debugger.function} will wait for a debugger on {where}", highlight=False, soft_wrap=True)
         with Steps(console) as steps:
-            cloud.start(steps.step)
+            cloud.start_servers(steps.step)
+            with show_errors(console, cloud.emulator.journal, _renderer()):
+                cloud.release(steps.step, steps.report)
         print_endpoints(console, cloud.deployment.api_url)
         addresses = f"AWS APIs at {cloud.emulator.url}, PostgreSQL at {without_password(cloud.database.url())}"
         console.print(addresses, highlight=False, soft_wrap=True)
@@ -74,7 +77,16 @@ def _options(arguments: argparse.Namespace) -> Options:
         database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
         parameters={name: os.environ[variable] for name, variable in PASSED_ON.items() if os.environ.get(variable)},
         debugger=_debugger(arguments) if arguments.debug else None,
+        deploy_timeout_s=_deploy_timeout_s(),
     )
+
+
+def _deploy_timeout_s() -> float:
+    text = os.environ.get("DEPLOY_TIMEOUT_S") or str(TIMEOUT_S)
+    try:
+        return float(text)
+    except ValueError as error:
+        raise LocalCloudError(f"DEPLOY_TIMEOUT_S is {text!r}; it has to be a number of seconds.") from error
 
 
 def _debugger(arguments: argparse.Namespace) -> Debugger:
@@ -105,8 +117,7 @@ def _watch(cloud: LocalCloud) -> NoReturn:
 
 
 def _follow_logs(console: Console, cloud: LocalCloud) -> None:
-    files = files_of(load_template(ROOT / "template.yaml"), ROOT)
-    renderer = Renderer(width=max(map(len, files)), files=files)
+    renderer = _renderer()
 
     def ended() -> bool:
         cloud.check()
@@ -116,3 +127,8 @@ def _follow_logs(console: Console, cloud: LocalCloud) -> None:
         text = renderer.render(entry.time, entry.logical_id, entry.line)
         if text is not None:
             console.print(text, soft_wrap=True)
+
+
+def _renderer() -> Renderer:
+    files = files_of(load_template(ROOT / "template.yaml"), ROOT)
+    return Renderer(width=max(map(len, files)), files=files)

@@ -5,6 +5,7 @@ It is one OS process per execution environment, running AWS's own runtime client
     plugin         what LocalStack loads, and its Lambda provider's interface on our environment
     environment    one execution environment: its phases, its faults, its log lines
     function       what it runs, and how its process is started
+    import_errors  file and line of an error at import
     isolation      its code read-only and /tmp its own, where the machine lets us
     runtime        one process of the runtime client: its calls, its output, its end
     calls          the HTTP of the Runtime API
@@ -17,6 +18,7 @@ It is one OS process per execution environment, running AWS's own runtime client
 Of these, only `plugin` knows LocalStack; the others run and are tested without it. Beside them stands what we add to
 LocalStack or change in it, through its own extension points where it has one:
 
+    access         which requests the gateway rejects, because a web page can send them
     server         the gateway, on loopback alone
     exchanges      the HTTP that it speaks
     identities     ids of APIs that stay the same

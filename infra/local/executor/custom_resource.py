@@ -1,9 +1,15 @@
-"""Custom resources, which the open LocalStack leaves out: a function of the stack is asked, as CloudFormation does.
+"""Custom resources, which the open LocalStack does not support: invoke a function of the stack as CloudFormation does.
+
+CloudFormation waits for a PUT to the request's ResponseURL, up to an hour. Unlike CloudFormation, the deployment fails
+at once with the function's error when the invocation fails, because the function will send no response then.
 
 Source: AWS CloudFormation User Guide, custom resource request and response reference.
 """
 
 import json
+import re
+import secrets
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -21,10 +27,14 @@ from localstack.services.cloudformation.resource_provider import (
 
 __all__ = ["CustomResource", "CustomResourcePlugin"]
 
-_PATIENCE_S = 3600
-_LOOK_EVERY = {"Delay": 1, "MaxAttempts": 60}
-_NOT_THE_FUNCTIONS = ("PhysicalResourceId", "ServiceTimeout")
-"""Properties that are kept in the resource, or said to CloudFormation, and not to the function."""
+_TIMEOUT_S = 3600
+"""Source: AWS CloudFormation, ServiceTimeout of a custom resource."""
+
+_POLL_S = 0.1
+_REQUEST_TIMEOUT_S = 10
+_WAITER = {"Delay": 1, "MaxAttempts": 60}
+_NOT_FOR_FUNCTION = ("PhysicalResourceId", "ServiceTimeout")
+"""Properties of the resource that a request does not contain."""
 
 
 class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
@@ -41,80 +51,101 @@ class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
 
 
 class CustomResource(ResourceProvider[dict[str, Any]]):
-    """Asks the function that the resource's ServiceToken names, and waits for its answer."""
+    """Invokes the function that the resource's ServiceToken names, and waits for its response."""
 
     TYPE = CustomResourcePlugin.name
     SCHEMA: Mapping[str, Any] = {"primaryIdentifier": ["/properties/PhysicalResourceId"]}
 
     def create(self, request: ResourceRequest[dict[str, Any]]) -> ProgressEvent[dict[str, Any]]:
-        """Ask for a new one."""
-        return self._ask("Create", request, {})
+        """Create the resource."""
+        return self._send("Create", request, {})
 
     def update(self, request: ResourceRequest[dict[str, Any]]) -> ProgressEvent[dict[str, Any]]:
-        """Ask for a change; the function hears what there was before."""
-        return self._ask("Update", request, request.previous_state)
+        """Change the resource; the request contains the properties from before."""
+        return self._send("Update", request, request.previous_state)
 
     def delete(self, request: ResourceRequest[dict[str, Any]]) -> ProgressEvent[dict[str, Any]]:
-        """Ask for its end, unless LocalStack, after an update that failed, has deleted the function first."""
+        """Delete the resource, unless LocalStack, after an update that failed, has deleted the function first."""
         functions = request.aws_client_factory.lambda_
         try:
             functions.get_function(FunctionName=request.previous_state["ServiceToken"])
         except functions.exceptions.ResourceNotFoundException:
             return ProgressEvent(OperationStatus.SUCCESS, resource_model={})
-        return self._ask("Delete", request, request.previous_state)
+        return self._send("Delete", request, request.previous_state)
 
     @staticmethod
-    def _ask(
+    def _send(
         kind: str, request: ResourceRequest[dict[str, Any]], before: Mapping[str, Any]
     ) -> ProgressEvent[dict[str, Any]]:
         properties = request.desired_state or dict(before)
-        with _Ear() as ear:
+        with _ResponseListener() as listener:
             event = {
                 "RequestType": kind,
-                "ResponseURL": ear.url,
+                "ResponseURL": listener.url,
                 "StackId": request.stack_id,
                 "RequestId": str(uuid.uuid4()),
                 "ResourceType": request.resource_type,
                 "LogicalResourceId": request.logical_resource_id,
-                "ResourceProperties": _said(properties),
+                "ResourceProperties": _for_function(properties),
             }
             if "PhysicalResourceId" in before:
                 event["PhysicalResourceId"] = before["PhysicalResourceId"]
             if kind == "Update":
-                event["OldResourceProperties"] = _said(before)
+                event["OldResourceProperties"] = _for_function(before)
             functions, name = request.aws_client_factory.lambda_, properties["ServiceToken"]
-            # An event for a function that is still being changed would be lost with what it was before.
-            functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=_LOOK_EVERY)
-            functions.invoke(FunctionName=name, InvocationType="Event", Payload=json.dumps(event))
-            told = ear.hear(float(properties.get("ServiceTimeout", _PATIENCE_S)))
-        if told["Status"] == "SUCCESS":
-            model = {**properties, **told.get("Data", {}), "PhysicalResourceId": told["PhysicalResourceId"]}
+            # An event for a function that is still being changed would be lost with the code from before.
+            functions.get_waiter("function_updated_v2").wait(FunctionName=name, WaiterConfig=_WAITER)
+            threading.Thread(target=_invoke, args=(functions, name, event, listener), daemon=True).start()
+            response = listener.wait(float(properties.get("ServiceTimeout", _TIMEOUT_S)))
+        if response["Status"] == "SUCCESS":
+            model = {**properties, **response.get("Data", {}), "PhysicalResourceId": response["PhysicalResourceId"]}
             return ProgressEvent(OperationStatus.SUCCESS, resource_model=model)
-        return ProgressEvent(OperationStatus.FAILED, resource_model=dict(before), message=told["Reason"])
+        return ProgressEvent(OperationStatus.FAILED, resource_model=dict(before), message=response["Reason"])
 
 
-def _said(properties: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in properties.items() if name not in _NOT_THE_FUNCTIONS}
+def _invoke(functions: Any, name: str, event: Mapping[str, Any], listener: "_ResponseListener") -> None:
+    """Invoke the function and, when it fails, put its error in the place of its response."""
+    response = functions.invoke(FunctionName=name, Payload=json.dumps(event))
+    if "FunctionError" in response:
+        error = json.loads(response["Payload"].read())
+        listener.receive({"Status": "FAILED", "Reason": _reason(error)})
 
 
-class _Ear:
-    """An address on loopback that one answer is put at."""
+def _reason(error: Mapping[str, Any]) -> str:
+    """Error of a function with the file and line that it names last."""
+    places = re.findall(r'File "([^"]+)",? [Ll]ine (\d+)', "".join(error.get("stackTrace") or ()))
+    place = ", at {}:{}".format(*places[-1]) if places else ""
+    return f"{error.get('errorType', 'Error')}: {error.get('errorMessage', '')}{place}"
+
+
+def _for_function(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in _NOT_FOR_FUNCTION}
+
+
+class _ResponseListener:
+    """A URL on loopback to which one response is sent; its path is a secret, as the signature of an S3 URL is."""
 
     def __init__(self) -> None:
-        heard: list[dict[str, Any]] = []
+        path = f"/{secrets.token_urlsafe()}"
+        listener = self
 
         class Handler(BaseHTTPRequestHandler):
+            timeout = _REQUEST_TIMEOUT_S
+
             def do_PUT(self) -> None:
-                heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(HTTPStatus.OK)
+                length = self.headers.get("Content-Length", "")
+                is_valid = self.path == path and length.isdecimal()
+                if is_valid:
+                    listener.receive(json.loads(self.rfile.read(int(length))))
+                self.send_response(HTTPStatus.OK if is_valid else HTTPStatus.BAD_REQUEST)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing: LocalStack's log is for LocalStack."""
+                """Log nothing: LocalStack's log is for LocalStack."""
 
-        self._heard = heard
+        self._responses: list[dict[str, Any]] = []
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
+        self.url = f"http://127.0.0.1:{self._server.server_port}{path}"
 
     def __enter__(self) -> Self:
         return self
@@ -122,11 +153,17 @@ class _Ear:
     def __exit__(self, *_: object) -> None:
         self._server.server_close()
 
-    def hear(self, timeout_s: float) -> dict[str, Any]:
+    def receive(self, response: dict[str, Any]) -> None:
+        """Take a response; the first one counts."""
+        self._responses.append(response)
+
+    def wait(self, timeout_s: float) -> dict[str, Any]:
+        """Wait for the response."""
         deadline = time.monotonic() + timeout_s
-        while not self._heard:
-            self._server.timeout = deadline - time.monotonic()
-            if self._server.timeout <= 0:
-                return {"Status": "FAILED", "Reason": f"The function did not answer within {timeout_s:g} s."}
+        while not self._responses:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
+                return {"Status": "FAILED", "Reason": f"The function sent no response within {timeout_s:g} s."}
+            self._server.timeout = min(remaining_s, _POLL_S)
             self._server.handle_request()
-        return self._heard[0]
+        return self._responses[0]

@@ -22,6 +22,7 @@ from infra.local.executor import faults, reports
 from infra.local.executor.calls import Call
 from infra.local.executor.faults import Fault
 from infra.local.executor.function import Function
+from infra.local.executor.import_errors import import_trace
 from infra.local.executor.journal import Journal, Line
 from infra.local.executor.runtime import DeadlinePassed, OutOfMemory, Runtime, RuntimeExited
 from infra.local.executor.sources import Sources
@@ -195,6 +196,8 @@ class Environment:
             fault = Fault(call.headers.get("lambda-runtime-function-error-type", "Runtime.Unknown"), call.body)
             call.reply(HTTPStatus.ACCEPTED)
         self._reset()
+        if phase == "invoke" and fault.kind == faults.IMPORT_ERROR:
+            self._log(import_trace(self._function, self._host.image, self._folder))
         self._log(reports.init_failed(phase, time.monotonic() - started, fault))
         return fault
 

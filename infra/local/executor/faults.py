@@ -7,7 +7,17 @@ import json
 import signal
 from dataclasses import dataclass
 
-__all__ = ["RESPONSE_LIMIT_BYTES", "Fault", "exited", "out_of_memory", "response_too_large", "timed_out"]
+__all__ = [
+    "IMPORT_ERROR",
+    "RESPONSE_LIMIT_BYTES",
+    "Fault",
+    "exited",
+    "out_of_memory",
+    "response_too_large",
+    "timed_out",
+]
+
+IMPORT_ERROR = "Runtime.ImportModuleError"
 
 RESPONSE_LIMIT_BYTES = 6 * 1024 * 1024 + 100
 """Largest answer of a function: 6 MB, and 100 bytes that AWS leaves for its own use."""

@@ -38,13 +38,16 @@ class Function:
     variables: Mapping[str, str]
     debugger: Debugger | None = None
 
-    def launch(self, image: Path, temporary: Path, on_line: Callable[[str], None]) -> Launch:
+    def launch(
+        self, image: Path, temporary: Path, on_line: Callable[[str], None], arguments: Sequence[str] | None = None
+    ) -> Launch:
         """How to start a process of it.
 
         Args:
             image: Virtual environment that holds what AWS's image holds.
             temporary: Folder for temporary files: AWS's /tmp.
             on_line: Takes each line that it writes.
+            arguments: Of the interpreter; those of the runtime client when not given.
         """
         search_path = [
             *(layer / "python/lib" / PYTHON / "site-packages" for layer in reversed(self.layers)),
@@ -66,8 +69,8 @@ class Function:
             # `-m` puts the working directory, which is the task, before all of it: the order is AWS's.
             "PYTHONPATH": _joined([*search_path, variables["PYTHONPATH"]]),
         }
-        python, arguments = image / "bin/python", ["-m", "awslambdaric", self.handler]
-        command = self.debugger.command(python, arguments) if self.debugger else [str(python), *arguments]
+        python, run = image / "bin/python", arguments or ["-m", "awslambdaric", self.handler]
+        command = self.debugger.command(python, run) if self.debugger else [str(python), *run]
         if self.debugger:  # which is nothing that a function at AWS has, and may be installed anywhere
             variables["TMPDIR"] = str(temporary)
         else:
