@@ -168,3 +168,27 @@ async def test_strays_that_will_not_end_are_not_waited_for() -> None:
     assert not task.done()
     go_on.set()
     await task
+
+
+@pytest.mark.parametrize("name", ["_run_forever_setup", "_run_once", "_run_forever_cleanup"])
+def test_loop_uses_names_that_asyncio_has(name: str) -> None:
+    """The parts of asyncio's `run_forever` that the loop calls exist in this version of Python."""
+    assert callable(getattr(asyncio.SelectorEventLoop, name, None))
+
+
+def test_loop_runs_callbacks_in_asyncios_order() -> None:
+    """A coroutine, its callbacks and its timers run as on asyncio's own loop."""
+
+    async def work(order: list[str]) -> list[str]:
+        loop_ = asyncio.get_running_loop()
+        loop_.call_soon(order.append, "soon")
+        loop_.call_later(0.01, order.append, "later")
+        await asyncio.sleep(0)
+        order.append("turn")
+        await asyncio.sleep(0.03)
+        return order
+
+    with asyncio.Runner() as runner:
+        expected = runner.run(work([]))
+
+    assert loop.run(work([])) == expected
