@@ -2,17 +2,19 @@
 
 import asyncio
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 from uuid import UUID
 
+from decant import metrics
 from decant.config import load
 from decant.db import DatabaseSettings
 from decant.errors import DatabaseUnavailable
 from decant.tasks.options import task_settings
-from decant.tasks.records import CancelReason, Claimed, Outcome
+from decant.tasks.records import CancelReason, Claimed, Outcome, State
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.worker import outcomes
@@ -26,6 +28,8 @@ log = logging.getLogger("decant.tasks")
 
 _LEASE_SLACK_S = 5.0
 """Time by which a lease outlasts the deadline: Lambda has killed the worker by then."""
+
+_METRICS = {State.RETRY: "TaskRetries", State.FAILURE: "TaskFailures"}
 
 
 class Runner:
@@ -45,6 +49,7 @@ class Runner:
         self._transactions = asyncio.Semaphore(max(1, load(DatabaseSettings).pool_size - 1))
         self._completions = Completions(deadline)
         self._heartbeat = _Heartbeat(limits.heartbeat_s)
+        self._counts = defaultdict[str, Counter[str]](Counter)
         self.failed = set[UUID]()
 
     async def __aenter__(self) -> Self:
@@ -88,6 +93,9 @@ class Runner:
             if error is not None:
                 log.error("Could not record task result", exc_info=error, extra=describe(task))
                 self.failed.add(task.id)
+        while self._counts:
+            name, counts = self._counts.popitem()
+            metrics.record(counts, task=name)
 
     async def _run(self, claimed: Claimed) -> None:
         async with self._slots:
@@ -100,7 +108,18 @@ class Runner:
             return outcomes.released(claimed)
         execution = Execution(claimed, registry[claimed.name], self.time_left_s, self._transactions)
         with self._heartbeat.watching(execution):
-            return await execution.outcome()
+            outcome = await execution.outcome()
+        self._count(claimed, outcome)
+        return outcome
+
+    def _count(self, claimed: Claimed, outcome: Outcome | None) -> None:
+        state = None if outcome is None else outcome.state
+        if claimed.expired or state is State.PENDING:
+            return  # it was not run, or not to its end
+        counts = self._counts[claimed.name]
+        counts["TaskRuns"] += 1
+        if state in _METRICS:
+            counts[_METRICS[state]] += 1
 
 
 class _Heartbeat:

@@ -13,8 +13,9 @@ from uuid import UUID
 
 import msgspec
 
-from decant import runtime
+from decant import metrics, runtime
 from decant.runtime import Context
+from decant.tasks.admin import queue_statistics
 from decant.tasks.ids import uuid7
 from decant.tasks.options import task_settings
 from decant.tasks.publish import publish
@@ -70,12 +71,16 @@ async def sweep(deadline: Deadline) -> SweepCounts:
     Raises:
         DatabaseUnavailable: the next sweep continues.
     """
-    return SweepCounts(
+    counts = SweepCounts(
         ticked=await _tick(),
         lost=await _in_batches(_expire_leases, deadline),
         published=await _in_batches(_publish, deadline),
         deleted=await _in_batches(_delete, deadline),
     )
+    if metrics.are_enabled():
+        for queue in await queue_statistics():
+            metrics.record({"QueueAge": queue.oldest_s or 0.0}, unit="Seconds", queue=queue.queue)
+    return counts
 
 
 async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline) -> int:
