@@ -1,4 +1,4 @@
-"""Every function's Flask app as one ASGI app: each request goes to the app that has a route for it."""
+"""The Flask apps of all functions as one ASGI application, for `make serve`."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -8,43 +8,85 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.security import safe_join
 
 from decant.web import asgi_app
 
 if TYPE_CHECKING:
-    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, HTTPScope, Scope, WebSocketScope
+    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope, WebSocketScope
 
 __all__ = ["Dispatcher", "load_apps", "load_function"]
 
 
 class Dispatcher:
-    """An ASGI application over Flask apps; what none has a route for, the first answers with its 404."""
+    """An ASGI application over Flask apps, which selects the app of a request as API Gateway selects a function.
+
+    The most specific route wins, in whatever order the apps are given. `Allow` lists the methods of every app. Static
+    files are served from the first app that has the file. A request without a route gets the first app's 404.
+    """
 
     def __init__(self, apps: Sequence[Flask]) -> None:
-        self._routes = [(app.url_map.bind(""), asgi_app(app)) for app in apps]
+        self._flasks = list(apps)
+        self._apps = [asgi_app(app) for app in apps]
+        converters = {name: kind for app in apps for name, kind in app.url_map.converters.items()}
+        rules = [_indexed(rule, index) for index, app in enumerate(apps) for rule in app.url_map.iter_rules()]
+        self._routes = Map(rules, converters=converters).bind("")
 
     async def __call__(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         """Serve one ASGI connection."""
         if scope["type"] == "lifespan":
             await _live(receive, send)
-        else:
-            await self._routes[self._find(scope)][1](scope, receive, send)
+            return
+        index, methods = self._find(scope)
 
-    def _find(self, scope: "HTTPScope | WebSocketScope") -> int:
-        other_method = None
-        for index, (routes, _app) in enumerate(self._routes):
+        async def send_allowed_methods(message: "ASGISendEvent") -> None:
+            if methods and message["type"] == "http.response.start":
+                headers = [(name, methods if name == b"allow" else value) for name, value in message["headers"]]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._apps[index](scope, receive, send_allowed_methods)
+
+    def _find(self, scope: "HTTPScope | WebSocketScope") -> tuple[int, bytes]:
+        """Which app serves the request, and the `Allow` of its response when it has one."""
+        path, method = scope["path"], scope["method"] if scope["type"] == "http" else "GET"
+        methods = ", ".join(sorted(self._routes.allowed_methods(path))).encode()
+        try:
+            endpoint, values = self._routes.match(path, method=method)
+        except MethodNotAllowed:
+            other = next(
+                each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") if each.encode() in methods
+            )
+            return int(self._routes.match(path, method=other)[0].partition(" ")[0]), methods
+        except HTTPException:  # no route, or a redirect, which only an app with the route can make
+            return self._find_redirect(path), b""
+        index, _, name = endpoint.partition(" ")
+        return self._find_static(values["filename"], int(index)) if name == "static" else int(index), methods
+
+    def _find_redirect(self, path: str) -> int:
+        for index, app in enumerate(self._flasks):
             try:
-                routes.match(scope["path"], method=scope["method"] if scope["type"] == "http" else "GET")
-            except MethodNotAllowed:
-                other_method = index
+                app.url_map.bind("").match(path)
             except RequestRedirect:
                 return index
             except HTTPException:
                 continue
-            else:
+        return 0
+
+    def _find_static(self, filename: str, default: int) -> int:
+        for index, app in enumerate(self._flasks):
+            file = safe_join(app.static_folder, filename) if app.static_folder else None
+            if file is not None and Path(file).is_file():
                 return index
-        return other_method or 0
+        return default
+
+
+def _indexed(rule: Rule, index: int) -> Rule:
+    """A copy of an app's rule whose endpoint begins with the app's index."""
+    copy = rule.empty()
+    copy.endpoint = f"{index} {rule.endpoint}"
+    return copy
 
 
 def load_apps(functions: Path) -> list[Flask]:
@@ -64,7 +106,7 @@ def load_function(folder: Path) -> ModuleType:
 
 
 async def _live(receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
-    """Nothing to start: clients are built at their first use, and whoever owns the loop closes them."""
+    """Respond to the server: clients are built at their first use, and `make serve` closes them."""
     await receive()
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -28,7 +28,6 @@ def function(name: str, rule: str, *methods: str, folder: Path | None = None) ->
     return app
 
 
-@pytest.mark.xfail(strict=True, reason="the first function with a matching route is selected, not the most specific")
 @pytest.mark.parametrize(
     ("general", "special"),
     [("/files/<name>", "/files/new"), ("/<path:proxy>", "/health")],
@@ -44,7 +43,6 @@ async def test_most_specific_route_is_selected(general: str, special: str) -> No
     assert response.text == "special"
 
 
-@pytest.mark.xfail(strict=True, reason="static files are served from the first function only")
 async def test_static_files_of_the_second_function_are_served(tmp_path: Path) -> None:
     """Every function's static folder is reachable."""
     (tmp_path / "static").mkdir()
@@ -57,7 +55,6 @@ async def test_static_files_of_the_second_function_are_served(tmp_path: Path) ->
     assert (response.status_code, response.text) == (200, "body {}")
 
 
-@pytest.mark.xfail(strict=True, reason="Allow lists the methods of one function only")
 async def test_allow_lists_the_methods_of_every_function() -> None:
     """A path that two functions share responds to other methods with the methods of both."""
     dispatcher = Dispatcher([function("reads", "/users"), function("writes", "/users", "POST")])
