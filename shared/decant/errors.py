@@ -11,6 +11,7 @@
     ├── TaskRevoked              500: a task whose result was waited for was revoked
     ├── TaskStopped              500: a task did not run to its end
     │   ├── MaxRetriesExceeded   it asked for one retry too many
+    │   ├── NeverAwaited         it left a coroutine that was never awaited
     │   ├── SoftTimeLimitExceeded  raised inside it, so that it can tidy up
     │   └── TimeLimitExceeded    it was cancelled
     ├── UpstreamError            502: another service answered wrongly or not at all
@@ -39,6 +40,7 @@ __all__ = [
     "InvalidInput",
     "MalformedBody",
     "MaxRetriesExceeded",
+    "NeverAwaited",
     "NotFound",
     "ServiceUnavailable",
     "SoftTimeLimitExceeded",
@@ -162,6 +164,10 @@ class TaskStopped(DecantError):
 
 class MaxRetriesExceeded(TaskStopped):
     """A task asked for one retry too many, and gave no error of its own to fail with."""
+
+
+class NeverAwaited(TaskStopped):
+    """A task left a coroutine that was never awaited, so that a part of its work was not done."""
 
 
 class SoftTimeLimitExceeded(TaskStopped):

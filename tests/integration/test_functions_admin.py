@@ -260,7 +260,7 @@ def test_list_that_makes_no_sense_is_refused(query: str) -> None:
 
 def test_task_is_revoked() -> None:
     """And its state is answered."""
-    job = loop.run(work.add.delay(1))
+    job = work.add.delay(1)
 
     answer = ask("tasks_revoke", f"Bearer {token()}", path=f"/tasks/{job.id}/revoke", body="")
 
@@ -274,7 +274,7 @@ def test_task_that_does_not_exist_cannot_be_revoked() -> None:
 
 def test_failed_tasks_are_put_back() -> None:
     """And their ids are answered."""
-    job = loop.run(work.fail.delay())
+    job = work.fail.delay()
     loop.run(PostgresWorld().run())
 
     answer = ask("tasks_redrive", f"Bearer {token()}", body='{"error": "Flaky"}')
@@ -290,7 +290,7 @@ def test_redrive_that_says_not_what_is_refused(body: str) -> None:
 
 def test_queues_are_told_of() -> None:
     """What waits on each."""
-    loop.run(work.add.delay(1))
+    work.add.delay(1)
 
     answer = ask("queues_list", f"Bearer {token()}").json()
 

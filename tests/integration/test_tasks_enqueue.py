@@ -7,13 +7,14 @@ from uuid import UUID
 import pytest
 
 from decant import db
+from decant.asgi import await_
 from decant.observability import correlate
-from decant.tasks import State
+from decant.tasks import AsyncResult, State, task
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from tests import work
 from tests.queues import SqsQueue
-from tests.worlds import execute
+from tests.worlds import PostgresWorld, execute
 
 
 @pytest.mark.usefixtures("database_url")
@@ -199,3 +200,18 @@ async def test_many_tasks_go_with_the_callers_transaction(queue: SqsQueue) -> No
 
     assert queue.waiting()["now"] == 0
     assert await execute("SELECT FROM decant.task") == []
+
+
+@pytest.mark.usefixtures("database_url", "new_tasks")
+async def test_synchronous_task_uses_the_database_and_enqueues() -> None:
+    """A plain function awaits on the loop from its thread, and its task is published."""
+
+    @task
+    def outer() -> str:
+        (row,) = await_(execute("SELECT 20 + 1 AS number"))
+        return work.add.delay(row["number"], 21).id
+
+    job = await outer.delay()
+    await PostgresWorld().run()
+
+    assert await AsyncResult(await job.result).result == 42

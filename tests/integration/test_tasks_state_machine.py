@@ -65,7 +65,7 @@ class Lives(RuleBasedStateMachine):
     @rule(retries=st.integers(0, 2), transactional=st.booleans(), countdown=st.sampled_from([0, 0, 30, 5000]))
     def enqueue(self, retries: int, transactional: bool, countdown: float) -> None:  # noqa: FBT001  # a rule's draw
         """A caller puts a task on the queue; its message may be lost at once."""
-        job = loop.run(work.echo.apply_async(("x",), countdown=countdown))
+        job = work.echo.apply_async(("x",), countdown=countdown)
         task_id = UUID(job.id)
         loop.run(execute("UPDATE decant.task SET max_retries = :n WHERE id = :id", n=retries, id=task_id))
         if transactional:
@@ -77,7 +77,7 @@ class Lives(RuleBasedStateMachine):
     def enqueue_chord(self, members: int) -> None:
         """A caller starts a workflow."""
         before = set(self.rows())
-        loop.run(chain(chord([work.echo.s(n) for n in range(members)], work.echo.s()), work.echo.s()).delay())
+        chain(chord([work.echo.s(n) for n in range(members)], work.echo.s()), work.echo.s()).delay()
         new = [row for task_id, row in self.rows().items() if task_id not in before]
         self.bodies |= {row["id"]: row["parents"] for row in new if row["parents"]}
         self.messages += [row["id"] for row in new]

@@ -109,7 +109,7 @@ async def test_failed_tasks_come_back_by_time() -> None:
 
 def test_command_prints_what_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
     """As `make redrive` runs it."""
-    job = loop.run(work.fail.delay())
+    job = work.fail.delay()
     loop.run(PostgresWorld().run())
     capsys.readouterr()  # what the worker logged
 

@@ -55,12 +55,17 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run:
-    """One run of a task: Celery's `self`."""
+    """One run of a task: Celery's `self`.
+
+    Attributes:
+        unawaited: Coroutines that the run has not awaited, with their lines; see `decant.tasks.unawaited`.
+    """
 
     def __init__(self, name: str, max_retries: int | None, request: Request) -> None:
         self.name = name
         self.max_retries = max_retries
         self.request = request
+        self.unawaited: dict[object, str] = {}
 
     def retry(
         self,

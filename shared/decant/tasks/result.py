@@ -1,16 +1,21 @@
 """Handles to tasks and workflows: wait for a result, read the state, revoke."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+import sys
+from asyncio import _get_running_loop
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from datetime import datetime
-from typing import Any
+from typing import Any, Self, cast
 from uuid import UUID
 
+from decant._sync.greenlets import await_
 from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
+from decant.tasks.context import current_run
 from decant.tasks.records import FINISHED, State, Status
 from decant.tasks.store import store
+from decant.tasks.unawaited import tracked
 
-__all__ = ["AsyncResult", "GroupResult", "WorkflowResult"]
+__all__ = ["AsyncResult", "GroupResult", "WorkflowResult", "enqueued"]
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
@@ -21,6 +26,9 @@ class AsyncResult:
 
     Celery's attributes are awaited, since reading them queries the database: `await job.state`. `await job.status()`
     reads all of them in one query. In synchronous code `decant.asgi.await_(job.get())` waits for the result.
+
+    Awaiting the handle returns the handle, so that `await task.delay()` and, in synchronous code, `task.delay()` have
+    the same type.
 
     Args:
         id: The task's id.
@@ -37,6 +45,9 @@ class AsyncResult:
 
     def __hash__(self) -> int:
         return hash(self.id)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        return _returned(self).__await__()
 
     async def status(self) -> Status:
         """State, result and history of the task, in one query.
@@ -166,6 +177,9 @@ class GroupResult:
         self.id = self.root_id = str(root_id)
         self.results = [AsyncResult(task_id) for task_id in ids]
 
+    def __await__(self) -> Generator[Any, None, Self]:
+        return _returned(self).__await__()
+
     def __len__(self) -> int:
         return len(self.results)
 
@@ -235,3 +249,24 @@ def _value(status: Status, *, propagate: bool) -> Any:
 
 def _all_finished(statuses: list[Status]) -> bool:
     return all(status.state in FINISHED for status in statuses)
+
+
+def enqueued[R](work: Coroutine[Any, Any, R]) -> R:
+    """Enqueue a call: at once in synchronous code; in a coroutine, return the work to be awaited.
+
+    Args:
+        work: Enqueues the call and returns its handle.
+    Returns:
+        The handle, or an awaitable that returns it. Both have the handle's type, because a handle can be awaited too.
+    """
+    if _get_running_loop() is None:  # the public function raises, which costs 1 µs
+        return await_(work)
+    run = current_run()
+    if run is not None:
+        caller = sys._getframe(2)  # noqa: SLF001  # the documented way to read the caller's line
+        work = tracked(work, run, f"{caller.f_code.co_filename}:{caller.f_lineno}")
+    return cast("R", work)
+
+
+async def _returned[R](handle: R) -> R:
+    return handle

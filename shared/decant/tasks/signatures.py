@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant.tasks.options import CallOptions
 from decant.tasks.publish import enqueue
 from decant.tasks.records import NewTask
-from decant.tasks.result import AsyncResult, GroupResult, WorkflowResult
+from decant.tasks.result import AsyncResult, GroupResult, WorkflowResult, enqueued
 from decant.tasks.workflow import Plan, Upstream
 
 __all__ = ["Part", "Signature", "chain", "chord", "group"]
@@ -53,12 +53,12 @@ class Part(ABC):
     def __or__(self, other: "Part") -> "chain":
         return chain(self, other)
 
-    async def delay(self) -> AsyncResult | GroupResult:
-        """Insert the tasks, and publish those without parents."""
-        return await self.apply_async()
+    def delay(self) -> AsyncResult | GroupResult:
+        """Insert the tasks, and publish those without parents; awaited in a coroutine, as `Task.delay` is."""
+        return enqueued(self._enqueue(None))
 
-    async def apply_async(self, *, session: AsyncSession | None = None) -> AsyncResult | GroupResult:
-        """Insert the tasks, in the session's transaction if there is a session.
+    def apply_async(self, *, session: AsyncSession | None = None) -> AsyncResult | GroupResult:
+        """Insert the tasks, in the session's transaction if there is a session; awaited in a coroutine.
 
         Returns:
             Handle to the last part, which also revokes the whole workflow.
@@ -67,6 +67,9 @@ class Part(ABC):
             ValueError: an option of a part is invalid.
             DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
         """
+        return enqueued(self._enqueue(session))
+
+    async def _enqueue(self, session: AsyncSession | None) -> AsyncResult | GroupResult:
         plan = Plan()
         last = self.plan(plan, Upstream())
         await enqueue(plan.tasks([callback.as_error_callback() for callback in self._error_callbacks]), session)
@@ -100,7 +103,7 @@ class Signature(Part):
             raise ValueError(f"{self.task.name}: a part of a workflow cannot have the option {fixed.pop()}")
         return plan.add(self, upstream)
 
-    async def apply_async(self, *, session: AsyncSession | None = None) -> AsyncResult:
+    async def _enqueue(self, session: AsyncSession | None) -> AsyncResult:
         """Enqueue this call by itself."""
         (task_id,) = await enqueue([self.new(partial=False)], session)
         return AsyncResult(task_id)

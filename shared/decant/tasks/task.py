@@ -13,7 +13,7 @@ from decant.tasks.options import CallOptions, TaskOptions, has_queue_url, valida
 from decant.tasks.parameters import Parameters
 from decant.tasks.publish import enqueue
 from decant.tasks.records import NewTask
-from decant.tasks.result import AsyncResult
+from decant.tasks.result import AsyncResult, enqueued
 from decant.tasks.signatures import Signature
 
 __all__ = ["Task"]
@@ -53,8 +53,8 @@ class Task[**P, T]:
             return self.function(Run(self.name, self.options.max_retries, Request()), *args, **kwargs)  # type: ignore[arg-type]  # P holds the parameter that binding supplies
         return self.function(*args, **kwargs)
 
-    async def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
-        """Enqueue one call; `apply_async` also takes options.
+    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
+        """Enqueue one call: `await task.delay()`, or `task.delay()` in synchronous code; see `apply_async`.
 
         Returns:
             Handle to the call.
@@ -62,9 +62,9 @@ class Task[**P, T]:
             TypeError: the arguments do not fit the task's parameters, or are not JSON.
             DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
         """
-        return await self.apply_async(args, kwargs)
+        return enqueued(self._enqueue(args, kwargs, None, {}))
 
-    async def apply_async(
+    def apply_async(
         self,
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
@@ -72,7 +72,7 @@ class Task[**P, T]:
         session: AsyncSession | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncResult:
-        """Enqueue one call.
+        """Enqueue one call: awaited in a coroutine, and without `await` in synchronous code.
 
         Args:
             args: Positional arguments.
@@ -87,7 +87,12 @@ class Task[**P, T]:
             ValueError: a time is not aware, a number of seconds is negative, an id is not a UUID.
             DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
         """
-        (task_id,) = await enqueue([self.new(args, kwargs or {}, options)], session)
+        return enqueued(self._enqueue(args, kwargs or {}, session, options))
+
+    async def _enqueue(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any], session: AsyncSession | None, options: CallOptions
+    ) -> AsyncResult:
+        (task_id,) = await enqueue([self.new(args, kwargs, options)], session)
         return AsyncResult(task_id)
 
     async def delay_many(
@@ -98,6 +103,8 @@ class Task[**P, T]:
         **options: Unpack[CallOptions],
     ) -> list[AsyncResult]:
         """Enqueue many calls with one INSERT, and with one SQS call for every ten messages.
+
+        Synchronous code calls `await_(task.delay_many(…))`.
 
         Args:
             calls: Arguments of the calls: mappings of keyword arguments, or sequences of positional arguments.

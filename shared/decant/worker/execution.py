@@ -17,6 +17,7 @@ from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Outcome, State
 from decant.tasks.store import store
 from decant.tasks.task import Task
+from decant.tasks.unawaited import check_finished
 from decant.worker import outcomes
 from decant.worker.interruptible import Interruptible
 
@@ -107,24 +108,25 @@ class Execution:
             args = (run, *args)
         try:
             if self._task.transactional:
-                await self._call_in_transaction(args, kwargs)
+                await self._call_in_transaction(run, args, kwargs)
                 return None
             if self._task.is_async:
-                return self._succeeded(await self._task.function(*args, **kwargs))
+                return self._succeeded(run, await self._task.function(*args, **kwargs))
             work = partial(self._task.function, *args, **kwargs)
-            return self._succeeded(await run_in_thread(_threads(), work, interrupt=TimeLimitExceeded))
+            return self._succeeded(run, await run_in_thread(_threads(), work, interrupt=TimeLimitExceeded))
         except SystemExit as error:  # otherwise it would end the worker
             raise TaskStopped(f"It called sys.exit({error.code!r}).") from error
 
-    async def _call_in_transaction(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    async def _call_in_transaction(self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         async with self._transactions, db.session() as session:
-            outcome = self._succeeded(await self._task.function(*args, **kwargs, session=session))
+            outcome = self._succeeded(run, await self._task.function(*args, **kwargs, session=session))
             completed = await store().complete([outcome], session)
             if self.claimed.id not in completed.states:
                 raise _LeaseLost
         await publish(completed.released)
 
-    def _succeeded(self, result: Any) -> Outcome:
+    def _succeeded(self, run: Run, result: Any) -> Outcome:
+        check_finished(run, self._task.function, result)
         encoded = None if self._task.options.ignore_result else self._task.parameters.encode_result(result)
         return outcomes.succeeded(self.claimed, encoded)
 

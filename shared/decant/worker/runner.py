@@ -17,6 +17,7 @@ from decant.tasks.options import task_settings
 from decant.tasks.records import CancelReason, Claimed, Outcome, State
 from decant.tasks.registry import registry
 from decant.tasks.store import store
+from decant.tasks.unawaited import watch
 from decant.worker import outcomes
 from decant.worker.completions import Completions
 from decant.worker.deadline import Deadline
@@ -53,6 +54,7 @@ class Runner:
         self.failed = set[UUID]()
 
     async def __aenter__(self) -> Self:
+        watch()
         self._heartbeat.start()
         return self
 
