@@ -5,7 +5,7 @@
         await auth.require("tasks:admin")
 
 The issuer's public key is a setting, or it is fetched from the issuer's JWKS address and cached. Only the asymmetric
-algorithms of `ALGORITHMS` are accepted, whatever algorithm the token names.
+algorithms of `ALGORITHMS` are accepted, not the algorithm that the token names.
 
 Source: RFC 6750 (bearer tokens), RFC 7517 (JWK sets), RFC 8725 (JWT best current practices), RFC 9068 (access tokens).
 """
@@ -41,7 +41,7 @@ _STALE_S = 24 * 3600
 _UNKNOWN_KEY_S = 30
 """Age from which an unknown key id causes a fetch: issuers rotate keys, and anybody can invent ids."""
 _RETRY_S = 5
-"""Time from a failed fetch to the next one."""
+"""Time from a failed fetch to the next fetch."""
 _LEEWAY_S = 30
 """Accepted difference between clocks."""
 
@@ -117,7 +117,7 @@ async def _claims(token: str) -> Mapping[str, Any]:
 
 
 def _is_id_token(claims: Mapping[str, Any]) -> bool:
-    """Whether the token tells an application who has logged in, and so grants no access.
+    """Whether the token is an ID token, which identifies a user to an application and grants no access.
 
     Source: OpenID Connect Core 1.0, section 2 (`nonce`, `at_hash`, `c_hash`); Cognito (`token_use`); Keycloak (`typ`).
     """
@@ -126,12 +126,12 @@ def _is_id_token(claims: Mapping[str, Any]) -> bool:
 
 
 def _reject(description: str, error: str | None = None) -> NoReturn:
-    """Respond with 401. The exact fault of a token would only help to forge one."""
+    """Respond with 401. The exact fault of a token would only help to forge tokens."""
     raise Unauthorized(description, www_authenticate=WWWAuthenticate("bearer", {"error": error} if error else {}))
 
 
 class _KeySet:
-    """An issuer's published keys, fetched by one request at a time. An outage of the issuer does not discard them."""
+    """An issuer's published keys, fetched by a single request at a time and kept during an outage of the issuer."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -148,7 +148,7 @@ class _KeySet:
         """
         if self._is_due(key_id) or (self._fetching.locked() and key_id not in self._keys):
             async with self._fetching:
-                if self._is_due(key_id):  # not fetched by the request before this one
+                if self._is_due(key_id):  # the request before did not fetch it
                     await self._fetch()
         if not self._is_usable():
             raise ServiceUnavailable("The keys of the token's issuer cannot be read.")

@@ -1,7 +1,7 @@
 """Settings: read once from the environment, all errors reported together.
 
-A group of settings is a frozen dataclass whose fields are made by `setting`. Each module declares the group that it
-reads, and so does an application; `load` reads all of them.
+A group of settings is a frozen dataclass whose fields are made by `setting`. A module declares the settings that
+it reads as a group, and so does an application. `load` reads any group.
 """
 
 import os
@@ -69,7 +69,7 @@ def http_url(value: str) -> str:
 
 
 def log_level(value: str) -> str:
-    """One of logging's level names."""
+    """A level name of `logging`."""
     if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
         raise ValueError(f"must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {value!r}")
     return value.upper()
@@ -87,25 +87,25 @@ def named_urls(value: str) -> Mapping[str, str]:
 
 
 def read[T](group: type[T], environment: Mapping[str, str]) -> T:
-    """Read one group of settings.
+    """Read a group of settings.
 
     Raises:
         ConfigError: every missing, bad or renamed variable of the group, together.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
-    for each in fields(group):  # type: ignore[arg-type]  # T is a dataclass, which typing cannot express
-        variable, formerly = each.metadata["variable"], each.metadata["formerly"]
+    for field_ in fields(group):  # type: ignore[arg-type]  # T is a dataclass, which typing cannot express
+        variable, formerly = field_.metadata["variable"], field_.metadata["formerly"]
         given = environment.get(variable, "").strip()
         if formerly and environment.get(formerly, "").strip():
             problems.append(f"{formerly}: is called {variable} now; set that instead")
         elif given:
             try:
-                values[each.name] = each.metadata["parse"](given)
+                values[field_.name] = field_.metadata["parse"](given)
             except ValueError as error:
                 problems.append(f"{variable}: {error}")
-        elif each.default is MISSING:
-            problems.append(f"{variable}: is not set; {each.metadata['about']}")
+        elif field_.default is MISSING:
+            problems.append(f"{variable}: is not set; {field_.metadata['about']}")
     if problems:
         raise ConfigError(problems)
     return group(**values)
@@ -123,7 +123,7 @@ class Environment:
         self._groups: dict[type, Any] = {}
 
     def load[T](self, group: type[T]) -> T:
-        """Read one group of settings, once.
+        """Read a group of settings, once.
 
         Raises:
             ConfigError: every missing, bad or renamed variable of the group, together.
@@ -135,7 +135,7 @@ class Environment:
         return settings
 
     def reload(self) -> None:
-        """Read each group again at its next use."""
+        """Read every group again at its next use."""
         self._groups.clear()
 
 
@@ -146,7 +146,7 @@ current_environment: ContextVar[Environment] = ContextVar("decant_environment", 
 
 
 def load[T](group: type[T]) -> T:
-    """Read one group of settings from the current runtime's environment, once.
+    """Read a group of settings from the current runtime's environment, once.
 
     Raises:
         ConfigError: every missing, bad or renamed variable of the group, together.

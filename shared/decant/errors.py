@@ -1,28 +1,28 @@
 """Every error that Decant raises.
 
     DecantError
-    ├── ConfigError              the environment lacks a setting or holds a bad one
-    ├── MalformedBody            400: the body is not what its Content-Type says
+    ├── ConfigError              500: a setting is missing or bad
+    ├── MalformedBody            400: the body does not match its Content-Type
     ├── NotFound                 404: no such resource
     │   └── TaskNotFound         404: no such task
     ├── Conflict                 409: the resource's present state forbids it
-    ├── InvalidInput             422: fields of the request are wrong, each named
+    ├── InvalidInput             422: fields of the request are invalid; all are listed
     ├── TaskFailed               500: a task whose result was waited for ended in FAILURE
     ├── TaskRevoked              500: a task whose result was waited for was revoked
     ├── TaskStopped              500: a task did not run to its end
-    │   ├── MaxRetriesExceeded   it asked for one retry too many
+    │   ├── MaxRetriesExceeded   it requested more retries than it has
     │   ├── NeverAwaited         it left a coroutine that was never awaited
-    │   ├── SoftTimeLimitExceeded  raised inside it, so that it can tidy up
+    │   ├── SoftTimeLimitExceeded  raised inside the task, which can clean up
     │   └── TimeLimitExceeded    it was cancelled
-    ├── UpstreamError            502: another service answered wrongly or not at all
+    ├── UpstreamError            502: another service responded with an error, or not at all
     │   └── UpstreamTimeout      504: another service was too slow
     └── ServiceUnavailable       503: a service that is needed is down; retrying may help
         ├── AwsUnavailable       503: an API of AWS did not respond, or refused the request
         │   └── CredentialsUnavailable  503: there are no AWS credentials
         └── DatabaseUnavailable  503: PostgreSQL cannot be reached
 
-`decant.web` answers each with its `status` as `application/problem+json`; `str(error)` becomes the detail that the
-client reads, so it never holds a secret.
+`decant.web` responds with the error's `status` and `application/problem+json`. `str(error)` is the detail that the
+client reads, so it never contains a secret.
 
 Source: RFC 9457 (problem details).
 """
@@ -58,8 +58,8 @@ class DecantError(Exception):
     """Base of every error that Decant raises on purpose.
 
     Attributes:
-        status: HTTP status that `decant.web` answers with; at 500 the message stays inside.
-        title: What kind of error it is, in a few words, the same for each occurrence.
+        status: HTTP status of the response; with 500 the client does not see the message.
+        title: Short name of the kind of error, the same for all occurrences.
     """
 
     status: ClassVar[int] = 500
@@ -67,10 +67,10 @@ class DecantError(Exception):
 
 
 class ConfigError(DecantError):
-    """The environment lacks settings or holds bad ones.
+    """Settings are missing or bad.
 
     Attributes:
-        problems: One line each, `VARIABLE: what is wrong`.
+        problems: A line for every bad variable, `VARIABLE: the problem`.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -79,7 +79,7 @@ class ConfigError(DecantError):
 
 
 class MalformedBody(DecantError):
-    """The body is not what its Content-Type says; sending it again does not help."""
+    """The body does not match its Content-Type; retrying does not help."""
 
     status = 400
     title = "Malformed Body"
@@ -96,7 +96,7 @@ class TaskNotFound(NotFound):
     """No task has this id.
 
     Attributes:
-        task_id: The id as it was asked for.
+        task_id: The requested id.
     """
 
     title = "Task Not Found"
@@ -107,7 +107,7 @@ class TaskNotFound(NotFound):
 
 
 class Conflict(DecantError):
-    """The request contradicts what is stored, such as a value that must be unique."""
+    """The request conflicts with stored data, such as a value that must be unique."""
 
     status = 409
     title = "Conflict"
@@ -117,7 +117,7 @@ class InvalidInput(DecantError):
     """Fields of the request are missing, unknown or of a wrong type or value.
 
     Attributes:
-        fields: What is wrong with each, by its path: `seconds` or `address.city`.
+        fields: The problem of every invalid field, by its path: `seconds` or `address.city`.
     """
 
     status = 422
@@ -134,8 +134,8 @@ class TaskFailed(DecantError):
     Attributes:
         task_id: The task.
         type: Name of the error's class.
-        message: What the error said.
-        traceback: Where it came from; empty when no code of the task was running.
+        message: The error's message.
+        traceback: Its traceback; empty when no code of the task was running.
     """
 
     def __init__(self, task_id: str, type_: str, message: str, traceback: str = "") -> None:
@@ -163,7 +163,7 @@ class TaskStopped(DecantError):
 
 
 class MaxRetriesExceeded(TaskStopped):
-    """A task asked for one retry too many, and gave no error of its own to fail with."""
+    """A task requested another retry when none was left, and passed no error of its own."""
 
 
 class NeverAwaited(TaskStopped):
@@ -171,7 +171,7 @@ class NeverAwaited(TaskStopped):
 
 
 class SoftTimeLimitExceeded(TaskStopped):
-    """A task ran longer than its soft limit; raised inside it, where it can tidy up and return or raise."""
+    """A task ran longer than its soft limit; raised inside the task, which can clean up and return or raise."""
 
 
 class TimeLimitExceeded(TaskStopped):
@@ -211,7 +211,7 @@ class AwsUnavailable(ServiceUnavailable):
     """An API of AWS could not be reached, did not respond in time, or refused the request.
 
     Attributes:
-        reason: What happened, for the log; not part of the message, which a client may read.
+        reason: Description of the failure for the log; not part of the message, which a client may read.
         code: AWS's code of the error, such as `AccessDeniedException`; empty when there was no response.
     """
 

@@ -1,8 +1,8 @@
 """The event loop of the current runtime, and the tasks that an invocation leaves behind on it.
 
-Requests, tasks and shared clients of a process live on one loop, so that connections made in one invocation serve the
-next. Nothing here or elsewhere calls `asyncio.run`, which would unset it. Under an ASGI server or in an async test the
-loop that runs already is used.
+Requests, tasks and shared clients of a process use the same loop, so that connections made in an invocation serve the
+next invocation. Decant never calls `asyncio.run`, which would unset the loop. Under an ASGI server or in an async test
+the loop that runs already is used.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from decant import runtime
+from decant.event_loop import EventLoop, count_and_start_task
 
 __all__ = ["LeftoverTasks", "close", "current", "on_close", "run"]
 
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def current() -> asyncio.AbstractEventLoop:
-    """The running loop, or else the runtime's own, which is then set as the thread's current one."""
+    """The running loop, or else the runtime's own, which is then set as the thread's current loop."""
     return runtime.current().loop
 
 
@@ -37,7 +38,7 @@ def on_close(closer: Callable[[], Awaitable[object]]) -> None:
 
 
 async def close() -> None:
-    """Close every shared client; each is built anew at its next use.
+    """Close every shared client; they are built again at their next use.
 
     Raises:
         ExceptionGroup: some could not be closed; all others are.
@@ -46,7 +47,7 @@ async def close() -> None:
 
 
 class LeftoverTasks:
-    """Finishes the tasks that an invocation leaves behind, with one warning: a frozen process runs nothing.
+    """Finishes the tasks that an invocation leaves behind, with a warning: a frozen process runs nothing.
 
     Args:
         within_s: Longest wait for them, seconds. Tasks that run longer are cancelled, and waited for as long again.
@@ -85,13 +86,13 @@ class LeftoverTasks:
 def _started_tasks() -> int | None:
     """How many tasks were started on the running loop; None on a loop that does not count them."""
     loop = asyncio.get_running_loop()
-    if isinstance(loop, runtime.EventLoop) and loop.get_task_factory() is runtime.count_and_start_task:
+    if isinstance(loop, EventLoop) and loop.get_task_factory() is count_and_start_task:
         return loop.started_tasks
     return None
 
 
 def _other_tasks() -> set[asyncio.Task[Any]]:
-    """The tasks on the running loop, but for the current one."""
+    """The tasks on the running loop, except the current task."""
     return asyncio.all_tasks() - {asyncio.current_task()}
 
 

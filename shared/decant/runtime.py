@@ -1,17 +1,17 @@
-"""Composition root: the resources that one process shares, built at first use and closed in reverse order.
+"""Composition root: the resources of a process, built at first use and closed in reverse order.
 
     runtime.current().run(work())                            # on the process's event loop
-    runtime.current().client(Mail, build, Mail.aclose)       # one per process and event loop
+    runtime.current().client(Mail, build, Mail.aclose)       # shared by all code on the event loop
     handler = runtime.current().lambda_function(handle)      # a Lambda handler around a coroutine function
 
-A process has one runtime. A second one, with settings of its own, serves a second application in the same process, and
-each test has its own:
+A process has a default runtime. Another runtime, with its own settings, serves another application in the same
+process. Every test has its own runtime:
 
     with Runtime({"DATABASE_URL": …}).active():
         handler = lambda_handler(app)
 
 A client belongs to the event loop on which it was built. It is closed before that loop ends, so the same code works on
-Lambda's one loop, under an ASGI server, and on the short-lived loops of Flask's test client.
+Lambda's loop, under an ASGI server, and on the short-lived loops of Flask's test client.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iter
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from inspect import iscoroutine
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from decant import config, observability
+from decant.event_loop import EventLoop
 
-__all__ = ["Context", "EventLoop", "Runtime", "current", "warm_up"]
+__all__ = ["Context", "Runtime", "current", "warm_up"]
 
 log = logging.getLogger(__name__)
 
@@ -57,50 +57,8 @@ def warm_up(preparation: Callable[[], object]) -> None:
     _warm_ups.append(preparation)
 
 
-class EventLoop(asyncio.SelectorEventLoop):
-    """asyncio's own loop, without the turns that `run_until_complete` takes to begin and to end: 10 µs of an event.
-
-    `run_forever` is taken apart as asyncio permits to subclasses; a loop on public API alone costs 6 to 11 % of an
-    event more. `test_loop_uses_names_that_asyncio_has` checks the names with each version of Python.
-
-    Attributes:
-        started_tasks: Number of tasks that were created on the loop.
-
-    Source: CPython gh-110771, `BaseEventLoop._run_forever_setup`.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.started_tasks = 0
-        self.set_task_factory(count_and_start_task)
-
-    def run_until_complete[T](self, work: Awaitable[T]) -> T:
-        """Run an awaitable to its end."""
-        if not iscoroutine(work):
-            return super().run_until_complete(work)
-        self._run_forever_setup()  # type: ignore[attr-defined]  # typeshed knows the public names alone
-        try:
-            task = asyncio.Task(work, loop=self, eager_start=True)
-            while not (task.done() or self._stopping):  # type: ignore[attr-defined]
-                self._run_once()  # type: ignore[attr-defined]
-        finally:
-            self._run_forever_cleanup()  # type: ignore[attr-defined]
-        if not task.done():
-            raise RuntimeError("the event loop was stopped before the coroutine had ended")
-        result: T = task.result()
-        return result
-
-
-def count_and_start_task[T](
-    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], **options: Any
-) -> "asyncio.Future[T]":
-    """Task factory of `EventLoop`: create the task as asyncio does, and count it."""
-    loop.started_tasks += 1  # type: ignore[attr-defined]  # an EventLoop
-    return asyncio.Task(work, loop=loop, **options)
-
-
 class _Clients:
-    """Clients that were built on one event loop."""
+    """Clients that were built on the same event loop."""
 
     def __init__(self) -> None:
         self.built: dict[object, Any] = {}
@@ -132,7 +90,7 @@ class _Clients:
 
 
 class Runtime:
-    """Settings, event loop and clients of one process, or of one application in it.
+    """Settings, event loop and clients of a process, or of an application in it.
 
     Args:
         environ: Environment variables to read the settings from; None shares the settings of the process's runtime.
@@ -157,7 +115,7 @@ class Runtime:
             _current.reset(token)
 
     def settings[T](self, group: type[T]) -> T:
-        """One group of settings, read once.
+        """A group of settings, read once.
 
         Raises:
             ConfigError: every missing or bad variable of the group, together.
@@ -166,7 +124,7 @@ class Runtime:
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
-        """The running loop, or else the runtime's own, which is then set as the thread's current one."""
+        """The running loop, or else the runtime's own, which is then set as the thread's current loop."""
         try:
             return asyncio.get_running_loop()
         except RuntimeError:
@@ -195,7 +153,7 @@ class Runtime:
         return self._run_beside(work)
 
     def _run_beside[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop while another thread runs the loop, and go on running it when that one stops."""
+        """Run a coroutine on the loop that another thread runs, and run the loop here when that thread stops."""
         loop = self._own_loop()
         future = asyncio.run_coroutine_threadsafe(work, loop)
         while True:
@@ -211,7 +169,7 @@ class Runtime:
                     self._turn.release()
 
     def get[T](self, kind: type[T], build: Callable[[], T], close: Callable[[T], object] | None = None) -> T:
-        """The runtime's one instance of something that belongs to no event loop, such as a thread pool.
+        """The runtime's instance of a resource that belongs to no event loop, such as a thread pool.
 
         Args:
             kind: Its type, the key.
@@ -225,7 +183,7 @@ class Runtime:
         return instance
 
     def client[T](self, kind: type[T], build: Callable[[], T], close: Callable[[T], Awaitable[object]]) -> T:
-        """The runtime's one instance of a client on the running event loop, or on its own when none runs.
+        """The runtime's instance of a client on the running event loop, or on its own loop when none runs.
 
         Args:
             kind: Its type, the key.
@@ -241,7 +199,7 @@ class Runtime:
         return instance
 
     def on_close(self, closer: Callable[[], Awaitable[object]]) -> None:
-        """Register work for the end of the running event loop; the newest is called first, each once."""
+        """Register work for the end of the running event loop; the newest is called first."""
         self._on_loop().closers.append(closer)
 
     def _on_loop(self) -> _Clients:
@@ -254,7 +212,7 @@ class Runtime:
         return clients
 
     async def aclose(self) -> None:
-        """Close the clients of the running loop, newest first, and then what belongs to no loop.
+        """Close the clients of the running loop, newest first, and then the resources that belong to no loop.
 
         Raises:
             ExceptionGroup: some could not be closed; all others are.
@@ -269,7 +227,7 @@ class Runtime:
                         close(instance)
 
     def shut_down(self) -> None:
-        """Close every client of the own loop, and the loop with its tasks and timers; the next use makes a new one.
+        """Close every client of the own loop, and the loop with its tasks and timers; the next use makes a new loop.
 
         Raises:
             ExceptionGroup: some clients could not be closed; all others are, and the loop.
@@ -317,7 +275,7 @@ class Runtime:
         register_after_restore(self.after_restore)
 
     def before_snapshot(self) -> None:
-        """Import and build what requests need, then close every connection and the event loop.
+        """Import modules and build clients that requests need, then close every connection and the event loop.
 
         Every environment starts as a copy of the snapshot. It must contain no connection, which all copies would
         share, and no timer of a clock that has moved on.

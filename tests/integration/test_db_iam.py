@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from decant import db
 from decant._aws.credentials import Credentials
-from decant._aws.sigv4 import Scope, presigned
+from decant._aws.sigv4 import CredentialScope, presign_url
 from decant.errors import DatabaseUnavailable
 from infra.local.postgres import Postgres
 from tests.gate import Gate, Open, answer, make_certificate, opened
@@ -30,7 +30,9 @@ def admits(password: str) -> bool:
     at = datetime.strptime(asked["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     lives_s = int(asked["X-Amz-Expires"])
     wanted = {"Action": "connect", "DBUser": "postgres"}
-    expected = presigned(address.netloc, wanted, lives_s, KEYS, Scope(service="rds-db", region=REGION, at=at))
+    expected = presign_url(
+        address.netloc, wanted, lives_s, KEYS, CredentialScope(service="rds-db", region=REGION, at=at)
+    )
     fresh = timedelta() <= datetime.now(UTC) - at < timedelta(seconds=min(lives_s, 900))
     return fresh and password == expected
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decant._aws.credentials import Credentials
-from decant._aws.sigv4 import Scope, presigned, signed
+from decant._aws.sigv4 import CredentialScope, presign_url, sign_headers
 
 NAMES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF), min_size=1, max_size=40)
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)
@@ -31,8 +31,8 @@ def test_presigned_is_what_botocore_makes(user: str, key: str, token: str, momen
         patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
         SigV4QueryAuth(theirs, "rds-db", "eu-west-1", expires=900).add_auth(request)
 
-    scope = Scope(service="rds-db", region="eu-west-1", at=moment)
-    made = presigned("db.example:5432", {"Action": "connect", "DBUser": user}, 900, ours, scope)
+    scope = CredentialScope(service="rds-db", region="eu-west-1", at=moment)
+    made = presign_url("db.example:5432", {"Action": "connect", "DBUser": user}, 900, ours, scope)
 
     assert parts(made) == parts(request.url.removeprefix("https://"))
 
@@ -48,7 +48,9 @@ def test_signed_is_what_botocore_makes(body: bytes, key: str, token: str, moment
         patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
         SigV4Auth(theirs, "secretsmanager", "eu-west-1").add_auth(request)
 
-    made = signed(url, headers, body, ours, Scope(service="secretsmanager", region="eu-west-1", at=moment))
+    made = sign_headers(
+        url, headers, body, ours, CredentialScope(service="secretsmanager", region="eu-west-1", at=moment)
+    )
 
     assert made == dict(request.headers)
 

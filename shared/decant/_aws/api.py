@@ -1,4 +1,4 @@
-"""Requests to AWS over connections that are kept open: one HTTP client for SQS, Secrets Manager and CloudFormation.
+"""Requests to AWS over connections that are kept open, for SQS, Secrets Manager and CloudFormation.
 
 It needs no thread, and neither the 400 ms that importing boto3 adds to a cold start nor the 50 to 130 ms of httpx.
 
@@ -15,7 +15,7 @@ import msgspec
 
 from decant._aws import AwsSettings
 from decant._aws.credentials import credentials
-from decant._aws.sigv4 import Scope, signed
+from decant._aws.sigv4 import CredentialScope, sign_headers
 from decant.config import load
 from decant.errors import AwsUnavailable
 
@@ -58,8 +58,8 @@ async def call(service: str, target: str, document: Any, *, url: str | None = No
     version = "1.0" if service == "sqs" else "1.1"
     headers = {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target}
     body = msgspec.json.encode(document)
-    scope = Scope(service=service, region=settings.region, at=datetime.now(UTC))
-    response = await request("POST", url, signed(url, headers, body, await credentials(), scope), body, timeout_s)
+    scope = CredentialScope(service=service, region=settings.region, at=datetime.now(UTC))
+    response = await request("POST", url, sign_headers(url, headers, body, await credentials(), scope), body, timeout_s)
     try:
         if response.status == HTTPStatus.OK:
             return msgspec.json.decode(response.body)

@@ -25,7 +25,7 @@ class _Closed(ConnectionError):
 
 
 class _Connection:
-    """A connection to one server, used for one request after another."""
+    """A connection to one server, used for successive requests."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

@@ -12,18 +12,18 @@ from urllib.parse import quote, urlsplit
 
 from decant._aws.credentials import Credentials
 
-__all__ = ["Scope", "presigned", "signed"]
+__all__ = ["CredentialScope", "presign_url", "sign_headers"]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scope:
-    """What a signature is good for.
+class CredentialScope:
+    """Service, region and time that a signature is valid for.
 
     Attributes:
-        service: As AWS writes it in credentials, `sqs`.
-        at: When it is made, UTC; AWS takes it for five minutes, or as long as a pre-signed address says.
+        service: Name of the service in credentials, such as `sqs`.
+        at: Time of signing, UTC. AWS accepts a signature for five minutes, and a pre-signed URL for its own period.
     """
 
     service: str
@@ -32,22 +32,24 @@ class Scope:
 
     @property
     def timestamp(self) -> str:
-        """The moment as AWS writes it."""
+        """The time in AWS's format."""
         return f"{self.at:%Y%m%dT%H%M%SZ}"
 
     def __str__(self) -> str:
         return f"{self.at:%Y%m%d}/{self.region}/{self.service}/aws4_request"
 
 
-def signed(url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, scope: Scope) -> dict[str, str]:
-    """The headers of a POST, with those that sign it.
+def sign_headers(
+    url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, scope: CredentialScope
+) -> dict[str, str]:
+    """The headers of a POST, with its signature.
 
     Args:
-        url: Absolute, with no query.
-        headers: All that is sent; each is signed, and so is `Host`.
-        body: What is sent.
-        credentials: Who sends it.
-        scope: Where to, and when.
+        url: Absolute, without a query.
+        headers: All headers of the request; they are signed, and so is `Host`.
+        body: Body of the request.
+        credentials: The keys to sign with.
+        scope: Service, region and time.
     """
     host, path = urlsplit(url).netloc, urlsplit(url).path or "/"
     sent = {**headers, "X-Amz-Date": scope.timestamp}
@@ -62,15 +64,17 @@ def signed(url: str, headers: Mapping[str, str], body: bytes, credentials: Crede
     return {**sent, "Authorization": f"{_ALGORITHM} {given}"}
 
 
-def presigned(host: str, query: Mapping[str, str], expires_s: int, credentials: Credentials, scope: Scope) -> str:
-    """The address of a GET of `/` that whoever holds it may make, without its `https://`.
+def presign_url(
+    host: str, query: Mapping[str, str], expires_s: int, credentials: Credentials, scope: CredentialScope
+) -> str:
+    """A pre-signed URL of a GET of `/`, without its `https://`.
 
     Args:
-        host: With the port, where there is one.
-        query: What is asked for.
-        expires_s: How long it is good for, seconds.
-        credentials: Who lends their name to it.
-        scope: Where to, and when.
+        host: Host and port.
+        query: Parameters of the request.
+        expires_s: Validity, seconds.
+        credentials: The keys to sign with.
+        scope: Service, region and time.
     """
     asked = {
         **query,
@@ -87,7 +91,7 @@ def presigned(host: str, query: Mapping[str, str], expires_s: int, credentials: 
     return f"{host}/?{pairs}&X-Amz-Signature={_signature(request, credentials, scope)}"
 
 
-def _signature(request: str, credentials: Credentials, scope: Scope) -> str:
+def _signature(request: str, credentials: Credentials, scope: CredentialScope) -> str:
     key = f"AWS4{credentials.secret_key}".encode()
     for part in str(scope).split("/"):
         key = _hmac(key, part).digest()

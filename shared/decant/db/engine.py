@@ -37,11 +37,11 @@ __all__ = ["dispose", "engine", "execute", "session"]
 
 @dataclass(frozen=True, slots=True)
 class _Database:
-    """One connection pool, in the two ways in which it is used.
+    """A connection pool, with an engine for each of its two uses.
 
     Attributes:
         transactions: Engine whose connections run transactions.
-        statements: Engine of the same pool in which each statement is a transaction of its own.
+        statements: Engine of the same pool in which every statement is a transaction of its own.
         sessions: Makes sessions on `transactions`.
     """
 
@@ -85,7 +85,7 @@ async def session() -> AsyncIterator[AsyncSession]:
 
 
 async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable: bool = False) -> Sequence[RowMapping]:
-    """Run one statement as a transaction of its own, without the round trips of BEGIN and COMMIT.
+    """Run a statement as a transaction of its own, without the round trips of BEGIN and COMMIT.
 
     Args:
         statement: The statement.
@@ -109,7 +109,7 @@ async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable
         return _execute(statements, statement, given)
 
     with _translated():
-        return await greenlet_spawn(run)  # one switch for the three that AsyncConnection would make
+        return await greenlet_spawn(run)  # a single switch; AsyncConnection would make three
 
 
 def _execute(engine: Engine, statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
@@ -121,7 +121,7 @@ def _execute(engine: Engine, statement: Executable, given: Mapping[str, Any]) ->
 
 
 async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
-    """Begin the session's transaction, on a new connection if the server has closed the one from the pool."""
+    """Begin the session's transaction, on a new connection if the server has closed the pooled connection."""
     for retry in (True, False):
         transaction = await opened.begin()
         try:
@@ -193,7 +193,7 @@ def _build_engine(settings: DatabaseSettings) -> AsyncEngine:
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=settings.connect_timeout_s,
-        isolation_level="AUTOCOMMIT",  # of idle connections: asyncpg's ping is then one round trip, and not three
+        isolation_level="AUTOCOMMIT",  # of idle connections: asyncpg's ping then takes 1 round trip in place of 3
         pool_use_lifo=True,
         hide_parameters=True,  # errors are logged, and parameters may hold secrets
         connect_args=connect_args(url.get_driver_name(), settings),

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.util import await_only
 
 from decant._aws.credentials import credentials
-from decant._aws.sigv4 import Scope, presigned
+from decant._aws.sigv4 import CredentialScope, presign_url
 from decant.errors import CredentialsUnavailable, DatabaseUnavailable
 
 __all__ = ["install"]
@@ -27,10 +27,10 @@ def install(engine: Engine, region: str) -> None:
 
     @event.listens_for(engine, "do_connect")
     def with_token(_dialect: object, _record: object, _args: object, given: dict[str, Any]) -> None:
-        scope = Scope(service="rds-db", region=region, at=datetime.now(UTC))
+        scope = CredentialScope(service="rds-db", region=region, at=datetime.now(UTC))
         try:
             own = await_only(credentials())
         except CredentialsUnavailable as error:
             raise DatabaseUnavailable("There are no AWS credentials to log in to the database with.") from error
         host = f"{given['host']}:{given.get('port', 5432)}"
-        given["password"] = presigned(host, {"Action": "connect", "DBUser": given["user"]}, TOKEN_S, own, scope)
+        given["password"] = presign_url(host, {"Action": "connect", "DBUser": given["user"]}, TOKEN_S, own, scope)

@@ -1,4 +1,4 @@
-"""Check that a connection from the pool is alive, and recognise one that the server closed in spite of the check.
+"""Check that a connection from the pool is alive, and recognise a connection that the server closed after the check.
 
 A connection that was in use within the last second, and whose socket has nothing to read, has not been closed: this
 check takes a microsecond, where a ping takes a round trip, a third of the time of an enqueue. A connection that was
@@ -31,7 +31,7 @@ def send_begin(connection: Connection) -> None:
     Both drivers send BEGIN in a round trip of its own, so this costs nothing.
 
     Raises:
-        ConnectionClosed: the server had closed the connection; a new one may work.
+        ConnectionClosed: the server had closed the connection; a new connection may work.
     """
     dialect, driver = connection.dialect, connection.connection.dbapi_connection
     try:
@@ -69,7 +69,7 @@ def was_refused(error: DBAPIError) -> bool:
 
 
 def install(engine: Engine) -> None:
-    """Check each connection that the engine's pool hands out, and replace dead ones."""
+    """Check every connection that the engine's pool hands out, and replace dead ones."""
     dialect = engine.dialect
 
     @event.listens_for(engine, "connect")
