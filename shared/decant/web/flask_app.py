@@ -1,4 +1,4 @@
-"""Prepare a Flask app: await on the event loop, problem details for its errors, and CORS headers.
+"""Prepare a Flask app: await on the event loop, problem details for its errors, CORS headers, logs and metrics.
 
 Source: RFC 9457 (problem details), Fetch Standard (CORS protocol).
 """
@@ -13,11 +13,13 @@ from inspect import iscoroutinefunction, unwrap
 from typing import Any
 
 import flask.globals
-from flask import Flask, Response, appcontext_pushed, request
+from flask import Flask, Response, appcontext_pushed, request, request_finished
+from flask.logging import default_handler
 from greenlet import getcurrent
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+from decant import metrics
 from decant._sync.greenlets import AwaitingGreenlet
 from decant.config import count, load, setting, text
 from decant.errors import DecantError, InvalidInput, ServiceUnavailable
@@ -25,11 +27,22 @@ from decant.observability import correlation_id
 from decant.web import response as wsgi_response
 from decant.web.environ import TooLargeBody
 
-__all__ = ["WebSettings", "bind", "respond_with_error", "runs_on_loop", "use_problem_details", "without_flask_contexts"]
+__all__ = [
+    "WebSettings",
+    "bind",
+    "observe",
+    "respond_with_error",
+    "runs_on_loop",
+    "use_problem_details",
+    "without_flask_contexts",
+]
 
 log = logging.getLogger(__name__)
 
 _MIME_TYPE = "application/problem+json"
+
+_NO_ROUTE = "unmatched"
+"""Route, in metrics, of requests without a URL rule and of errors outside of Flask: metrics cannot have every path."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +144,24 @@ def without_flask_contexts() -> Context | None:
     return context
 
 
+def observe(app: Flask) -> None:
+    """Leave the app's log lines to the handlers of the root logger, and count responses when metrics are on.
+
+    Responses of all apps are counted, because an app can be mounted in another.
+
+    Raises:
+        ConfigError: the settings are bad.
+    """
+    app.logger.removeHandler(default_handler)  # which prints every line a second time
+    if metrics.are_enabled():
+        request_finished.connect(_count_response)
+
+
+def _count_response(_app: Flask, response: Response) -> None:
+    route = f"{request.method} {request.url_rule.rule}" if request.url_rule else _NO_ROUTE
+    metrics.record({"Requests": 1}, route=route, status=str(response.status_code))
+
+
 def use_problem_details(app: Flask) -> None:
     """Respond to errors with problem details, and with CORS headers when CORS_ORIGIN is set; once per app.
 
@@ -177,6 +208,7 @@ def respond_with_error(response: wsgi_response.Response, error: BaseException) -
         status, detail = HTTPStatus(error.code), error.description
     body = _document(status, status.phrase, detail)
     headers = [("Content-Type", _MIME_TYPE), ("Content-Length", str(len(body))), *_cors_headers()]
+    metrics.record({"Requests": 1}, route=_NO_ROUTE, status=str(status.value))
     response.start(f"{status.value} {status.phrase}", headers)
     response.write(body)
     response.finish()

@@ -27,7 +27,7 @@ from decant.web.events.base import HttpEvent
 from decant.web.events.http import HttpApiEvent
 from decant.web.events.load_balancer import LoadBalancerEvent
 from decant.web.events.rest import RestEvent
-from decant.web.flask_app import WebSettings, bind, respond_with_error, use_problem_details
+from decant.web.flask_app import WebSettings, bind, observe, respond_with_error, use_problem_details
 from decant.web.response import BufferedResponse
 from decant.web.wsgi import call, is_requested
 
@@ -85,6 +85,7 @@ class LambdaAdapter(Mangum):
         self._runtime = runtime.current()
         self._runtime.start()
         use_problem_details(app)
+        observe(app)
         bind(app)
         own: list[type[LambdaHandler]] = [RestEvent, HttpApiEvent, LoadBalancerEvent]
         super().__init__(self._serve_asgi, custom_handlers=[*own, *custom_handlers], **options)  # type: ignore[arg-type]

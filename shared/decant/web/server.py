@@ -4,7 +4,7 @@ from flask import Flask
 
 from decant.asgi.application import FlaskToAsgi
 from decant.observability import configure
-from decant.web.flask_app import use_problem_details
+from decant.web.flask_app import observe, use_problem_details
 
 __all__ = ["asgi_app"]
 
@@ -20,4 +20,5 @@ def asgi_app(app: Flask) -> FlaskToAsgi:
     """
     configure()
     use_problem_details(app)
+    observe(app)
     return FlaskToAsgi(app, correlated=True)
