@@ -372,3 +372,22 @@ async def test_queue_statistics_count_tasks_by_state(world: World) -> None:
 
     assert (queue.queue, queue.due, queue.later, queue.running) == ("default", 0, 1, 0)
     assert (queue.succeeded, queue.failed) == (1, 1)
+
+
+async def test_call_replaces_options_of_the_task(world: World) -> None:
+    """Time limits and `ignore_result` can be given with the call, and are stored with it."""
+    slow = await work.sleeps.apply_async((30,), time_limit=0.05)
+    ignored = await work.add.apply_async((1,), ignore_result=True)
+    await world.run()
+
+    failure = (await slow.status()).failure
+    assert failure is not None
+    assert failure.type == "TimeLimitExceeded"
+    assert (await ignored.state, await ignored.result) == (State.SUCCESS, None)
+
+
+@pytest.mark.usefixtures("world")
+async def test_option_of_another_type_is_rejected() -> None:
+    """The error names the option, at the caller."""
+    with pytest.raises(TypeError, match="time_limit"):
+        await work.add.apply_async((1,), time_limit="1 minute")  # type: ignore[arg-type]  # the mistake

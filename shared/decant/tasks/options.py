@@ -1,6 +1,8 @@
 """Options of tasks and of calls, and the settings of task queues.
 
-`TaskOptions` is the only list of the options of `@task`, and `CallOptions` that of the options of `apply_async()`.
+`TaskOptions` is the only list of the options of `@task`, and `CallOptions` that of the options of `apply_async()`. An
+option of both lists applies to all calls of a task, and a call can replace it. It is stored with the call in the column
+`options`, so that a new option needs no migration.
 """
 
 from collections.abc import Callable, Mapping
@@ -112,6 +114,17 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     bind: bool = False
 
+    def of_call(self, stored: str | None) -> "TaskOptions":
+        """The options of one call.
+
+        Args:
+            stored: The options that the call replaces, a JSON object; those that no longer exist are ignored.
+        """
+        if stored is None:
+            return self
+        replaced = msgspec.json.decode(stored, type=dict[str, Any])
+        return msgspec.structs.replace(self, **{name: replaced[name] for name in replaced.keys() & _STORED})
+
 
 class CallOptions(TypedDict, total=False):
     """Options of one call, with Celery's names and meanings.
@@ -125,6 +138,9 @@ class CallOptions(TypedDict, total=False):
         priority: A worker starts tasks with a greater priority first, among those that it has received.
         idempotency_key: If this task was ever called with the same key, the handle of that call is returned.
         group_key: Key of a tenant or similar: SQS delivers the messages of different keys fairly.
+        time_limit: Replaces that of the task.
+        soft_time_limit: Replaces that of the task.
+        ignore_result: Replaces that of the task.
     """
 
     countdown: float
@@ -135,16 +151,23 @@ class CallOptions(TypedDict, total=False):
     priority: int
     idempotency_key: str | None
     group_key: str | None
+    time_limit: float | None
+    soft_time_limit: float | None
+    ignore_result: bool
+
+
+_CALL_OPTIONS = CallOptions.__annotations__.keys()
+_STORED = (_CALL_OPTIONS & set(TaskOptions.__struct_fields__)) - {"queue", "expires"}  # these have columns
 
 
 def validate(options: Mapping[str, Any]) -> dict[str, Any]:
     """Check the options of a call and return them as fields of `NewTask`, without the queue.
 
     Raises:
-        TypeError: an option does not exist.
+        TypeError: an option does not exist, or has another type.
         ValueError: a time is not aware, a number of seconds is negative, an id is not a UUID.
     """
-    unknown = options.keys() - CallOptions.__annotations__.keys()
+    unknown = options.keys() - _CALL_OPTIONS
     if unknown:
         raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
     task_id = options.get("task_id")
@@ -155,8 +178,19 @@ def validate(options: Mapping[str, Any]) -> dict[str, Any]:
         "priority": options.get("priority", 0),
         "idempotency_key": options.get("idempotency_key"),
         "group_key": options.get("group_key"),
+        "options": _stored(options),
         **_expires(options.get("expires")),
     }
+
+
+def _stored(options: Mapping[str, Any]) -> dict[str, Any]:
+    stored = {name: options[name] for name in options.keys() & _STORED}
+    for name, value in stored.items():
+        try:
+            msgspec.convert(value, CallOptions.__annotations__[name])
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{name}: {error}") from error
+    return stored
 
 
 def _expires(value: float | datetime | None) -> dict[str, Any]:

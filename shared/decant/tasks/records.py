@@ -67,6 +67,7 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
             an aware time, takes precedence.
         expires_in_s: Seconds from now after which the task is not started; `expires` takes precedence.
         publish: A message is sent after the commit if the task is due within the longest delay of SQS.
+        options: Options of the call that replace options of the task.
         root_id: Id of its workflow.
         parents: Tasks that must succeed before this one is due.
         result_argument: Parents' results that are inserted before the positional arguments: the result of the only
@@ -87,6 +88,7 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     expires_in_s: float | None = None
     expires: datetime | None = None
     publish: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
     correlation_id: str | None = None
     group_key: str | None = None
     unique_key: str | None = None
@@ -154,6 +156,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
         attempt: Number of claims so far; the fencing token of every write of this run.
         expired: Its `expires` has passed, so that it must not be started.
         has_dependents: It has child tasks or error callbacks.
+        options: Options of the call that replace options of the task, a JSON object; None when there are none.
     """
 
     id: UUID
@@ -171,6 +174,7 @@ class Claimed(Struct, frozen=True, kw_only=True):
     has_dependents: bool
     group_key: str | None
     correlation_id: str | None
+    options: str | None
 
 
 class Unclaimed(Struct, frozen=True, kw_only=True):

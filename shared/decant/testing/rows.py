@@ -110,7 +110,8 @@ class Row:
         """Claim it."""
         self.state, self.attempt, self.publish_at, self.date_started = State.STARTED, self.attempt + 1, None, now
         self.lease_expires_at = now + timedelta(seconds=lease_s)
-        return self.read(Claimed, expired=self.expires is not None and self.expires <= now)
+        options = msgspec.json.encode(self.new.options).decode() if self.new.options else None
+        return self.read(Claimed, expired=self.expires is not None and self.expires <= now, options=options)
 
     def unclaimed(self, now: datetime) -> Unclaimed:
         """The row as it is read when it was not claimed."""

@@ -49,7 +49,8 @@ class Execution:
         self.claimed = claimed
         self._task = task
         self._transactions = transactions
-        self._own_limit_s = task.options.time_limit or math.inf
+        self._options = task.options.of_call(claimed.options)
+        self._own_limit_s = self._options.time_limit or math.inf
         self._time_left_s = time_left_s
         self._started_at = 0.0
         self._body: asyncio.Task[Outcome | None] | None = None
@@ -77,7 +78,7 @@ class Execution:
         self._started_at = loop.time()
         call = Interruptible(self._call(run))
         body = self._body = asyncio.Task(call, loop=loop, eager_start=True)  # many tasks return without waiting
-        soft_limit_s = self._task.options.soft_time_limit
+        soft_limit_s = self._options.soft_time_limit
         if soft_limit_s is not None and not body.done():
             error = SoftTimeLimitExceeded(f"It ran longer than {soft_limit_s:g} s.")
             timer = loop.call_at(self._started_at + soft_limit_s, call.interrupt, body, error)
@@ -104,7 +105,7 @@ class Execution:
 
     async def _call(self, run: Run) -> Outcome | None:
         args, kwargs = self._task.parameters.decode(self.claimed.args, self.claimed.kwargs)
-        if self._task.options.bind:
+        if self._options.bind:
             args = (run, *args)
         try:
             if self._task.transactional:
@@ -127,7 +128,7 @@ class Execution:
 
     def _succeeded(self, run: Run, result: Any) -> Outcome:
         check_finished(run, self._task.function, result)
-        encoded = None if self._task.options.ignore_result else self._task.parameters.encode_result(result)
+        encoded = None if self._options.ignore_result else self._task.parameters.encode_result(result)
         return outcomes.succeeded(self.claimed, encoded)
 
     def _cancelled_outcome(self) -> Outcome | None:
@@ -152,7 +153,7 @@ class Execution:
             return None
         if isinstance(error, DatabaseUnavailable) and self._task.transactional:
             return outcomes.lost(self.claimed, "The connection was lost during its transaction.")
-        outcome = outcomes.failed(self.claimed, self._task, error)
+        outcome = outcomes.failed(self.claimed, self._options, error)
         if outcome.state is State.RETRY:
             log.warning(
                 "Task will be retried",

@@ -9,7 +9,6 @@ from decant.tasks.options import TaskOptions, has_queue_url
 from decant.tasks.records import Claimed, Failure, Outcome, State
 from decant.tasks.retry import backoff_s
 from decant.tasks.sqs import MAX_DELAY_S
-from decant.tasks.task import Task
 
 __all__ = ["failed", "lost", "released", "revoked", "succeeded"]
 
@@ -37,14 +36,13 @@ def lost(claimed: Claimed, message: str) -> Outcome:
     return _retry(claimed, TimeLimitExceeded(message), 0, claimed.max_retries)
 
 
-def failed(claimed: Claimed, task: Task[..., object], error: BaseException) -> Outcome:
+def failed(claimed: Claimed, options: TaskOptions, error: BaseException) -> Outcome:
     """The function raised an error, or requested a retry."""
     if isinstance(error, Retry):
         cause = error.exc or error.__context__ or MaxRetriesExceeded("There are no retries left.")
-        delay_s = _delay_s(claimed, task.options) if error.countdown is None else error.countdown
+        delay_s = _delay_s(claimed, options) if error.countdown is None else error.countdown
         bound = claimed.max_retries if error.max_retries is None else error.max_retries
         return _retry(claimed, cause, delay_s, bound)
-    options = task.options
     if isinstance(error, options.autoretry_for) and not isinstance(error, options.dont_autoretry_for):
         return _retry(claimed, error, _delay_s(claimed, options), claimed.max_retries)
     return _failure(claimed, error)

@@ -55,7 +55,7 @@ async def migrate(versions: Path, wanted: str | None = None) -> dict[str, Any]:
         versions: Folder of the app's migrations; it need not exist.
         wanted: The schema to migrate to, as `heads()` writes it; not checked when it is None.
     Returns:
-        The schema's revisions before and after: `{"from": "0001_users, decant_0001", "to": "0001_users, decant_0002"}`.
+        The schema's revisions before and after: `{"from": "0001_users, decant_0002", "to": "0001_users, decant_0003"}`.
         `from` is null for an empty database.
     Raises:
         Conflict: the migrations do not come to the schema wanted; nothing was applied.

@@ -18,6 +18,7 @@ HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL"
 _EXPRESSIONS = {
     "args": "CAST(t.args AS text)",
     "kwargs": "CAST(t.kwargs AS text)",
+    "options": "CAST(t.options AS text)",
     "result": "CAST(t.result AS text)",
     "progress": "CAST(t.progress AS text)",
     "expired": "coalesce(t.expires <= statement_timestamp(), false)",
