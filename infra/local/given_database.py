@@ -6,7 +6,7 @@ from infra.local.errors import LocalCloudError
 
 __all__ = ["GivenDatabase"]
 
-_DRIVERS = ("postgresql+asyncpg", "postgresql+psycopg")
+_SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg")
 
 
 class GivenDatabase:
@@ -21,8 +21,8 @@ class GivenDatabase:
             parts = urlsplit(url)  # and not SQLAlchemy: to import that takes half a second of each start
         except ValueError as error:
             raise LocalCloudError("DATABASE_URL is no address.") from error
-        if parts.scheme not in _DRIVERS:
-            raise LocalCloudError(f"DATABASE_URL has to begin with {_DRIVERS[0]}:// or {_DRIVERS[1]}://.")
+        if parts.scheme not in _SCHEMES:
+            raise LocalCloudError(f"DATABASE_URL has to begin with {', '.join(f'{name}://' for name in _SCHEMES)}.")
         self._url = url
         self.title = f"Database {parts.path.removeprefix('/')} on {parts.hostname}, of DATABASE_URL"
 

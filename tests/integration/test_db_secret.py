@@ -11,7 +11,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from decant import db, runtime
-from decant.errors import AwsUnavailable, DatabaseUnavailable
+from decant.errors import AwsUnavailable, ConfigError, DatabaseUnavailable
 from infra.local.postgres import Postgres
 from tests.gate import Open, answer, make_certificate, opened
 
@@ -71,6 +71,10 @@ def gate(safe: Safe, migrated: Postgres, tmp_path: Path, monkeypatch: pytest.Mon
     [
         pytest.param("postgresql+asyncpg://postgres:first@127.0.0.1:{port}/postgres", id="a URL"),
         pytest.param(
+            "postgres://postgres:first@127.0.0.1:{port}/postgres?sslmode=require&application_name=shop",
+            id="a provider's URL",
+        ),
+        pytest.param(
             '{{"username": "postgres", "password": "first", "engine": "postgres", '
             '"host": "127.0.0.1", "port": {port}, "dbname": "postgres"}}',
             id="JSON as RDS writes it",
@@ -97,6 +101,26 @@ async def test_secret_adds_name_and_password_to_the_address(
         runtime.current().reload()
 
         assert await answer() == 42
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ("keepalives=1", "DATABASE_SECRET_ARN: URL in the secret: parameter keepalives is not supported"),
+        ("pgbouncer=true", "DATABASE_POOLER: is not true"),
+    ],
+)
+async def test_secret_with_a_parameter_that_is_not_supported_is_a_config_error(
+    safe: Safe, gate: Open, parameters: str, message: str
+) -> None:
+    """The error names the setting, and nothing of the secret's values."""
+    async with gate() as gated:
+        safe.keep(f"postgres://postgres:first@127.0.0.1:{gated.port}/postgres?{parameters}")
+
+        with pytest.raises(ConfigError, match=message) as caught:
+            await answer()
+
+        assert "first" not in str(caught.value)
 
 
 async def test_secret_is_read_once(safe: Safe, gate: Open) -> None:

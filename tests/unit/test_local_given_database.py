@@ -16,7 +16,7 @@ def test_given_database_is_handed_on_whole() -> None:
     assert database.title == "Database app on db.example, of DATABASE_URL"
 
 
-@pytest.mark.parametrize("url", ["nonsense", "postgresql://db.example/app", "mysql+aiomysql://db.example/app"])
+@pytest.mark.parametrize("url", ["nonsense", "postgresql+psycopg2://db.example/app", "mysql+aiomysql://db.example/app"])
 def test_given_database_has_to_be_one_for_the_functions(url: str) -> None:
     """What they could not use is refused before anything starts."""
     with pytest.raises(LocalCloudError, match="DATABASE_URL"):

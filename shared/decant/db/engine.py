@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, Executable, RowMapping
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
@@ -28,7 +27,8 @@ from decant import runtime
 from decant._aws import AwsSettings
 from decant.config import load
 from decant.db import liveness
-from decant.db.drivers import avoid_pinning, connect_args
+from decant.db.address import Address
+from decant.db.connect import connect_args, log_in_with_secret, log_in_with_tokens, share_server_sessions
 from decant.db.settings import DatabaseSettings
 from decant.errors import ConfigError, DatabaseUnavailable
 
@@ -41,7 +41,8 @@ class _Database:
 
     Attributes:
         transactions: Engine whose connections run transactions.
-        statements: Engine of the same pool in which every statement is a transaction of its own.
+        statements: Engine of the same pool whose statements need no BEGIN and COMMIT. Behind a pooler they do, because
+            the statement timeout is set in the transaction.
         sessions: Makes sessions on `transactions`.
     """
 
@@ -85,7 +86,7 @@ async def session() -> AsyncIterator[AsyncSession]:
 
 
 async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable: bool = False) -> Sequence[RowMapping]:
-    """Run a statement as a transaction of its own, without the round trips of BEGIN and COMMIT.
+    """Run a statement as a transaction of its own. A direct connection needs no round trips for BEGIN and COMMIT.
 
     Args:
         statement: The statement.
@@ -117,7 +118,9 @@ def _execute(engine: Engine, statement: Executable, given: Mapping[str, Any]) ->
         connection = engine.connect()
     with connection:
         result = connection.execute(statement, given)
-        return result.mappings().all() if result.returns_rows else ()
+        rows = result.mappings().all() if result.returns_rows else ()
+        connection.commit()
+    return rows
 
 
 async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
@@ -179,34 +182,32 @@ def _sqlstate(error: DBAPIError) -> str:
 
 
 def _build() -> _Database:
-    statements = _build_engine(load(DatabaseSettings))
-    transactions = statements.execution_options(isolation_level="READ COMMITTED")
+    settings = load(DatabaseSettings)
+    built = _build_engine(settings)
+    transactions = built.execution_options(isolation_level="READ COMMITTED")
+    statements = transactions if settings.pooled else built
     return _Database(transactions, statements, async_sessionmaker(transactions, expire_on_commit=False))
 
 
 def _build_engine(settings: DatabaseSettings) -> AsyncEngine:
-    if settings.url is None and settings.secret_arn is None:
+    if settings.address is None and settings.secret_arn is None:
         raise ConfigError(["DATABASE_URL: is not set; this function uses the database"])
-    url = make_url(settings.url or "postgresql+asyncpg://")
+    address = settings.address or Address.parse("postgresql://")
     built = create_async_engine(
-        url,
+        address.url,
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=settings.connect_timeout_s,
         isolation_level="AUTOCOMMIT",  # of idle connections: asyncpg's ping then takes 1 round trip in place of 3
         pool_use_lifo=True,
         hide_parameters=True,  # errors are logged, and parameters may hold secrets
-        connect_args=connect_args(url.get_driver_name(), settings),
+        connect_args=connect_args(address, settings, address.url.get_driver_name()),
     )
     liveness.install(built.sync_engine)
     if settings.iam_auth:
-        from decant.db import iam_login  # noqa: PLC0415  # signs; most local functions never do
-
-        iam_login.install(built.sync_engine, load(AwsSettings).region)
+        log_in_with_tokens(built.sync_engine, load(AwsSettings).region)
     elif settings.secret_arn:
-        from decant.db import secret_login  # noqa: PLC0415  # calls Secrets Manager; most local functions never do
-
-        secret_login.install(built.sync_engine, settings.secret_arn)
-    if settings.proxy:
-        avoid_pinning(built.sync_engine)
+        log_in_with_secret(built.sync_engine, settings, settings.secret_arn)
+    if settings.proxy or settings.pooled:
+        share_server_sessions(built.sync_engine)
     return built

@@ -3,15 +3,9 @@
 from dataclasses import dataclass
 
 from decant.config import count, flag, seconds, setting, text
+from decant.db.address import Address
 
 __all__ = ["DatabaseSettings"]
-
-
-def database_url(value: str) -> str:
-    """An SQLAlchemy address of PostgreSQL with an async driver; never repeated in the message, it holds a password."""
-    if not value.startswith(("postgresql+asyncpg://", "postgresql+psycopg://")):
-        raise ValueError("must start with postgresql+asyncpg:// or postgresql+psycopg://")
-    return value
 
 
 def role_name(value: str) -> str:
@@ -25,10 +19,10 @@ def role_name(value: str) -> str:
 class DatabaseSettings:
     """Settings of the database."""
 
-    url: str | None = setting(
+    address: Address | None = setting(  # noqa: RUF009  # an Address is immutable
         "DATABASE_URL",
-        database_url,
-        "Address of PostgreSQL, `postgresql+asyncpg://…` or `postgresql+psycopg://…`",
+        Address.parse,
+        "Address of PostgreSQL, `postgresql://…`, or with the driver, `postgresql+psycopg://…`",
         default=None,
     )
     secret_arn: str | None = setting(
@@ -56,6 +50,12 @@ class DatabaseSettings:
         "Connect through RDS Proxy, which sets the statement timeout itself",
         default=False,
     )
+    pooler: bool = setting(
+        "DATABASE_POOLER",
+        flag,
+        "Connect through a pooler in transaction mode, such as PgBouncer: no prepared statements",
+        default=False,
+    )
     app_role: str | None = setting(
         "DATABASE_APP_ROLE",
         role_name,
@@ -71,3 +71,8 @@ class DatabaseSettings:
     statement_timeout_s: float = setting(
         "DATABASE_STATEMENT_TIMEOUT_S", seconds, "Longest run of one statement, seconds", default=20.0
     )
+
+    @property
+    def pooled(self) -> bool:
+        """Whether a pooler in transaction mode is expected, by `pooler` or a parameter of the URL."""
+        return self.pooler or (self.address is not None and self.address.pooled)
