@@ -55,7 +55,7 @@ reset: install ## Forget the local database's data
 	@$(PY) -m infra.local reset
 
 .PHONY: new
-new: install ## Add a function, FUNCTION=users_export ROUTE="GET /users/export" LIKE=users_get, or a task, TASK=export_users
+new: install ## Add a function, FUNCTION=users_export ROUTE="GET /users/export" LIKE=task_status, or a task, TASK=export_users
 	@$(PY) -m infra.local new $(if $(TASK),task "$$TASK",function "$$FUNCTION" --route "$$ROUTE" $(if $(LIKE),--like "$$LIKE"))
 
 .PHONY: test

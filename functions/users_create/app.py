@@ -16,7 +16,7 @@ async def users_create() -> ResponseReturnValue:
     wanted = body(users.NewUser)
     async with db.session() as session:
         user = await users.create(session, wanted)
-    return user.as_json(), 201, {"Location": f"users/{user.id}"}
+    return user.as_json(private=True), 201, {"Location": f"users/{user.id}"}
 
 
 handler = lambda_handler(app)

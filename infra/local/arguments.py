@@ -96,7 +96,7 @@ def _add_new(command: argparse.ArgumentParser) -> None:
     function = kinds.add_parser("function", help="folder, part of template.yaml, event, test and import budget")
     function.add_argument("name", help="of its folder: users_export")
     function.add_argument("--route", required=True, help='method and path: "GET /users/export"')
-    like = "function whose part of template.yaml is copied: users_get has a database (async_response)"
+    like = "function whose part of template.yaml is copied: task_status has a database (async_response)"
     function.add_argument("--like", default="async_response", metavar="FUNCTION", help=like)
     task = kinds.add_parser("task", help="task in shared/domain/tasks.py, and its test")
     task.add_argument("name", help="of its Python function: export_users")

@@ -3,6 +3,7 @@
     DecantError
     ├── ConfigError              500: a setting is missing or bad
     ├── MalformedBody            400: the body does not match its Content-Type
+    ├── InvalidToken             401: a bearer token is malformed, expired or not the issuer's
     ├── NotFound                 404: no such resource
     │   └── TaskNotFound         404: no such task
     ├── Conflict                 409: the resource's present state forbids it
@@ -38,6 +39,7 @@ __all__ = [
     "DatabaseUnavailable",
     "DecantError",
     "InvalidInput",
+    "InvalidToken",
     "MalformedBody",
     "MaxRetriesExceeded",
     "NeverAwaited",
@@ -83,6 +85,13 @@ class MalformedBody(DecantError):
 
     status = 400
     title = "Malformed Body"
+
+
+class InvalidToken(DecantError):
+    """A bearer token is malformed, expired, not signed by the trusted issuer or for another audience."""
+
+    status = 401
+    title = "Unauthorized"
 
 
 class NotFound(DecantError):

@@ -29,10 +29,14 @@ class User(Base):
     email: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
-    def as_json(self) -> dict[str, Any]:
-        """What clients see."""
-        created_at = self.created_at.isoformat()
-        return {"id": str(self.id), "name": self.name, "email": self.email, "created_at": created_at}
+    def as_json(self, *, private: bool) -> dict[str, Any]:
+        """The user as clients receive it.
+
+        Args:
+            private: Whether the e-mail address is included.
+        """
+        shown = {"id": str(self.id), "name": self.name, "created_at": self.created_at.isoformat()}
+        return shown | {"email": self.email} if private else shown
 
 
 class NewUser(Struct, forbid_unknown_fields=True):

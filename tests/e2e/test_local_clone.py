@@ -109,7 +109,7 @@ def test_clouds_side_by_side_share_no_data(clone: Clone, gateway: httpx.Client, 
 
     there = httpx.get(f"{local_cloud.api_url}/users/{user['id']}", timeout=30)
 
-    assert gateway.get(f"/users/{user['id']}").json() == user
+    assert user.items() >= gateway.get(f"/users/{user['id']}").json().items()
     assert there.status_code == 404
     assert not local_cloud.api_url.startswith(clone.api_url[: len("http://127.0.0.1:00000")])
 

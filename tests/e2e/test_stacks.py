@@ -61,19 +61,42 @@ def test_monitoring_alarms_tell_its_topic(local_cloud: RunningCloud, stack: dict
     mails = local_cloud.client("sns").list_subscriptions_by_topic(TopicArn=stack["TopicArn"])["Subscriptions"]
 
     assert {each["AlarmName"] for each in alarms} == {
-        f"decant-e2e-{name}" for name in ("api-errors", "api-latency", "sweeper-silent")
+        f"decant-e2e-{name}" for name in ("api-errors", "api-few-errors", "api-latency", "sweeper-silent")
     }
     assert {action for each in alarms for action in each["AlarmActions"]} == {stack["TopicArn"]}
     assert [each["Endpoint"] for each in mails] == ["a@example.com"]
 
 
-QUEUE = {"QueueName": "tasks", "DeadLettersName": "dead", "TopicArn": "arn:aws:sns:us-east-1:000000000000:t"}
+def two_queues(local_cloud: RunningCloud) -> dict[str, str]:
+    """A queue and its dead-letter queue."""
+    sqs = local_cloud.client("sqs")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("tasks", "dead")}
+    return {
+        "QueueName": "tasks",
+        "QueueUrl": urls["tasks"],
+        "DeadLettersName": "dead",
+        "DeadLettersUrl": urls["dead"],
+        "TopicArn": "arn:aws:sns:us-east-1:000000000000:t",
+    }
 
 
-@pytest.mark.parametrize("stack", [("queue-alarms", written("queue-alarms"), QUEUE)], indirect=True)
+@pytest.mark.parametrize("stack", [("queue", written("queue"), two_queues)], indirect=True)
+@pytest.mark.usefixtures("stack")
+def test_queue_is_reached_over_tls_alone(local_cloud: RunningCloud) -> None:
+    """The queue and its dead-letter queue have a policy that denies other requests."""
+    sqs = local_cloud.client("sqs")
+
+    for name in ("tasks", "dead"):
+        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+        [statement] = json.loads(policy)["Statement"]
+        assert (statement["Effect"], statement["Resource"].rpartition(":")[2]) == ("Deny", name)
+
+
+@pytest.mark.parametrize("stack", [("queue", written("queue"), two_queues)], indirect=True)
 @pytest.mark.usefixtures("stack")
 def test_queue_alarms_watch_their_queue_and_where_its_messages_end(local_cloud: RunningCloud) -> None:
-    """One for what waits too long, one for what could not be handled."""
+    """The alarms are for messages that wait too long and for messages that could not be handled."""
     alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="tasks-")["MetricAlarms"]
 
     watched = {each["AlarmName"]: re.findall(r"'Name': 'QueueName', 'Value': '(\w+)'", str(each)) for each in alarms}

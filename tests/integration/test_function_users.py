@@ -1,16 +1,28 @@
 """POST /users and GET /users/{user_id} through their handlers, on a real PostgreSQL."""
 
 import json
+from pathlib import Path
 from types import ModuleType
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
 
+from decant import runtime
+from infra.local import tokens
 from infra.local.postgres import Postgres
-from tests.loading import call, event, load_function
+from tests.loading import Answer, call, event, load_function
 
 ADA = '{"name": "Ada Lovelace", "email": "ada@example.com"}'
+
+
+@pytest.fixture
+def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The state folder of an issuer that the functions trust."""
+    monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
+    monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(tmp_path))
+    runtime.current().reload()
+    return tmp_path
 
 
 @pytest.fixture
@@ -40,13 +52,39 @@ def test_users_create_answers_the_user(users_create: ModuleType) -> None:
     assert answer.headers["location"] == f"users/{user['id']}"
 
 
-def test_users_get_reads_what_was_created(users_create: ModuleType) -> None:
-    """One function reads what the other stored."""
+def get(user_id: str, token: str | None = None) -> Answer:
+    """The response of GET /users/{user_id}, with a token or without."""
+    given = event("users_get", path=f"/users/{user_id}")
+    if token is not None:
+        given["multiValueHeaders"]["Authorization"] = [f"Bearer {token}"]
+    return call(load_function("users_get"), given)
+
+
+@pytest.mark.parametrize(
+    ("scope", "shows_email"),
+    [
+        pytest.param(None, False, id="no token"),
+        pytest.param("tasks:admin", False, id="another scope"),
+        pytest.param("users:read", True, id="the scope"),
+    ],
+)
+def test_users_get_returns_the_address_to_the_scope_alone(
+    users_create: ModuleType, issuer: Path, scope: str | None, *, shows_email: bool
+) -> None:
+    """One function returns what the other stored; the e-mail address only to a token with the scope users:read."""
     created = call(users_create, event("users_create", body=ADA)).json()
 
-    answer = call(load_function("users_get"), event("users_get", path=f"/users/{created['id']}"))
+    answer = get(created["id"], scope and tokens.mint(issuer, scope))
 
-    assert (answer.status, answer.json()) == (200, created)
+    expected = created if shows_email else {name: created[name] for name in ("id", "name", "created_at")}
+    assert (answer.status, answer.json()) == (200, expected)
+
+
+def test_users_get_rejects_a_token_that_is_invalid(users_create: ModuleType, issuer: Path) -> None:
+    """A caller that presents a token learns that it has expired, instead of missing a field."""
+    created = call(users_create, event("users_create", body=ADA)).json()
+
+    assert get(created["id"], tokens.mint(issuer, "users:read", seconds=-60)).status == 401
 
 
 def test_users_create_takes_sql_for_text(users_create: ModuleType, database_url: str) -> None:

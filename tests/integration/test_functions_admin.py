@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from flask import Flask
 from jwt.algorithms import ECAlgorithm
 
-from decant import auth, loop, runtime
+from decant import auth, loop, runtime, tokens
 from tests import work
 from tests.loading import Answer, call, event, load_function
 from tests.worlds import PostgresWorld
@@ -183,13 +183,13 @@ def test_unknown_key_does_not_let_callers_ask_the_issuer_at_will(published: Publ
 def test_key_set_is_used_while_the_issuer_is_down(published: Published, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key set that was fetched before outlives an outage of its issuer, with one request in a while."""
     ask("tasks_list", f"Bearer {token(kid='first')}")
-    monkeypatch.setattr(auth, "_FRESH_S", -1)
-    monkeypatch.setattr(auth, "_UNKNOWN_KEY_S", -1)
-    monkeypatch.setattr(auth, "_RETRY_S", -1)
+    monkeypatch.setattr(tokens, "_FRESH_S", -1)
+    monkeypatch.setattr(tokens, "_UNKNOWN_KEY_S", -1)
+    monkeypatch.setattr(tokens, "_RETRY_S", -1)
     published.status = 500
 
     during = ask("tasks_list", f"Bearer {token(kid='first')}").status
-    monkeypatch.setattr(auth, "_RETRY_S", 60)
+    monkeypatch.setattr(tokens, "_RETRY_S", 60)
     later = [ask("tasks_list", f"Bearer {token(kid='first')}").status for _ in range(3)]
 
     assert (during, later, published.asked) == (200, [200] * 3, 2)
@@ -199,7 +199,7 @@ def test_key_set_has_a_maximum_age(published: Published, monkeypatch: pytest.Mon
     """Keys that an issuer may have revoked long ago are not accepted."""
     ask("tasks_list", f"Bearer {token(kid='first')}")
     for name in ("_FRESH_S", "_UNKNOWN_KEY_S", "_RETRY_S", "_STALE_S"):
-        monkeypatch.setattr(auth, name, -1)
+        monkeypatch.setattr(tokens, name, -1)
     published.status = 500
 
     assert ask("tasks_list", f"Bearer {token(kid='first')}").status == 503

@@ -67,7 +67,7 @@ def test_check_fails_with_a_line_for_each_breach(
 
 def watching(dimension: dict[str, Any]) -> Stage:
     """The stage with an alarm that watches something else."""
-    return broken("DefaultQueueAlarms.Age", Dimensions=[dimension])
+    return broken("DefaultQueueStack.Age", Dimensions=[dimension])
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def watching(dimension: dict[str, Any]) -> Stage:
     [
         pytest.param(
             lambda: watching({"Name": "QueueName", "Value": {"Fn::GetAtt": ["Gone", "QueueName"]}}),
-            "DefaultQueueAlarms.Age: it watches AWS/SQS QueueName",
+            "DefaultQueueStack.Age: it watches AWS/SQS QueueName",
             id="a queue that is gone",
         ),
         pytest.param(

@@ -67,7 +67,7 @@ def test_new_function_answers_its_event(bundle: Path) -> None:
 
 def test_new_function_has_all_that_its_model_has(bundle: Path) -> None:
     """Role, logs and alarms of its own, in the template's own words; nothing of the model is left in them."""
-    add_function(bundle, "users_export", EXPORT, "users_get")
+    add_function(bundle, "users_export", EXPORT, "task_status")
 
     resources = added(bundle)
 
@@ -76,7 +76,7 @@ def test_new_function_has_all_that_its_model_has(bundle: Path) -> None:
     assert properties["Environment"] == {"Variables": {"DATABASE_POOL_SIZE": "1"}}
     assert properties["Role"] == {"Fn::GetAtt": ["UsersExportRole", "Arn"]}
     assert properties["Events"]["Route"]["Properties"]["Path"] == EXPORT.path
-    assert "UsersGet" not in json.dumps(resources)
+    assert "TaskStatus" not in json.dumps(resources)
 
 
 @pytest.mark.parametrize("name", ["users_get", "api", "class", "app", "Users", "a-b", "_a", "a__b", "1a", "../a", ""])

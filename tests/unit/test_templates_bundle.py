@@ -72,6 +72,31 @@ def test_bundle_encrypts_queues_logs_and_alarms_with_one_key_of_its_own() -> Non
         assert parameters["KeyArn"] == {"Fn::GetAtt": ["Key", "Arn"]}
 
 
+def test_bundle_queues_and_topics_are_reached_over_tls_alone() -> None:
+    """Every queue and every topic denies requests that are not encrypted, to every principal."""
+    stage = prod()
+    policies = [
+        policy
+        for nested in stage.stacks
+        for kind in ("AWS::SQS::QueuePolicy", "AWS::SNS::TopicPolicy")
+        for policy in stage.of_type(kind, nested).values()
+    ]
+
+    closed = [
+        reference
+        for policy in policies
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement["Principal"] == "*"
+        if statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for reference in policy.get("Queues", policy.get("Topics", []))
+    ]
+
+    assert sorted(map(str, closed)) == sorted(
+        str({"Ref": name})
+        for name in [*stage.of_type("AWS::SQS::Queue"), *stage.of_type("AWS::SNS::Topic", "Monitoring")]
+    )
+
+
 @pytest.mark.parametrize("name", ["Default", "Slow"])
 def test_bundle_dead_letters_come_from_their_queue_alone(name: str) -> None:
     """Another queue cannot be emptied into this one by mistake."""
@@ -189,7 +214,7 @@ def test_bundle_lets_admin_routes_out_only_for_the_keys_of_their_issuer() -> Non
         {"Fn::GetAtt": ["Network", "FunctionsSecurityGroupId"]},
         {"Fn::GetAtt": ["Network", "InternetSecurityGroupId"]},
     ]
-    assert network_of(prod(**issuer, JwtPublicPem="-"), "TasksList") == network_of(fetching, "UsersGet")
+    assert network_of(prod(**issuer, JwtPublicPem="-"), "TasksList") == network_of(fetching, "TaskStatus")
 
 
 def test_bundle_keeps_network_interfaces_from_the_code_of_functions() -> None:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.stacks import of_type, stack
 
 WATCHED = {
@@ -27,8 +29,11 @@ def monitoring(**parameters: Any) -> dict[str, Any]:
 def alarms() -> dict[str, dict[str, Any]]:
     """Its alarms, and those of a queue and of a function that somebody waits for."""
     function = stack("function-alarms", FunctionName="decant-UsersGet-1", TopicArn=TOPIC, MaxLatencyMs=3000)
-    queue = stack("queue-alarms", QueueName="tasks", DeadLettersName="tasks-dead", TopicArn=TOPIC)
-    stacks = (monitoring(), function, queue)
+    background = stack("function-alarms", FunctionName="decant-TaskSweeper-1", TopicArn=TOPIC)
+    queue = stack(
+        "queue", QueueName="tasks", QueueUrl="q", DeadLettersName="tasks-dead", DeadLettersUrl="d", TopicArn=TOPIC
+    )
+    stacks = (monitoring(), background, function, queue)
     return {name: alarm for each in stacks for name, alarm in of_type(each, "AWS::CloudWatch::Alarm").items()}
 
 
@@ -43,7 +48,7 @@ def test_monitoring_watches_latency_where_somebody_waits() -> None:
     """Work in the background takes as long as it takes."""
     background = stack("function-alarms", FunctionName="decant-TaskWorker-2", TopicArn=TOPIC)
 
-    assert of_type(background, "AWS::CloudWatch::Alarm").keys() == {"Errors", "Throttles"}
+    assert of_type(background, "AWS::CloudWatch::Alarm").keys() == {"Errors", "FewErrors", "Throttles"}
 
 
 def test_monitoring_tells_one_topic_of_each_alarm_and_its_end() -> None:
@@ -72,6 +77,18 @@ def test_monitoring_watches_metrics_that_services_have() -> None:
 
     assert all(each["MetricName"] in known[each["Namespace"]] for each in looked_at)
     assert all(dimension["Value"] for each in looked_at for dimension in each["Dimensions"])
+
+
+@pytest.mark.parametrize("name", ["FewErrors", "ApiFewErrors"])
+def test_monitoring_notices_failures_of_a_stage_with_little_traffic(name: str) -> None:
+    """Two failures an hour raise an alarm when they are a large share, however few requests there are."""
+    alarm = alarms()[name]
+    [share] = [each["Expression"] for each in alarm["Metrics"] if "Expression" in each]
+    periods = {each["MetricStat"]["Period"] for each in alarm["Metrics"] if "MetricStat" in each}
+
+    assert share.startswith("IF(errors >= 2, 100 * errors / ")
+    assert periods == {3600}
+    assert alarm["EvaluationPeriods"] == 1
 
 
 def test_monitoring_notices_dead_letters_that_are_taken_away_at_once() -> None:
@@ -109,7 +126,7 @@ def test_monitoring_topic_takes_alarms_and_budgets_of_this_account_alone() -> No
     """Nobody else can send false alarms, or read the true ones."""
     [policy] = of_type(monitoring(), "AWS::SNS::TopicPolicy").values()
 
-    [statement] = policy["PolicyDocument"]["Statement"]
+    [statement] = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
 
     assert statement["Action"] == "sns:Publish"
     assert set(statement["Principal"]["Service"]) == {"cloudwatch.amazonaws.com", "budgets.amazonaws.com"}

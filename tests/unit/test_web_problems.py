@@ -36,6 +36,7 @@ def answered(app: Flask, error: BaseException | type[BaseException]) -> Any:
 
 ALL = [
     (errors.MalformedBody("Broken."), 400),
+    (errors.InvalidToken("Expired."), 401),
     (errors.NotFound("No such user."), 404),
     (errors.TaskNotFound("7"), 404),
     (errors.Conflict("Taken."), 409),
