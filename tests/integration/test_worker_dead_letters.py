@@ -1,6 +1,6 @@
 """Dead letters: tasks that are closed, and redriven."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from uuid import UUID, uuid4
 
 import pytest
@@ -105,6 +105,17 @@ async def test_failed_tasks_come_back_by_time() -> None:
 
     assert await redrive(name="tests.work.fail", until=hour_ago) == [old]
     assert await redrive(name="tests.work.fail", since=hour_ago) == [new]
+
+
+async def test_redrive_accepts_the_first_and_the_last_times_of_any_zone() -> None:
+    """Conversion to UTC takes such times out of the range of Python's datetime."""
+    job = await work.fail.delay()
+    await PostgresWorld().run()
+    first = datetime.min.replace(tzinfo=timezone(timedelta(hours=14)))
+    last = datetime.max.replace(tzinfo=timezone(-timedelta(hours=14)))
+
+    assert await redrive(until=first) == await redrive(since=last) == []
+    assert await redrive(since=first, until=last) == [job]
 
 
 def test_command_prints_what_comes_back(capsys: pytest.CaptureFixture[str]) -> None:

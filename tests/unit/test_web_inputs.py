@@ -1,6 +1,6 @@
 """Bodies and query strings as Structs, and every fault of theirs by its path."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from flask import Flask
@@ -173,6 +173,33 @@ def test_body_with_thousands_of_faults_names_some() -> None:
     assert len(faults([{}] * 5_000, list[Address])) == 100
 
 
+def test_body_with_many_unknown_keys_names_twenty() -> None:
+    """Known fields with errors are named in addition."""
+    wrong = {"name": 1} | {f"key{number}": 1 for number in range(5_000)}
+
+    found = faults(wrong)
+
+    assert found.pop("name") == "Expected `str`, got `int`"
+    assert list(found) == [f"key{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "into"),
+    [
+        ({"name": "A", "k" * 1_000_000: 1}, Person),
+        ({"name": "A", "scores": {"k" * 1_000_000: "x"}}, Person),
+        ("v" * 1_000_000, Literal["red", "white"]),
+    ],
+    ids=["unknown key", "key of a mapping", "value that a message contains"],
+)
+def test_body_errors_truncate_text_of_the_client(wrong: Any, into: Any) -> None:
+    """Paths and messages have at most 100 characters."""
+    [(path, problem)] = faults(wrong, into).items()
+
+    assert max(len(path), len(problem)) == 100
+    assert path.endswith("…") or problem.endswith("…")
+
+
 def test_body_may_be_parsed_twice() -> None:
     """A hook that looks does not take it from the view."""
     with Flask("inputs").test_request_context(
@@ -191,6 +218,15 @@ def test_query_is_converted_from_text() -> None:
 def test_query_with_one_value_fills_a_list() -> None:
     """A list of one is no scalar."""
     assert search("text=wine&tags=1").tags == [1]
+
+
+@pytest.mark.parametrize("null", ["null", "NULL", "Null"])
+def test_query_rejects_null_where_no_text_is_expected(null: str) -> None:
+    """A filter that is set to null is an error and not the absence of a filter; text may be `null`."""
+    with pytest.raises(InvalidInput) as caught:
+        search(f"text={null}&maybe={null}")
+
+    assert caught.value.fields == {"maybe": "Expected a value, got null"}
 
 
 @pytest.mark.parametrize(

@@ -50,12 +50,14 @@ def query[T](into: type[T]) -> T:
     """
     from msgspec import ValidationError, convert  # noqa: PLC0415  # see the module's docstring
 
-    from decant.web.validation import list_fields  # noqa: PLC0415  # imports msgspec
+    from decant.web.validation import list_fields, null_errors  # noqa: PLC0415  # imports msgspec
 
     lists = list_fields(into)  # type: ignore[arg-type]  # a class is hashable
     given: dict[str, Any] = {}
     for name, values in request.args.lists():
         given[name] = values if name in lists or len(values) > 1 else values[0]
+    if nulls := null_errors(given, into):
+        raise InvalidInput(nulls)
     try:
         return convert(given, into, strict=False)
     except ValidationError as error:

@@ -1,17 +1,23 @@
 """All validation errors of an input, where msgspec itself stops at the first."""
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from msgspec import Struct, ValidationError, convert, structs
 
-__all__ = ["list_fields", "validation_errors"]
+__all__ = ["list_fields", "null_errors", "validation_errors"]
 
 _MAX_ERRORS = 100
 """Maximum number of errors in a response."""
+_MAX_UNKNOWN = 20
+"""Maximum number of unknown fields among them."""
+_MAX_CHARACTERS = 100
+"""Maximum length of a path and of a message: both can contain text of the client."""
+
+_UNKNOWN_FIELD = "This field is unknown"
 
 _LISTS = (list, set, frozenset, tuple)
 
@@ -19,12 +25,46 @@ _LISTS = (list, set, frozenset, tuple)
 def validation_errors(given: Any, into: Any, *, strict: bool) -> dict[str, str]:
     """Messages by the path of the field: `seconds`, `address.city`, `items[2].name`; `$` is the whole input.
 
+    At most 100 errors are returned, of which at most 20 name unknown fields. Longer paths and messages than 100
+    characters are truncated, so that the response is smaller than a hostile request.
+
     Args:
         given: The decoded input, of plain dicts, lists and scalars.
         into: The type that it should have.
         strict: Whether text that holds a number is an error.
     """
-    return dict(islice(_errors(given, into, "", strict=strict), _MAX_ERRORS))
+    found = _limit_unknown(_errors(given, into, "", strict=strict))
+    return {_truncated(path): _truncated(problem) for path, problem in islice(found, _MAX_ERRORS)}
+
+
+def null_errors(given: Mapping[str, Any], into: Any) -> dict[str, str]:
+    """Messages for query parameters with the text `null`, which msgspec converts to None where None is allowed.
+
+    A parameter without a value is left out of a query string. `?state=null` would otherwise remove a filter.
+
+    Args:
+        given: Parameters with their text.
+        into: A Struct; fields that accept text keep the text `null`.
+    """
+    nulls = {name for name, value in given.items() if isinstance(value, str) and value.lower() == "null"}
+    fields = structs.fields(into) if nulls else ()
+    return {
+        field.encode_name: "Expected a value, got null"
+        for field in fields
+        if field.encode_name in nulls and str not in {get_origin(arm) or arm for arm in _arms(field.type)}
+    }
+
+
+def _limit_unknown(errors: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    unknown = 0
+    for path, problem in errors:
+        unknown += problem == _UNKNOWN_FIELD
+        if problem != _UNKNOWN_FIELD or unknown <= _MAX_UNKNOWN:
+            yield path, problem
+
+
+def _truncated(text: str) -> str:
+    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + "…"
 
 
 @cache
@@ -38,15 +78,23 @@ def list_fields(into: type) -> frozenset[str]:
 
 
 def _errors(given: Any, into: Any, path: str, *, strict: bool) -> Iterator[tuple[str, str]]:
-    """The errors of the parts, or when there are none, that of the whole."""
-    inside = [error for part in _parts(given, into, path) for error in _part_errors(*part, strict=strict)]
-    if inside:
-        yield from inside
-        return
+    """The errors of the parts, or when there are none, that of the whole.
+
+    Errors are found as they are read, and valid parts are not searched: a body can have 100,000 parts.
+    """
     try:
         convert(given, into, strict=strict)
     except ValidationError as error:
-        yield path or "$", str(error).partition(" - at `")[0]
+        whole = path or "$", str(error).partition(" - at `")[0]
+    else:
+        return
+    has_errors = False
+    for part in _parts(given, into, path):
+        for error_of_part in _part_errors(*part, strict=strict):
+            has_errors = True
+            yield error_of_part
+    if not has_errors:
+        yield whole
 
 
 type _Part = tuple[Any, Any, str]
@@ -59,7 +107,7 @@ def _part_errors(given: Any, into: Any, path: str, *, strict: bool) -> Iterator[
     if given is _MISSING:
         yield path, "This field is required"
     elif into is _UNKNOWN:
-        yield path, "This field is unknown"
+        yield path, _UNKNOWN_FIELD
     else:
         yield from _errors(given, into, path, strict=strict)
 
@@ -99,4 +147,4 @@ def _arms(into: Any) -> tuple[Any, ...]:
 
 
 def _join(path: str, name: str) -> str:
-    return f"{path}.{name}" if path else name
+    return f"{path}.{_truncated(name)}" if path else _truncated(name)

@@ -39,8 +39,8 @@ REDRIVE = text(f"""
             AND (CAST(:ids AS uuid[]) IS NULL OR id = ANY(CAST(:ids AS uuid[])))
             AND (CAST(:name AS text) IS NULL OR name = CAST(:name AS text))
             AND (CAST(:error AS text) IS NULL OR error_type = CAST(:error AS text))
-            AND (CAST(:since AS timestamptz) IS NULL OR date_done >= CAST(:since AS timestamptz))
-            AND (CAST(:until AS timestamptz) IS NULL OR date_done < CAST(:until AS timestamptz))
+            AND (CAST(:since AS text) IS NULL OR date_done >= CAST(CAST(:since AS text) AS timestamptz))
+            AND (CAST(:until AS text) IS NULL OR date_done < CAST(CAST(:until AS text) AS timestamptz))
         ORDER BY id LIMIT :count
     ),
     dead AS MATERIALIZED (

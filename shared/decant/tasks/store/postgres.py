@@ -140,11 +140,17 @@ class PostgresStore:
 
     async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
         given = msgspec.structs.asdict(conditions) | {"ids": conditions.ids and list(conditions.ids), "count": count}
+        # As text: asyncpg converts times to UTC, which takes the first and the last of them out of datetime's range.
+        given |= {"since": _text(conditions.since), "until": _text(conditions.until)}
         given |= {"queues": _queues(), "republish_after_s": _republish_after_s()}
         return [Enqueued(**row) for row in await _execute(dead_letters.REDRIVE, given)]
 
     async def delete(self, age_s: float, count: int) -> int:
         return len(await _execute(sweep.DELETE, {"age_s": age_s, "count": count}))
+
+
+def _text(time: datetime | None) -> str | None:
+    return time and time.isoformat()
 
 
 async def _execute(
