@@ -150,7 +150,7 @@ class PostgresStore:
 
 
 def _text(time: datetime | None) -> str | None:
-    return time and time.isoformat()
+    return None if time is None else time.isoformat()
 
 
 async def _execute(
