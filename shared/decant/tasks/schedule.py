@@ -6,7 +6,8 @@ several sweepers insert the task once.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import islice
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -19,6 +20,10 @@ type Missed = Literal["latest", "all", "skip"]
 _MOST_TICKS = 1000  # of a task in one sweep; the next sweep continues from there
 _LATE = timedelta(minutes=2)  # older ticks count as missed
 _MEMORY = timedelta(days=366)  # older ticks are dropped
+
+_FIELDS = 5
+_MINUTES = 60
+_HOURS = 24
 
 
 class Schedule(ABC):
@@ -45,13 +50,26 @@ class Schedule(ABC):
             now: The present time.
             ahead: Time before a tick at which its task is inserted, so that it starts on time.
         """
-        past = list(islice(self.ticks(max(after, now - _MEMORY), now), _MOST_TICKS if self.missed == "all" else None))
+        past = self._past(max(after, now - _MEMORY), now)
         coming = self.ticks(max(after, now), now + ahead)
-        if self.missed == "skip":
-            past = [tick for tick in past if tick > now - _LATE]
-        if self.missed == "latest" and past and past[0] <= now - _LATE:
-            past = past[-1:]
         return [*past, *coming] if len(past) < _MOST_TICKS else past
+
+    def _past(self, after: datetime, now: datetime) -> list[datetime]:
+        match self.missed:
+            case "all":
+                return list(islice(self.ticks(after, now), _MOST_TICKS))
+            case "skip":
+                return list(self.ticks(max(after, now - _LATE), now))
+            case "latest":
+                first = next(self.ticks(after, now), now)
+                return self._latest(after, now) if first <= now - _LATE else list(self.ticks(after, now))
+
+    def _latest(self, after: datetime, now: datetime) -> list[datetime]:
+        """The last tick before now, looked for in a growing part of the time since `after`."""
+        span = _LATE
+        while not (ticks := list(self.ticks(max(after, now - span), now))):
+            span *= 2
+        return ticks[-1:]
 
 
 class every(Schedule):  # noqa: N801  # reads as a word in `schedule=every(30)`
@@ -76,87 +94,44 @@ class every(Schedule):  # noqa: N801  # reads as a word in `schedule=every(30)`
             yield datetime.fromtimestamp(number * self.seconds, UTC)
 
 
-class cron(Schedule):  # noqa: N801  # likewise
-    """Ticks at wall-clock times: minute, hour, day of the month, month, day of the week.
+class cron(Schedule):  # noqa: N801  # reads as a word in `schedule=cron("0 3 * * *")`
+    """Ticks at wall-clock times: minute, hour, day of the month, month, day of the week; see cronsim for the syntax.
 
-    Each field is `*`, or numbers, ranges and steps with commas between: `*/15`, `9-17`, `1,15`, `mon-fri`, `jan`.
-    When both kinds of day are given, either will do, as in cron. Where clocks change, a time that does not exist ticks
-    once, as much later as the clock is put forward; one that exists twice ticks the first time only; but a schedule of
-    every hour goes on through both.
+    Clock changes follow the rules of Debian's cron. A fixed time that does not exist ticks once, at the end of the gap,
+    and a fixed time that exists twice ticks once, the first time. A schedule whose minutes or hours begin with `*`, or
+    cover their whole range, also ticks in the repeated hour.
 
     Args:
         expression: The five fields.
-        timezone: Name of the zone whose clock is meant.
+        timezone: Name of the time zone.
         missed: Missed ticks for which tasks are inserted.
-    Source: crontab(5).
+    Source: crontab(5); https://github.com/cuu508/cronsim.
     """
 
     def __init__(self, expression: str, timezone: str = "UTC", *, missed: Missed = "latest") -> None:
+        from cronsim import CronSim, CronSimError  # noqa: PLC0415  # 3 ms of import, for applications that use it
+
         super().__init__(missed)
         fields = expression.split()
-        if len(fields) != len(_FIELDS):
+        if len(fields) != _FIELDS:
             raise ValueError(f"a cron expression has five fields, not {len(fields)}: {expression!r}")
-        parsed = [_parse(text, *field) for text, field in zip(fields, _FIELDS, strict=True)]
-        self._minutes, self._hours, self._days, self._months, weekdays = parsed
-        self._weekdays = {day % 7 for day in weekdays}
-        self._every_hour = fields[1] == "*"
-        self._either_day = fields[2] != "*" and fields[4] != "*"
         self._zone = ZoneInfo(timezone)
+        try:
+            parsed = CronSim(expression, datetime.now(UTC))
+        except CronSimError as error:
+            raise ValueError(f"{expression!r} is not a cron expression: {error}") from error
+        # cronsim takes `0-23` for a list of fixed times, and would skip the repeated hour
+        fields[0] = "*" if len(parsed.minutes) == _MINUTES else fields[0]
+        fields[1] = "*" if len(parsed.hours) == _HOURS else fields[1]
+        self._ticks_after = partial(CronSim, " ".join(fields))
 
     def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Day by day, so that months without a tick cost little."""
-        day = after.astimezone(self._zone).date() - timedelta(days=1)
-        last = until.astimezone(self._zone).date() + timedelta(days=1)
-        while day <= last:
-            if self._has(day):
-                yield from (tick for tick in self._ticks_of(day) if after < tick <= until)
-            day += timedelta(days=1)
-
-    def _has(self, day: date) -> bool:
-        in_month, in_week = day.day in self._days, day.isoweekday() % 7 in self._weekdays
-        matches = in_month or in_week if self._either_day else in_month and in_week
-        return matches and day.month in self._months
-
-    def _ticks_of(self, day: date) -> list[datetime]:
-        walls = [datetime(day.year, day.month, day.day, h, m) for h in self._hours for m in self._minutes]  # noqa: DTZ001  # on the wall: the zone is put to it below
-        if not self._every_hour:
-            return sorted({wall.replace(tzinfo=self._zone).astimezone(UTC) for wall in walls})
-        both = (wall.replace(tzinfo=self._zone, fold=fold) for wall in walls for fold in (0, 1))
-        return sorted({time.astimezone(UTC) for time in both if _exists(time)})
-
-
-def _exists(time: datetime) -> bool:
-    """Whether a clock on the wall ever shows this time: not one that is skipped when clocks are put forward."""
-    return time.astimezone(UTC).astimezone(time.tzinfo).replace(tzinfo=None) == time.replace(tzinfo=None)
-
-
-_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_FIELDS: tuple[tuple[str, int, int, tuple[str, ...]], ...] = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day of the month", 1, 31, ()),
-    ("month", 1, 12, ("", *_MONTHS)),
-    ("day of the week", 0, 7, _WEEKDAYS),
-)
-
-
-def _parse(text: str, what: str, least: int, most: int, names: tuple[str, ...]) -> list[int]:
-    values = set[int]()
-    for item in text.split(","):
-        span, _, step = item.partition("/")
-        first, dash, last = ("*", "", "") if span == "*" else span.partition("-")
-        try:
-            low = least if first == "*" else _number(first, names)
-            high = _number(last, names) if dash else (most if first == "*" or step else low)
-            numbers = range(low, high + 1, int(step or 1))
-        except ValueError as error:
-            raise ValueError(f"{what}: {item!r} is no value, range or step") from error
-        if not numbers or low < least or high > most:
-            raise ValueError(f"{what}: {item!r} is not within {least}-{most}")
-        values.update(numbers)
-    return sorted(values)
-
-
-def _number(text: str, names: tuple[str, ...]) -> int:
-    return names.index(text.lower()) if text.lower() in names and text else int(text)
+        """Times that match the fields; several times in the gap of a clock change are one tick."""
+        last = after
+        for time in self._ticks_after(after.astimezone(self._zone)):
+            tick = time.astimezone(UTC)
+            if tick > until:
+                return
+            if tick > last:
+                yield tick
+                last = tick
