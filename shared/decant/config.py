@@ -1,18 +1,18 @@
 """Settings: read once from the environment, all errors reported together.
 
-A group of settings is a frozen dataclass whose fields are made by `setting`. A module declares the settings that
-it reads as a group, and so does an application. `load` reads any group.
+A group of settings is a class with fields that are made by `setting`. A module declares the settings that it reads as a
+group, and so does an application. `load` reads any group, and a handler's start checks all of them.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from dataclasses import MISSING, field, fields
-from typing import Any
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, dataclass_transform
 
 from decant.errors import ConfigError
 
-__all__ = ["Environment", "load", "read", "setting"]
+__all__ = ["Environment", "check", "load", "read", "setting", "settings_group"]
 
 
 def setting[T](
@@ -29,6 +29,17 @@ def setting[T](
     """
     metadata = {"variable": variable, "parse": parse, "about": about, "formerly": formerly}
     return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
+
+
+_groups: list[type] = []
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
+def settings_group[T](declared: type[T]) -> type[T]:
+    """Class decorator: make a frozen dataclass of settings, which `check` reads."""
+    group = dataclass(frozen=True, kw_only=True, slots=True)(declared)
+    _groups.append(group)
+    return group
 
 
 def text(value: str) -> str:
@@ -134,6 +145,21 @@ class Environment:
         settings: T = found
         return settings
 
+    def check(self) -> None:
+        """Read every group that the imported modules have declared.
+
+        Raises:
+            ConfigError: every missing, bad or renamed variable of all groups, together.
+        """
+        problems: list[str] = []
+        for group in _groups:
+            try:
+                self.load(group)
+            except ConfigError as error:
+                problems += error.problems
+        if problems:
+            raise ConfigError(problems)
+
     def reload(self) -> None:
         """Read every group again at its next use."""
         self._groups.clear()
@@ -152,3 +178,12 @@ def load[T](group: type[T]) -> T:
         ConfigError: every missing, bad or renamed variable of the group, together.
     """
     return current_environment.get().load(group)
+
+
+def check() -> None:
+    """Read every group of settings from the current runtime's environment; a handler does so when it starts.
+
+    Raises:
+        ConfigError: every missing, bad or renamed variable of all groups, together.
+    """
+    current_environment.get().check()

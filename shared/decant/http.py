@@ -6,20 +6,19 @@ when it is used, and that request is sent again on a new connection.
 
 import asyncio
 import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import msgspec
 
 from decant import runtime
-from decant.config import count, load, seconds, setting
+from decant.config import count, load, seconds, setting, settings_group
 from decant.errors import UpstreamError, UpstreamTimeout
 
 __all__ = ["HttpSettings", "client", "get_json", "post_json"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class HttpSettings:
     """Settings of the shared HTTP client."""
 

@@ -12,15 +12,14 @@ Source: CloudWatch User Guide, "Embedding metrics within logs".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from decant.config import flag, load, setting
+from decant.config import flag, load, setting, settings_group
 from decant.observability import LogSettings
 
 __all__ = ["MetricsSettings", "are_enabled", "record"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class MetricsSettings:
     """Settings of the metrics."""
 

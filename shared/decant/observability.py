@@ -9,10 +9,9 @@ import logging
 import re
 import sys
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
-from decant.config import load, log_level, setting, text
+from decant.config import load, log_level, setting, settings_group, text
 
 __all__ = [
     "CORRELATION_HEADER",
@@ -26,7 +25,7 @@ __all__ = [
 CORRELATION_HEADER = "x-correlation-id"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class LogSettings:
     """Settings of the log."""
 

@@ -21,7 +21,6 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -40,7 +39,7 @@ class Context(Protocol):
         """Milliseconds until Lambda ends the invocation."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@config.settings_group
 class LambdaSettings:
     """Settings of the execution environment."""
 
@@ -251,11 +250,12 @@ class Runtime:
             self._loop = None
 
     def start(self) -> None:
-        """Prepare the process for its first event: logging, SnapStart's hooks, the event loop.
+        """Prepare the process for its first event: settings, logging, SnapStart's hooks, the event loop.
 
         Raises:
             ConfigError: the settings are bad.
         """
+        self.environment.check()
         observability.configure()
         if self.settings(LambdaSettings).initialization_type == "snap-start":
             self._register_snapshot_hooks()

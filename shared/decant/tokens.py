@@ -10,11 +10,10 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from decant import runtime
-from decant.config import http_url, load, setting, text
+from decant.config import http_url, load, setting, settings_group, text
 from decant.errors import ConfigError, InvalidToken, ServiceUnavailable, UpstreamError
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ _LEEWAY_S = 30
 """Accepted difference between clocks."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class AuthSettings:
     """Settings of the routes that require a token."""
 

@@ -1,13 +1,11 @@
 """This app's own settings, beside Decant's."""
 
-from dataclasses import dataclass
-
-from decant.config import http_url, setting
+from decant.config import http_url, setting, settings_group
 
 __all__ = ["FetchSettings"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class FetchSettings:
     """Settings of the `fetch_data` function."""
 

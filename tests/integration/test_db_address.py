@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from decant import db
-from decant.errors import ConfigError, DatabaseUnavailable
+from decant.errors import DatabaseUnavailable
 from infra.local.postgres import Postgres
 from tests.gate import answer, make_certificate, opened
 
@@ -67,11 +67,3 @@ async def test_tls_mode_rejects_an_unknown_certificate(
             await answer()
 
         assert gate.passwords == []
-
-
-async def test_parameter_that_is_not_supported_is_a_config_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first use of the engine, which a handler's start is, names the parameter."""
-    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1/app?keepalives=1")
-
-    with pytest.raises(ConfigError, match="parameter keepalives is not supported"):
-        db.engine()

@@ -1,10 +1,12 @@
 """Settings: reading the environment."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import pytest
+from flask import Flask
 
+from decant import web, worker
 from decant.config import count, flag, http_url, load, named_urls, read, seconds, setting, text
 from decant.db import DatabaseSettings
 from decant.errors import ConfigError
@@ -128,3 +130,20 @@ def test_load_reads_once_until_reloaded() -> None:
 def test_readme_documents_every_setting() -> None:
     """The README's table says what the code says; `make docs` writes it."""
     assert settings_table.in_readme() == settings_table.table()
+
+
+@pytest.mark.parametrize("start", [web.lambda_handler, web.asgi_app], ids=["Lambda", "server"])
+def test_start_reports_the_bad_values_of_every_group(start: Callable[[Flask], object]) -> None:
+    """A bad value prevents the start rather than failing a request, and all bad values are in one error."""
+    environ = {"DATABASE_URL": "postgresql://h/app?keepalives=1", "HTTP_TIMEOUT_S": "soon", "TASK_MARGIN_S": "0"}
+
+    with Runtime(environ).active(), pytest.raises(ConfigError) as caught:
+        start(Flask("started"))
+
+    assert {problem.split(":")[0] for problem in caught.value.problems} == environ.keys()
+
+
+def test_start_of_a_worker_reports_bad_values() -> None:
+    """The handlers of queues and schedules start in the same way."""
+    with Runtime({"DATABASE_POOL_SIZE": "none"}).active(), pytest.raises(ConfigError, match="DATABASE_POOL_SIZE"):
+        worker.lambda_handler()

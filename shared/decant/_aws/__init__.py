@@ -1,13 +1,11 @@
 """Signed calls of AWS's APIs without boto3, whose import costs 400 ms of every cold start."""
 
-from dataclasses import dataclass
-
-from decant.config import http_url, setting, text
+from decant.config import http_url, setting, settings_group, text
 
 __all__ = ["AwsSettings"]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class AwsSettings:
     """Settings of the calls to AWS."""
 

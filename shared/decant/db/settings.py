@@ -1,8 +1,6 @@
 """Settings of the database, and the forms that their values take."""
 
-from dataclasses import dataclass
-
-from decant.config import count, flag, seconds, setting, text
+from decant.config import count, flag, seconds, setting, settings_group, text
 from decant.db.address import Address
 
 __all__ = ["DatabaseSettings"]
@@ -15,11 +13,11 @@ def role_name(value: str) -> str:
     return value
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class DatabaseSettings:
     """Settings of the database."""
 
-    address: Address | None = setting(  # noqa: RUF009  # an Address is immutable
+    address: Address | None = setting(
         "DATABASE_URL",
         Address.parse,
         "Address of PostgreSQL, `postgresql://…`, or with the driver, `postgresql+psycopg://…`",

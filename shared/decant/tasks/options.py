@@ -6,7 +6,6 @@ option of both lists applies to all calls of a task, and a call can replace it. 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, TypedDict
@@ -14,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from decant.config import count, load, named_urls, seconds, setting
+from decant.config import count, load, named_urls, seconds, setting, settings_group
 from decant.tasks.ids import uuid7
 from decant.tasks.schedule import Schedule
 
@@ -23,7 +22,7 @@ __all__ = ["CallOptions", "TaskOptions", "TaskSettings", "has_queue_url", "task_
 type Errors = tuple[type[Exception], ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class TaskSettings:
     """Settings of task queues and workers."""
 

@@ -7,7 +7,6 @@ import json
 import logging
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from dataclasses import dataclass
 from http import HTTPStatus
 from inspect import iscoroutinefunction, unwrap
 from typing import Any
@@ -21,7 +20,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from decant import metrics
 from decant._sync.greenlets import AwaitingGreenlet
-from decant.config import count, load, setting, text
+from decant.config import count, load, setting, settings_group, text
 from decant.errors import DecantError, InvalidInput, ServiceUnavailable
 from decant.observability import correlation_id
 from decant.web import response as wsgi_response
@@ -45,7 +44,7 @@ _NO_ROUTE = "unmatched"
 """Route, in metrics, of requests without a URL rule and of errors outside of Flask: metrics cannot have every path."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@settings_group
 class WebSettings:
     """Settings of the web adapters."""
 

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from decant.asgi.application import FlaskToAsgi
+from decant.config import check
 from decant.observability import configure
 from decant.web.flask_app import observe, use_problem_details
 
@@ -18,6 +19,7 @@ def asgi_app(app: Flask) -> FlaskToAsgi:
     Raises:
         ConfigError: the settings are bad.
     """
+    check()
     configure()
     use_problem_details(app)
     observe(app)
