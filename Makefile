@@ -147,9 +147,9 @@ bench-local: install ## Measure the local cloud: start, requests, messages, cold
 	@$(PY) -m tests.benchmarks.local $(if $(JSON),--json) $(if $(CLONE),--with-clone)
 
 .PHONY: bench-web
-bench-web: ## Measure the bridge against its peers, under Mangum and under ASGI servers
+bench-web: ## Measure the bridge against its peers, or against BASE=a-working-tree of an older version: ARGS="--only event"
 	@$(PYTHON3) infra/install.py --with bench
-	.decant/bench/bin/python -m tests.benchmarks.web
+	.decant/bench/bin/python -m tests.benchmarks.web $(if $(BASE),--base "$(BASE)") $(ARGS)
 
 .PHONY: bench-tasks
 bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server); PROFILE=1 tells where time goes

@@ -35,6 +35,10 @@ class AwaitingGreenlet(greenlet):
     def wait(self, awaitable: Awaitable[Any]) -> Any:
         """Await from synchronous code; returns its result or raises its error."""
 
+    def post(self, awaitable: Awaitable[Any]) -> None:
+        """Await what the code does not depend on: a worker thread goes on at once, and its caller raises the error."""
+        self.wait(awaitable)
+
 
 class LoopGreenlet(AwaitingGreenlet):
     """Synchronous code on the event loop's own thread, in the context of the task that drives it.

@@ -45,31 +45,13 @@ async def run_in_thread[T](
     call = _Call(work, context, interrupt)
     running = executor.submit(call.run)
     running.add_done_callback(call.finish)
-    cancelled: asyncio.CancelledError | None = None
-    while True:
-        try:
-            request = await call.requests.get()
-        except GeneratorExit:
-            call.abandon()
-            raise
-        except asyncio.CancelledError as error:
-            if running.cancel():  # it still waited for a thread
-                raise
-            if interrupt is not None:
-                call.abandon()
-                raise
-            cancelled = error
-            call.fail_next(error)
-        except Exception as error:  # noqa: BLE001  # it belongs to the thread
-            call.interrupt(type(error))
-        else:
-            if request is None:
-                break
-            await call.serve(request)
+    cancelled = await call.drive(running)
     try:
         if cancelled is not None:
             raise cancelled
         result: T = running.result()
+        for outcome in call.posted:
+            outcome.result()
         return result
     finally:
         del running, cancelled  # their tracebacks hold this frame
@@ -92,11 +74,13 @@ class _Call:
     caller, where `contextvars.Context.run` could only give it a copy whose tokens are worth nothing elsewhere.
 
     Attributes:
-        requests: What the thread awaits, a request at a time; None when it ended.
+        requests: What the thread awaits, in order; None when it ended.
+        posted: Outcomes of the requests that the thread does not wait for.
     """
 
     def __init__(self, work: Callable[[], Any], context: Context | None, interrupt: type[Exception] | None) -> None:
         self.requests: asyncio.Queue[_Request | None] = asyncio.Queue()
+        self.posted: list[Future[Any]] = []
         self._work = work
         self._error = interrupt
         self._loop = asyncio.get_running_loop()
@@ -131,6 +115,12 @@ class _Call:
         self._loop.call_soon_threadsafe(self._receive, request)
         return request.outcome.result()
 
+    def post(self, awaitable: Awaitable[Any]) -> None:
+        """Await on the loop without waiting; in the worker thread."""
+        request = _Request(awaitable, Future())
+        self.posted.append(request.outcome)
+        self._loop.call_soon_threadsafe(self._receive, request)
+
     def finish(self, _running: "Future[Any]") -> None:
         """Tell the caller that the work ended; in the worker thread."""
         if not self._loop.is_closed():
@@ -141,6 +131,29 @@ class _Call:
             request.reject(self._cancellation())
         else:
             self.requests.put_nowait(request)
+
+    async def drive(self, running: "Future[Any]") -> asyncio.CancelledError | None:
+        """Await what the thread awaits until it ends; returns the cancellation that came meanwhile."""
+        cancelled: asyncio.CancelledError | None = None
+        while True:
+            try:
+                request = await self.requests.get()
+            except GeneratorExit:
+                self.abandon()
+                raise
+            except asyncio.CancelledError as error:
+                if running.cancel():  # it still waited for a thread
+                    raise
+                if self._error is not None:
+                    self.abandon()
+                    raise
+                self._next_error = cancelled = error
+            except Exception as error:  # noqa: BLE001  # it belongs to the thread
+                self.interrupt(type(error))
+            else:
+                if request is None:
+                    return cancelled
+                await self.serve(request)
 
     async def serve(self, request: _Request) -> None:
         """Await what the thread waits for; in a greenlet, so that synchronous code that it calls may await again."""
@@ -172,10 +185,6 @@ class _Call:
 
     def _cancellation(self) -> BaseException:
         return asyncio.CancelledError() if self._error is None else self._error()
-
-    def fail_next(self, error: BaseException) -> None:
-        """Raise an error in place of what the thread awaits next."""
-        self._next_error = error
 
     def interrupt(self, error: type[Exception]) -> None:
         """Raise an error in the thread, at its next line of Python or in place of what it waits for."""
@@ -210,6 +219,10 @@ class _ThreadGreenlet(AwaitingGreenlet):
         if asyncio._get_running_loop() is not None:  # noqa: SLF001  # documented for event loops and their like
             raise _refused(awaitable)
         return self.call.wait(awaitable)
+
+    def post(self, awaitable: Awaitable[Any]) -> None:
+        """Await in the caller's task, and go on at once."""
+        self.call.post(awaitable)
 
 
 def _is_cancelled() -> bool:

@@ -6,13 +6,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import uuid4
 
 from flask import Flask
+from greenlet import getcurrent
 
 from decant import runtime
-from decant._sync.greenlets import await_
 from decant.asgi import body
 from decant.asgi.scope import environ_of
 from decant.config import load
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope
+
+    from decant._sync.greenlets import AwaitingGreenlet
 
 __all__ = ["FlaskToAsgi"]
 
@@ -152,7 +154,15 @@ def _deliverer(send: "ASGISendCallable") -> "Callable[..., None]":
             await asyncio.sleep(0)
             turn_ends = time.monotonic() + _TURN_S
 
-    return lambda *messages: await_(deliver(*messages))
+    def emit(*messages: "ASGISendEvent") -> None:
+        last = messages[-1]
+        here = cast("AwaitingGreenlet", getcurrent())
+        if last["type"] == "http.response.body" and not last["more_body"]:
+            here.post(deliver(*messages))  # the thread serves the next request while the server sends
+        else:
+            here.wait(deliver(*messages))
+
+    return emit
 
 
 def _correlation_id(scope: "HTTPScope") -> str:

@@ -30,6 +30,7 @@ __all__ = [
     "WebSettings",
     "bind",
     "observe",
+    "reject_large_bodies",
     "respond_with_error",
     "runs_on_loop",
     "use_problem_details",
@@ -57,7 +58,7 @@ class WebSettings:
 
 
 def bind(app: Flask) -> None:
-    """Let the app await on the running loop inside of requests, and reject large bodies; once per app.
+    """Let the app await on the running loop inside of requests; once per app.
 
     Outside of a request that Decant serves (Flask's test client, a plain WSGI server) the app's own way remains.
     """
@@ -65,9 +66,18 @@ def bind(app: Flask) -> None:
         return
     app.extensions[__name__] = True
     app.async_to_sync = _awaiting(app.async_to_sync)  # type: ignore[method-assign]  # Flask's documented hook
-    app.before_request_funcs.setdefault(None, []).insert(0, _reject_large_body)
     if _has_middleware(app):  # which may call other apps
         appcontext_pushed.connect(bind)
+
+
+def reject_large_bodies(app: Flask) -> None:
+    """Respond 413 to a request with a `TooLargeBody` before a view runs; once per app.
+
+    It is called at the first such body: the hook would cost every request 1 µs.
+    """
+    hooks = app.before_request_funcs.setdefault(None, [])
+    if _reject_large_body not in hooks:
+        hooks.insert(0, _reject_large_body)
 
 
 def _reject_large_body() -> None:

@@ -11,7 +11,8 @@ from werkzeug.wsgi import FileWrapper
 
 from decant._sync.greenlets import LoopGreenlet, await_
 from decant._sync.threads import run_in_thread
-from decant.web.flask_app import runs_on_loop, without_flask_contexts
+from decant.web.environ import TooLargeBody
+from decant.web.flask_app import reject_large_bodies, runs_on_loop, without_flask_contexts
 from decant.web.response import Response
 
 if TYPE_CHECKING:
@@ -43,16 +44,22 @@ async def call(
         BaseException: what the app raised and Flask did not handle.
     """
     environ["wsgi.multithread"] = executor is not None
+    if isinstance(environ["wsgi.input"], TooLargeBody):
+        reject_large_bodies(app)
     work = partial(_respond, app, environ, response)
     context = without_flask_contexts()
     if executor is not None and not runs_on_loop(app, environ):
         environ["wsgi.file_wrapper"] = _FileBlocks
-        await _while_connected(run_in_thread(executor, work, context=context), receive, response)
+        running = run_in_thread(executor, work, context=context)
+        await (running if receive is None else _while_connected(running, receive, response))
         return
     environ["wsgi.file_wrapper"] = _FileBlocks if executor is None else partial(_FileBlocks, executor=executor)
     request = LoopGreenlet.acquire()
     pending = request.start(work, context)
     if request.finished:
+        request.release()
+    elif receive is None:
+        await request.resume(pending)
         request.release()
     else:
         await _while_connected(request.finish(pending), receive, response)
@@ -85,12 +92,9 @@ def _respond(app: Flask, environ: dict[str, Any], response: Response) -> None:
 
 
 async def _while_connected(
-    waiting: Coroutine[Any, Any, None], receive: "ASGIReceiveCallable | None", response: Response
+    waiting: Coroutine[Any, Any, None], receive: "ASGIReceiveCallable", response: Response
 ) -> None:
     """Wait for a call, and cancel it when its client disconnects; that cancellation ends here."""
-    if receive is None:
-        await waiting
-        return
     task = cast("asyncio.Task[Any]", asyncio.current_task())
     gone = False
 

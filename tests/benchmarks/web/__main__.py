@@ -1,6 +1,6 @@
-"""Measure the bridge against its peers, print tables of the ratios, and write everything as JSON.
+"""Measure the bridge against its peers or an older version, print tables of the ratios, and write everything as JSON.
 
-The peers take turns, several rounds long, so that a busy machine is unfair to all of them alike; medians are shown.
+The peers take turns for several rounds, so that load on the machine affects all of them. Medians are shown.
 """
 
 import argparse
@@ -13,12 +13,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks.web import event, load, serving
+from tests.benchmarks.web import event, load, serving, versions
 from tests.benchmarks.web.peers import SERVED
 from tests.loading import ROOT
 
@@ -50,18 +51,21 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=60, help="turns of each peer in Lambda's place (%(default)s)")
     parser.add_argument("--seconds", type=float, default=2, help="length of a turn (%(default)s)")
     parser.add_argument("--only", choices=["event", *serving.SERVERS], help="leave out the rest")
+    parser.add_argument("--base", type=Path, help="working tree of an older version to compare with, in place of peers")
     arguments = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     measured: dict[str, Results] = {}
-    if arguments.only in {None, "event"}:
+    if arguments.base and arguments.only in {None, "event"}:
+        measured |= versions.compare(arguments.base, arguments.events)
+    elif arguments.only in {None, "event"}:
         timings = event.peers(arguments.events)
         measured["one REST event, async view, p50, µs"] = {name: asdict(timing) for name, timing in timings.items()}
         timings = event.ladder(arguments.events)
         measured[LADDER] = {name: asdict(timing) for name, timing in timings.items()}
     for server in serving.SERVERS:
         if arguments.only in {None, server}:
-            measured |= under(server, arguments.rounds, arguments.seconds)
+            measured |= under(server, arguments.rounds, arguments.seconds, arguments.base)
     for title, results in measured.items():
         (show_ladder if title == LADDER else show)(title, results)
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
@@ -69,28 +73,34 @@ def main() -> None:
     Console().print(f"Written to {RESULTS.relative_to(ROOT)}")
 
 
-def under(server: str, rounds: int, seconds: float) -> dict[str, Results]:
-    """Everything that is measured behind one server, each measure's peers by turns."""
-    wait = load.request("GET", f"/wait?seconds={WAIT_S}")
+def under(server: str, rounds: int, seconds: float, base: Path | None) -> dict[str, Results]:
+    """Everything that is measured behind one server, the peers or the two versions by turns."""
     items = json.dumps([{"number": number, "text": "x" * 30} for number in range(16_000)]).encode()
-    post = load.request("POST", "/json", items)
-
-    def answers_per_s(served: serving.Served) -> float:
-        return asyncio.run(load.run(served.port, wait, clients=200, lasting_s=seconds)).per_s
-
-    def posts_per_s(served: serving.Served) -> float:
-        return asyncio.run(load.run(served.port, post, clients=4, lasting_s=seconds)).per_s
-
-    def megabytes_per_s(served: serving.Served) -> float:
-        received, lasted_s = asyncio.run(load.download(served.port, f"/download?megabytes={MEGABYTES}"))
-        return received / 2**20 / lasted_s
-
+    wait = load.request("GET", f"/wait?seconds={WAIT_S}")
     measures = {
-        f"{server}: 200 clients that wait 100 ms, answers/s": answers_per_s,
-        f"{server}: JSON POST of {len(items) / 1e6:.1f} MB, answers/s": posts_per_s,
-        f"{server}: streamed download of {MEGABYTES} MB, MB/s": megabytes_per_s,
+        f"{server}: 200 clients that wait 100 ms, responses/s": per_s(wait, 200, seconds),
+        f"{server}: JSON POST of {len(items) / 1e6:.1f} MB, responses/s": per_s(
+            load.request("POST", "/json", items), 4, seconds
+        ),
+        f"{server}: streamed download of {MEGABYTES} MB, MB/s": _megabytes_per_s,
     }
-    running = [serving.start(server, peer) for peer in SERVED]
+    if base is not None:
+        sync_wait = load.request("GET", f"/sync-wait?seconds={WAIT_S}")
+        measures[f"{server}: 200 clients of a sync view that takes 100 ms, responses/s"] = per_s(
+            sync_wait, 200, seconds
+        )
+        return by_turns([serving.start(server, "decant"), serving.start(server, "decant", base)], measures, rounds)
+    return by_turns([serving.start(server, peer) for peer in SERVED], measures, rounds) | {
+        f"{server}: {IN_FLIGHT:,} requests in flight, KiB each": alone(server, _in_flight),
+        f"{server}: 1 GB streamed to a slow client, MiB held": alone(server, _slow_client),
+    }
+
+
+type Measure = Callable[[serving.Served], float]
+
+
+def by_turns(running: list[serving.Served], measures: dict[str, Measure], rounds: int) -> dict[str, Results]:
+    """Take every measure of every server in turn, and stop the servers."""
     try:
         found: dict[str, Results] = {}
         for title, measure in measures.items():
@@ -102,10 +112,17 @@ def under(server: str, rounds: int, seconds: float) -> dict[str, Results]:
     finally:
         for each in running:
             each.stop()
-    return found | {
-        f"{server}: {IN_FLIGHT:,} requests in flight, KiB each": alone(server, _in_flight),
-        f"{server}: 1 GB streamed to a slow client, MiB held": alone(server, _slow_client),
-    }
+    return found
+
+
+def per_s(message: bytes, clients: int, seconds: float) -> Measure:
+    """Responses per second to one request that several clients repeat."""
+    return lambda served: asyncio.run(load.run(served.port, message, clients=clients, lasting_s=seconds)).per_s
+
+
+def _megabytes_per_s(served: serving.Served) -> float:
+    received, lasted_s = asyncio.run(load.download(served.port, f"/download?megabytes={MEGABYTES}"))
+    return received / 2**20 / lasted_s
 
 
 def alone(server: str, measure: Callable[[serving.Served], Coroutine[Any, Any, dict[str, float]]]) -> Results:
@@ -145,7 +162,7 @@ async def _slow_client(served: serving.Served) -> dict[str, float]:
 
 
 def show(title: str, results: Results) -> None:
-    """Print one measure's table, with each peer's ratio to ours."""
+    """Print one measure's table, with the ratio of Decant to every peer."""
     table = Table("peer", "p50", "decant ÷ peer", "", title=title, title_justify="left")
     ours = results["decant"]["p50"]
     for peer, result in results.items():

@@ -1,4 +1,4 @@
-"""One REST event in process: each peer in turn, many times, in one run."""
+"""One REST event in process: the peers in turn, many times, in one run."""
 
 import gc
 import json
@@ -11,14 +11,13 @@ from functools import partial
 from typing import Any
 
 from decant import loop
-from tests.benchmarks.web.ladder import rungs
 from tests.benchmarks.web.peers import LAMBDA
 from tests.loading import ROOT, Context
 
-__all__ = ["ladder", "peers"]
+__all__ = ["ladder", "peers", "rest_event", "time_batch"]
 
 BATCH = 50
-"""Events one after another before the next peer's turn: long enough to be warm, short enough to share the weather."""
+"""Events before the next peer's turn: long enough to be warm, short enough for all to see the same load."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,31 +31,33 @@ class Timing:
 def peers(rounds: int) -> dict[str, Timing]:
     """Time every peer."""
     loop.current()
-    event = _event()
+    event = rest_event()
     return _alternate({name: partial(make(), event, Context()) for name, make in LAMBDA.items()}, rounds)
 
 
 def ladder(rounds: int) -> dict[str, Timing]:
-    """Time our own way, part by part."""
-    return _alternate(rungs(_event()), rounds)
+    """Time the parts of an event."""
+    from tests.benchmarks.web.ladder import rungs  # an older version has no such parts
+
+    return _alternate(rungs(rest_event()), rounds)
 
 
 def _alternate(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Timing]:
     logging.disable(logging.INFO)  # Mangum logs a line for each event
     medians: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
-        _batch(work)
+        time_batch(work)
     gc.collect()
     gc.freeze()
     for _ in range(rounds):
         for name, work in works.items():
-            medians[name].append(_batch(work))
+            medians[name].append(time_batch(work))
     gc.unfreeze()
     logging.disable(logging.NOTSET)
     return {name: Timing(p50=statistics.median(taken), best=min(taken)) for name, taken in medians.items()}
 
 
-def _batch(work: Callable[[], Any]) -> float:
+def time_batch(work: Callable[[], Any]) -> float:
     """Median of one batch, µs, after one that warms up."""
     taken = []
     for _ in range(BATCH + 1):
@@ -66,7 +67,7 @@ def _batch(work: Callable[[], Any]) -> float:
     return statistics.median(taken[1:]) * 1e6
 
 
-def _event() -> dict[str, Any]:
+def rest_event() -> dict[str, Any]:
     """API Gateway's sample, as a GET of / that is not below a stage: some peers know nothing of stages."""
     event: dict[str, Any] = json.loads((ROOT / "tests/aws_events/rest.json").read_text())
     event |= {"path": "/", "resource": "/", "body": None}

@@ -11,6 +11,7 @@ another's import.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from importlib import import_module
 from typing import Any
@@ -37,6 +38,11 @@ def flask_app() -> Flask:
     @app.get("/wait")
     async def wait() -> dict[str, bool]:
         await asyncio.sleep(float(request.args["seconds"]))
+        return {"ok": True}
+
+    @app.get("/sync-wait")
+    def sync_wait() -> dict[str, bool]:
+        time.sleep(float(request.args["seconds"]))
         return {"ok": True}
 
     @app.post("/json")

@@ -9,6 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 import psutil
 
@@ -31,7 +32,7 @@ class Served:
     process: subprocess.Popen[bytes]
 
     def memory_bytes(self) -> int:
-        """What the process holds now."""
+        """Resident memory of the process."""
         held: int = psutil.Process(self.process.pid).memory_info().rss
         return held
 
@@ -41,13 +42,18 @@ class Served:
         self.process.wait()
 
 
-def start(server: str, peer: str) -> Served:
-    """Start a server, and wait until it takes connections."""
+def start(server: str, peer: str, tree: Path = ROOT) -> Served:
+    """Start a server with the library of a working tree, and wait until it accepts connections."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}", "LOG_LEVEL": "WARNING"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tree / 'shared'}", "LOG_LEVEL": "WARNING"}
     command = [sys.executable, "-m", "tests.benchmarks.web.serving", server, peer, str(port)]
-    served = Served(server, peer, port, subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL))
+    served = Served(
+        server,
+        peer if tree == ROOT else "base",
+        port,
+        subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.DEVNULL),
+    )
     for _ in range(500):
         time.sleep(0.02)
         with socket.socket() as probe:
@@ -58,7 +64,7 @@ def start(server: str, peer: str) -> Served:
 
 
 def main(server: str, peer: str, port: int) -> None:
-    """Serve for ever; in the process of its own."""
+    """Serve until the process is killed; in a child process."""
     app = SERVED[peer]()
     logging.disable(logging.WARNING)  # of apps that know no lifespan
     if server == "uvicorn":

@@ -97,12 +97,9 @@ class HttpEvent(ABC):
         text, is_base64 = _encode(body, headers, self.config["text_mime_types"])
         if excluded := self.config["exclude_headers"]:
             headers = [(name, value) for name, value in headers if name not in excluded]
-        return {
-            "statusCode": status,
-            **self.format_headers(headers),
-            "body": text,
-            "isBase64Encoded": is_base64,
-        }
+        response = {"statusCode": status, "body": text, "isBase64Encoded": is_base64}
+        response |= self.format_headers(headers)
+        return response
 
     @property
     def scope(self) -> "Scope":
@@ -175,7 +172,7 @@ def join_headers(headers: Headers) -> dict[str, str]:
 
 
 def _count_segments(path: str) -> int:
-    return sum(1 for segment in unquote(path).split("/") if segment)
+    return len([segment for segment in unquote(path).split("/") if segment])
 
 
 def _mount_below(environ: dict[str, Any], base_path: str) -> None:
@@ -192,7 +189,11 @@ def _from_wsgi_string(text: str) -> str:
 
 def _encode(body: bytes, headers: Headers, text_types: list[str]) -> tuple[str, bool]:
     """The body as JSON can hold it, and whether that is base64."""
-    content_type = next((value for name, value in headers if name == "content-type"), "")
+    content_type = ""
+    for name, value in headers:
+        if name == "content-type":
+            content_type = value
+            break
     if not body or _is_text(content_type, None if text_types == DEFAULT_TEXT_MIME_TYPES else tuple(text_types)):
         try:
             return body.decode(), False

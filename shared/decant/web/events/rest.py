@@ -24,8 +24,10 @@ class RestEvent(HttpEvent):
     @classmethod
     def infer(cls, event: Event, _context: Any, _config: "LambdaConfig") -> bool:
         """Whether the event is of this kind."""
+        if "httpMethod" not in event or "path" not in event:
+            return False
         request = event.get("requestContext")
-        return request is not None and "httpMethod" in event and "path" in event and "elb" not in request
+        return request is not None and "elb" not in request
 
     def build_environ(self) -> dict[str, Any]:
         """The WSGI environ, without body, scheme and server."""
