@@ -152,10 +152,16 @@ bench-web: ## Measure the bridge against its peers, or against BASE=a-working-tr
 	.decant/bench/bin/python -m tests.benchmarks.web $(if $(BASE),--base "$(BASE)") $(ARGS)
 
 .PHONY: bench-tasks
-bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server); PROFILE=1 tells where time goes
+bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server), or beside BASE=a-working-tree; PROFILE=1
+ifdef BASE
+bench-tasks: install
+	PYTHONPATH=.:shared $(PY) -m tests.benchmarks.tasks --base "$(BASE)" $(ARGS)
+else
+bench-tasks:
 	@$(PYTHON3) infra/install.py --with celery
 	PYTHONPATH=.:shared .decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile)
 	$(if $(PROFILE),,$(PY) -m tests.benchmarks.tasks.through_cloud)
+endif
 
 .PHONY: storm
 storm: install ## Run 10,000 tasks while one in twenty kills its worker; each effect must be there once

@@ -24,7 +24,7 @@ class Retry(Exception):
     Attributes:
         exc: Error to fail with when no retries are left.
         countdown: Seconds until the next run; None for the task's own delay.
-        max_retries: New bound; None keeps the present one.
+        max_retries: New bound; None keeps the present bound.
     """
 
     def __init__(self, exc: Exception | None, countdown: float | None, max_retries: int | None) -> None:
@@ -39,8 +39,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: The task's id; empty when the function was called directly.
-        retries: Number of runs before this one.
-        attempt: Number of claims so far, including this one.
+        retries: Number of runs before this run.
+        attempt: Number of claims so far, including this claim.
     """
 
     id: str = ""
@@ -55,7 +55,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Run:
-    """One run of a task: Celery's `self`.
+    """A run of a task: Celery's `self`.
 
     Attributes:
         unawaited: Coroutines that the run has not awaited, with their lines; see `decant.tasks.unawaited`.
@@ -90,7 +90,7 @@ class Run:
         raise Retry(exc, countdown, max_retries)
 
     async def update_progress(self, value: Any) -> None:
-        """Store any JSON value for `AsyncResult.progress`, with one UPDATE per call.
+        """Store any JSON value for `AsyncResult.progress`, with an UPDATE per call.
 
         Raises:
             TypeError: the value is not JSON.
@@ -111,7 +111,7 @@ def current_run() -> Run | None:
 
 @contextmanager
 def running(claimed: Claimed) -> Iterator[Run]:
-    """Make the run of a claimed task the current one inside the block."""
+    """Make the run of a claimed task the current run inside the block."""
     shared = {name: getattr(claimed, name) for name in Request.__struct_fields__ if name != "id"}
     run = Run(claimed.name, claimed.max_retries, Request(id=str(claimed.id), **shared))
     token = _current.set(run)

@@ -114,7 +114,7 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     bind: bool = False
 
     def of_call(self, stored: str | None) -> "TaskOptions":
-        """The options of one call.
+        """The options of a call.
 
         Args:
             stored: The options that the call replaces, a JSON object; those that no longer exist are ignored.
@@ -126,7 +126,7 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallOptions(TypedDict, total=False):
-    """Options of one call, with Celery's names and meanings.
+    """Options of a call, with Celery's names and meanings.
 
     Attributes:
         countdown: Seconds until the run, any number from 0.

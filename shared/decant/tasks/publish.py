@@ -28,7 +28,7 @@ log = logging.getLogger("decant.tasks")
 
 
 class _WorkAvailable(asyncio.Event):
-    """Event of one event loop."""
+    """Event of an event loop."""
 
     async def close(self) -> None:
         """Nothing to release."""
@@ -73,7 +73,7 @@ async def enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> lis
 
 
 async def publish(tasks: Iterable[Enqueued]) -> None:
-    """Send a message for every task that needs one. Failures are logged and left to the sweeper."""
+    """Send a message for every task that needs it. Failures are logged and left to the sweeper."""
     by_queue: dict[str, list[Enqueued]] = defaultdict(list)
     for task in tasks:
         if not task.publish:

@@ -69,10 +69,10 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
         publish: A message is sent after the commit if the task is due within the longest delay of SQS.
         options: Options of the call that replace options of the task.
         root_id: Id of its workflow.
-        parents: Tasks that must succeed before this one is due.
+        parents: Tasks that must succeed before the task is due.
         result_argument: Parents' results that are inserted before the positional arguments: the result of the only
             parent, or the list of all results. In an error callback: the id of the failed task is inserted.
-        children: Tasks that have this one as a parent.
+        children: Tasks whose parent it is.
         on_error: Error callbacks, enqueued when this task fails.
     """
 

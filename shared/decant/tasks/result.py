@@ -25,7 +25,7 @@ class AsyncResult:
     """A task, in any process.
 
     Celery's attributes are awaited, since reading them queries the database: `await job.state`. `await job.status()`
-    reads all of them in one query. In synchronous code `decant.asgi.await_(job.get())` waits for the result.
+    reads all of them in a single query. In synchronous code `decant.asgi.await_(job.get())` waits for the result.
 
     Awaiting the handle returns the handle, so that `await task.delay()` and, in synchronous code, `task.delay()` have
     the same type.
@@ -50,7 +50,7 @@ class AsyncResult:
         return _returned(self).__await__()
 
     async def status(self) -> Status:
-        """State, result and history of the task, in one query.
+        """State, result and history of the task, in a single query.
 
         Raises:
             TaskNotFound: no task has this id.
@@ -187,7 +187,7 @@ class GroupResult:
         return iter(self.results)
 
     async def statuses(self) -> list[Status]:
-        """Status of every task, in one query; deleted tasks are left out."""
+        """Status of every task, in a single query; deleted tasks are left out."""
         ids = [UUID(result.id) for result in self.results]
         found = await store().statuses(ids)
         return [found[task_id] for task_id in ids if task_id in found]

@@ -1,6 +1,6 @@
 """Schedules of periodic tasks: `@task(schedule=every(30))`, `@task(schedule=cron("0 3 * * *", "Europe/Berlin"))`.
 
-The sweeper inserts one task for every tick. Its id is derived from the task's name and the time of the tick, so that
+The sweeper inserts a task for every tick. Its id is derived from the task's name and the time of the tick, so that
 several sweepers insert the task once.
 """
 

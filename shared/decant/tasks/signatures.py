@@ -32,11 +32,11 @@ class Definition(Protocol):
     def new(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], *, partial: bool = False
     ) -> NewTask:
-        """Validate one call and return the task to insert."""
+        """Validate a call and return the task to insert."""
 
 
 class Part(ABC):
-    """A workflow or a part of one."""
+    """A workflow or a part of a workflow."""
 
     def __init__(self) -> None:
         self._error_callbacks: list[Signature] = []
@@ -79,7 +79,7 @@ class Part(ABC):
 
 
 class Signature(Part):
-    """One call of a task, to be enqueued later."""
+    """A call of a task, to be enqueued later."""
 
     def __init__(
         self, task: Definition, args: Sequence[Any], kwargs: Mapping[str, Any], *, immutable: bool = False
@@ -97,7 +97,7 @@ class Signature(Part):
         return self
 
     def plan(self, plan: Plan, upstream: Upstream) -> Upstream:
-        """Add one task."""
+        """Add a task."""
         fixed = self.options.keys() & {"task_id", "idempotency_key"}
         if fixed:
             raise ValueError(f"{self.task.name}: a part of a workflow cannot have the option {fixed.pop()}")

@@ -54,7 +54,7 @@ class Task[**P, T]:
         return self.function(*args, **kwargs)
 
     def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
-        """Enqueue one call: `await task.delay()`, or `task.delay()` in synchronous code; see `apply_async`.
+        """Enqueue a call: `await task.delay()`, or `task.delay()` in synchronous code; see `apply_async`.
 
         Returns:
             Handle to the call.
@@ -72,7 +72,7 @@ class Task[**P, T]:
         session: AsyncSession | None = None,
         **options: Unpack[CallOptions],
     ) -> AsyncResult:
-        """Enqueue one call: awaited in a coroutine, and without `await` in synchronous code.
+        """Enqueue a call: awaited in a coroutine, and without `await` in synchronous code.
 
         Args:
             args: Positional arguments.
@@ -102,7 +102,7 @@ class Task[**P, T]:
         session: AsyncSession | None = None,
         **options: Unpack[CallOptions],
     ) -> list[AsyncResult]:
-        """Enqueue many calls with one INSERT, and with one SQS call for every ten messages.
+        """Enqueue many calls with a single INSERT, and with an SQS call for every ten messages.
 
         Synchronous code calls `await_(task.delay_many(…))`.
 
@@ -129,7 +129,7 @@ class Task[**P, T]:
     def new(
         self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], *, partial: bool = False
     ) -> NewTask:
-        """Validate one call and return the task to insert.
+        """Validate a call and return the task to insert.
 
         Args:
             args: Positional arguments.

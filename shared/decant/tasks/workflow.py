@@ -14,7 +14,7 @@ from decant.tasks.records import NewTask
 __all__ = ["JOIN", "Call", "Plan", "Upstream"]
 
 JOIN = "decant.join"
-"""Name of the task that returns its argument: it collects the results of several tasks in one."""
+"""Name of the task that returns its argument: it collects the results of several tasks."""
 
 
 class Call(Protocol):
@@ -35,7 +35,7 @@ class _Join:
     immutable = False
 
     def new(self, first: Sequence[object] = (), *, partial: bool) -> NewTask:
-        del partial  # it has the one argument in any case
+        del partial  # it has this argument in any case
         queue = TaskOptions().queue
         return NewTask(
             id=uuid7(),
@@ -91,7 +91,7 @@ class Plan:
         self._drafts: list[_Draft] = []
 
     def add(self, call: Call, upstream: Upstream) -> Upstream:
-        """Add one call that waits for the upstream tasks."""
+        """Add a call that waits for the upstream tasks."""
         first: tuple[object, ...] = ()
         result_argument: Literal["result", "results"] | None = "results" if upstream.gathered else "result"
         if call.immutable or not (upstream.drafts or upstream.gathered):

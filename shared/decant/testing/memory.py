@@ -97,7 +97,11 @@ class MemoryStore:
 
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
         """Write outcomes; those of a session are written after its commit."""
-        leased = [each for each in outcomes if each.id in self.rows and self.rows[each.id].leased_to(each.attempt)]
+        leased = [
+            outcome
+            for outcome in outcomes
+            if outcome.id in self.rows and self.rows[outcome.id].leased_to(outcome.attempt)
+        ]
         if session is None:
             return self._complete(leased)
 

@@ -29,7 +29,7 @@ __all__ = ["Row"]
 
 @dataclass(eq=False)
 class Row:
-    """One task; the columns are described in the migration that creates `decant.task`."""
+    """A task; the columns are described in the migration that creates `decant.task`."""
 
     new: NewTask
     eta: datetime

@@ -1,4 +1,4 @@
-"""Record outcomes in batches: one statement for all runs that end while the previous statement is executed.
+"""Record outcomes in batches: a statement for all runs that end while the previous statement is executed.
 
 No batch waits to be filled: batches grow with the load, and a single outcome is recorded at once.
 """
@@ -29,7 +29,7 @@ class _Batch:
 
 
 class Completions:
-    """Outcomes of the runs of one invocation.
+    """Outcomes of the runs of an invocation.
 
     Args:
         deadline: Writing is retried until this time while PostgreSQL is unavailable.
@@ -41,7 +41,7 @@ class Completions:
         self._last: asyncio.Task[dict[UUID, State]] | None = None
 
     async def add(self, claimed: Claimed, outcome: Outcome) -> None:
-        """Record an outcome, and publish the next run if there is one.
+        """Record an outcome, and publish the next run if there is any.
 
         Raises:
             DatabaseUnavailable: PostgreSQL remained unavailable; the lease expires, and the task is run again.

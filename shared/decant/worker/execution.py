@@ -1,4 +1,4 @@
-"""One run of a claimed task: the call, its time limits, and its outcome."""
+"""A run of a claimed task: the call, its time limits, and its outcome."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ class _LeaseLost(Exception):
 
 
 class Execution:
-    """One run.
+    """A run.
 
     Args:
         claimed: The claimed task.

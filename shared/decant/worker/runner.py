@@ -34,7 +34,7 @@ _METRICS = {State.RETRY: "TaskRetries", State.FAILURE: "TaskFailures"}
 
 
 class Runner:
-    """The runs of one invocation; a context manager that sends heartbeats.
+    """The runs of an invocation; a context manager that sends heartbeats.
 
     Args:
         deadline: When the invocation is killed.
@@ -65,7 +65,7 @@ class Runner:
 
     @property
     def time_left_s(self) -> float:
-        """Seconds that a run started now may take; 0 or less when it is too late to start one."""
+        """Seconds that a run started now may take; 0 or less when it is too late."""
         return self._deadline.remaining_s() - self._margin_s
 
     @property
@@ -84,7 +84,7 @@ class Runner:
         return len(claimed)
 
     async def run(self, claimed: Sequence[Claimed]) -> None:
-        """Run tasks until all are finished; an error in one does not affect the others."""
+        """Run tasks until all are finished; an error in a task does not affect the others."""
         by_priority = sorted(claimed, key=lambda task: -task.priority)
         loop = asyncio.get_running_loop()
         runs = {asyncio.Task(self._run(task), loop=loop, eager_start=True): task for task in by_priority}
@@ -125,7 +125,7 @@ class Runner:
 
 
 class _Heartbeat:
-    """Cancels runs that were revoked or lost their lease: one statement per interval for all runs.
+    """Cancels runs that were revoked or lost their lease: a single statement per interval for all runs.
 
     Args:
         interval_s: Seconds between two checks. There is no check while nothing runs.

@@ -1,4 +1,4 @@
-"""The Lambda function of a queue: claims and runs the tasks of one batch of SQS messages."""
+"""The Lambda function of a queue: claims and runs the tasks of a batch of SQS messages."""
 
 import asyncio
 import logging
@@ -61,7 +61,7 @@ async def handle(records: Iterable[dict[str, Any]], deadline: Deadline) -> Repor
 
 
 async def run_batch(ids: Iterable[UUID], deadline: Deadline) -> set[UUID]:
-    """Claim and run the tasks of one SQS batch.
+    """Claim and run the tasks of an SQS batch.
 
     Finished, running and early tasks are skipped and their messages deleted. A task whose last worker crashed runs
     last and alone, so that a poison task cannot take others down twice.

@@ -35,7 +35,7 @@ _MARGIN_S = 5.0  # longest time of a batch
 
 
 class SweepCounts(msgspec.Struct, frozen=True):
-    """Work of one sweep.
+    """Work of a sweep.
 
     Attributes:
         ticked: Tasks inserted for ticks of schedules.

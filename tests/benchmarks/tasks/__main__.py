@@ -1,8 +1,10 @@
 """Measure tasks against Celery with Redis, in turn on one machine, and print the ratios.
 
-With `--profile`, print instead what the processor time of each measure goes to.
+With `--profile`, print the functions that use the processor time of each measure instead. With `--base`, compare with
+another working tree of this repository instead.
 """
 
+import argparse
 import cProfile
 import os
 import pstats
@@ -16,6 +18,7 @@ from rich.table import Table
 
 from tests.benchmarks.tasks.ours import Decant, Measured, decant
 from tests.benchmarks.tasks.peers import POOLS, Celery, celery
+from tests.benchmarks.tasks.versions import compare
 
 WAIT_S = 0.05
 FEW, MANY = 1_000, 1_000_000
@@ -36,12 +39,20 @@ ON_DISK = "enqueue on disk"
 
 
 def main(arguments: list[str]) -> int:
-    """Print what was measured."""
+    """Print the results."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.tasks")
+    parser.add_argument("--profile", action="store_true", help="print the functions that use processor time")
+    parser.add_argument("--base", type=Path, help="another working tree to compare with")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of the comparison")
+    options = parser.parse_args(arguments)
+    if options.base is not None:
+        compare(options.base.resolve(), options.rounds)
+        return 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)  # PostgreSQL runs as another user when we are root
         with decant(folder / "postgres") as ours:
-            if "--profile" in arguments:
+            if options.profile:
                 print_profiles(ours)
                 return 0
             with celery(folder) as theirs:

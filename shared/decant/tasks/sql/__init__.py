@@ -1,4 +1,4 @@
-"""All statements on the tables of tasks, one module for each phase of a task's life.
+"""All statements on the tables of tasks, with a module for every phase of a task's life.
 
 The column names are those of the first migration, since a migration must only add while old code runs beside the new
 schema. Names that differ in Python are mapped here and in `records`: `wake_at` is the time to publish the task,
@@ -11,7 +11,7 @@ Rules for all statements:
   inside a transaction, unlike `now()`, and can be compared with an index, unlike `clock_timestamp()`.
 - A statement that changes a running task names its `attempt`, so that a worker that lost its lease changes nothing.
 - Rows are locked in the order of their ids, or skipped when locked, so that statements cannot deadlock.
-- A batch is one parameter, an array or a JSON array of rows, for any number of rows: one statement, and one plan that
-  PostgreSQL caches. Rows as JSON take half the time of one array per column, to write and to read.
+- A batch is a single parameter, an array or a JSON array of rows, for any number of rows, so that PostgreSQL caches the
+  plan. Rows as JSON take half the time of an array per column, to write and to read.
 - JSON is passed and returned as text, so that both drivers return the same.
 """

@@ -48,19 +48,19 @@ def selected(record: type[msgspec.Struct], **expressions: str) -> str:
         record: The record.
         expressions: Expressions for fields, in place of the usual ones.
     """
-    return ", ".join(_selected(each, expressions) for each in msgspec.structs.fields(record))
+    return ", ".join(_selected(info, expressions) for info in msgspec.structs.fields(record))
 
 
-def _selected(each: msgspec.structs.FieldInfo, expressions: dict[str, str]) -> str:
-    if each.name == "failure":
+def _selected(info: msgspec.structs.FieldInfo, expressions: dict[str, str]) -> str:
+    if info.name == "failure":
         return _ERROR
-    expression = expressions.get(each.name) or _EXPRESSIONS.get(each.name)
-    return f"t.{each.encode_name}" if expression is None else f"{expression} AS {each.name}"
+    expression = expressions.get(info.name) or _EXPRESSIONS.get(info.name)
+    return f"t.{info.encode_name}" if expression is None else f"{expression} AS {info.name}"
 
 
 def parameters(record: type[msgspec.Struct]) -> str:
     """The columns after json_to_recordset that read a record from JSON."""
-    return ", ".join(f"{each.encode_name} {_type(each.type)}" for each in msgspec.structs.fields(record))
+    return ", ".join(f"{info.encode_name} {_type(info.type)}" for info in msgspec.structs.fields(record))
 
 
 def inserted(record: type[msgspec.Struct], expressions: dict[str, str], *, without: set[str]) -> tuple[str, str]:
@@ -71,7 +71,7 @@ def inserted(record: type[msgspec.Struct], expressions: dict[str, str], *, witho
         expressions: Expressions for columns, in place of the field.
         without: Fields that are not columns.
     """
-    names = [each.encode_name for each in msgspec.structs.fields(record) if each.name not in without]
+    names = [info.encode_name for info in msgspec.structs.fields(record) if info.name not in without]
     values = dict.fromkeys(names, "") | expressions
     return ", ".join(values), ", ".join(expression or name for name, expression in values.items())
 

@@ -52,7 +52,7 @@ FIND_EXISTING = text("""
     ORDER BY task.id = :id DESC, idempotency_key IS NOT DISTINCT FROM CAST(:idempotency_key AS text) DESC
     LIMIT 1
 """)
-"""The existing task because of which a new one was left out."""
+"""The existing task because of which a new task was left out."""
 
 MARK_UNPUBLISHED = text("""
     UPDATE decant.task SET wake_at = eta

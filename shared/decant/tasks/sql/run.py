@@ -90,7 +90,7 @@ COMPLETE = text(f"""
 """)  # noqa: S608  # composed of constants
 """Write the outcomes of runs whose lease is still held; they are given in the order of their ids.
 
-The lateral join reads the rows one by one: PostgreSQL would plan another join by its estimate of the number of running
+The lateral join reads a row at a time: PostgreSQL would plan another join by its estimate of the number of running
 tasks, which is always wrong.
 
 PENDING releases a task that was not run. A task that was revoked during its run is not run again.

@@ -1,4 +1,4 @@
-"""Statements of the sweeper: each reads a bounded batch of due rows by an index, and skips locked rows."""
+"""Statements of the sweeper: they read a bounded batch of due rows by an index, and skip locked rows."""
 
 from sqlalchemy import text
 
@@ -29,7 +29,7 @@ UNPUBLISHED = text(f"""
 """Select tasks to publish: those that are due, or will be before the next sweep.
 
 The delay before a task is published again doubles every time, so that a task in a long queue gets a few more messages
-and not one per minute.
+and not a message per minute.
 """
 
 EXPIRE_LEASES = text(f"""

@@ -21,15 +21,15 @@ LOCK = text("""
         WHERE fails
     )
     SELECT waiting.id
-    FROM (SELECT DISTINCT id FROM reached ORDER BY id) AS each,
+    FROM (SELECT DISTINCT id FROM reached ORDER BY id) AS dependent,
         LATERAL (
-            SELECT id FROM decant.task WHERE id = each.id AND waits_for > 0 AND date_done IS NULL FOR UPDATE
+            SELECT id FROM decant.task WHERE id = dependent.id AND waits_for > 0 AND date_done IS NULL FOR UPDATE
         ) AS waiting
 """)
 """Lock the rows that FAIL_DEPENDENTS and COUNT_DOWN are about to change, for a batch in which both have work to do.
 
 Both statements lock rows in the order of their ids, but a row locked by the first may come after a row for which the
-second waits, so that two batches could deadlock. The rows are read one by one, as in COMPLETE.
+second waits, so that two batches could deadlock. The lateral join is that of COMPLETE.
 """
 
 COUNT_DOWN = text("""
@@ -68,7 +68,7 @@ RELEASE = text(f"""
             c.queue = ANY(CAST(:queues AS text[]))
                 AND due <= statement_timestamp() + make_interval(secs => :max_delay_s) AS publish,
             CASE c.takes
-                WHEN 'result' THEN results.one
+                WHEN 'result' THEN results.first
                 WHEN 'results' THEN '[' || results.all_ || ']'
             END AS value
         FROM decant.task AS c,
@@ -76,7 +76,7 @@ RELEASE = text(f"""
                 SELECT greatest(c.eta, statement_timestamp() + make_interval(secs => coalesce(c.countdown_s, 0))) AS due
             ) AS times,
             LATERAL (
-                SELECT min(coalesce(CAST(p.result AS text), 'null')) AS one,
+                SELECT min(coalesce(CAST(p.result AS text), 'null')) AS first,
                     coalesce(string_agg(coalesce(CAST(p.result AS text), 'null'), ',' ORDER BY place), '') AS all_
                 FROM unnest(c.parents) WITH ORDINALITY AS parent (id, place) JOIN decant.task AS p USING (id)
             ) AS results

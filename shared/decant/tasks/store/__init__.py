@@ -51,7 +51,7 @@ class Store(Protocol):
         """Record that tasks have no message, so that the sweeper publishes them."""
 
     async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
-        """Claim those of the tasks that are due and have one of the names.
+        """Claim those of the tasks that are due and whose name is given.
 
         Args:
             ids: Tasks whose messages were received.
@@ -115,7 +115,7 @@ class Store(Protocol):
 
 
 class _Selection:
-    """Store of one runtime."""
+    """Store of a runtime."""
 
     def __init__(self) -> None:
         self.store: Store = PostgresStore()
