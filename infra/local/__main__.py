@@ -1,31 +1,35 @@
 """The local cloud's commands: `python -m infra.local --help`."""
 
-import importlib
+import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
-
-from rich.console import Console
-
-from infra.local.arguments import parser
-from infra.local.errors import LocalCloudError
 
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def main() -> int:
     """Run one command; returns the exit status."""
+    _on_stop(_quit)
+    # From here on: each import takes up to a second, and a signal may come meanwhile.
+    import importlib  # noqa: PLC0415
+
+    from rich.console import Console  # noqa: PLC0415
+
+    from infra.local.arguments import parser  # noqa: PLC0415
+    from infra.local.errors import LocalCloudError  # noqa: PLC0415
+    from infra.local.terminal import printable  # noqa: PLC0415
+
     arguments = parser().parse_args()
     console = Console(file=sys.stdout)
-    for number in STOPS:
-        signal.signal(number, _interrupt)
+    command = importlib.import_module(f"infra.local.commands.{arguments.command}")
     try:
-        # Only now: each command imports a second's worth of packages that the others do not need.
-        command = importlib.import_module(f"infra.local.commands.{arguments.command}")
+        _on_stop(_interrupt)
         command.run(console, arguments)
     except LocalCloudError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         if arguments.command in {"up", "serve"}:
@@ -33,8 +37,18 @@ def main() -> int:
     return 0
 
 
+def _on_stop(handler: Callable[[int, FrameType | None], NoReturn]) -> None:
+    for number in STOPS:
+        signal.signal(number, handler)
+
+
+def _quit(number: int, _frame: FrameType | None) -> NoReturn:
+    """Exit at once, without a traceback of the imports that run: nothing has been started yet."""
+    os._exit(128 + number)
+
+
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Stop in order; who is impatient does not make it stop half way."""
+    """Stop in order, whatever other signals come meanwhile."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -15,6 +15,8 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from infra.local.terminal import printable
+
 __all__ = ["Entry", "ReadableOutput", "Renderer", "follow", "show_errors"]
 
 _LOOK_EVERY_S = 0.1
@@ -84,7 +86,7 @@ class Renderer:
 
     def render(self, at: float, source: str, line: str) -> Text | None:
         """One line as text, with the time of day; None for one that says nothing to a person."""
-        body = _body(line)
+        body = _body(printable(line.replace("\r", "\n")))
         if body is None:
             return None
         colour = _COLOURS[sum(map(ord, source)) % len(_COLOURS)]
@@ -152,11 +154,12 @@ def _body(line: str) -> Text | None:
             return _structured(json.loads(line))
         except ValueError:
             pass  # not ours: shown as it is
-    text = _PLACE.sub(_as_python_says, line.replace("\r", "\n").replace("\xa0", " "))
+    text = _PLACE.sub(_as_python_says, line.replace("\xa0", " "))
     return Text(text, "red" if text.startswith((_ERROR, "INIT_REPORT", "RequestId")) else "")
 
 
 def _structured(fields: dict[str, Any]) -> Text:
+    fields = {printable(name): printable(value) if isinstance(value, str) else value for name, value in fields.items()}
     level = str(fields.get("level", "INFO"))
     text = Text.assemble((str(fields.get("message", "")), _LEVELS.get(level, "default")))
     for name, value in fields.items():

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from infra.local.terminal import printable
+
 __all__ = ["Steps"]
 
 
@@ -35,7 +37,7 @@ class Steps:
     def report(self, line: str) -> None:
         """Print a line above the steps that run."""
         with self._printing:
-            self._console.print(Text(f"  {line}", "dim"), soft_wrap=True)
+            self._console.print(Text(f"  {printable(line)}", "dim"), soft_wrap=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:

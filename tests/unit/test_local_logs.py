@@ -8,6 +8,7 @@ import pytest
 
 from infra.local.executor.journal import Journal
 from infra.local.logs import Renderer, follow
+from infra.local.terminal import json_text, printable
 
 NOON = 1795348800.25
 
@@ -106,3 +107,39 @@ def test_journal_is_followed_while_it_is_written(tmp_path: Path) -> None:
     rest = list(entries)
 
     assert [first.line, *(entry.line for entry in rest)] == ["one", "two"]
+
+
+ESCAPES = (
+    "\x1b[31mred\x1b[0m \x1b]0;title\x07\x1b]8;;http://evil.example\x1b\\link "
+    "\x9b2Jcleared\x7f\x08 \x1bPq\x1b\\\x1bcend"
+)
+"""What a terminal executes: colours, title, link, clear, backspace, device control, reset."""
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(f"GET /{ESCAPES}", id="plain"),
+        pytest.param(json.dumps({"message": "GET", "path": f"/{ESCAPES}", f"x{ESCAPES}": 1}), id="fields"),
+        pytest.param(json.dumps({"message": ESCAPES, "correlation_id": ESCAPES, "exception": ESCAPES}), id="message"),
+        pytest.param(f"[ERROR] {ESCAPES}\rTraceback {ESCAPES}", id="error"),
+    ],
+)
+def test_escape_sequences_do_not_reach_the_terminal(line: str) -> None:
+    """A path or a log line cannot change the terminal's title, colours, screen or clipboard."""
+    text = shown(line) or ""
+
+    assert [character for character in text if not character.isprintable() and character != "\n"] == []
+    assert "title" not in text
+    assert "end" in text
+
+
+def test_printable_keeps_text() -> None:
+    """Letters of every script, tabs and newlines stay."""
+    assert printable("a\tb\né 漢 🙂") == "a\tb\né 漢 🙂"
+
+
+def test_json_text_has_no_control_characters() -> None:
+    """JSON escapes some control characters itself; the others make all of it ASCII."""
+    assert json_text({"a": "é"}) == '{"a": "é"}'
+    assert json_text({"a": "é\x9b2J"}) == '{"a": "\\u00e9\\u009b2J"}'

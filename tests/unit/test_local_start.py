@@ -1,6 +1,14 @@
 """What `make up` does before LocalStack is on its way."""
 
-from tests.loading import run_python
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.loading import ROOT, run_python
 
 
 def test_start_imports_nothing_that_can_wait() -> None:
@@ -8,3 +16,23 @@ def test_start_imports_nothing_that_can_wait() -> None:
     code = "import sys, infra.local.commands.up; print({'boto3', 'httpx', 'jwt', 'sqlalchemy'} & set(sys.modules))"
 
     assert run_python(code) == "set()\n"
+
+
+@pytest.mark.parametrize("module", ["rich.", "yaml.", "infra.local.executor."])
+def test_interrupt_while_packages_are_imported_prints_no_traceback(tmp_path: Path, module: str) -> None:
+    """Ctrl-C in the first second ends the command with the status of a signal, and prints nothing."""
+    command = [sys.executable, "-X", "importtime", "-m", "infra.local", "up", "--state", str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "shared")}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        signal_sent = False
+        rest = []
+        for line in process.stderr:
+            if not signal_sent and module in line:
+                process.send_signal(signal.SIGINT)
+                signal_sent = True
+            if not line.startswith("import time:"):
+                rest.append(line)
+
+    assert process.returncode == 128 + signal.SIGINT
+    assert rest == []

@@ -12,6 +12,7 @@ from infra.local.deploy import Cloud, physical_id, refusals
 from infra.local.errors import LocalCloudError
 from infra.local.names import event_of, function_named
 from infra.local.state import require_up
+from infra.local.terminal import json_text
 from infra.local.tokens import with_token
 
 __all__ = ["run"]
@@ -36,7 +37,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     with refusals(cloud, "the invocation"):
         answer = client.invoke(FunctionName=name, Payload=with_token(event, arguments.state).encode())
     payload = answer["Payload"].read().decode() or "null"
-    console.print_json(payload)
+    console.print_json(payload, ensure_ascii=json_text(json.loads(payload)).isascii())
     if "FunctionError" in answer:
         failed = json.loads(payload)
         raise LocalCloudError(f"{function} failed: {failed.get('errorType')}: {failed.get('errorMessage')}")

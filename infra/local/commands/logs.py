@@ -15,6 +15,7 @@ from infra.local.errors import LocalCloudError
 from infra.local.logs import Entry, Renderer, follow
 from infra.local.names import files_of, function_named
 from infra.local.state import holder
+from infra.local.terminal import json_text
 
 __all__ = ["as_json", "moment", "run"]
 
@@ -66,7 +67,7 @@ def as_json(entry: Entry) -> str:
         line = entry.line
     time = datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds")
     fields = {"time": time, "function": entry.logical_id, "environment": entry.environment, "request": entry.request}
-    return json.dumps({**fields, "line": line}, ensure_ascii=False)
+    return json_text({**fields, "line": line})
 
 
 def _entries(arguments: argparse.Namespace) -> Iterator[Entry]:

@@ -20,7 +20,7 @@ LocalStack or change in it, through its own extension points where it has one:
 
     access         which requests the gateway rejects, because a web page can send them
     server         the gateway, on loopback alone
-    exchanges      the HTTP that it speaks
+    http_server    the HTTP server for it
     identities     ids of APIs that stay the same
     invocations    client context, limits of events
     event_sources  queues polled as Lambda polls them

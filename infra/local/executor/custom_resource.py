@@ -7,14 +7,13 @@ Source: AWS CloudFormation User Guide, custom resource request and response refe
 """
 
 import json
+import queue
 import re
 import secrets
 import threading
-import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any, Self
 
 from localstack.services.cloudformation.resource_provider import (
@@ -25,13 +24,13 @@ from localstack.services.cloudformation.resource_provider import (
     ResourceRequest,
 )
 
+from infra.local.executor.http_server import HttpServer
+
 __all__ = ["CustomResource", "CustomResourcePlugin"]
 
 _TIMEOUT_S = 3600
 """Source: AWS CloudFormation, ServiceTimeout of a custom resource."""
 
-_POLL_S = 0.1
-_REQUEST_TIMEOUT_S = 10
 _WAITER = {"Delay": 1, "MaxAttempts": 60}
 _NOT_FOR_FUNCTION = ("PhysicalResourceId", "ServiceTimeout")
 """Properties of the resource that a request does not contain."""
@@ -126,44 +125,31 @@ class _ResponseListener:
     """A URL on loopback to which one response is sent; its path is a secret, as the signature of an S3 URL is."""
 
     def __init__(self) -> None:
-        path = f"/{secrets.token_urlsafe()}"
-        listener = self
-
-        class Handler(BaseHTTPRequestHandler):
-            timeout = _REQUEST_TIMEOUT_S
-
-            def do_PUT(self) -> None:
-                length = self.headers.get("Content-Length", "")
-                is_valid = self.path == path and length.isdecimal()
-                if is_valid:
-                    listener.receive(json.loads(self.rfile.read(int(length))))
-                self.send_response(HTTPStatus.OK if is_valid else HTTPStatus.BAD_REQUEST)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                """Log nothing: LocalStack's log is for LocalStack."""
-
-        self._responses: list[dict[str, Any]] = []
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}{path}"
+        self._responses: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._path = f"/{secrets.token_urlsafe()}"
+        self._server = HttpServer(self._receive_request, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.port}{self._path}"
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.server_close()
+        self._server.close()
 
     def receive(self, response: dict[str, Any]) -> None:
         """Take a response; the first one counts."""
-        self._responses.append(response)
+        self._responses.put(response)
 
     def wait(self, timeout_s: float) -> dict[str, Any]:
         """Wait for the response."""
-        deadline = time.monotonic() + timeout_s
-        while not self._responses:
-            remaining_s = deadline - time.monotonic()
-            if remaining_s <= 0:
-                return {"Status": "FAILED", "Reason": f"The function sent no response within {timeout_s:g} s."}
-            self._server.timeout = min(remaining_s, _POLL_S)
-            self._server.handle_request()
-        return self._responses[0]
+        try:
+            return self._responses.get(timeout=timeout_s)
+        except queue.Empty:
+            return {"Status": "FAILED", "Reason": f"The function sent no response within {timeout_s:g} s."}
+
+    def _receive_request(self, environ: Mapping[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        status = HTTPStatus.OK if environ["PATH_INFO"] == self._path else HTTPStatus.NOT_FOUND
+        if status is HTTPStatus.OK:
+            self.receive(json.loads(environ["wsgi.input"].read()))
+        start_response(f"{status.value} {status.phrase}", [("Content-Length", "0")])
+        return []

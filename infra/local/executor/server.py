@@ -1,16 +1,12 @@
-"""LocalStack's gateway on loopback alone, in plain HTTP, with a thread for each connection.
+"""LocalStack's gateway on loopback only, in plain HTTP, on our own HTTP server.
 
-Its own server, Twisted, listens on every interface, whatever GATEWAY_LISTEN says; what runs code for whoever asks must
-not. And Twisted hands each request from its loop to a thread, and each part of the answer back, which took more time
-than API Gateway and Lambda together. Here the connection's thread reads a request, has the gateway answer it, and
-writes that.
+LocalStack's default server, Twisted, listens on every interface, whatever GATEWAY_LISTEN contains, and passes each
+request from its event loop to a thread and each part of the response back; this took more time than API Gateway and
+Lambda together. Its other server, Hypercorn, passes them in the same way.
 """
 
 import os
-import socket
 import threading
-import time
-from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -19,12 +15,9 @@ from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
 from rolo.gateway.wsgi import WsgiGateway
 
 from infra.local.executor.access import NOT_SIGNED, UNSIGNED, Access, is_presigned
-from infra.local.executor.exchanges import serve
+from infra.local.executor.http_server import HttpServer
 
 __all__ = ["LoopbackServer", "LoopbackServerPlugin"]
-
-BACKLOG = 128
-_PAUSE_S = 0.1
 
 
 class LoopbackServerPlugin(RuntimeServerPlugin):
@@ -38,44 +31,27 @@ class LoopbackServerPlugin(RuntimeServerPlugin):
 
 
 class LoopbackServer(RuntimeServer):
-    """Serves the gateway on just the addresses that it is given; LocalStack calls it while it starts and ends."""
+    """Serves the gateway at the configured addresses only; LocalStack calls it when it starts and stops."""
 
     def __init__(self) -> None:
-        self._listeners: list[socket.socket] = []
+        self._servers: list[HttpServer] = []
         self._shutting_down = threading.Event()
 
     def register(self, gateway: Any, listen: Any, _ssl_creds: tuple[str, str] | None = None) -> None:
-        """Serve the gateway from now on."""
+        """Start to serve the gateway."""
         require_signatures(gateway)
         application = Access(WsgiGateway(gateway), cors_origins())
-        for address in listen:
-            listener = socket.create_server((address.host, address.port), backlog=BACKLOG)
-            self._listeners.append(listener)
-            threading.Thread(target=self._accept, args=(listener, application), name="gateway", daemon=True).start()
+        self._servers += [HttpServer(application, address.host, address.port) for address in listen]
 
     def run(self) -> None:
-        """Wait for the end."""
+        """Wait until LocalStack stops."""
         self._shutting_down.wait()
 
     def shutdown(self) -> None:
-        """Listen no longer; what is being answered ends with the process."""
+        """Accept no more connections; responses that are being sent end with the process."""
         self._shutting_down.set()
-        for listener in self._listeners:
-            listener.close()
-
-    def _accept(self, listener: socket.socket, application: Access) -> None:
-        while not self._shutting_down.is_set():
-            try:
-                connection, _peer = listener.accept()
-            except OSError:  # it is closed, or there are no more descriptors just now
-                time.sleep(_PAUSE_S)
-            else:
-                threading.Thread(target=_serve, args=(connection, application), name="connection", daemon=True).start()
-
-
-def _serve(connection: socket.socket, application: Access) -> None:
-    with connection, suppress(OSError):  # the client is gone, whether it says so or not
-        serve(connection, application)
+        for server in self._servers:
+            server.close()
 
 
 def cors_origins() -> set[str]:
