@@ -48,17 +48,14 @@ async def send(queue_url: str, messages: Sequence[Message]) -> list[AwsUnavailab
     Returns:
         For every message in order, None, or the error for which it was not accepted.
     """
+    if len(messages) <= _BATCH:
+        return await _send_batch(queue_url, messages)
     gate = asyncio.Semaphore(_CALLS_AT_ONCE)
 
     async def call(chunk: Sequence[Message]) -> list[AwsUnavailable | None]:
         async with gate:
-            try:
-                return await _send_batch(queue_url, chunk)
-            except AwsUnavailable as error:
-                return [error] * len(chunk)
+            return await _send_batch(queue_url, chunk)
 
-    if len(messages) <= _BATCH:
-        return await call(messages)
     results = await asyncio.gather(*(call(chunk) for chunk in batched(messages, _BATCH, strict=False)))
     return [result for chunk in results for result in chunk]
 
@@ -67,7 +64,10 @@ async def _send_batch(queue_url: str, messages: Sequence[Message]) -> list[AwsUn
     entries = [message.entry(number) for number, message in enumerate(messages)]
     address = "{0.scheme}://{0.netloc}/".format(urlsplit(queue_url))
     given = {"QueueUrl": queue_url, "Entries": entries}
-    response = await api.call("sqs", "AmazonSQS.SendMessageBatch", given, url=address, timeout_s=_TIMEOUT_S)
+    try:
+        response = await api.call("sqs", "AmazonSQS.SendMessageBatch", given, url=address, timeout_s=_TIMEOUT_S)
+    except AwsUnavailable as error:
+        return [error] * len(messages)
     results: list[AwsUnavailable | None] = [None] * len(messages)
     for failed in response.get("Failed", ()):
         reason = f"SendMessageBatch: {failed['Code']} {failed.get('Message', '')}"

@@ -44,8 +44,8 @@ async def _tracked[R](work: Coroutine[Any, Any, R], run: Run, key: object) -> R:
 def watch() -> None:
     """Report all other coroutines to the current run when they are dropped without having been awaited.
 
-    Python calls a function of the module `warnings` for every such coroutine. It has no public hook that does not depend on
-    the filters for warnings.
+    Python calls a function of the module `warnings` for every such coroutine. There is no public hook that works with
+    all filters for warnings.
 
     Source: CPython, `_PyErr_WarnUnawaitedCoroutine`.
     """

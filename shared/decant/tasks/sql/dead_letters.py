@@ -78,5 +78,5 @@ REDRIVE = text(f"""
 """)  # noqa: S608  # composed of constants
 """Reset tasks that failed or were revoked to PENDING, with all their retries; a workflow is redriven as a whole.
 
-`attempt` is not reset, because it is the fencing token. Of several tasks with the same unique key, a single task is redriven.
+`attempt` is not reset, because it is the fencing token. Of tasks with the same unique key, a single task is redriven.
 """
