@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -181,6 +182,28 @@ async def test_session_leaves_wrong_statements_alone() -> None:
 
 
 @pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize("write", ["session", "statement"])
+async def test_cancelled_session_leaves_no_transaction_to_the_next(write: str, database_url: str) -> None:
+    """A session that is cancelled in any turn of the event loop, BEGIN included, makes no later write part of it."""
+    await insert("first")
+    outside = await asyncpg.connect(database_url.replace("+asyncpg", ""))
+
+    for turns in range(40):
+        cancelled = asyncio.create_task(count())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait({cancelled})
+        name = f"after{turns}"
+        if write == "session":
+            await insert(name)
+        else:
+            await db.execute(INSERT, {"name": name, "email": f"{name}@example.com"})
+
+        assert await outside.fetchval("SELECT count(*) FROM users WHERE name = $1", name) == 1, turns
+    await outside.close()
+
+
 async def test_statement_is_cancelled_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement over DATABASE_STATEMENT_TIMEOUT_S is ended by the server."""
     monkeypatch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "0.05")

@@ -41,6 +41,11 @@ def send_begin(connection: Connection) -> None:
             raise
         connection.invalidate(error)
         raise ConnectionClosed from error
+    except BaseException as error:
+        # When this is cancelled, the server may have begun a transaction of which the driver does not know. The pool
+        # would not roll it back, and the next statements on the connection would never be committed.
+        connection.invalidate(error)
+        raise
 
 
 async def _begin(driver: Any) -> None:
