@@ -145,3 +145,25 @@ def test_environ_gives_back_every_header_value(headers: list[tuple[bytes, bytes]
         values = [value for each, value in headers if each == name]
         got = environ.get(f"HTTP_{name.decode().upper().replace('-', '_')}")
         assert (got or "").encode("latin-1") == separator.join(values)
+
+
+def test_repeated_headers_are_joined_in_order() -> None:
+    """Cookies with a semicolon, all others with a comma."""
+    headers = [(b"x-a", b"1"), (b"cookie", b"a=1"), (b"x-a", b"2"), (b"cookie", b"b=2"), (b"x-a", b"3")]
+
+    environ = environ_of(scope(headers=headers))
+
+    assert (environ["HTTP_X_A"], environ["HTTP_COOKIE"]) == ("1,2,3", "a=1; b=2")
+
+
+async def test_too_many_headers_respond_431() -> None:
+    """A request with more than 1,000 headers is rejected before the app runs."""
+    app, ran = Flask("bridged"), []
+    app.before_request(lambda: ran.append(1))
+    connection = Connection(scope(headers=[(b"x-a", b"1")] * 1001))
+    connection.say()
+
+    await connection.run(FlaskToAsgi(app))
+
+    assert (connection.sent[0]["status"], ran) == (431, [])
+    assert b"at most 1000 headers" in connection.body

@@ -206,11 +206,56 @@ def test_event_without_headers_and_body_is_taken() -> None:
     assert answered(app, event)["body"] == "b'' https localhost"
 
 
-@pytest.mark.parametrize("event", [{}, {"Records": []}, {"version": "0", "source": "aws.events"}])
-def test_event_of_another_kind_is_refused(event: dict[str, Any]) -> None:
-    """A web function that is wired to a queue fails, and says why."""
-    with pytest.raises(TypeError, match="not an HTTP event"):
-        answered(echo(), event)
+OTHER_EVENTS: dict[str, Any] = {
+    "nothing": {},
+    "SQS": {"Records": [{"messageId": "1", "body": "{}", "eventSource": "aws:sqs"}]},
+    "no records": {"Records": []},
+    "EventBridge": {"version": "0", "source": "aws.events", "detail": {}},
+    "a list": [{"id": 1}],
+    "text": "event",
+    "no requestContext": {"httpMethod": "GET", "path": "/", "headers": {}},
+    "requestContext is null": {"httpMethod": "GET", "path": "/", "headers": {}, "requestContext": None},
+    "Bedrock agent": {
+        "messageVersion": "1.0",
+        "agent": {"name": "agent"},
+        "actionGroup": "group",
+        "apiPath": "/users",
+        "httpMethod": "GET",
+        "parameters": [],
+    },
+    "AppSync": {
+        "arguments": {},
+        "identity": None,
+        "source": None,
+        "request": {"headers": {}},
+        "info": {"fieldName": "f"},
+    },
+    "AppSync batch": [{"arguments": {}, "info": {"fieldName": "f"}}],
+    "WebSocket": {"requestContext": {"routeKey": "$connect", "connectionId": "1", "eventType": "CONNECT"}},
+}
+
+
+@pytest.mark.parametrize("name", OTHER_EVENTS)
+def test_event_of_another_kind_is_refused(name: str) -> None:
+    """The same error says which events the function responds to."""
+    with pytest.raises(TypeError, match="not an HTTP event: this function responds to events of API Gateway"):
+        lambda_handler(Flask("bridged"))(OTHER_EVENTS[name], Context())
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "parameters"),
+    [
+        ("/{proxy+}", "/shop/v1/files/a%2Fb", {"proxy": "files/a/b"}),
+        ("/files/{name}", "/shop/v1/files/a%2Fb", {"name": "a/b"}),
+        ("/files/{name}", "/shop/v1/files/a", None),
+    ],
+)
+def test_encoded_slash_keeps_the_base_path(template: str, path: str, parameters: dict[str, str] | None) -> None:
+    """A REST API leaves a slash in a parameter encoded in the path, and decodes it in the parameters."""
+    event = sample("rest", path=path, resource=template, pathParameters=parameters)
+    event["requestContext"]["path"] = path
+
+    assert environ_of_event(event)["SCRIPT_NAME"] == "/shop/v1"
 
 
 @given(st.dictionaries(st.text(max_size=9), st.lists(st.text(max_size=9), min_size=1, max_size=3), max_size=4))

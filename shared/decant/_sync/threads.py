@@ -5,10 +5,11 @@ Python. Nothing can end a thread: after its caller gave up waiting it goes on by
 """
 
 import asyncio
+import sys
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future
-from contextvars import Context
+from contextvars import Context, copy_context
 from functools import partial
 from types import CoroutineType
 from typing import Any, NamedTuple
@@ -94,7 +95,7 @@ class _Call:
 
     def run(self) -> Any:
         """Do the work; in the worker thread."""
-        here = _ThreadGreenlet(self._work)
+        here = _ThreadGreenlet(self._start)
         here.call = self
         here.gr_context = self._context
         with self._lock:
@@ -107,13 +108,20 @@ class _Call:
                     _set_async_exception(self._thread, None)  # not for the thread's next call
                 self._thread = None
 
+    def _start(self) -> Any:
+        _move_locals_here()
+        return self._work()
+
     def wait(self, awaitable: Awaitable[Any]) -> Any:
         """Await on the loop; in the worker thread."""
         request = _Request(awaitable, Future())
         with self._lock:
             self._waits = True
         self._loop.call_soon_threadsafe(self._receive, request)
-        return request.outcome.result()
+        try:
+            return request.outcome.result()
+        finally:
+            _move_locals_here()
 
     def post(self, awaitable: Awaitable[Any]) -> None:
         """Await on the loop without waiting; in the worker thread."""
@@ -162,7 +170,7 @@ class _Call:
             self._resume(partial(request.reject, error))
             return
         try:
-            result = await run_in_greenlet(partial(await_, request.awaitable), self._context)
+            result = await run_in_greenlet(partial(_await_here, request.awaitable), self._context)
         except GeneratorExit:
             self._resume(partial(request.outcome.set_exception, self._cancellation()))
             raise
@@ -223,6 +231,26 @@ class _ThreadGreenlet(AwaitingGreenlet):
     def post(self, awaitable: Awaitable[Any]) -> None:
         """Await in the caller's task, and go on at once."""
         self.call.post(awaitable)
+
+
+def _await_here(awaitable: Awaitable[Any]) -> Any:
+    _move_locals_here()
+    return await_(awaitable)
+
+
+def _move_locals_here() -> None:
+    """Let this thread see the data of every `asgiref.local.Local` in the context, which belongs to the last thread.
+
+    asgiref hides such data from other threads, except where it moves work between threads itself.
+
+    Source: asgiref 3.13, `asgiref.sync._restore_context`.
+    """
+    local = sys.modules.get("asgiref.local")
+    if local is None or not hasattr(local, "_Storage"):
+        return
+    for variable, value in copy_context().items():
+        if isinstance(value, local._Storage):  # noqa: SLF001  # there is no public name
+            variable.set(local._rehome(value))  # noqa: SLF001  # there is no public name
 
 
 def _is_cancelled() -> bool:
