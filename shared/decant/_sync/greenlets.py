@@ -2,7 +2,7 @@
 
 `LoopGreenlet` runs synchronous code on the event loop's own thread. When that code awaits something that is not ready,
 its greenlet switches back to the task that drives it, and the task waits while the loop serves others. Greenlet and
-task share one contextvars context, so what Flask sets on one side is seen on the other.
+task share one contextvars context, so variables that Flask sets in the greenlet are seen in the task, and the reverse.
 
 The technique is that of SQLAlchemy's asyncio extension. Unlike there, the awaited coroutine itself runs inside the
 greenlet: `sys.exc_info()` holds in an async error handler, an async view may call synchronous code that awaits again,
@@ -36,7 +36,7 @@ class AwaitingGreenlet(greenlet):
         """Await from synchronous code; returns its result or raises its error."""
 
     def post(self, awaitable: Awaitable[Any]) -> None:
-        """Await what the code does not depend on: a worker thread goes on at once, and its caller raises the error."""
+        """Await without depending on the result: a worker thread goes on at once, and its caller raises the error."""
         self.wait(awaitable)
 
 
@@ -63,7 +63,7 @@ class LoopGreenlet(AwaitingGreenlet):
         return _pool.greenlets.pop() if _pool.greenlets else cls()
 
     def start(self, work: Callable[[], None], context: Context | None = None) -> Any:
-        """Work until it ends or waits; returns what it waits for.
+        """Work until it ends or waits; returns the future that it waits for.
 
         Args:
             work: The call.
@@ -98,7 +98,7 @@ class LoopGreenlet(AwaitingGreenlet):
         self.release()
 
     def release(self) -> None:
-        """Return the greenlet to the pool, and raise the work's error if it ended with one."""
+        """Return the greenlet to the pool, and raise the work's error if there is one."""
         error, self._error, self._loop, self.gr_context = self._error, None, None, None
         if len(_pool.greenlets) < _POOL_SIZE:
             _pool.greenlets.append(self)
@@ -109,7 +109,7 @@ class LoopGreenlet(AwaitingGreenlet):
                 del error  # its traceback holds this frame
 
     def run(self) -> None:
-        """Do one work after another and switch back after each; the body of the greenlet."""
+        """Run works in sequence and switch back after every work; the body of the greenlet."""
         while True:
             try:
                 self._work()
@@ -193,7 +193,7 @@ def await_[T](awaitable: Awaitable[T]) -> T:
 
 
 def as_coroutine[T](awaitable: Awaitable[T]) -> Coroutine[Any, Any, T]:
-    """The awaitable itself if it is a coroutine, else one that awaits it."""
+    """The awaitable itself if it is a coroutine, else a coroutine that awaits it."""
     return awaitable if isinstance(awaitable, CoroutineType) else _awaiting(awaitable)
 
 

@@ -1,4 +1,4 @@
-"""Run synchronous code in a worker thread; what it awaits runs in the asyncio task that waits for the thread.
+"""Run synchronous code in a worker thread; its awaitables run in the asyncio task that waits for the thread.
 
 A thread blocked in C, such as a socket without a timeout or a long `time.sleep`, is interrupted only when it returns to
 Python. Nothing can end a thread: after its caller gave up waiting it goes on by itself.
@@ -36,12 +36,13 @@ async def run_in_thread[T](
     Args:
         executor: The worker threads.
         work: The call.
-        context: Context variables of the work and of what it awaits; None for the caller's own, not a copy.
-        interrupt: Error to raise in the thread on cancellation, which then returns at once and leaves the thread
-            alone. None: cancel what the thread awaits now or next, and wait for the thread's end, so that a request
-            is not torn down while its view runs. (asgiref's `sync_to_async` abandons the thread instead.)
+        context: Context variables of the work and of its awaitables; None for the caller's own, not a copy.
+        interrupt: Error to raise in the thread on cancellation. The call then returns at once and leaves the thread
+            alone. With None, the current or next awaitable of the thread is cancelled, and the call waits for the
+            thread's end, so that a request is not torn down while its view runs. (asgiref's `sync_to_async` abandons
+            the thread instead.)
     Raises:
-        BaseException: what the work raised.
+        BaseException: the error of the work.
     """
     call = _Call(work, context, interrupt)
     running = executor.submit(call.run)
@@ -69,13 +70,13 @@ class _Request(NamedTuple):
 
 
 class _Call:
-    """One call in a worker thread.
+    """A call in a worker thread.
 
     A greenlet may hold any context, also that of a suspended task: the thread thus works in the very context of its
     caller, where `contextvars.Context.run` could only give it a copy whose tokens are worth nothing elsewhere.
 
     Attributes:
-        requests: What the thread awaits, in order; None when it ended.
+        requests: Awaitables of the thread, in order; None when it ended.
         posted: Outcomes of the requests that the thread does not wait for.
     """
 
@@ -130,7 +131,7 @@ class _Call:
         self._loop.call_soon_threadsafe(self._receive, request)
 
     def finish(self, _running: "Future[Any]") -> None:
-        """Tell the caller that the work ended; in the worker thread."""
+        """Notify the caller of the end of the work; in the worker thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.requests.put_nowait, None)
 
@@ -141,7 +142,7 @@ class _Call:
             self.requests.put_nowait(request)
 
     async def drive(self, running: "Future[Any]") -> asyncio.CancelledError | None:
-        """Await what the thread awaits until it ends; returns the cancellation that came meanwhile."""
+        """Serve the thread's requests until it ends; returns the cancellation that came meanwhile."""
         cancelled: asyncio.CancelledError | None = None
         while True:
             try:
@@ -164,7 +165,7 @@ class _Call:
                 await self.serve(request)
 
     async def serve(self, request: _Request) -> None:
-        """Await what the thread waits for; in a greenlet, so that synchronous code that it calls may await again."""
+        """Await for the thread; in a greenlet, so that synchronous code that it calls may await again."""
         error, self._next_error = self._next_error, None
         if error is not None:
             self._resume(partial(request.reject, error))
@@ -195,7 +196,7 @@ class _Call:
         return asyncio.CancelledError() if self._error is None else self._error()
 
     def interrupt(self, error: type[Exception]) -> None:
-        """Raise an error in the thread, at its next line of Python or in place of what it waits for."""
+        """Raise an error in the thread, at its next line of Python or in place of the result that it waits for."""
         with self._lock:
             if self._waits:
                 self._next_error = error()
@@ -204,7 +205,7 @@ class _Call:
                 _set_async_exception(self._thread, error)
 
     def abandon(self) -> None:
-        """Interrupt the thread if it may be; what it awaits from here on is cancelled."""
+        """Interrupt the thread if it may be; its later awaitables are cancelled."""
         self._abandoned = True
         if self._error is not None:
             self.interrupt(self._error)
@@ -260,7 +261,7 @@ def _is_cancelled() -> bool:
 
 
 def _set_async_exception(thread: int, error: type[Exception] | None) -> None:
-    """Raise an error in a thread at its next line of Python, or take back one that is not raised yet.
+    """Raise an error in a thread at its next line of Python, or take back an error that is not raised yet.
 
     Source: Python/C API, PyThreadState_SetAsyncExc.
     """

@@ -63,7 +63,7 @@ class FlaskToAsgi:
         bind(app)
 
     async def __call__(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
-        """Serve one ASGI connection."""
+        """Serve an ASGI connection."""
         if scope["type"] == "http":
             with self._runtime.active():
                 await self._serve(scope, receive, send)
@@ -77,7 +77,7 @@ class FlaskToAsgi:
             raise ValueError(f"ASGI scope of unknown type {scope['type']!r}")
 
     async def _live(self, receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
-        """Start at once, because nothing is built before its first use; at the end close what was built."""
+        """Start at once, because nothing is built before its first use; at the end close the clients."""
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -166,7 +166,7 @@ def _deliverer(send: "ASGISendCallable") -> "Callable[..., None]":
 
 
 def _correlation_id(scope: "HTTPScope") -> str:
-    """The caller's id if it sent a valid one, else that of the surrounding code, else a new one."""
+    """The caller's id if it is valid, else the id of the surrounding code, else a new id."""
     for name, value in scope["headers"]:
         if name == _CORRELATION_HEADER and is_valid_correlation_id(given := value.decode("latin-1")):
             return given

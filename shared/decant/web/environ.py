@@ -101,7 +101,7 @@ def to_wsgi_string(text: str) -> str:
 def _key(header: str) -> str | None:
     """The environ's key for a header; None for a header that the app must not see.
 
-    A name with an underscore is dropped: it would pass for the one with a hyphen, which a proxy may have verified.
+    A name with an underscore is dropped: it would be taken for the name with a hyphen, which a proxy may have verified.
     """
     name = header.upper().replace("-", "_")
     if "_" in header or name in _DROPPED:

@@ -126,7 +126,7 @@ def _has_middleware(app: Flask) -> bool:
 
 
 def _is_async(view: Callable[..., Any] | None) -> bool:
-    """Whether the view that was written is async, under whatever decorators or class it is."""
+    """Whether the view that was written is async, under any decorators and class."""
     if view is None:
         return False
     if view_class := getattr(view, "view_class", None):
@@ -135,12 +135,12 @@ def _is_async(view: Callable[..., Any] | None) -> bool:
     return iscoroutinefunction(unwrap(view))
 
 
-_FLASK_CONTEXTS = frozenset(each for each in vars(flask.globals).values() if isinstance(each, ContextVar))
+_FLASK_CONTEXTS = frozenset(value for value in vars(flask.globals).values() if isinstance(value, ContextVar))
 """Where Flask keeps the current app and request; their number and names differ from version to version."""
 
 
 def without_flask_contexts() -> Context | None:
-    """A copy of this context without Flask contexts, such as one pushed at import; None when it has none."""
+    """A copy of this context without Flask contexts, such as a context pushed at import; None when it has none."""
     for variable in _FLASK_CONTEXTS:
         if variable.get(None) is not None:
             break

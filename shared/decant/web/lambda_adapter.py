@@ -93,7 +93,7 @@ class LambdaAdapter(Mangum):
         self._leftover_tasks = LeftoverTasks(within_s=_LEFTOVER_TASKS_WITHIN_S)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
-        """Respond to one event.
+        """Respond to an event.
 
         Raises:
             TypeError: it is no HTTP event, and no custom handler takes it.
@@ -165,7 +165,9 @@ class LambdaAdapter(Mangum):
         if scope["type"] != "http":
             await self._asgi(scope, receive, send)
             return
-        leftover_tasks = LeftoverTasks(within_s=_LEFTOVER_TASKS_WITHIN_S)  # a new one: Mangum's lifespan task may stay
+        leftover_tasks = LeftoverTasks(
+            within_s=_LEFTOVER_TASKS_WITHIN_S
+        )  # new, so that Mangum's lifespan task may stay
         leftover_tasks.begin()
         await self._asgi(scope, receive, send)
         await leftover_tasks.finish()

@@ -32,7 +32,7 @@ type _ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple
 
 
 class Response(ABC):
-    """One response on its way from the app to the server or gateway.
+    """A response on its way from the app to the server or gateway.
 
     Args:
         head_request: The method is HEAD: the response has no body.
@@ -59,7 +59,7 @@ class Response(ABC):
 
     @abstractmethod
     def send_body(self, chunk: bytes, *, more: bool) -> None:
-        """Send a chunk of the body; the last one may be empty."""
+        """Send a chunk of the body; the last chunk may be empty."""
 
     def start(
         self, status: str, headers: Iterable[tuple[str, str]], exc_info: _ExcInfo | None = None
@@ -146,7 +146,7 @@ class AsgiResponse(Response):
 
 
 class BufferedResponse(Response):
-    """A response that is kept whole, for a gateway that takes it in one piece.
+    """A response that is kept whole, for a gateway that takes it in a single piece.
 
     Attributes:
         status: HTTP status, once the headers are sent.

@@ -113,7 +113,7 @@ def _part_errors(given: Any, into: Any, path: str, *, strict: bool) -> Iterator[
 
 
 def _parts(given: Any, into: Any, path: str) -> Iterator[_Part]:
-    """The values inside a value, each with the type it should have and its path."""
+    """The values inside a value, with their required types and paths."""
     for arm in _arms(into):
         kind = get_origin(arm) or arm
         if isinstance(given, dict) and isinstance(kind, type) and issubclass(kind, Struct):
@@ -137,7 +137,7 @@ def _struct_parts(given: dict[str, Any], into: Any, path: str) -> Iterator[_Part
 
 
 def _arms(into: Any) -> tuple[Any, ...]:
-    """The type of a union of one type and None; the types of other unions cannot be told apart here."""
+    """The type of a union of a type and None; the types of other unions cannot be distinguished here."""
     while get_origin(into) is Annotated:
         into = get_args(into)[0]
     if get_origin(into) not in {Union, types.UnionType}:

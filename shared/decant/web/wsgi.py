@@ -29,7 +29,7 @@ async def call(
     executor: Executor | None = None,
     receive: "ASGIReceiveCallable | None" = None,
 ) -> None:
-    """Call the app; what it awaits runs in this task.
+    """Call the app; its awaitables run in this task.
 
     A request whose URL rule has an async view runs on the event loop, in a greenlet. Every other request runs in one
     worker thread, from the push of Flask's contexts to the response's `close()`.
@@ -41,7 +41,7 @@ async def call(
         executor: Runs synchronous requests; None runs them on the event loop.
         receive: Of the ASGI request, whose body is read; the call is cancelled when it reports a disconnect.
     Raises:
-        BaseException: what the app raised and Flask did not handle.
+        BaseException: an error of the app that Flask did not handle.
     """
     environ["wsgi.multithread"] = executor is not None
     if isinstance(environ["wsgi.input"], TooLargeBody):
@@ -68,7 +68,7 @@ async def call(
 def is_requested(error: BaseException) -> bool:
     """Whether an error asks from outside for the request's end: a cancellation, SIGINT, or a closed coroutine.
 
-    Every other error is the app's, whatever its class, and becomes a response.
+    Every other error is the app's and becomes a response.
     """
     if isinstance(error, asyncio.CancelledError):
         task = asyncio.current_task()
@@ -126,7 +126,7 @@ class _FileBlocks(FileWrapper):
 
     Args:
         file: Open for reading, at its beginning.
-        _block_bytes: What the app proposes: Werkzeug's 8 KiB, at which a large file is mostly overhead.
+        _block_bytes: The block size of the app: Werkzeug's 8 KiB, at which a large file is mostly overhead.
         executor: Reads the file for a request on a server's event loop; None reads in the caller's thread.
     """
 
@@ -151,7 +151,7 @@ def stream[T](chunks: AsyncIterable[T]) -> Iterator[T]:
         async def rows():
             return stream(lines_of_the_query()), {"Content-Type": "text/csv"}
 
-    The next chunk is requested after the server has accepted the last one. In `stream_with_context(stream(…))` the
+    The next chunk is requested after the server has accepted the last chunk. In `stream_with_context(stream(…))` the
     chunks are made with `request` and `session` available.
     """
     return _Stream(aiter(chunks))

@@ -1,4 +1,4 @@
-"""What all kinds of HTTP events share.
+"""The base of all kinds of HTTP events.
 
 API Gateway serves an app below its stage (`/dev/users`), a custom domain's base path (`/shop/v1/users`) or nothing. The
 event does not contain that prefix: it is the difference between the requested path and the route's. `url_for` needs it
@@ -37,10 +37,10 @@ _TEXT_TYPES = frozenset(
 
 
 class HttpEvent(ABC):
-    """One HTTP event and its response.
+    """An HTTP event and its response.
 
     Args:
-        event: What Lambda passes to the function.
+        event: The function's input.
         context: Lambda's context object.
         config: Mangum's options.
     """
@@ -138,7 +138,7 @@ class HttpEvent(ABC):
 
 
 def pairs(event: Event, several: str, single: str) -> list[tuple[str, str]]:
-    """Names and values, from the member that has every value, or else from the one that has only the last."""
+    """Names and values, from the member with every value, or else from the member with only the last value."""
     if every := event.get(several):
         return [(name, value) for name, values in every.items() for value in values]
     return list((event.get(single) or {}).items())
@@ -160,7 +160,7 @@ def script_name(path: str, template: str, parameters: dict[str, str] | None) -> 
 
 
 def join_headers(headers: Headers) -> dict[str, str]:
-    """One value per name; cookies, which cannot be joined, are left out."""
+    """A single value per name; cookies, which cannot be joined, are left out."""
     joined: dict[str, str] = {}
     repeated: dict[str, list[str]] = {}
     for name, value in headers:
