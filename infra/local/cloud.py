@@ -18,6 +18,7 @@ from infra.local.deploy import Cloud, Deployment, deploy, keep_messages, mount, 
 from infra.local.emulator import Emulator
 from infra.local.errors import LocalCloudError
 from infra.local.executor.debugging import PATIENCE_S, Debugger
+from infra.local.executor.journal import Journal
 from infra.local.given_database import GivenDatabase
 from infra.local.localstack import LocalStack
 from infra.local.packages import upload
@@ -174,15 +175,18 @@ class LocalCloud:
         return {"DatabaseUrl": self.database.url(), **issuer, **self._options.parameters}
 
     def check(self) -> None:
-        """See that every part still runs.
+        """Restart the database when it has ended by itself; the log stream then contains a line about it.
 
         Raises:
-            LocalCloudError: one has ended by itself.
+            LocalCloudError: the emulator has ended by itself, or the database cannot be restarted.
         """
-        for part in (self.emulator, self.database):
-            if not part.is_running():
-                hint = f"; the end of {part.log} may say why" if isinstance(part, Server) else ""
-                raise LocalCloudError(f"{part.title} has ended by itself{hint}.")
+        if not self.emulator.is_running():
+            hint = f"; see the end of {self.emulator.log}" if isinstance(self.emulator, Server) else ""
+            raise LocalCloudError(f"{self.emulator.title} has ended by itself{hint}.")
+        self.database.keep_running(self._log)
+
+    def _log(self, line: str) -> None:
+        Journal(self.emulator.journal).write("PostgreSQL", "", "", line)
 
     def migrate(self) -> dict[str, Any]:
         """Apply the migrations that are missing, through the deployed function.

@@ -1,5 +1,6 @@
 """A database that somebody else runs, at DATABASE_URL."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from infra.local.errors import LocalCloudError
@@ -36,6 +37,5 @@ class GivenDatabase:
     def stop(self) -> None:
         """Nothing: it is not ours."""
 
-    def is_running(self) -> bool:
-        """As far as anyone here can tell."""
-        return True
+    def keep_running(self, report: Callable[[str], object]) -> None:
+        """Nothing: it is not ours to restart."""

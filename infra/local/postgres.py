@@ -14,8 +14,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 with warnings.catch_warnings():
@@ -45,6 +46,13 @@ _OPEN = re.compile(r"^\s*(?!#).*\b(trust|reject)\b", re.MULTILINE)
 """Rules of pg_hba.conf that initdb wrote: `trust` of earlier versions, `reject` until the password is set."""
 
 _PASSWORD_BYTES = 24
+
+_RESTARTS = 3
+_RESTARTS_WITHIN_S = 60
+"""A server that ends more often than this is not restarted."""
+
+_FREED_WITHIN_S = 15
+_RETRY_EVERY_S = 0.2
 
 
 class Postgres(Server):
@@ -77,6 +85,7 @@ class Postgres(Server):
         self.folder = folder.resolve()
         self.password_file = self.folder / "pgpass"
         self._data = self.folder / "data"
+        self._restarts: list[float] = []
         self._settings = {"max_connections": "200", **(settings or {})}
         self._user = _USER_WHEN_ROOT if os.geteuid() == 0 else None
         super().__init__(port or free_port(), self.folder / "postgres.log", warden)
@@ -97,6 +106,42 @@ class Postgres(Server):
         """Command line of `psql` on one database; it names the password's file and not the password."""
         address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database} passfile='{self.password_file}'"
         return [str(PSQL), "-X", "-d", address, *arguments]
+
+    def keep_running(self, report: Callable[[str], object]) -> None:
+        """Restart the server when it has ended by itself; call it again and again.
+
+        Args:
+            report: Takes one line that a person reads, after a restart.
+        Raises:
+            LocalCloudError: the server ends repeatedly, or does not start; the message contains the end of its log.
+        """
+        if self._process is None or self._process.poll() is None:
+            return
+        started, status = time.monotonic(), self._process.returncode
+        self._restarts = [*(at for at in self._restarts if at > started - _RESTARTS_WITHIN_S), started]
+        self.stop()
+        if len(self._restarts) > _RESTARTS:
+            raise LocalCloudError(
+                f"PostgreSQL has ended by itself {len(self._restarts)} times within {_RESTARTS_WITHIN_S} s; the end of "
+                f"{self.log}:\n{self._log_tail()}"
+            )
+        self._start_after_crash()
+        cause = f"signal {-status}" if status < 0 else f"status {status}"
+        took_s = time.monotonic() - started
+        report(f"PostgreSQL ended by itself ({cause}) and was restarted in {took_s:.1f} s; open transactions are lost.")
+
+    def _start_after_crash(self) -> None:
+        """Start once the processes of the server before, which end by themselves, have freed its shared memory."""
+        deadline = time.monotonic() + _FREED_WITHIN_S
+        while True:
+            try:
+                self.start()
+            except LocalCloudError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_EVERY_S)
+            else:
+                return
 
     def _prepare(self) -> Launch:
         self._initialise()

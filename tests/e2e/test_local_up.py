@@ -152,6 +152,18 @@ def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -
     assert run(curl_lines(up.printed)["GET /async"]) == "Async Response"
 
 
+def test_killed_database_is_restarted(up: Command) -> None:
+    """The terminal shows a line about it, and the routes work again on the same data."""
+    user = json.loads(run(curl_lines(up.printed)["POST /users"]))
+    postmaster = next(each for each in below(up.process) if each.name() == "postgres" and each.ppid() == up.process.pid)
+
+    postmaster.kill()
+    up.wait_for("PostgreSQL ended by itself (signal 9) and was restarted", within_s=20)
+
+    line = curl_lines(up.printed)["GET /users/{user_id}"]
+    assert json.loads(run(re.sub(r"/users/.*", f"/users/{user['id']}", line)))["id"] == user["id"]
+
+
 def test_serve_uses_the_database_that_runs(up: Command, tmp_path: Path) -> None:
     """`make serve` beside it answers with the same data."""
     user = json.loads(run(curl_lines(up.printed)["POST /users"]))
@@ -167,13 +179,18 @@ def test_serve_uses_the_database_that_runs(up: Command, tmp_path: Path) -> None:
 
 
 def test_serve_stands_alone(state: Path) -> None:
-    """Without a local cloud, `make serve` runs the database and the tasks itself."""
+    """Without a local cloud, `make serve` runs the database and the tasks, and restarts a database that was killed."""
     serve = command(state, "serve", "--port", str(free_port()))
     serve.wait_for("Running on")
     processes = below(serve.process)
 
     started = json.loads(run(curl_lines(serve.printed)["POST /start-task"]))
     serve.wait_for(f"Task succeeded task_id={started['task_id']}", within_s=20)
+    next(each for each in processes if each.name() == "postgres" and each.ppid() == serve.process.pid).kill()
+    serve.wait_for("PostgreSQL ended by itself (signal 9) and was restarted", within_s=20)
+    again = json.loads(run(curl_lines(serve.printed)["POST /start-task"]))
+    serve.wait_for(f"Task succeeded task_id={again['task_id']}", within_s=20)
+    processes = [*processes, *below(serve.process)]
 
     assert serve.stop(signal.SIGTERM) == 0
     assert left_of(processes) == []

@@ -1,15 +1,19 @@
 """The local cloud's PostgreSQL: its password, and data folders of earlier versions."""
 
+import os
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from infra.local.errors import LocalCloudError
 from infra.local.postgres import Postgres
 
 EVERYBODY = "host all all 127.0.0.1/32 trust\n"
@@ -101,3 +105,38 @@ def test_postgres_start_that_was_stopped_half_way_is_repeated(folder: Path) -> N
 
     with Postgres(folder) as again, psycopg.connect(address(again, again.password)):
         assert (folder / "before").read_text() == (folder / "pgpass").read_text()
+
+
+def kill(server: Postgres) -> None:
+    """End the server's main process as the kernel does when memory runs out."""
+    os.kill(server.pid, signal.SIGKILL)
+    while server.is_running():
+        time.sleep(0.01)
+
+
+def test_postgres_that_was_killed_is_restarted(folder: Path) -> None:
+    """Committed rows are there, on the same port and with the same password; a line says what happened."""
+    lines: list[str] = []
+    with Postgres(folder) as server:
+        with psycopg.connect(address(server, server.password), autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS number")
+            kill(server)
+        server.keep_running(lines.append)
+        with psycopg.connect(address(server, server.password)) as connection:
+            kept = connection.execute("SELECT number FROM kept").fetchone()
+        server.keep_running(lines.append)
+
+    assert kept == (42,)
+    assert [line.partition(" and was")[0] for line in lines] == ["PostgreSQL ended by itself (signal 9)"]
+
+
+def test_postgres_that_ends_repeatedly_is_not_restarted(folder: Path) -> None:
+    """After three restarts within a minute, the error contains the end of the log."""
+    with Postgres(folder) as server:
+        for _ in range(3):
+            kill(server)
+            server.keep_running(lambda _line: None)
+        kill(server)
+
+        with pytest.raises(LocalCloudError, match=r"ended by itself 4 times within 60 s(.|\n)*postgres\.log"):
+            server.keep_running(lambda _line: None)

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +18,7 @@ from decant import loop
 from decant.worker import run_forever
 from infra.local.cloud import ROOT
 from infra.local.commands.up import print_endpoints
+from infra.local.errors import LocalCloudError
 from infra.local.logs import ReadableOutput
 from infra.local.ports import require_free
 from infra.local.postgres import Postgres
@@ -28,6 +29,8 @@ from infra.local.tokens import ISSUER, public_key
 from infra.local.warden import Warden
 
 __all__ = ["run"]
+
+WATCH_EVERY_S = 1
 
 
 def run(console: Console, arguments: argparse.Namespace) -> None:
@@ -41,7 +44,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     require_free(arguments.port, "serve")
     with ExitStack() as stack:
         with Steps(console) as steps:
-            url = stack.enter_context(_database(arguments.state, steps, arguments.port))
+            url, postgres = stack.enter_context(_database(arguments.state, steps, arguments.port))
             os.environ |= {"STAGE": "local", "DATABASE_URL": url}
             os.environ |= {"JWT_ISSUER": ISSUER, "JWT_PUBLIC_PEM": public_key(arguments.state)}
             with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
@@ -49,10 +52,10 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         print_endpoints(console, f"http://127.0.0.1:{arguments.port}")
         console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
         with redirect_stdout(ReadableOutput(console)):
-            loop.run(_serve(Dispatcher(load_apps(ROOT / "functions")), arguments.port))
+            loop.run(_serve(Dispatcher(load_apps(ROOT / "functions")), arguments.port, postgres))
 
 
-async def _serve(dispatcher: Dispatcher, port: int) -> None:
+async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -60,19 +63,34 @@ async def _serve(dispatcher: Dispatcher, port: int) -> None:
     config.bind = [f"127.0.0.1:{port}"]
     config.accesslog, config.errorlog = logging.getLogger("access"), logging.getLogger("hypercorn")
     config.access_log_format = "%(m)s %(U)s %(s)s"
-    worker = asyncio.create_task(run_forever())
+    worker, watch = asyncio.create_task(run_forever()), asyncio.create_task(_keep_running(postgres, stop))
     try:
         await hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait)
     finally:
         worker.cancel()
-        await asyncio.wait({worker})
+        watch.cancel()
+        await asyncio.wait({worker, watch})
         await loop.close()
+    with suppress(asyncio.CancelledError):
+        await watch  # raises the error for which it has stopped the server
+
+
+async def _keep_running(postgres: Postgres | None, stop: asyncio.Event) -> None:
+    """Restart a database of our own when it ends by itself; stop the server when that fails."""
+    try:
+        while postgres is not None:
+            await asyncio.sleep(WATCH_EVERY_S)
+            await asyncio.to_thread(postgres.keep_running, print)
+    except LocalCloudError:
+        stop.set()
+        raise
 
 
 @contextmanager
-def _database(state: Path, steps: Steps, port: int) -> Iterator[str]:
+def _database(state: Path, steps: Steps, port: int) -> Iterator[tuple[str, Postgres | None]]:
+    """Address of the database, and its server unless another process has started it."""
     if (other := running(state)) is not None and other.command == "up":
-        yield other.database_url
+        yield other.database_url, None
         return
     warden = Warden()
     postgres = Postgres(state / "postgres", warden=warden)
@@ -81,7 +99,7 @@ def _database(state: Path, steps: Steps, port: int) -> Iterator[str]:
             with steps.step(f"PostgreSQL on 127.0.0.1:{postgres.port}"):
                 postgres.start()
             claim.announce(f"http://127.0.0.1:{port}", postgres.url())
-            yield postgres.url()
+            yield postgres.url(), postgres
     finally:
         postgres.stop()
         warden.close()
