@@ -28,7 +28,7 @@ class Dispatcher:
 
     def __init__(self, apps: Sequence[Flask]) -> None:
         self._flasks = list(apps)
-        self._apps = [asgi_app(app) for app in apps]
+        self._apps = [asgi_app(app, secure_defaults=True) for app in apps]
         converters = {name: kind for app in apps for name, kind in app.url_map.converters.items()}
         rules = [_indexed(rule, index) for index, app in enumerate(apps) for rule in app.url_map.iter_rules()]
         self._routes = Map(rules, converters=converters).bind("")

@@ -47,7 +47,7 @@ def echo() -> Flask:
 
 def answered(app: Flask, event: dict[str, Any]) -> dict[str, Any]:
     """What the app's handler answers to the event."""
-    return lambda_handler(app)(event, Context())
+    return lambda_handler(app, secure_defaults=False)(event, Context())
 
 
 def echoed(event: dict[str, Any]) -> dict[str, Any]:

@@ -84,9 +84,11 @@ def test_body_that_is_no_json_is_malformed(data: bytes, detail: str) -> None:
         parse(data)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
-def test_body_that_is_called_something_else_is_refused(content_type: str) -> None:
-    """Another site's form sends these without being asked, and so does curl; a gateway may write forms anew."""
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None]
+)
+def test_body_without_the_type_of_json_is_rejected(content_type: str | None) -> None:
+    """A page of another site can send these without a preflight request, and so does curl."""
     data = b'{"name": "Ada"}'
 
     with (
@@ -96,10 +98,38 @@ def test_body_that_is_called_something_else_is_refused(content_type: str) -> Non
         body(Person)
 
 
-def test_body_that_is_called_nothing_is_tried() -> None:
-    """Content-Type is the client's to leave out, and then the receiver's to guess. Source: RFC 9110, section 8.3."""
-    with Flask("inputs").test_request_context("/", method="POST", data=b'{"name": "Ada"}'):
-        assert body(dict[str, str]) == {"name": "Ada"}
+@pytest.mark.parametrize(
+    ("data", "field"),
+    [
+        (b'{"name": "a\\u0000b"}', "name"),
+        (b'{"name": "Ada", "others": [{"city": "\\u0000"}]}', "others[0].city"),
+        (b'"\\u0000"', "$"),
+    ],
+)
+def test_body_with_nul_is_rejected(data: bytes, field: str) -> None:
+    """PostgreSQL cannot store the character NUL, which would fail later as an unknown error."""
+    with (
+        Flask("inputs").test_request_context("/", method="POST", data=data, content_type="application/json"),
+        pytest.raises(InvalidInput) as caught,
+    ):
+        body(dict[str, Any])
+
+    assert caught.value.fields == {field: "The character NUL is not allowed"}
+
+
+def test_body_may_contain_an_escaped_backslash() -> None:
+    """The escape sequence of NUL, written as six characters of text, is not the character NUL."""
+    data = b'{"name": "\\\\u0000"}'
+    with Flask("inputs").test_request_context("/", method="POST", data=data, content_type="application/json"):
+        assert body(dict[str, str]) == {"name": "\\u0000"}
+
+
+def test_query_with_nul_is_rejected() -> None:
+    """The parameter is named."""
+    with Flask("inputs").test_request_context("/?name=a%00b"), pytest.raises(InvalidInput) as caught:
+        query(Person)
+
+    assert "name" in caught.value.fields
 
 
 def test_body_names_every_wrong_field() -> None:

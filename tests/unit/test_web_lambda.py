@@ -35,7 +35,7 @@ def answering(answer: Any) -> Flask:
 
 def invoke(app: Flask, given: dict[str, Any] | None = None) -> dict[str, Any]:
     """Invoke the app's handler."""
-    return lambda_handler(app)(sample("rest") if given is None else given, Context())
+    return lambda_handler(app, secure_defaults=False)(sample("rest") if given is None else given, Context())
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -115,7 +115,7 @@ def without_correlation_id(response: dict[str, Any]) -> dict[str, Any]:
 
 def test_handler_is_a_mangum(app: Flask) -> None:
     """Code that expects a `mangum.Mangum`, such as a framework's integration, accepts the handler."""
-    handler = lambda_handler(app)
+    handler = lambda_handler(app, secure_defaults=False)
 
     assert isinstance(handler, mangum.Mangum)
     assert handler.lifespan == "off"
@@ -125,7 +125,7 @@ def test_handler_is_a_mangum(app: Flask) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_response_is_that_of_mangum_with_the_same_handlers(app: Flask, kind: str, path: str) -> None:
     """Both ways, straight to WSGI and through ASGI, give the same status, headers and body."""
-    direct = lambda_handler(app)(event(kind, path), Context())
+    direct = lambda_handler(app, secure_defaults=False)(event(kind, path), Context())
 
     handlers = [RestEvent, HttpApiEvent, LoadBalancerEvent]
     through_asgi = through_mangum(app, event(kind, path), custom_handlers=handlers)
@@ -137,7 +137,7 @@ def test_response_is_that_of_mangum_with_the_same_handlers(app: Flask, kind: str
 @pytest.mark.parametrize("path", ["text", "binary", "sync"])
 def test_response_means_the_same_as_mangums_own(app: Flask, kind: str, path: str) -> None:
     """With Mangum's own handlers the client gets the same status, content type and body."""
-    direct = lambda_handler(app)(event(kind, path), Context())
+    direct = lambda_handler(app, secure_defaults=False)(event(kind, path), Context())
     given = event(kind, path)
     if kind == "load_balancer":  # Mangum fails on a null member
         given.pop("multiValueHeaders", None)
@@ -161,13 +161,13 @@ def test_lifespan_must_be_known(app: Flask) -> None:
     unknown: Any = "sometimes"
 
     with pytest.raises(ConfigurationError):
-        lambda_handler(app, lifespan=unknown)
+        lambda_handler(app, lifespan=unknown, secure_defaults=False)
 
 
 @pytest.mark.parametrize("lifespan", ["on", "auto"])
 def test_lifespan_runs_for_every_event(app: Flask, lifespan: Any) -> None:
     """The response goes through ASGI then, and what was built is closed after each event."""
-    handler = lambda_handler(app, lifespan=lifespan)
+    handler = lambda_handler(app, lifespan=lifespan, secure_defaults=False)
     closed: list[int] = []
 
     @app.get("/resource")
@@ -188,7 +188,9 @@ def test_lifespan_runs_for_every_event(app: Flask, lifespan: Any) -> None:
 @pytest.mark.parametrize("base_path", ["/v1", "v1"])
 def test_base_path_is_left_out_of_the_path_and_kept_in_links(app: Flask, kind: str, base_path: str) -> None:
     """`api_gateway_base_path` becomes SCRIPT_NAME."""
-    response = lambda_handler(app, api_gateway_base_path=base_path)(event(kind, "v1/json"), Context())
+    response = lambda_handler(app, api_gateway_base_path=base_path, secure_defaults=False)(
+        event(kind, "v1/json"), Context()
+    )
 
     assert json.loads(response["body"])["link"].endswith("/v1/sync")
 
@@ -196,7 +198,9 @@ def test_base_path_is_left_out_of_the_path_and_kept_in_links(app: Flask, kind: s
 @pytest.mark.parametrize("kind", KINDS)
 def test_excluded_headers_are_left_out(app: Flask, kind: str) -> None:
     """`exclude_headers` applies to every kind of event."""
-    response = lambda_handler(app, exclude_headers=["X-Repeated"])(event(kind, "text"), Context())
+    response = lambda_handler(app, exclude_headers=["X-Repeated"], secure_defaults=False)(
+        event(kind, "text"), Context()
+    )
 
     names = {**response.get("headers", {}), **response.get("multiValueHeaders", {})}
     assert "x-repeated" not in names
@@ -205,7 +209,7 @@ def test_excluded_headers_are_left_out(app: Flask, kind: str) -> None:
 
 def test_text_types_of_the_caller_replace_the_usual_ones(app: Flask) -> None:
     """`text_mime_types` decides alone, as in Mangum."""
-    handler = lambda_handler(app, text_mime_types=["application/json"])
+    handler = lambda_handler(app, text_mime_types=["application/json"], secure_defaults=False)
 
     text, data = (handler(event("rest", path), Context()) for path in ("text", "json"))
 
@@ -239,7 +243,7 @@ class OtherEvent:
 
 def test_custom_handler_takes_events_of_its_own_kind(app: Flask) -> None:
     """It is served through ASGI, with a correlation id; Decant's own handlers are tried before it."""
-    handler = lambda_handler(app, custom_handlers=[OtherEvent])
+    handler = lambda_handler(app, custom_handlers=[OtherEvent], secure_defaults=False)
 
     own, rest = handler({"path-of-mine": "/text"}, Context()), handler(event("rest", "text"), Context())
 
@@ -261,7 +265,7 @@ def test_leftover_tasks_of_a_custom_event_are_finished() -> None:
         app.config["task"] = asyncio.create_task(work())
         return "ok"
 
-    lambda_handler(app, custom_handlers=[OtherEvent])({"path-of-mine": "/"}, Context())
+    lambda_handler(app, custom_handlers=[OtherEvent], secure_defaults=False)({"path-of-mine": "/"}, Context())
 
     assert ended == [1]
 
@@ -270,4 +274,4 @@ def test_stage_of_a_load_balancer_that_lists_null_headers_is_no_error(app: Flask
     """Mangum fails on `multiValueHeaders: null`; Decant reads the other member."""
     given = event("load_balancer", "text") | {"multiValueHeaders": None}
 
-    assert lambda_handler(app)(given, Context())["statusCode"] == 200
+    assert lambda_handler(app, secure_defaults=False)(given, Context())["statusCode"] == 200

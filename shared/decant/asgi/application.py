@@ -18,8 +18,9 @@ from decant.asgi.scope import environ_of
 from decant.config import load
 from decant.observability import CORRELATION_HEADER, correlate, correlation_id, is_valid_correlation_id
 from decant.web.environ import add_body
-from decant.web.flask_app import WebSettings, bind, respond_with_error
+from decant.web.flask_app import bind, respond_with_error
 from decant.web.response import AsgiResponse
+from decant.web.settings import WebSettings
 from decant.web.wsgi import call, is_requested
 
 if TYPE_CHECKING:
@@ -50,15 +51,23 @@ class FlaskToAsgi:
         view_threads: Number of worker threads for synchronous requests, shared by the applications of a runtime; 0 runs
             such requests on the event loop, which they block.
         correlated: Give every request a correlation id: in its log lines, problem details and `X-Correlation-Id`.
+        default_headers: Add the headers of `decant.web.browsers.default_headers` to responses.
     """
 
     def __init__(
-        self, app: Flask, *, body_limit_bytes: int | None = None, view_threads: int = 40, correlated: bool = False
+        self,
+        app: Flask,
+        *,
+        body_limit_bytes: int | None = None,
+        view_threads: int = 40,
+        correlated: bool = False,
+        default_headers: bool = False,
     ) -> None:
         self.app = app
         self._body_limit_bytes = body_limit_bytes
         self._view_threads = view_threads
         self._correlated = correlated
+        self._default_headers = default_headers
         self._runtime = runtime.current()
         bind(app)
 
@@ -94,6 +103,7 @@ class FlaskToAsgi:
             AsgiResponse,
             head_request=scope["method"] == "HEAD",
             more_headers=[(_CORRELATION_HEADER, identifier.encode())] if identifier else (),
+            https=scope["scheme"] == "https" if self._default_headers else None,
         )
         response = respond(_deliverer(send))
         with correlate(identifier) if identifier else nullcontext():

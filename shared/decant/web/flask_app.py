@@ -20,14 +20,15 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from decant import metrics
 from decant._sync.greenlets import AwaitingGreenlet
-from decant.config import count, load, setting, settings_group, text
+from decant.config import load
 from decant.errors import DecantError, InvalidInput, ServiceUnavailable
 from decant.observability import correlation_id
+from decant.web import browsers
 from decant.web import response as wsgi_response
 from decant.web.environ import TooLargeBody
+from decant.web.settings import WebSettings
 
 __all__ = [
-    "WebSettings",
     "bind",
     "observe",
     "reject_large_bodies",
@@ -43,18 +44,6 @@ _MIME_TYPE = "application/problem+json"
 
 _NO_ROUTE = "unmatched"
 """Route, in metrics, of requests without a URL rule and of errors outside of Flask: metrics cannot have every path."""
-
-
-@settings_group
-class WebSettings:
-    """Settings of the web adapters."""
-
-    cors_origin: str | None = setting(
-        "CORS_ORIGIN", text, "Origin of the web page that may read responses in a browser, or `*`", default=None
-    )
-    body_limit_bytes: int = setting(
-        "BODY_LIMIT_BYTES", count, "Maximum size of a request body, bytes", default=10 * 1024 * 1024
-    )
 
 
 def bind(app: Flask) -> None:
@@ -190,24 +179,7 @@ def use_problem_details(app: Flask) -> None:
         if DecantError not in own:
             app.register_error_handler(DecantError, _decant_error)
     if settings.cors_origin is not None:
-        app.after_request(_allow_origin)
-
-
-def _allow_origin(response: Response) -> Response:
-    for name, value in _cors_headers():
-        if name == "Vary":
-            response.vary.add(value)
-        else:
-            response.headers.setdefault(name, value)
-    return response
-
-
-def _cors_headers() -> list[tuple[str, str]]:
-    """Headers that let the page of CORS_ORIGIN read a response."""
-    origin = load(WebSettings).cors_origin
-    if origin is None:
-        return []
-    return [("Access-Control-Allow-Origin", origin), *([] if origin == "*" else [("Vary", "Origin")])]
+        app.after_request(browsers.add_cors_headers)
 
 
 def respond_with_error(response: wsgi_response.Response, error: BaseException) -> None:
@@ -216,7 +188,7 @@ def respond_with_error(response: wsgi_response.Response, error: BaseException) -
     if isinstance(error, HTTPException) and error.code is not None:
         status, detail = HTTPStatus(error.code), error.description
     body = _document(status, status.phrase, detail)
-    headers = [("Content-Type", _MIME_TYPE), ("Content-Length", str(len(body))), *_cors_headers()]
+    headers = [("Content-Type", _MIME_TYPE), ("Content-Length", str(len(body))), *browsers.cors_headers()]
     metrics.record({"Requests": 1}, route=_NO_ROUTE, status=str(status.value))
     response.start(f"{status.value} {status.phrase}", headers)
     response.write(body)

@@ -5,6 +5,7 @@ quarter of a request. Any other handler of the user's or Mangum's calls the app 
 """
 
 import io
+import json
 import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,13 +23,15 @@ from decant.observability import (
     correlate,
     is_valid_correlation_id,
 )
+from decant.web.browsers import reject_cross_site
 from decant.web.environ import TooLargeBody, add_body
 from decant.web.events.base import HttpEvent
 from decant.web.events.http import HttpApiEvent
 from decant.web.events.load_balancer import LoadBalancerEvent
 from decant.web.events.rest import RestEvent
-from decant.web.flask_app import WebSettings, bind, observe, respond_with_error, use_problem_details
+from decant.web.flask_app import bind, observe, respond_with_error, use_problem_details
 from decant.web.response import BufferedResponse
+from decant.web.settings import WebSettings
 from decant.web.wsgi import call, is_requested
 
 if TYPE_CHECKING:
@@ -43,6 +46,11 @@ log = logging.getLogger(__name__)
 
 _LEFTOVER_TASKS_WITHIN_S = 1.0
 
+_MAX_RESPONSE_BYTES = 6 * 1024 * 1024
+"""Source: Lambda quotas, payload of a synchronous invocation."""
+_CERTAINLY_SMALL = 1_000_000
+"""A body of so few characters cannot exceed the limit: JSON encodes a character in at most six bytes."""
+
 
 def lambda_handler(  # noqa: PLR0913  # Mangum's options
     app: Flask,
@@ -52,6 +60,7 @@ def lambda_handler(  # noqa: PLR0913  # Mangum's options
     custom_handlers: "Sequence[type[LambdaHandler]]" = (),
     text_mime_types: list[str] | None = None,
     exclude_headers: list[str] | None = None,
+    secure_defaults: bool = True,
 ) -> "LambdaAdapter":
     """The Lambda function's handler: it responds to HTTP events with the app.
 
@@ -64,6 +73,8 @@ def lambda_handler(  # noqa: PLR0913  # Mangum's options
         custom_handlers: Handlers of other events, tried after Decant's own and before Mangum's.
         text_mime_types: Content types of text; all others are encoded in base64. None: JSON, XML, YAML, and text.
         exclude_headers: Names of headers to leave out of responses.
+        secure_defaults: Reject requests of other sites' pages with unsafe methods, and add headers that make browsers
+            treat responses safely; see `decant.web.browsers`.
     Raises:
         ConfigError: the settings are bad.
         ConfigurationError: Mangum's, an option is bad.
@@ -75,18 +86,24 @@ def lambda_handler(  # noqa: PLR0913  # Mangum's options
         custom_handlers=custom_handlers,
         text_mime_types=text_mime_types,
         exclude_headers=exclude_headers,
+        secure_defaults=secure_defaults,
     )
 
 
 class LambdaAdapter(Mangum):
     """Mangum with a direct path from Decant's events to the WSGI environ; the arguments are `lambda_handler`'s."""
 
-    def __init__(self, app: Flask, *, custom_handlers: "Sequence[type[LambdaHandler]]", **options: Any) -> None:
+    def __init__(
+        self, app: Flask, *, custom_handlers: "Sequence[type[LambdaHandler]]", secure_defaults: bool, **options: Any
+    ) -> None:
         self._runtime = runtime.current()
         self._runtime.start()
         use_problem_details(app)
         observe(app)
         bind(app)
+        if secure_defaults:
+            reject_cross_site(app)
+        self._secure_defaults = secure_defaults
         own: list[type[LambdaHandler]] = [RestEvent, HttpApiEvent, LoadBalancerEvent]
         super().__init__(self._serve_asgi, custom_handlers=[*own, *custom_handlers], **options)  # type: ignore[arg-type]
         self._flask = app
@@ -109,20 +126,30 @@ class LambdaAdapter(Mangum):
             return super().__call__(event, context)
 
     def _respond(self, handler: HttpEvent) -> dict[str, Any]:
-        response = BufferedResponse(head_request=False)
         try:
             environ = handler.environ()
         except HTTPException as error:
             identifier = _gateway_id(handler.event, handler.context)
             with correlate(identifier):
-                respond_with_error(response, error)
+                response = _error_response(error)
         else:
             given = environ.get("HTTP_X_CORRELATION_ID", "")
             valid = given and is_valid_correlation_id(given)
             identifier = given if valid else _gateway_id(handler.event, handler.context)
             with correlate(identifier):
                 response = self._runtime.run(self._serve(environ, handler.body))
-        return handler.respond(response.status, [*response.headers, (CORRELATION_HEADER, identifier)], response.body)
+        result = self._format(handler, response, identifier)
+        if len(result["body"]) > _CERTAINLY_SMALL and (size := _encoded_bytes(result)) > _MAX_RESPONSE_BYTES:
+            route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
+            with correlate(identifier):
+                log.error("Response exceeds Lambda's limit", extra={"route": route, "response_bytes": size})
+                result = self._format(handler, _error_response(RuntimeError()), identifier)
+        return result
+
+    @staticmethod
+    def _format(handler: HttpEvent, response: BufferedResponse, identifier: str) -> dict[str, Any]:
+        headers = [*response.headers, (CORRELATION_HEADER, identifier)]
+        return handler.respond(response.status, headers, response.body)
 
     def infer(self, event: dict[str, Any], context: Any) -> "LambdaHandler":
         """Choose the handler of an event.
@@ -148,15 +175,15 @@ class LambdaAdapter(Mangum):
         limit_bytes = load(WebSettings).body_limit_bytes
         add_body(environ, TooLargeBody(limit_bytes) if len(body) > limit_bytes else io.BytesIO(body), len(body))
         head_request = environ["REQUEST_METHOD"] == "HEAD"
-        response = BufferedResponse(head_request=head_request)
+        https = environ["wsgi.url_scheme"] == "https" if self._secure_defaults else None
+        response = BufferedResponse(head_request=head_request, https=https)
         try:
             await call(self._flask, environ, response)
         except BaseException as error:
             if is_requested(error):
                 raise
             log.exception("Request failed outside Flask's error handling")
-            response = BufferedResponse(head_request=head_request)
-            respond_with_error(response, error)
+            response = _error_response(error, head_request=head_request)
         await self._leftover_tasks.finish()
         return response
 
@@ -176,7 +203,18 @@ class LambdaAdapter(Mangum):
     def _asgi(self) -> "ASGI3Application":
         from decant.asgi import FlaskToAsgi  # noqa: PLC0415  # few functions need it
 
-        return FlaskToAsgi(self._flask, view_threads=0, correlated=True)
+        return FlaskToAsgi(self._flask, view_threads=0, correlated=True, default_headers=self._secure_defaults)
+
+
+def _error_response(error: BaseException, *, head_request: bool = False) -> BufferedResponse:
+    response = BufferedResponse(head_request=head_request)
+    respond_with_error(response, error)
+    return response
+
+
+def _encoded_bytes(response: dict[str, Any]) -> int:
+    """Size of the response as the runtime client sends it, with characters beyond ASCII as they are."""
+    return len(json.dumps(response, ensure_ascii=False).encode())
 
 
 def _gateway_id(event: dict[str, Any], context: Any) -> str:

@@ -9,6 +9,8 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from decant.web.browsers import default_headers
+
 if TYPE_CHECKING:
     from asgiref.typing import ASGISendEvent
 
@@ -36,16 +38,27 @@ class Response(ABC):
 
     Args:
         head_request: The method is HEAD: the response has no body.
+        https: Whether the client uses HTTPS, for the default headers; None leaves them out.
 
     Attributes:
         headers_sent: Status and headers were sent and can no longer change.
         complete: The last byte was sent.
     """
 
-    __slots__ = ("_bodiless", "_head_request", "_headers", "_remaining", "_status", "complete", "headers_sent")
+    __slots__ = (
+        "_bodiless",
+        "_head_request",
+        "_headers",
+        "_https",
+        "_remaining",
+        "_status",
+        "complete",
+        "headers_sent",
+    )
 
-    def __init__(self, *, head_request: bool) -> None:
+    def __init__(self, *, head_request: bool, https: bool | None = None) -> None:
         self._head_request = head_request
+        self._https = https
         self._status = 0
         self._headers: list[tuple[str, str]] = []
         self._remaining: int | None = None
@@ -107,6 +120,8 @@ class Response(ABC):
         if not self._status:
             raise RuntimeError("the app returned without calling start_response()")
         self.headers_sent = True
+        if self._https is not None:
+            self._headers += default_headers(self._headers, https=self._https)
         self.send_headers(self._status, self._headers)
 
 
@@ -126,9 +141,10 @@ class AsgiResponse(Response):
         deliver: "Callable[..., None]",
         *,
         head_request: bool,
+        https: bool | None = None,
         more_headers: Iterable[tuple[bytes, bytes]] = (),
     ) -> None:
-        super().__init__(head_request=head_request)
+        super().__init__(head_request=head_request, https=https)
         self._deliver = deliver
         self._more_headers = more_headers
         self._start: list[ASGISendEvent] = []
@@ -155,8 +171,8 @@ class BufferedResponse(Response):
 
     __slots__ = ("_chunks", "headers", "status")
 
-    def __init__(self, *, head_request: bool) -> None:
-        super().__init__(head_request=head_request)
+    def __init__(self, *, head_request: bool, https: bool | None = None) -> None:
+        super().__init__(head_request=head_request, https=https)
         self._chunks: list[bytes] = []
 
     @property

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from msgspec import Struct, ValidationError, convert, structs
 
-__all__ = ["list_fields", "null_errors", "validation_errors"]
+__all__ = ["list_fields", "nul_errors", "null_errors", "validation_errors"]
 
 _MAX_ERRORS = 100
 """Maximum number of errors in a response."""
@@ -53,6 +53,28 @@ def null_errors(given: Mapping[str, Any], into: Any) -> dict[str, str]:
         for field in fields
         if field.encode_name in nulls and str not in {get_origin(arm) or arm for arm in _arms(field.type)}
     }
+
+
+def nul_errors(given: Any) -> dict[str, str]:
+    """Messages for texts with the character NUL, which PostgreSQL cannot store.
+
+    Args:
+        given: The decoded input, of plain dicts, lists and scalars.
+    """
+    found = ((_truncated(path or "$"), "The character NUL is not allowed") for path in _nuls(given, ""))
+    return dict(islice(found, _MAX_ERRORS))
+
+
+def _nuls(value: Any, path: str) -> Iterator[str]:
+    if isinstance(value, str) and "\x00" in value:
+        yield path
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield from _nuls(name, path)
+            yield from _nuls(part, _join(path, name))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _nuls(part, f"{path}[{index}]")
 
 
 def _limit_unknown(errors: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
