@@ -204,6 +204,7 @@ async def test_cancelled_session_leaves_no_transaction_to_the_next(write: str, d
     await outside.close()
 
 
+@pytest.mark.usefixtures("database_url")
 async def test_statement_is_cancelled_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement over DATABASE_STATEMENT_TIMEOUT_S is ended by the server."""
     monkeypatch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "0.05")
