@@ -35,7 +35,8 @@ class LogSettings:
     log_level: str = setting("LOG_LEVEL", log_level, "DEBUG, INFO, WARNING, ERROR or CRITICAL", default="INFO")
 
 
-_correlation_id: ContextVar[str | None] = ContextVar("decant_correlation_id", default=None)
+_ids: ContextVar[tuple[str | None, str | None]] = ContextVar("decant_ids", default=(None, None))
+"""The correlation id, and the gateway's id of the request when it is another id."""
 
 
 def is_valid_correlation_id(identifier: str) -> bool:
@@ -48,22 +49,27 @@ _VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 def correlation_id() -> str | None:
     """Id that is common to the log lines of a request and of the tasks that it enqueued; None outside of both."""
-    return _correlation_id.get()
+    return _ids.get()[0]
 
 
 class correlate:  # noqa: N801  # a context manager; as a class it costs a request 1 µs, as a generator 5
-    """Give every log line of the block, and every task that it enqueues, this correlation id."""
+    """Give every log line of the block, and every task that it enqueues, this correlation id.
 
-    __slots__ = ("_identifier", "_token")
+    Args:
+        identifier: The correlation id.
+        request_id: The gateway's id of the request, which its access log contains; a field of the log lines.
+    """
 
-    def __init__(self, identifier: str | None) -> None:
-        self._identifier = identifier
+    __slots__ = ("_ids", "_token")
+
+    def __init__(self, identifier: str | None, request_id: str | None = None) -> None:
+        self._ids = identifier, request_id
 
     def __enter__(self) -> None:
-        self._token = _correlation_id.set(self._identifier)
+        self._token = _ids.set(self._ids)
 
     def __exit__(self, *_error: object) -> None:
-        _correlation_id.reset(self._token)
+        _ids.reset(self._token)
 
 
 def configure() -> None:
@@ -115,7 +121,9 @@ class _JsonHandler(logging.Handler):
         if self.formatter is None:
             self.formatter = _powertools_formatter()
         record = copy.copy(record)  # other handlers receive it without these fields
-        record.correlation_id = _correlation_id.get()
+        record.correlation_id, request_id = _ids.get()
+        if request_id is not None:
+            record.request_id = request_id
         record.logger = record.name
         record.taskName = None  # the name of asyncio's task, which reads like the name of a durable task
         return super().format(record)

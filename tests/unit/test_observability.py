@@ -56,6 +56,15 @@ def test_line_is_json_with_the_correlation_id(lines: pytest.CaptureFixture[str])
     assert line["price"] == 3
 
 
+def test_line_has_the_gateways_id_beside_the_callers(lines: pytest.CaptureFixture[str]) -> None:
+    """The gateway's access log contains its own id of the request alone."""
+    with observability.correlate("caller-1", "gateway-1"):
+        logging.getLogger("shop").info("Sold")
+
+    line = json.loads(lines.readouterr().out)
+    assert (line["correlation_id"], line["request_id"]) == ("caller-1", "gateway-1")
+
+
 def test_line_has_no_correlation_id_outside_of_a_request(lines: pytest.CaptureFixture[str]) -> None:
     """An id does not outlive the block it was given to."""
     with observability.correlate("request-1"):

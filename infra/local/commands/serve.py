@@ -62,7 +62,7 @@ async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -
     config = Config()
     config.bind = [f"127.0.0.1:{port}"]
     config.accesslog, config.errorlog = logging.getLogger("access"), logging.getLogger("hypercorn")
-    config.access_log_format = "%(m)s %(U)s %(s)s"
+    config.access_log_format = "%(m)s %(U)s %(s)s %({x-correlation-id}o)s"
     worker, watch = asyncio.create_task(run_forever()), asyncio.create_task(_keep_running(postgres, stop))
     try:
         await hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait)

@@ -134,9 +134,10 @@ class LambdaAdapter(Mangum):
                 response = _error_response(error)
         else:
             given = environ.get("HTTP_X_CORRELATION_ID", "")
+            request_id = _gateway_id(handler.event, handler.context)
             valid = given and is_valid_correlation_id(given)
-            identifier = given if valid else _gateway_id(handler.event, handler.context)
-            with correlate(identifier):
+            identifier = given if valid else request_id
+            with correlate(identifier, request_id if valid else None):
                 response = self._runtime.run(self._serve(environ, handler.body))
         result = self._format(handler, response, identifier)
         if len(result["body"]) > _CERTAINLY_SMALL and (size := _encoded_bytes(result)) > _MAX_RESPONSE_BYTES:
