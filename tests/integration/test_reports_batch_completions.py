@@ -17,7 +17,6 @@ pytestmark = [
 ]
 
 
-@pytest.mark.xfail(strict=True, reason="one rejected completion fails the completions of the whole batch")
 @pytest.mark.parametrize(
     "retry",
     [{"countdown": 1e13}, {"countdown": float("inf")}, {"countdown": 1, "max_retries": 2**40}],
@@ -46,12 +45,8 @@ async def test_other_tasks_of_the_batch_are_completed(retry: dict[str, Any]) -> 
         pytest.param("10", id="text"),
     ],
 )
-async def test_task_with_an_impossible_retry_fails_or_is_retried(countdown: Any, request: Any) -> None:
+async def test_task_with_an_impossible_retry_fails_or_is_retried(countdown: Any) -> None:
     """The task ends with the error or is retried; its message is not delivered again."""
-    if countdown != "10":
-        request.applymarker(
-            pytest.mark.xfail(strict=True, reason="the task stays STARTED until its lease ends and loses its worker")
-        )
 
     @task(name="reports.retries", bind=True, max_retries=1)
     async def retries(self: Run) -> None:
@@ -64,7 +59,6 @@ async def test_task_with_an_impossible_retry_fails_or_is_retried(countdown: Any,
     assert (redelivered, await job.state) in [([], State.FAILURE), ([], State.RETRY)]
 
 
-@pytest.mark.xfail(strict=True, reason="one rejected completion fails the completions of the whole batch")
 async def test_impossible_delay_in_the_options_is_rejected_or_harmless() -> None:
     """The decorator rejects the delay, or the other tasks of the batch end in SUCCESS."""
     options: dict[str, Any] = {"autoretry_for": (ValueError,), "default_retry_delay": 1e13}

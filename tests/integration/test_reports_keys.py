@@ -10,20 +10,10 @@ from typing import Any
 import pytest
 
 from decant.tasks import AsyncResult, Task, task
-from tests.worlds import World
 
 pytestmark = pytest.mark.usefixtures("world", "new_tasks")
 
 KEYS = [7, uuid.UUID(int=7), ("order", 7)]
-
-
-@pytest.fixture(autouse=True)
-def known_gap(request: pytest.FixtureRequest, world: World) -> None:
-    """Mark the tests whose behaviour is missing; memory accepts the keys that PostgreSQL's driver rejects."""
-    in_memory = type(world).__name__ == "MemoryWorld"
-    if not in_memory or request.node.originalname == "test_nul_in_a_key_is_rejected":
-        reason = "the database driver rejects the key, and only at the first duplicate"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
 
 
 def define(**options: Any) -> Task[..., Any]:

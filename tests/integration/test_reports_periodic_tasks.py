@@ -90,7 +90,6 @@ async def test_unique_function_that_raises_does_not_stop_the_sweep() -> None:
     assert await rows("reports.good") != []
 
 
-@pytest.mark.xfail(strict=True, reason="`unique` receives only the arguments that the caller passed")
 async def test_unique_function_receives_default_arguments(world: World) -> None:
     """A call that passes the default value is a duplicate of a call that leaves it out."""
 

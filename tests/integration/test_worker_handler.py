@@ -8,6 +8,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from decant.tasks import AsyncResult, State, chain
+from decant.tasks.records import Outcome
+from decant.tasks.store.postgres import PostgresStore
+from decant.worker.completions import Completions
 from decant.worker.deadline import Deadline
 from decant.worker.sqs_handler import handle
 from tests import work
@@ -326,3 +329,19 @@ async def test_log_lines_of_a_run_carry_its_correlation_id(caplog: pytest.LogCap
     await handle(as_records([job.id]), Deadline(30))
 
     assert await job.result == "request-1"
+
+
+async def test_rejected_result_does_not_affect_its_batch() -> None:
+    """PostgreSQL rejects an outcome: its task fails with the error, and the other outcomes are recorded."""
+    jobs = [await work.add.delay(number) for number in range(3)]
+    claimed = await PostgresStore().claim([UUID(job.id) for job in jobs], ["tests.work.add"], 60, alone=False)
+    completions = Completions(Deadline(30))
+    outcomes = [Outcome(id=task.id, attempt=task.attempt, state=State.SUCCESS, result="1") for task in claimed]
+    outcomes[1] = Outcome(id=claimed[1].id, attempt=1, state=State.RETRY, delay_s=1e13)
+
+    await asyncio.gather(*map(completions.add, claimed, outcomes))
+
+    failed = await AsyncResult(claimed[1].id).status()
+    assert failed.failure is not None
+    assert "could not be stored" in failed.failure.message
+    assert [await AsyncResult(claimed[n].id).state for n in (0, 1, 2)] == ["SUCCESS", "FAILURE", "SUCCESS"]

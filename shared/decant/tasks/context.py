@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from decant.tasks import checks
 from decant.tasks.records import Claimed
 from decant.tasks.store import store
 
@@ -83,10 +84,16 @@ class Run:
             eta: Aware time of the next run; takes precedence over `countdown`.
             max_retries: New bound.
         Raises:
-            Retry: always; `raise self.retry(…)` shows readers and type checkers that nothing follows.
+            TypeError: an option has another type.
+            ValueError: an option is out of range.
+            Retry: otherwise; `raise self.retry(…)` shows readers and type checkers that nothing follows.
         """
         if eta is not None:
-            countdown = max(0.0, (eta - datetime.now(UTC)).total_seconds())
+            countdown = max(0.0, (checks.aware("eta", eta) - datetime.now(UTC)).total_seconds())
+        if countdown is not None:
+            checks.seconds("countdown", countdown)
+        if max_retries is not None:
+            checks.count("max_retries", max_retries)
         raise Retry(exc, countdown, max_retries)
 
     async def update_progress(self, value: Any) -> None:

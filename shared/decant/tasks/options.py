@@ -14,6 +14,7 @@ from uuid import UUID
 import msgspec
 
 from decant.config import count, load, named_urls, seconds, setting, settings_group
+from decant.tasks import checks
 from decant.tasks.ids import uuid7
 from decant.tasks.schedule import Schedule
 
@@ -90,7 +91,8 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
         soft_time_limit: Seconds after which `SoftTimeLimitExceeded` is raised inside the run.
         expires: Seconds after which a call is not started any more.
         unique: A call with the arguments of an unfinished call is not enqueued, and the handle of that call is
-            returned. A function of the arguments returns the key to compare instead.
+            returned. A function of the arguments, with defaults applied,
+            returns the key to compare instead: any JSON.
         ignore_result: Do not store the result.
         schedule: Times at which the task is enqueued without arguments: `every(30)`, `cron("0 3 * * *")`.
         bind: The function's first parameter receives the `Run`.
@@ -108,10 +110,22 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     time_limit: float | None = None
     soft_time_limit: float | None = None
     expires: float | None = None
-    unique: bool | Callable[..., str] | None = None
+    unique: bool | Callable[..., Any] | None = None
     ignore_result: bool = False
     schedule: Schedule | None = None
     bind: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("retry_backoff_max", "default_retry_delay"):
+            checks.seconds(name, getattr(self, name))
+        for name in ("time_limit", "soft_time_limit", "expires"):
+            if getattr(self, name) is not None:
+                checks.seconds(name, getattr(self, name))
+        if not isinstance(self.retry_backoff, bool):
+            checks.seconds("retry_backoff", self.retry_backoff)
+        if self.max_retries is not None:
+            checks.count("max_retries", self.max_retries)
+        checks.text("queue", self.queue)
 
     def of_call(self, stored: str | None) -> "TaskOptions":
         """The options of a call.
@@ -135,20 +149,21 @@ class CallOptions(TypedDict, total=False):
         task_id: Id of the task, a UUID. If a task with this id exists, its handle is returned.
         queue: Queue that replaces the task's own.
         priority: A worker starts tasks with a greater priority first, among those that it has received.
-        idempotency_key: If this task was ever called with the same key, the handle of that call is returned.
+        idempotency_key: If this task was ever called with the same key, the handle of that call is returned. Text, or
+            any other JSON, which is compared by its digest.
         group_key: Key of a tenant or similar: SQS delivers the messages of different keys fairly.
         time_limit: Replaces that of the task.
         soft_time_limit: Replaces that of the task.
         ignore_result: Replaces that of the task.
     """
 
-    countdown: float
+    countdown: float | None
     eta: datetime | None
     expires: float | datetime | None
     task_id: str | UUID | None
     queue: str | None
-    priority: int
-    idempotency_key: str | None
+    priority: int | None
+    idempotency_key: Any
     group_key: str | None
     time_limit: float | None
     soft_time_limit: float | None
@@ -164,19 +179,20 @@ def validate(options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         TypeError: an option does not exist, or has another type.
-        ValueError: a time is not aware, a number of seconds is negative, an id is not a UUID.
+        ValueError: a time is not aware, a number is out of range, an id is not a UUID, a text contains NUL.
     """
     unknown = options.keys() - _CALL_OPTIONS
     if unknown:
         raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
     task_id = options.get("task_id")
+    _optional(checks.text, "queue", options)
     return {
         "id": UUID(str(task_id)) if task_id else uuid7(),
-        "countdown_s": _seconds("countdown", options.get("countdown", 0)),
-        "eta": _aware("eta", options.get("eta")),
-        "priority": options.get("priority", 0),
-        "idempotency_key": options.get("idempotency_key"),
-        "group_key": options.get("group_key"),
+        "countdown_s": _optional(checks.seconds, "countdown", options) or 0.0,
+        "eta": _optional(checks.aware, "eta", options),
+        "priority": checks.priority(options.get("priority") or 0),
+        "idempotency_key": _optional(checks.key, "idempotency_key", options),
+        "group_key": _optional(checks.text, "group_key", options),
         "options": _stored(options),
         **_expires(options.get("expires")),
     }
@@ -193,18 +209,13 @@ def _stored(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _expires(value: float | datetime | None) -> dict[str, Any]:
-    if value is None or isinstance(value, datetime):
-        return {"expires": _aware("expires", value)}
-    return {"expires_in_s": _seconds("expires", value)}
+    if value is None:
+        return {}
+    if isinstance(value, datetime):
+        return {"expires": checks.aware("expires", value)}
+    return {"expires_in_s": checks.seconds("expires", value)}
 
 
-def _seconds(name: str, value: float) -> float:
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{name} must be a number of seconds from 0, not {value!r}")
-    return float(value)
-
-
-def _aware(name: str, value: datetime | None) -> datetime | None:
-    if value is not None and value.tzinfo is None:
-        raise ValueError(f"{name} must be an aware time: a time without zone differs between machines")
-    return value
+def _optional[T](check: Callable[[str, Any], T], name: str, options: Mapping[str, Any]) -> T | None:
+    value = options.get(name)
+    return None if value is None else check(name, value)

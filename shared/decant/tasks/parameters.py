@@ -84,14 +84,23 @@ class Parameters:
             bound.arguments[name] = getattr(typed, name)
         return bound.args, bound.kwargs
 
-    def identity(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-        """Digest of the arguments, the same for positional and keyword arguments.
+    def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
+        """Bind arguments to the parameters, with defaults applied.
 
         Raises:
             TypeError: they do not fit the parameters.
         """
         bound = self._called.bind(*args, **kwargs)
         bound.apply_defaults()
+        return bound
+
+    def identity(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """Digest of the arguments, the same for positional and keyword arguments.
+
+        Raises:
+            TypeError: they do not fit the parameters.
+        """
+        bound = self.bind(args, kwargs)
         return hashlib.sha256(msgspec.json.encode(bound.arguments, order="deterministic")).hexdigest()
 
     def encode_result(self, result: Any) -> str:

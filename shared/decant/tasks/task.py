@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.observability import correlation_id
+from decant.tasks import checks
 from decant.tasks.context import Request, Run
 from decant.tasks.options import CallOptions, TaskOptions, has_queue_url, validate
 from decant.tasks.parameters import Parameters
@@ -157,5 +158,7 @@ class Task[**P, T]:
 
     def _unique_key(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         if callable(self.options.unique):
-            return self.options.unique(*args, **kwargs)
+            bound = self.parameters.bind(args, kwargs)
+            unique_key = self.options.unique(*bound.args, **bound.kwargs)
+            return None if unique_key is None else checks.key("unique key", unique_key)
         return self.parameters.identity(args, kwargs) if self.options.unique else None

@@ -8,12 +8,15 @@ import logging
 from collections.abc import Sequence
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
+
 from decant.errors import DatabaseUnavailable
 from decant.tasks.publish import publish
 from decant.tasks.records import Claimed, Completed, Enqueued, Outcome, State
 from decant.tasks.store import store
 from decant.worker.deadline import Deadline
 from decant.worker.execution import describe
+from decant.worker.outcomes import rejected
 
 __all__ = ["Completions"]
 
@@ -61,9 +64,25 @@ class Completions:
         if after is not None:
             await asyncio.wait({after})
         self._open = None  # outcomes from here on belong to the next batch
-        completed = await self._complete(batch.outcomes)
+        try:
+            completed = await self._complete(batch.outcomes)
+        except DBAPIError:
+            completed = await self._complete_singly(batch.outcomes)
         await publish(completed.released)
         return completed.states
+
+    async def _complete_singly(self, outcomes: Sequence[Outcome]) -> Completed:
+        """Record every outcome by itself, because PostgreSQL rejected the batch; a rejected outcome is a FAILURE."""
+        states, released = dict[UUID, State](), list[Enqueued]()
+        for outcome in outcomes:
+            try:
+                completed = await self._complete([outcome])
+            except DBAPIError as error:
+                log.exception("PostgreSQL rejected a task result", extra={"task_id": str(outcome.id)})
+                completed = await self._complete([rejected(outcome, error)])
+            states |= completed.states
+            released += completed.released
+        return Completed(states, released)
 
     async def _complete(self, outcomes: Sequence[Outcome]) -> Completed:
         while True:

@@ -10,7 +10,7 @@ from decant.tasks.records import Claimed, Failure, Outcome, State
 from decant.tasks.retry import backoff_s
 from decant.tasks.sqs import MAX_DELAY_S
 
-__all__ = ["failed", "lost", "released", "revoked", "succeeded"]
+__all__ = ["failed", "lost", "rejected", "released", "revoked", "succeeded"]
 
 _LONGEST_TEXT = 20_000  # characters of a message or a traceback that are stored
 
@@ -46,6 +46,12 @@ def failed(claimed: Claimed, options: TaskOptions, error: BaseException) -> Outc
     if isinstance(error, options.autoretry_for) and not isinstance(error, options.dont_autoretry_for):
         return _retry(claimed, error, _delay_s(claimed, options), claimed.max_retries)
     return _failure(claimed, error)
+
+
+def rejected(outcome: Outcome, error: Exception) -> Outcome:
+    """PostgreSQL rejected the outcome: the task fails with its error."""
+    failure = Failure(type(error).__name__, f"The result could not be stored: {_storable(str(error))}")
+    return Outcome(id=outcome.id, attempt=outcome.attempt, state=State.FAILURE, failure=failure)
 
 
 def _outcome(claimed: Claimed, **fields: Any) -> Outcome:
