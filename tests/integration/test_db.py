@@ -181,7 +181,6 @@ async def test_session_leaves_wrong_statements_alone() -> None:
             await session.execute(text("SELECT 1 FROM nowhere"))
 
 
-@pytest.mark.usefixtures("driver")
 @pytest.mark.parametrize("write", ["session", "statement"])
 async def test_cancelled_session_leaves_no_transaction_to_the_next(write: str, database_url: str) -> None:
     """A session that is cancelled in any turn of the event loop, BEGIN included, makes no later write part of it."""
@@ -204,7 +203,7 @@ async def test_cancelled_session_leaves_no_transaction_to_the_next(write: str, d
     await outside.close()
 
 
-@pytest.mark.usefixtures("database_url")
+@pytest.mark.usefixtures("driver")
 async def test_statement_is_cancelled_at_its_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement over DATABASE_STATEMENT_TIMEOUT_S is ended by the server."""
     monkeypatch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "0.05")
