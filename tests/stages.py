@@ -15,6 +15,8 @@ Check = Callable[[Stage], Iterator[str]]
 
 PROD = {
     "Stage": "prod",
+    "Auth": "keys",
+    "AuthKeys": "true",
     "Database": "aurora",
     "DatabaseInstances": "2",
     "DatabaseMaxCapacity": "8",

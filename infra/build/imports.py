@@ -26,6 +26,14 @@ BUDGETS = Path(__file__).with_suffix(".toml")
 ROUNDS = 3
 """How often each import is timed; the quickest counts."""
 
+PARAMETERS = {
+    "Stage": "dev",
+    "Auth": "jwt",
+    "AuthTokens": "Tokens",
+    "DatabaseUrl": "postgresql+asyncpg://host/database",
+}
+"""Parameters with which the template has every function."""
+
 OWN_PACKAGES = frozenset({"decant", "domain"})
 _LINE = re.compile(r"import time: +\d+ \| +\d+ \| (?P<indent> *)(?P<module>\S+)")
 
@@ -66,7 +74,7 @@ def main() -> int:
     """Print the table; the exit status is 1 when a function imports what it may not."""
     layers, image = build_local(LAYERS), str(next(IMAGE.glob("lib/python*/site-packages")))
     bare = [str(layers["SharedLayer"] / "python"), image]
-    functions = described(load_template(ROOT / "template.yaml"), {"DatabaseUrl": "postgresql+asyncpg://host/database"})
+    functions = described(load_template(ROOT / "template.yaml"), PARAMETERS)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         nothing = pool.submit(imported, "sys", ROOT, {}, bare)
         flask = pool.submit(imported, "flask", ROOT, {}, bare)

@@ -26,7 +26,8 @@ CHECKOV = ROOT / ".decant/policy/bin/checkov"
 EXEMPTIONS = Path(__file__).with_name("policy.toml")
 
 EVERYTHING_ON = {
-    "ApiKeys": "true",
+    "Auth": "keys",
+    "AuthKeys": "true",
     "DomainName": "api.example.com",
     "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/1",
     "HostedZoneId": "Z1",
@@ -35,6 +36,10 @@ EVERYTHING_ON = {
     "Zones": "3",
     "PermissionsBoundary": "arn:aws:iam::123456789012:policy/boundary",
 }
+
+
+WITH_TOKENS = {"Auth": "jwt", "AuthKeys": "", "AuthTokens": "Tokens", "JwtIssuer": "issuer", "JwtPublicPem": "-"}
+"""The other way to restrict callers; its resources are added to those above."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ def everything() -> dict[str, Mapping[str, Any]]:
     """Every stack of production with all that can be switched on, by name."""
     stage = read_stage(ROOT, "prod", configured(ROOT, "prod") | EVERYTHING_ON)
     pipeline = load_template(ROOT / "infra/pipeline.yaml")
-    stacks = {name or "template": each for name, each in stage.stacks.items()}
+    tokens = read_stage(ROOT, "prod", {**stage.given, **WITH_TOKENS})
+    stacks = {name or "template": each for name, each in {**tokens.stacks, **stage.stacks}.items()}
+    stacks["template"] = {"Resources": tokens.stacks[""]["Resources"] | stage.stacks[""]["Resources"]}
     return stacks | {"pipeline": resolve(pipeline, {"Stage": "prod", "Repository": "owner/name"})}
 
 

@@ -31,6 +31,8 @@ class Stage(ThreadingHTTPServer):
         url: Its address.
         answers: Status and body, by the beginning of the request.
         keys: The API keys that it was shown.
+        tokens: The Authorization headers that it was shown.
+        headers: Headers of every response.
     """
 
     def __init__(self) -> None:
@@ -38,14 +40,19 @@ class Stage(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}/dev"
         self.answers = dict(RIGHT)
         self.keys: set[str | None] = set()
+        self.tokens: set[str | None] = set()
+        self.headers: dict[str, str] = {}
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Answer one request, after reading all of it."""
         self.keys.add(request.headers.get("x-api-key"))
+        self.tokens.add(request.headers.get("Authorization"))
         request.rfile.read(int(request.headers.get("Content-Length", 0)))
         asked = f"{request.command} {request.path}"
         status, body = next(answer for known, answer in self.answers.items() if asked.startswith(known))
         request.send_response(status)
+        for name, value in self.headers.items():
+            request.send_header(name, value)
         request.end_headers()
         request.wfile.write(body.encode())
 
@@ -194,3 +201,24 @@ def test_smoke_tells_a_stack_that_is_not_there_from_one_that_is_broken(
 
     assert status == 1
     assert re.match("error: nobody knows where decant-prud answers: .*does not exist", capsys.readouterr().err)
+
+
+def test_smoke_checks_that_a_stage_with_tokens_rejects_callers_without(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a token of its issuer, the rejection is all that can be checked, and the output says so."""
+    stage.answers = {"GET /dev/async": (401, '{"message": "Unauthorized"}')}
+    stage.headers = {"WWW-Authenticate": "Bearer"}
+
+    status = smoke(monkeypatch, "--url", stage.url)
+
+    assert status == 0
+    assert capsys.readouterr().out.startswith("API rejects callers without a token; set SMOKE_TOKEN")
+
+
+def test_smoke_calls_a_stage_with_the_token_that_is_set(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With SMOKE_TOKEN, every part is checked."""
+    monkeypatch.setenv("SMOKE_TOKEN", "a.b.c")
+
+    assert smoke(monkeypatch, "--url", stage.url) == 0
+    assert stage.tokens == {"Bearer a.b.c"}

@@ -19,6 +19,8 @@ TEMPLATE = load_template(ROOT / "template.yaml")
 FUNCTIONS = {name for name, each in TEMPLATE["Resources"].items() if each["Type"] == "AWS::Serverless::Function"}
 ROUTES = {name for name in FUNCTIONS if "Route" in TEMPLATE["Resources"][name]["Properties"].get("Events", {})}
 
+WITH_EVERY_FUNCTION = {"Stage": "dev", "Auth": "jwt", "AuthTokens": "Tokens"}
+
 ADMIN = {"TasksList", "TasksRevoke", "TasksRedrive", "QueuesList"}
 """Routes for a few people, who can wait for a start and share two environments."""
 
@@ -47,7 +49,7 @@ def deployed(*, layer: str = "layer-1", code: str = "code-1", **parameters: str)
         elif resource["Type"] == "AWS::Serverless::LayerVersion":
             resource["Properties"]["ContentUri"] = f"s3://bucket/{layer}"
     defaults = {name: each["Default"] for name, each in TEMPLATE["Parameters"].items()}
-    given = {**defaults, **parameters}
+    given = {**defaults, **WITH_EVERY_FUNCTION, **parameters}
     translated = json.loads(json.dumps(transform(packaged, dict(given), NoManagedPolicies())))
     resources: dict[str, Any] = resolve(translated, given)["Resources"]
     return resources
@@ -160,7 +162,7 @@ def test_provisioned_concurrency_is_of_the_routes() -> None:
     aliases = of_type(deployed(ProvisionedConcurrency="2"), "AWS::Lambda::Alias").values()
 
     kept = {each["FunctionName"]["Ref"] for each in aliases if "ProvisionedConcurrencyConfig" in each}
-    assert kept == ROUTES - ADMIN
+    assert kept == ROUTES - ADMIN | {"Authorizer"}
 
 
 def test_reserved_concurrency_is_none_by_default() -> None:
@@ -176,7 +178,7 @@ def test_reserved_concurrency_is_of_the_routes() -> None:
 
     assert {
         name for name, each in functions.items() if each.get("ReservedConcurrentExecutions") == "7"
-    } == ROUTES - ADMIN
+    } == ROUTES - ADMIN | {"Authorizer"}
 
 
 def test_snapstart_is_off_by_default() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.deploy_check import certificates, parameters, references, roles
+from infra.build.deploy_check import callers, certificates, parameters, references, roles
 from infra.build.deploy_check.__main__ import CHECKS, main
 from infra.build.deploy_check.stage import Stage, configured, read_stage
 from tests.loading import ROOT
@@ -121,12 +121,53 @@ def test_functions_without_an_alarm_are_named() -> None:
             id="a password in the clear",
         ),
         pytest.param({"DatabaseMinCapacity": "0"}, "never comes to a pause while the sweeper", id="sleepless"),
+        pytest.param({"Auth": "", "AuthKeys": ""}, "CallersAreDecided: Auth is not set", id="no callers"),
+        pytest.param({"Auth": "public"}, "Set AuthKeys=true with Auth=keys, and with no other value", id="no keys"),
+        pytest.param({"AuthKeys": ""}, "Set AuthKeys=true with Auth=keys, and with no other value", id="keys"),
+        pytest.param({"Auth": "jwt"}, "Set AuthTokens=Tokens with Auth=jwt, and with no other value", id="tokens"),
+        pytest.param({"Auth": "jwt"}, "Auth=jwt needs JwtIssuer", id="no issuer"),
         pytest.param({"Database": "secret"}, "Database=secret needs DatabaseSecretArn", id="no secret"),
     ],
 )
 def test_parameters_are_looked_at(changed: dict[str, str], expected: str) -> None:
     """A value that CloudFormation would refuse is found before."""
     assert expected in found(parameters.breaches, prod(**changed))
+
+
+PUBLIC = {"Auth": "public", "AuthKeys": "", "WorkerConcurrency": "10"}
+
+
+def test_callers_of_a_public_stage_are_listed_with_the_load_that_fills_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Routes that require a scope are not listed; the others are, with the calculation."""
+    given = [f"{name}={value}" for name, value in PUBLIC.items()]
+    monkeypatch.setattr("sys.argv", ["check-deploy", "prod", "ReservedConcurrency=50", *given])
+
+    status, lines = main(), capsys.readouterr().out.splitlines()
+
+    assert status == 0
+    assert (
+        "public: POST /start-task: anonymous callers can fill it; 50 environments, filled by 2 requests/s of 25 s; "
+        "TaskWorker has 10 environments x 10 tasks = 100 slots, filled by 0.83 requests/s of 120 s"
+    ) in lines
+    assert any(
+        line.startswith("public: GET /users/{user_id}: anonymous callers can read and fill it") for line in lines
+    )
+    assert not any("/queues" in line for line in lines)
+
+
+@pytest.mark.parametrize("auth", ["keys", "jwt"])
+def test_callers_of_a_private_stage_are_not_listed(auth: str) -> None:
+    """Only a public stage offers routes to everybody."""
+    tokens = {"Auth": "jwt", "AuthTokens": "Tokens", "AuthKeys": "", "JwtIssuer": "issuer", "JwtPublicPem": "-"}
+
+    assert list(callers.anonymous(prod(**(tokens if auth == "jwt" else {})))) == []
+
+
+def test_callers_without_a_limit_of_their_own_are_named() -> None:
+    """Without keys, only the firewall limits callers separately."""
+    assert found(callers.breaches, prod(**PUBLIC, Waf="false")).startswith("Auth=public without Waf=true")
 
 
 @pytest.mark.parametrize("name", [*parameters.DECISIONS, *parameters.AURORA_DECISIONS])

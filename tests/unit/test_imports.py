@@ -60,7 +60,7 @@ def test_budgets_are_of_functions_that_exist() -> None:
 
 def test_lacking_names_a_module_whose_layer_the_function_has_not() -> None:
     """What would fail at the first request that needs it fails the check."""
-    start = loaded(decant__auth=["app"])
+    start = loaded(decant__tokens=["app"])
 
     assert list(lacking(start, {"SharedLayer", "AuthLayer"})) == []
     assert "AuthLayer" in next(lacking(start, {"SharedLayer"}))

@@ -60,9 +60,9 @@ def x_ray(rate: float) -> float:
 
 
 def waf(rate: float) -> float:
-    """The list, its five rules, and what it looks at."""
+    """The list, its six rules, and what it looks at."""
     acl, rule, request = prices("WAF")
-    return acl + 5 * rule + rate * MILLION_SECONDS * request
+    return acl + 6 * rule + rate * MILLION_SECONDS * request
 
 
 def alarm_metrics() -> int:

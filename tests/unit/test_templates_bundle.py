@@ -164,19 +164,60 @@ def test_bundle_traces_where_it_is_asked_to() -> None:
     assert api_stage(prod(Tracing="PassThrough"))["TracingEnabled"] is False
 
 
-@pytest.mark.parametrize(("given", "asked_for"), [("true", True), ("", False)])
-def test_bundle_asks_for_keys_by_one_switch(given: str, *, asked_for: bool) -> None:
-    """Either every method but the browser's preflight asks for a key, and there is one, or none does."""
-    stage = prod(ApiKeys=given)
-    methods = {
-        (method, path): "security" in each
-        for path, methods in api(stage)["paths"].items()
-        for method, each in methods.items()
-    }
+AUTH = {
+    "jwt": {"AuthKeys": "", "AuthTokens": "Tokens", "JwtIssuer": "issuer", "JwtPublicPem": "-"},
+    "keys": {},
+    "public": {"AuthKeys": ""},
+}
+"""Parameters of each way to restrict callers, beside `Auth`."""
 
-    assert {asked for (method, _), asked in methods.items() if method != "options"} == {asked_for}
-    assert not any(asked for (method, _), asked in methods.items() if method == "options")
-    assert bool(stage.of_type("AWS::ApiGateway::UsagePlan", "Edge")) is asked_for
+
+def with_auth(auth: str) -> Stage:
+    """The production stage with another way to restrict callers."""
+    return prod(Auth=auth, **AUTH[auth])
+
+
+@pytest.mark.parametrize(
+    ("auth", "required"), [("jwt", [{"Tokens": []}]), ("keys", [{"api_key": []}]), ("public", None)]
+)
+def test_bundle_restricts_every_method(auth: str, required: list[Any] | None) -> None:
+    """Every method requires the same, except the browser's preflight, which can present nothing."""
+    stage = with_auth(auth)
+    methods = [(method, each) for paths in api(stage)["paths"].values() for method, each in paths.items()]
+
+    assert all(each.get("security") == required for method, each in methods if method != "options")
+    assert not any("security" in each for method, each in methods if method == "options")
+
+
+@pytest.mark.parametrize("auth", AUTH)
+def test_bundle_has_what_restricts_callers_and_nothing_else(auth: str) -> None:
+    """The authorizer exists with tokens, the usage plan with keys."""
+    stage = with_auth(auth)
+
+    assert any(each.logical_id == "Authorizer" for each in stage.functions()) is (auth == "jwt")
+    assert bool(stage.of_type("AWS::ApiGateway::UsagePlan", "Edge")) is (auth == "keys")
+
+
+def test_bundle_asks_its_authorizer_once_for_a_token() -> None:
+    """API Gateway caches the result, and calls the alias, which a release moves."""
+    [scheme] = [each for name, each in api(with_auth("jwt"))["securityDefinitions"].items() if name == "Tokens"]
+
+    authorizer = scheme["x-amazon-apigateway-authorizer"]
+
+    assert (authorizer["type"], authorizer["authorizerResultTtlInSeconds"]) == ("token", 300)
+    assert "AuthorizerAliaslive" in json.dumps(authorizer["authorizerUri"])
+
+
+@pytest.mark.parametrize("name", ["UsersGet", "AsyncResponse"])
+def test_bundle_functions_are_the_same_with_every_auth(name: str) -> None:
+    """Callers are checked at the API: functions get no other layers or variables for it."""
+
+    def function(auth: str) -> Any:
+        [found] = [each for each in with_auth(auth).functions() if each.logical_id == name]
+        variables = {key: value for key, value in found.variables.items() if not key.startswith("JWT_")}
+        return found.properties["Layers"], variables
+
+    assert function("jwt") == function("keys") == function("public")
 
 
 def test_bundle_with_a_domain_is_served_there_alone() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.stacks import of_type, stack
 
 
@@ -27,6 +29,16 @@ def test_edge_turns_away_who_asks_too_often() -> None:
 
     assert rate["Statement"]["RateBasedStatement"] == {"Limit": "100", "AggregateKeyType": "IP"}
     assert rate["Action"]["Block"]["CustomResponse"]["ResponseCode"] == 429
+
+
+@pytest.mark.parametrize(("tokens", "caller"), [("true", "CUSTOM_KEYS"), ("false", "IP")])
+def test_edge_limits_each_caller_of_expensive_routes(tokens: str, caller: str) -> None:
+    """Requests that start tasks are counted per token, or per address where there are no tokens."""
+    statement = rules(Tokens=tokens, WafTaskRate=20)["tasks"]["Statement"]["RateBasedStatement"]
+
+    assert (statement["Limit"], statement["AggregateKeyType"]) == ("20", caller)
+    assert ("CustomKeys" in statement) is (tokens == "true")
+    assert statement["ScopeDownStatement"]["ByteMatchStatement"]["SearchString"] == "/start-task"
 
 
 def test_edge_turns_away_bodies_that_are_no_json() -> None:
@@ -63,5 +75,6 @@ def test_edge_keys_have_a_rate_and_a_quota() -> None:
 
     [plan] = of_type(resolved, "AWS::ApiGateway::UsagePlan").values()
     assert plan["Throttle"]["RateLimit"] == "5"
+    assert plan["ApiStages"][0]["Throttle"]["/start-task/POST"]["RateLimit"] == "5"
     assert plan["Quota"] == {"Limit": "1000", "Period": "DAY"}
     assert of_type(resolved, "AWS::ApiGateway::UsagePlanKey")["ApiKeyInPlan"]["KeyId"] == {"Ref": "ApiKey"}

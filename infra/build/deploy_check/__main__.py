@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from infra.build.deploy_check import certificates, connections, parameters, references, roles, sizes, timeouts
+from infra.build.deploy_check import callers, certificates, connections, parameters, references, roles, sizes, timeouts
 from infra.build.deploy_check.stage import Stage, configured, read_stage
 from infra.build.resolving import TemplateError
 
@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 CHECKS: dict[str, Callable[[Stage], Iterator[str]]] = {
     "parameters": parameters.breaches,
+    "callers": callers.breaches,
     "connections": connections.breaches,
     "certificates": certificates.breaches,
     "timeouts": timeouts.breaches,
@@ -40,6 +41,8 @@ def main() -> int:
     found = [f"{check}: {line}" for check, breaches in CHECKS.items() for line in breaches(stage)]
     for line in found:
         print(f"error: {line}", file=sys.stderr)
+    for line in callers.anonymous(stage):
+        print(f"public: {line}")
     if not found:
         print(f"{arguments.stage} can be deployed{_summary(stage)}")
     return 1 if found else 0

@@ -105,7 +105,8 @@ def _migration(stage: Stage) -> Iterator[str]:
 def _proxy(stage: Stage) -> Iterator[str]:
     if "Cluster" not in stage.stacks:
         return
-    least_s = min(each.timeout_s for each in stage.functions() if each.has_route)
+    with_pool = [each for each in stage.functions() if each.has_route and "DATABASE_POOL_SIZE" in each.variables]
+    least_s = min(each.timeout_s for each in with_pool)
     for target in stage.of_type("AWS::RDS::DBProxyTargetGroup", "Cluster").values():
         limit_s = int(target["ConnectionPoolConfigurationInfo"]["InitQuery"].rpartition("=")[2]) / 1000
         if limit_s + _FOR_THE_ANSWER_S > least_s:
