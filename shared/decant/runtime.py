@@ -19,6 +19,7 @@ import logging
 import random
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from concurrent.futures import Future
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Protocol
@@ -54,6 +55,22 @@ _warm_ups: list[Callable[[], object]] = []
 def warm_up(preparation: Callable[[], object]) -> None:
     """Register work to do before a SnapStart snapshot: imports and construction, no connections."""
     _warm_ups.append(preparation)
+
+
+def _start[T](loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], future: "Future[T]") -> None:
+    """Start a coroutine on the loop for another thread, unless that thread runs it by now."""
+    if not future.set_running_or_notify_cancel():
+        return
+
+    def finish(task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            future.set_exception(asyncio.CancelledError())
+        elif error := task.exception():
+            future.set_exception(error)
+        else:
+            future.set_result(task.result())
+
+    loop.create_task(work).add_done_callback(finish)
 
 
 class _Clients:
@@ -164,9 +181,14 @@ class Runtime:
         return self._run_beside(work)
 
     def _run_beside[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop that another thread runs, and run the loop here when that thread stops."""
+        """Run a coroutine on the loop that another thread runs, and run the loop here when that thread stops.
+
+        Synchronous code may block the loop's thread until this one ends: a view in Lambda that waits for its own
+        threads. The coroutine then runs on a loop of its own.
+        """
         loop = self._own_loop()
-        future = asyncio.run_coroutine_threadsafe(work, loop)
+        future: Future[T] = Future()
+        loop.call_soon_threadsafe(_start, loop, work, future)
         while True:
             try:
                 return future.result(timeout=0.05)
@@ -178,6 +200,9 @@ class Runtime:
                     return loop.run_until_complete(asyncio.wrap_future(future, loop=loop))
                 finally:
                     self._turn.release()
+            if future.cancel():  # it has not started
+                with asyncio.Runner(loop_factory=EventLoop) as runner:
+                    return runner.run(work)
 
     def get[T](self, kind: type[T], build: Callable[[], T], close: Callable[[T], object] | None = None) -> T:
         """The runtime's instance of a resource that belongs to no event loop, such as a thread pool.

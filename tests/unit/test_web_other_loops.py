@@ -5,6 +5,7 @@ import contextvars
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from asgiref.local import Local
 from asgiref.sync import async_to_sync, sync_to_async
 from flask import Flask, Response, request
 
+from decant import loop
+from decant.asgi import await_
 from decant.web import asgi_app, lambda_handler
 from tests.bridging import client
 from tests.loading import Context, rest_request
@@ -45,11 +48,11 @@ async def double(number: int) -> int:
 
 def private_loop(number: int) -> int:
     """Run an asynchronous function on a loop that is made for it."""
-    loop = asyncio.new_event_loop()
+    own = asyncio.new_event_loop()
     try:
-        return loop.run_until_complete(double(number))
+        return own.run_until_complete(double(number))
     finally:
-        loop.close()
+        own.close()
 
 
 WAYS = {
@@ -175,3 +178,24 @@ def test_context_variable_set_in_a_hook_is_seen_by_the_view(ask: Ask) -> None:
     app.add_url_rule("/", "view", lambda: [number.get()])
 
     assert ask(app) == [5]
+
+
+@everywhere
+def test_threads_of_a_view_may_await(ask: Ask) -> None:
+    """A view waits for threads that await, although the event loop's thread is blocked in Lambda."""
+    app = Flask("threads")
+
+    @app.get("/")
+    def view() -> list[int]:
+        with ThreadPoolExecutor(2) as threads:
+            return list(threads.map(lambda number: await_(double(number)), range(4)))
+
+    assert ask(app) == [0, 2, 4, 6]
+
+
+def test_synchronous_view_may_use_the_processes_loop() -> None:
+    """`loop.run()` in a view in Lambda does not wait for the loop that the view blocks."""
+    app = Flask("run")
+    app.add_url_rule("/", "view", lambda: [loop.run(double(4))])
+
+    assert through_lambda(app) == [8]
