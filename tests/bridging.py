@@ -1,4 +1,4 @@
-"""How tests reach a bridged app: in process through httpx, message by message, and behind real ASGI servers."""
+"""How tests reach an application: in process through httpx, by single messages, and behind real ASGI servers."""
 
 import asyncio
 import socket
@@ -10,12 +10,24 @@ from typing import Any, Literal
 import httpx
 import hypercorn.asyncio
 import uvicorn
+from asgiref.testing import ApplicationCommunicator
 from flask import Flask
 from hypercorn.config import Config
 
 from decant.asgi import FlaskToAsgi
 
-__all__ = ["SERVERS", "Application", "Connection", "Message", "Server", "client", "get", "scope", "serve"]
+__all__ = [
+    "SERVERS",
+    "Application",
+    "Connection",
+    "Message",
+    "Server",
+    "client",
+    "communicator",
+    "get",
+    "scope",
+    "serve",
+]
 
 type Message = Any
 """An ASGI message; tests read members of several kinds."""
@@ -37,8 +49,13 @@ async def get(app: Flask, path: str = "/", **options: Any) -> httpx.Response:
         return await http.get(path)
 
 
+def communicator(application: Application, scope: dict[str, Any]) -> Any:
+    """Asgiref's test client of an ASGI connection."""
+    return ApplicationCommunicator(application, scope)  # type: ignore[no-untyped-call]  # it has no annotations
+
+
 def scope(**changes: Any) -> Any:
-    """An ASGI request's scope: GET / of no headers, but for the changes."""
+    """The scope of an ASGI request, `GET /` without headers, with members replaced."""
     return {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -57,40 +74,40 @@ def scope(**changes: Any) -> Any:
 
 @dataclass
 class Connection:
-    """One ASGI connection in the test's hands: what the server would say, and what it is told.
+    """An ASGI connection that the test controls in the place of a server.
 
     Attributes:
-        sent: What the app sent so far.
-        taken: Set for the app's `send` to return; cleared, the client is slow.
+        sent: Messages that the app has sent.
+        accepts: Set when the app's `send` may return; a slow client clears it.
     """
 
     scope: Any = field(default_factory=scope)
     sent: list[Message] = field(default_factory=list)
-    taken: asyncio.Event = field(default_factory=asyncio.Event)
-    _said: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
+    accepts: asyncio.Event = field(default_factory=asyncio.Event)
+    _incoming: asyncio.Queue[Message] = field(default_factory=asyncio.Queue)
 
     def __post_init__(self) -> None:
-        self.taken.set()
+        self.accepts.set()
 
-    def say(self, body: bytes = b"", *, more: bool = False) -> None:
-        """Say a piece of the request's body, the last one unless there is more."""
-        self._said.put_nowait({"type": "http.request", "body": body, "more_body": more})
+    def send_body(self, body: bytes = b"", *, more: bool = False) -> None:
+        """Send a chunk of the request's body, the last chunk unless there is more."""
+        self._incoming.put_nowait({"type": "http.request", "body": body, "more_body": more})
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Close the connection from the client's side."""
-        self._said.put_nowait({"type": "http.disconnect"})
+        self._incoming.put_nowait({"type": "http.disconnect"})
 
     async def run(self, application: Application) -> None:
         """Serve the connection."""
-        await application(self.scope, self._said.get, self._take)
+        await application(self.scope, self._incoming.get, self._accept)
 
-    async def _take(self, message: Message) -> None:
+    async def _accept(self, message: Message) -> None:
         self.sent.append(message)
-        await self.taken.wait()
+        await self.accepts.wait()
 
     @property
     def body(self) -> bytes:
-        """The answer's body so far."""
+        """Body of the response so far."""
         return b"".join(message["body"] for message in self.sent if message["type"] == "http.response.body")
 
 
@@ -99,9 +116,9 @@ async def serve(application: Application, server: Server = "hypercorn", **option
     """Serve the application on a free port of loopback with a real server; yields its address.
 
     Args:
-        application: What to serve.
-        server: Which.
-        options: Of the server: `root_path` and the like.
+        application: The ASGI application.
+        server: Name of the server.
+        options: Of the server, such as `root_path`.
     """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         address = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -13,23 +13,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from decant import loop
 from decant.asgi import FlaskToAsgi
-from tests.bridging import Connection, Message, client, get, scope
+from tests.bridging import Application, Connection, Message, client, communicator, get, scope
 
 
-async def converse(application: FlaskToAsgi, kind: str, *said: str) -> list[Message]:
-    """Say messages of a kind to the application; what it says back."""
-    sent: list[Message] = []
-    saying = iter(said)
-
-    async def receive() -> Message:
-        return {"type": f"{kind}.{next(saying)}"}
-
-    async def send(message: Message) -> None:
-        sent.append(message)
-
-    opened: Any = {"type": kind, "asgi": {"version": "3.0"}}
-    await application(opened, receive, send)
-    return sent
+async def converse(application: Application, kind: str, *events: str) -> list[Message]:
+    """Send events of a kind to the application; returns the messages that it sends."""
+    connection = communicator(application, {"type": kind, "asgi": {"version": "3.0"}})
+    for event in events:
+        await connection.send_input({"type": f"{kind}.{event}"})
+    await connection.wait()
+    return [connection.output_queue.get_nowait() for _ in range(connection.output_queue.qsize())]
 
 
 async def test_lifespan_builds_nothing_and_closes_what_was_built() -> None:
@@ -125,7 +118,7 @@ async def test_two_thousand_requests_wait_at_once() -> None:
     application = FlaskToAsgi(app)
     connections = [Connection(scope(path=f"/{number}")) for number in range(2000)]
     for connection in connections:
-        connection.say()
+        connection.send_body()
 
     await asyncio.gather(*(connection.run(application) for connection in connections))
 

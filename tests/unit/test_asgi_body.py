@@ -19,7 +19,7 @@ def said(*pieces: bytes, **changes: Any) -> Connection:
     """A connection over which the body comes in these pieces."""
     connection = Connection(scope(**changes))
     for number, piece in enumerate(pieces, start=1):
-        connection.say(piece, more=number < len(pieces))
+        connection.send_body(piece, more=number < len(pieces))
     return connection
 
 
@@ -28,7 +28,7 @@ async def test_body_is_read_to_its_end(pieces: list[bytes]) -> None:
     """The stream stands at its beginning, and the length is the real one."""
     connection = said(*pieces)
 
-    stream, length = await read(connection.scope, connection._said.get, LIMIT)
+    stream, length = await read(connection.scope, connection._incoming.get, LIMIT)
 
     with stream:
         assert (stream.read(), length) == (b"".join(pieces), len(b"".join(pieces)))
@@ -38,7 +38,7 @@ async def test_body_that_is_large_goes_into_a_file() -> None:
     """Memory holds no more than a part of it."""
     connection = said(*[b"x" * 500_000] * 5)
 
-    stream, length = await read(connection.scope, connection._said.get, LIMIT)
+    stream, length = await read(connection.scope, connection._incoming.get, LIMIT)
 
     with stream:
         assert stream.fileno() > 0
@@ -49,9 +49,9 @@ async def test_body_over_the_limit_is_read_and_dropped() -> None:
     """The client gets to the end of it, and to its answer; who reads it here gets the 413."""
     connection = said(*[b"x" * 500] * 10)
 
-    stream, length = await read(connection.scope, connection._said.get, 1000)
+    stream, length = await read(connection.scope, connection._incoming.get, 1000)
 
-    assert (connection._said.qsize(), length) == (0, 5000)
+    assert (connection._incoming.qsize(), length) == (0, 5000)
     with pytest.raises(RequestEntityTooLarge, match="at most 1000 bytes"):
         stream.read()
 
@@ -90,19 +90,19 @@ async def test_body_that_is_announced_too_large_is_not_sent_for() -> None:
     """A client that asks before it sends is refused at once."""
     connection = said(b"x", headers=[(b"content-length", b"5000"), (b"expect", b"100-continue")])
 
-    await read(connection.scope, connection._said.get, 1000)
+    await read(connection.scope, connection._incoming.get, 1000)
 
-    assert connection._said.qsize() == 1
+    assert connection._incoming.qsize() == 1
 
 
 async def test_body_cut_off_is_told_from_one_that_ended() -> None:
     """A disconnect is no end of the body."""
     connection = Connection()
-    connection.say(b"half", more=True)
-    connection.hang_up()
+    connection.send_body(b"half", more=True)
+    connection.disconnect()
 
     with pytest.raises(ClientDisconnected):
-        await read(connection.scope, connection._said.get, LIMIT)
+        await read(connection.scope, connection._incoming.get, LIMIT)
 
 
 @pytest.fixture

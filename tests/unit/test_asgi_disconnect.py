@@ -16,7 +16,7 @@ from tests.bridging import Connection
 def connection() -> Connection:
     """A connection whose request is whole."""
     made = Connection()
-    made.say()
+    made.send_body()
     return made
 
 
@@ -43,7 +43,7 @@ async def test_disconnect_cancels_the_view_within_a_turn(connection: Connection)
     serving = asyncio.create_task(connection.run(FlaskToAsgi(app)))
     await until(waiting)
     await asyncio.sleep(0)
-    connection.hang_up()
+    connection.disconnect()
     for _ in range(3):  # the queue's own wake-up, then the two turns
         await asyncio.sleep(0)
 
@@ -75,7 +75,7 @@ async def test_cancelled_request_runs_its_teardown(connection: Connection) -> No
 
     serving = asyncio.create_task(connection.run(FlaskToAsgi(app)))
     await until(waiting)
-    connection.hang_up()
+    connection.disconnect()
     await serving
 
     assert torn == [(asyncio.CancelledError, "kept", "/"), (asyncio.CancelledError, "kept")]
@@ -101,7 +101,7 @@ async def test_disconnect_ends_a_stream_and_its_generator(connection: Connection
     serving = asyncio.create_task(connection.run(FlaskToAsgi(app)))
     while len(connection.sent) < 5:  # noqa: ASYNC110  # turns of the loop are what is counted
         await asyncio.sleep(0)
-    connection.hang_up()
+    connection.disconnect()
     await asyncio.wait_for(serving, 5)
 
     assert closed == [True]
@@ -124,7 +124,7 @@ async def test_thread_is_waited_for_before_teardown(connection: Connection) -> N
     app.teardown_request(lambda _error: events.append("teardown"))
     serving = asyncio.create_task(connection.run(FlaskToAsgi(app)))
     await until(started)
-    connection.hang_up()
+    connection.disconnect()
     await asyncio.sleep(0.01)
     go_on.set()
     await serving
@@ -151,7 +151,7 @@ async def test_await_of_a_thread_is_cancelled(connection: Connection) -> None:
     app.add_url_rule("/", "view", view)
     serving = asyncio.create_task(connection.run(FlaskToAsgi(app, view_threads=1)))
     await until(waiting)
-    connection.hang_up()
+    connection.disconnect()
     await asyncio.wait_for(serving, 5)
 
     assert ended == ["decant-view_0"]
@@ -162,8 +162,8 @@ async def test_disconnect_before_the_body_is_whole_runs_nothing() -> None:
     app, asked = Flask("bridged"), []
     app.before_request(lambda: asked.append(True))
     connection = Connection()
-    connection.say(b"half", more=True)
-    connection.hang_up()
+    connection.send_body(b"half", more=True)
+    connection.disconnect()
 
     await connection.run(FlaskToAsgi(app))
 
@@ -179,7 +179,7 @@ async def test_disconnect_after_the_answer_cancels_nothing(connection: Connectio
         response = app.make_response("all")
 
         def linger() -> None:
-            connection.hang_up()
+            connection.disconnect()
             await_(asyncio.sleep(0.005))
             done.append(True)
 
@@ -231,6 +231,6 @@ async def test_view_that_outlives_its_cancellation_leaves_a_clean_task(connectio
 
     serving = asyncio.create_task(serve())
     await until(waiting)
-    connection.hang_up()
+    connection.disconnect()
 
     assert await serving == 0

@@ -107,9 +107,9 @@ async def test_content_length_is_that_of_the_real_body() -> None:
     app = Flask("bridged")
     app.add_url_rule("/", "view", lambda: f"{request.content_length} {request.data!r}", methods=["POST"])
     connection = Connection(scope(method="POST", headers=[(b"transfer-encoding", b"chunked")]))
-    connection.say(b"one", more=True)
-    connection.say(b"", more=True)
-    connection.say(b"two")
+    connection.send_body(b"one", more=True)
+    connection.send_body(b"", more=True)
+    connection.send_body(b"two")
 
     await connection.run(FlaskToAsgi(app, view_threads=0))
 
@@ -161,7 +161,7 @@ async def test_too_many_headers_respond_431() -> None:
     app, ran = Flask("bridged"), []
     app.before_request(lambda: ran.append(1))
     connection = Connection(scope(headers=[(b"x-a", b"1")] * 1001))
-    connection.say()
+    connection.send_body()
 
     await connection.run(FlaskToAsgi(app))
 

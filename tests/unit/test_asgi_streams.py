@@ -31,7 +31,7 @@ async def test_generator_answers_chunk_by_chunk(app: Flask, view_threads: int) -
     """Each chunk is a message of its own, and the last one says so."""
     app.add_url_rule("/", "view", lambda: iter(["one", "two"]))
     connection = Connection()
-    connection.say()
+    connection.send_body()
 
     await connection.run(FlaskToAsgi(app, view_threads=view_threads))
 
@@ -102,15 +102,15 @@ async def test_next_chunk_waits_until_the_last_was_taken(app: Flask, view_thread
 
     app.add_url_rule("/", "view", chunks)
     connection = Connection()
-    connection.say()
-    connection.taken.clear()
+    connection.send_body()
+    connection.accepts.clear()
 
     serving = asyncio.create_task(connection.run(FlaskToAsgi(app, view_threads=view_threads)))
     while not connection.sent:  # noqa: ASYNC110  # sent by a worker thread
         await asyncio.sleep(0.001)
     await asyncio.sleep(0.02)
     made_while_slow = list(made)
-    connection.taken.set()
+    connection.accepts.set()
     await serving
 
     assert (made_while_slow, len(made)) == ([0], 100)
@@ -120,7 +120,7 @@ async def test_gigabyte_to_a_slow_client_leaves_memory_flat(app: Flask) -> None:
     """Of its chunks, each new, none is kept but the one on its way."""
     app.add_url_rule("/", "view", lambda: (bytes(2**20) for _ in range(1024)))
     connection = Connection()
-    connection.say()
+    connection.send_body()
     taken_bytes = 0
 
     async def take(message: Message) -> None:
@@ -129,7 +129,7 @@ async def test_gigabyte_to_a_slow_client_leaves_memory_flat(app: Flask) -> None:
         taken_bytes += len(message.get("body", b""))
 
     tracemalloc.start()
-    await FlaskToAsgi(app, view_threads=0)(connection.scope, connection._said.get, take)
+    await FlaskToAsgi(app, view_threads=0)(connection.scope, connection._incoming.get, take)
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -157,7 +157,7 @@ async def test_stream_gives_other_requests_their_turn(app: Flask) -> None:
         return chunks()
 
     connection = Connection()
-    connection.say()
+    connection.send_body()
     counting = asyncio.create_task(count())
 
     await connection.run(FlaskToAsgi(app))
@@ -187,7 +187,7 @@ async def test_close_runs_generator_and_callbacks(app: Flask, view_threads: int,
 
     app.add_url_rule(path, "view", view)
     connection = Connection(scope(path=path))
-    connection.say()
+    connection.send_body()
 
     if path == "/broken":
         with pytest.raises(KeyError):
@@ -232,7 +232,7 @@ async def test_body_is_left_out_where_http_has_none(status: int, method: str) ->
 
     app.wsgi_app = answer  # type: ignore[assignment,method-assign]  # as Flask's documentation says
     connection = Connection(scope(method=method))
-    connection.say()
+    connection.send_body()
 
     await connection.run(FlaskToAsgi(app))
 

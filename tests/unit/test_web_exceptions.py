@@ -13,7 +13,7 @@ from flask import Flask
 from decant import runtime
 from decant.asgi import await_
 from decant.web import asgi_app, lambda_handler
-from tests.bridging import Connection, client
+from tests.bridging import Connection, client, communicator
 from tests.loading import Context, rest_request
 
 pytestmark = pytest.mark.usefixtures("kept_logs")
@@ -88,7 +88,7 @@ async def test_cancellation_of_the_task_propagates(*, asynchronous: bool) -> Non
 
     app.add_url_rule("/", "view", wait if asynchronous else lambda: await_(wait()))
     connection = Connection()
-    connection.say()
+    connection.send_body()
 
     serving = asyncio.create_task(connection.run(asgi_app(app)))
     await waiting.wait()
@@ -148,24 +148,13 @@ async def test_second_lifespan_serves_like_the_first() -> None:
 
     statuses = []
     for _ in range(2):
-        messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
-        served = asyncio.Event()
-
-        async def receive(messages: Any = messages, served: asyncio.Event = served) -> Any:
-            message = next(messages)
-            if message["type"] == "lifespan.shutdown":
-                await served.wait()
-            return message
-
-        async def send(_message: Any) -> None:
-            pass
-
-        opened: Any = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}}
-        living = asyncio.create_task(application(opened, receive, send))
+        lifespan = communicator(application, {"type": "lifespan", "asgi": {"version": "3.0"}})
+        await lifespan.send_input({"type": "lifespan.startup"})
+        assert await lifespan.receive_output() == {"type": "lifespan.startup.complete"}
         async with client(application) as http:
             statuses.append((await http.get("/")).status_code)
-        served.set()
-        await living
+        await lifespan.send_input({"type": "lifespan.shutdown"})
+        assert await lifespan.receive_output() == {"type": "lifespan.shutdown.complete"}
 
     assert statuses == [200, 200]
 

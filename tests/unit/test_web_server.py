@@ -79,7 +79,7 @@ async def test_error_that_flask_lets_through_has_no_body_for_head(app: Flask) ->
     """An opaque 500 is an answer like any other."""
     app.wsgi_app = failing  # type: ignore[assignment,method-assign]
     connection = Connection(scope(method="HEAD"))
-    connection.say()
+    connection.send_body()
 
     await connection.run(asgi_app(app))
 
@@ -97,7 +97,7 @@ async def test_error_half_way_through_a_stream_leaves_it_unfinished(
 
     app.add_url_rule("/stream", "stream", lambda: Response(chunks()))
     connection = Connection(scope(path="/stream"))
-    connection.say()
+    connection.send_body()
 
     await connection.run(asgi_app(app))
 
