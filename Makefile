@@ -175,6 +175,10 @@ token: install ## Mint a token for the admin routes of the local cloud: make tok
 storm-local: install ## Invoke 1,000 times, 16 at a time, among 50 kills and 20 updates of the code; nothing may be wrong or left
 	$(PY) -m tests.benchmarks.storm_local
 
+.PHONY: fuzz
+fuzz: install ## Send 5,000 hostile requests to the local cloud and to make serve: ARGS="--requests 300 --seed 7"
+	$(PY) -m tests.benchmarks.fuzz $(ARGS)
+
 .PHONY: redrive
 redrive: install ## Run failed tasks again, of DATABASE_URL: make redrive ARGS="--name domain.tasks.mail --error SMTPError"
 	$(PY) -m decant.cli redrive $(ARGS)

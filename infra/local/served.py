@@ -54,15 +54,19 @@ class Dispatcher:
         methods = ", ".join(sorted(self._routes.allowed_methods(path))).encode()
         try:
             endpoint, values = self._routes.match(path, method=method)
-        except MethodNotAllowed:
-            other = next(
-                each for each in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") if each.encode() in methods
-            )
-            return int(self._routes.match(path, method=other)[0].partition(" ")[0]), methods
+        except MethodNotAllowed as error:
+            return self._find_other(path, list(error.valid_methods or ())), methods
         except HTTPException:  # no route, or a redirect, which only an app with the route can make
             return self._find_redirect(path), b""
         index, _, name = endpoint.partition(" ")
         return self._find_static(values["filename"], int(index)) if name == "static" else int(index), methods
+
+    def _find_other(self, path: str, methods: Sequence[str]) -> int:
+        """Which app serves the path for another method."""
+        try:
+            return int(self._routes.match(path, method=methods[0])[0].partition(" ")[0])
+        except RequestRedirect:  # a path with two slashes in succession has no allowed methods
+            return self._find_redirect(path)
 
     def _find_redirect(self, path: str) -> int:
         for index, app in enumerate(self._flasks):

@@ -301,13 +301,21 @@ def test_request_that_trickles_times_out(client: Client) -> None:
     assert received.startswith(b"HTTP/1.1 408 Request Timeout\r\n")
 
 
-def test_client_that_closes_in_a_body_is_given_up(client: Client) -> None:
-    """A body that is shorter than its Content-Length reaches no application."""
+def test_body_that_ends_early_is_rejected(client: Client) -> None:
+    """The client may still read; an application that catches the error of the body does not respond in its place."""
     client.socket.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nshort")
     client.socket.shutdown(socket.SHUT_WR)
 
-    assert client.received() == b""
+    assert client.received().startswith(b"HTTP/1.1 400 Bad Request\r\n")
     assert client.application.seen == []
+
+
+def test_header_of_a_response_may_be_latin_1(client: Client) -> None:
+    """Text of WSGI headers is Latin-1; a function can return a header that it has received."""
+    client.application.headers = [("Content-Length", "2"), ("X-Name", "caf\xe9")]
+    client.socket.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+
+    assert b"X-Name: caf\xe9\r\n" in client.received()
 
 
 def test_exception_of_the_application_is_an_error_response(client: Client) -> None:

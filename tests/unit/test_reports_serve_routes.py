@@ -89,3 +89,13 @@ def test_gateway_allows_bearer_tokens() -> None:
     allowed = next(line for line in template.splitlines() if "AllowHeaders:" in line)
 
     assert "authorization" in allowed.lower()
+
+
+async def test_doubled_slash_and_another_method_are_no_error_of_the_server() -> None:
+    """Without the second slash, the path belongs to a function that has no such method."""
+    dispatcher = Dispatcher([function("reads", "/tasks/<task_id>"), function("revokes", "/tasks/<id>/revoke", "POST")])
+
+    async with client(dispatcher) as http:
+        response = await http.post("/tasks//revoke")
+
+    assert response.status_code in {308, 404, 405}

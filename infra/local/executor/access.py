@@ -22,7 +22,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
-__all__ = ["NOT_SIGNED", "UNSIGNED", "Access", "is_presigned", "rejection"]
+__all__ = ["NOT_SIGNED", "UNSIGNED", "Access", "is_api_route", "is_presigned", "rejection"]
 
 UNSIGNED = "decant.unsigned"
 """Key of the WSGI environ: the request has no `Authorization` header of AWS."""
@@ -83,7 +83,7 @@ def rejection(environ: Environ, cors_origins: Collection[str]) -> str | None:
     host = environ.get("HTTP_HOST", "")
     if not _is_own_name(host):
         return f"Host {host!r} is not a name of this gateway; use 127.0.0.1 or localhost."
-    is_api = _is_api_route(environ, host)
+    is_api = is_api_route(environ, host)
     origin, site = environ.get("HTTP_ORIGIN"), environ.get("HTTP_SEC_FETCH_SITE", "none")
     if not (is_api and origin is not None and not {origin, "*"}.isdisjoint(cors_origins)):
         if origin is not None and origin.lower() != f"http://{host.lower()}":
@@ -109,7 +109,7 @@ def _is_own_name(host: str) -> bool:
     return True
 
 
-def _is_api_route(environ: Environ, host: str) -> bool:
+def is_api_route(environ: Environ, host: str) -> bool:
     """The request is for a route of a deployed API or a function's URL, by the rules of LocalStack's router."""
     path = environ.get("PATH_INFO", "")
     is_api_path = path.startswith(_API_PATHS[0]) or (path.startswith(_API_PATHS[1]) and "/_user_request_" in path)

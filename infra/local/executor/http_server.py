@@ -146,8 +146,7 @@ class _Connection:
 
         Raises:
             TimeoutError: the client did not send it in time.
-            ConnectionResetError: the client has closed the connection.
-            h11.RemoteProtocolError: it is malformed.
+            h11.RemoteProtocolError: it is malformed, or the client has closed the connection before its end.
         """
         if self._http.they_are_waiting_for_100_continue:
             self._send(self._http.send(h11.InformationalResponse(status_code=100, headers=[])))
@@ -190,8 +189,6 @@ class _Connection:
             raise TimeoutError
         self._socket.settimeout(timeout_s)
         data = self._socket.recv(_READ_BYTES)
-        if not data and self._http.their_state is h11.SEND_BODY:
-            raise ConnectionResetError
         self._http.receive_data(data)
 
     def _respond(self, environ: Environ) -> None:
@@ -266,9 +263,11 @@ class _Body(io.RawIOBase):
         return size
 
 
-def _with_date(headers: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _with_date(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Headers as they are sent, with a Date. h11 encodes text as ASCII, and headers of WSGI are Latin-1."""
     has_date = any(name.lower() == "date" for name, _value in headers)
-    return headers if has_date else [*headers, ("Date", formatdate(usegmt=True))]
+    all_headers = headers if has_date else [*headers, ("Date", formatdate(usegmt=True))]
+    return [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in all_headers]
 
 
 def _environ_of(request: h11.Request) -> Environ:

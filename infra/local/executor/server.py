@@ -14,7 +14,7 @@ from localstack.aws import handlers
 from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
 from rolo.gateway.wsgi import WsgiGateway
 
-from infra.local.executor.access import NOT_SIGNED, UNSIGNED, Access, is_presigned
+from infra.local.executor.access import NOT_SIGNED, UNSIGNED, Access, is_api_route, is_presigned
 from infra.local.executor.http_server import HttpServer
 
 __all__ = ["LoopbackServer", "LoopbackServerPlugin"]
@@ -40,6 +40,7 @@ class LoopbackServer(RuntimeServer):
     def register(self, gateway: Any, listen: Any, _ssl_creds: tuple[str, str] | None = None) -> None:
         """Start to serve the gateway."""
         require_signatures(gateway)
+        keep_encoded_bodies(gateway)
         application = Access(WsgiGateway(gateway), cors_origins())
         self._servers += [HttpServer(application, address.host, address.port) for address in listen]
 
@@ -59,6 +60,21 @@ def cors_origins() -> set[str]:
     return {origin for origin in os.environ.get("DECANT_CORS_ORIGIN", "").split(",") if origin}
 
 
+def keep_encoded_bodies(gateway: Any) -> None:
+    """Pass bodies with Content-Encoding to functions as they are, as API Gateway does.
+
+    LocalStack decompresses every body, and responds with 500 to a body that is not compressed.
+    """
+    chain: list[Any] = gateway.request_handlers
+    chain[chain.index(handlers.content_decoder)] = _decode_content
+
+
+def _decode_content(chain: Any, context: Any, response: Any) -> None:
+    environ = context.request.environ
+    if not is_api_route(environ, environ.get("HTTP_HOST", "")):
+        handlers.content_decoder(chain, context, response)
+
+
 def require_signatures(gateway: Any) -> None:
     """Let LocalStack itself reject unsigned requests that it takes for another service than S3.
 
@@ -66,7 +82,7 @@ def require_signatures(gateway: Any) -> None:
     a query that only looks presigned, falls through to the AWS services: LocalStack's handler for them starts here.
     Requests that LocalStack sends to itself do not pass `Access`.
     """
-    chain = gateway.request_handlers
+    chain: list[Any] = gateway.request_handlers
     chain.insert(chain.index(handlers.parse_pre_signed_url_request), _require_signature)
 
 

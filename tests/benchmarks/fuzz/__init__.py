@@ -1,0 +1,1 @@
+"""Fuzz every route of the bundle over HTTP: `make fuzz`."""

@@ -1,0 +1,101 @@
+"""The routes to fuzz, read from the template, the events and the URL maps, so that new routes are covered."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from infra.build.agreement import load_template
+from infra.local.endpoints import Endpoint, endpoints
+from tests.loading import ROOT, load_function
+
+__all__ = ["Route", "load_routes"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A route with a valid request.
+
+    Attributes:
+        path: With its variables in braces: `/users/{user_id}`.
+        path_values: Valid values of the variables.
+        query: Valid query parameters.
+        body: A valid body, JSON; None for none.
+        needs_token: The route requires a bearer token.
+        fields: JSON schemas of the parameters and members that the function parses, by their names.
+        creates: Variable of other routes' paths for which this route creates values; None for none.
+    """
+
+    method: str
+    path: str
+    path_values: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    needs_token: bool = False
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    creates: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+def load_routes() -> list[Route]:
+    """Every route, those of the template first."""
+    template = load_template(ROOT / "template.yaml")
+    all_endpoints = endpoints(template, ROOT / "events")
+    variables = {name for endpoint in all_endpoints for name in re.findall(r"{(\w+)}", endpoint.path)}
+    found: dict[str, Route] = {}
+    modules: dict[str, ModuleType] = {}
+    for endpoint in all_endpoints:
+        folder = Path(template["Resources"][endpoint.function]["Properties"]["CodeUri"]).name
+        modules[folder] = modules.get(folder) or load_function(folder)
+        route = _route(endpoint, modules[folder], sorted(variables))
+        found[str(route)] = route
+    for module in modules.values():
+        for route in _other_routes(module):
+            found.setdefault(str(route), route)
+    return list(found.values())
+
+
+def _route(endpoint: Endpoint, module: ModuleType, variables: list[str]) -> Route:
+    event = endpoint.event
+    return Route(
+        method=endpoint.method,
+        path=endpoint.path,
+        path_values=event.get("pathParameters") or {},
+        query=event.get("queryStringParameters") or {},
+        body=event.get("body"),
+        needs_token="Authorization" in (event.get("headers") or {}),
+        fields=dict(_fields(module)),
+        creates=next((name for name in variables if endpoint.makes(name)), None),
+    )
+
+
+def _other_routes(module: ModuleType) -> Iterator[Route]:
+    """Routes of the app that API Gateway does not have, such as static files: the gateway responds to them itself."""
+    for rule in module.app.url_map.iter_rules():
+        path = re.sub(r"<(?:[^:<>]+:)?(\w+)>", r"{\1}", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield Route(method=method, path=path)
+
+
+def _fields(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    """Fields of the Structs that a function or a module of the domain defines."""
+    for struct in _structs(module):
+        schema = msgspec.json.schema(struct)
+        definitions = schema.get("$defs", {})
+        for name, one in definitions.get(struct.__name__, {}).get("properties", {}).items():
+            yield name, one | {"$defs": definitions}
+
+
+def _structs(module: ModuleType) -> Iterator[type[Struct]]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Struct) and value is not Struct:
+            yield value
+        elif isinstance(value, ModuleType) and value.__name__.startswith("domain."):
+            yield from _structs(value)
