@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -17,6 +17,7 @@ from sqlalchemy.orm import scoped_session, sessionmaker
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.middleware.shared_data import SharedDataMiddleware
+from werkzeug.routing import BaseConverter
 
 from decant.asgi import await_
 from decant.web import asgi_app
@@ -295,3 +296,31 @@ async def test_proxy_fix_keeps_async_views_on_the_loop() -> None:
         await http.get("/")
 
     assert threads == [MAIN]
+
+
+class Doubled(BaseConverter):
+    """A converter that runs code of the app."""
+
+    ran: ClassVar[list[int | None]] = []
+
+    def to_python(self, value: str) -> int:
+        """Twice the number."""
+        self.ran.append(threading.get_ident())
+        return 2 * int(value)
+
+
+async def test_url_converter_runs_in_the_thread_of_a_synchronous_view() -> None:
+    """A converter that reads from a connection of its thread uses the connection of the view."""
+    app, threads = Flask("converted"), []
+    app.url_map.converters["doubled"] = Doubled
+
+    @app.get("/<doubled:number>")
+    def view(number: int) -> str:
+        threads.append(threading.get_ident())
+        return str(number)
+
+    async with client(app) as http:
+        response = await http.get("/21")
+
+    assert response.text == "42"
+    assert Doubled.ran == threads

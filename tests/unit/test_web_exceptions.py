@@ -60,6 +60,27 @@ def test_lambda_logs_and_responds_500(error: BaseException | None, path: str, ca
     assert later["statusCode"] == 200
 
 
+def test_exit_in_a_task_of_the_view_responds_500(caplog: pytest.LogCaptureFixture) -> None:
+    """sys.exit() in a task that the view started does not end the Lambda runtime."""
+    app = raising(None)
+
+    @app.get("/task")
+    async def view() -> str:
+        async def leave() -> None:
+            await asyncio.sleep(0)
+            sys.exit(3)
+
+        await asyncio.create_task(leave())
+        return "never"
+
+    handler = lambda_handler(app)
+
+    response, later = handler(rest_request("/task"), Context()), handler(rest_request("/ok"), Context())
+
+    assert (response["statusCode"], later["statusCode"]) == (500, 200)
+    assert "Request failed outside Flask's error handling" in caplog.text
+
+
 @pytest.mark.parametrize("path", ["/sync", "/async"])
 @pytest.mark.parametrize("error", ERRORS, ids=["sys.exit", "CancelledError", "own BaseException"])
 async def test_server_logs_and_responds_500(

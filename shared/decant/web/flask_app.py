@@ -17,6 +17,7 @@ from flask.logging import default_handler
 from greenlet import getcurrent
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import BaseConverter, Map
 
 from decant import metrics
 from decant._sync.greenlets import AwaitingGreenlet
@@ -94,15 +95,16 @@ def _awaiting(apps_own: Callable[[_AsyncFunction], Callable[..., Any]]) -> Calla
 def runs_on_loop(app: Flask, environ: dict[str, Any]) -> bool:
     """Whether the request's URL rule has an async view; False where it cannot be known before the app is called.
 
-    It cannot be known for a wrapped `wsgi_app`, whose middleware may call another app, and for a request without a
-    rule. Werkzeug's `ProxyFix` changes neither path nor method, and is looked through.
+    It cannot be known for a wrapped `wsgi_app`, whose middleware may call another app, for a request without a rule,
+    and where a URL converter of the app runs code: it may need the request's context or thread. Werkzeug's `ProxyFix`
+    changes neither path nor method, and is ignored.
     """
-    if _has_middleware(app):
+    if _has_middleware(app) or any(map(_converts_values, app.url_map.converters.values())):
         return False
     try:
         adapter = app.create_url_adapter(app.request_class(environ))
         endpoint = adapter.match()[0] if adapter is not None else ""
-    except Exception:  # noqa: BLE001  # no rule, or a converter that needs the request's context
+    except HTTPException:  # no rule
         return False
     return _is_async(app.view_functions.get(endpoint))
 
@@ -112,6 +114,14 @@ def _has_middleware(app: Flask) -> bool:
     while isinstance(called, ProxyFix):
         called = called.app
     return getattr(called, "__func__", None) is not Flask.wsgi_app
+
+
+def _converts_values(converter: type[BaseConverter]) -> bool:
+    """Whether a converter of the app runs code of its own for a request."""
+    return converter.to_python is not BaseConverter.to_python and converter not in _WERKZEUGS_CONVERTERS
+
+
+_WERKZEUGS_CONVERTERS = frozenset(Map.default_converters.values())
 
 
 def _is_async(view: Callable[..., Any] | None) -> bool:

@@ -138,7 +138,7 @@ class LambdaAdapter(Mangum):
             valid = given and is_valid_correlation_id(given)
             identifier = given if valid else request_id
             with correlate(identifier, request_id if valid else None):
-                response = self._runtime.run(self._serve(environ, handler.body))
+                response = self._run(environ, handler.body)
         result = self._format(handler, response, identifier)
         if len(result["body"]) > _CERTAINLY_SMALL and (size := _encoded_bytes(result)) > _MAX_RESPONSE_BYTES:
             route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
@@ -170,6 +170,13 @@ class LambdaAdapter(Mangum):
 
     def _setup_event_loop(self) -> None:
         """Mangum's hook: the runtime has made the event loop."""
+
+    def _run(self, environ: dict[str, Any], body: bytes) -> BufferedResponse:
+        try:
+            return self._runtime.run(self._serve(environ, body))
+        except SystemExit as error:  # of a task that the request started: asyncio passes it on to the loop's caller
+            log.exception("Request failed outside Flask's error handling")
+            return _error_response(error, head_request=environ["REQUEST_METHOD"] == "HEAD")
 
     async def _serve(self, environ: dict[str, Any], body: bytes) -> BufferedResponse:
         self._leftover_tasks.begin()
