@@ -16,8 +16,6 @@ from decant.testing import memory
 
 pytestmark = pytest.mark.usefixtures("new_tasks")
 
-CONTINUES = pytest.mark.xfail(strict=True, reason="child tasks continue after a soft time limit has ended their run")
-
 type Work = Coroutine[Any, Any, None]
 type Send = Callable[[int], Work]
 
@@ -44,8 +42,8 @@ async def in_gather(send: Send) -> None:
 @pytest.mark.parametrize(
     "fan_out",
     [
-        pytest.param(in_task_group, id="TaskGroup", marks=CONTINUES),
-        pytest.param(in_anyio_group, id="anyio", marks=CONTINUES),
+        pytest.param(in_task_group, id="TaskGroup"),
+        pytest.param(in_anyio_group, id="anyio"),
         pytest.param(in_gather, id="gather"),
     ],
 )
@@ -70,7 +68,6 @@ async def test_children_end_with_their_run(fan_out: Callable[[Send], Work]) -> N
     assert (state, sent) == (State.FAILURE, [])
 
 
-@CONTINUES
 async def test_retried_run_does_not_overlap_with_children_of_the_last() -> None:
     """At most one child works at any time."""
     working: set[object] = set()
@@ -102,3 +99,69 @@ async def test_retried_run_does_not_overlap_with_children_of_the_last() -> None:
     await asyncio.sleep(1)
 
     assert most == 1
+
+
+async def test_soft_limit_is_caught_around_a_task_group() -> None:
+    """The run catches `SoftTimeLimitExceeded` after its children have ended, and its result counts."""
+    ended: list[str] = []
+
+    async def child() -> None:
+        try:
+            await asyncio.sleep(5)
+        finally:
+            ended.append("child")
+
+    @task(name="reports.tidy", soft_time_limit=0.1, max_retries=0)
+    async def tidy() -> list[str]:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(child())
+        except SoftTimeLimitExceeded as error:
+            return [*ended, str(error)]
+        return []
+
+    with memory() as broker:
+        job = await tidy.delay()
+        await broker.run()
+        result = await job.result
+
+    assert result == ["child", "It ran longer than 0.1 s."]
+
+
+async def test_soft_limit_inside_a_timeout_and_a_cancel_scope_is_recorded() -> None:
+    """Blocks that turn their own cancellation into an error or into nothing let the soft time limit pass."""
+
+    @task(name="reports.nested", soft_time_limit=0.1, max_retries=0)
+    async def nested() -> None:
+        with anyio.move_on_after(5):
+            async with asyncio.timeout(5):
+                await asyncio.sleep(5)
+
+    with memory() as broker:
+        job = await nested.delay()
+        await broker.run()
+        failure = (await job.status()).failure
+
+    assert failure is not None
+    assert (failure.type, failure.message) == ("SoftTimeLimitExceeded", "It ran longer than 0.1 s.")
+
+
+async def test_shielded_work_continues_after_the_run() -> None:
+    """`asyncio.shield` keeps its promise: the run ends, and the shielded work goes on."""
+    done: list[str] = []
+
+    async def work() -> None:
+        await asyncio.sleep(0.3)
+        done.append("work")
+
+    @task(name="reports.shielded", soft_time_limit=0.1, max_retries=0)
+    async def shielded() -> None:
+        await asyncio.shield(work())
+
+    with memory() as broker:
+        job = await shielded.delay()
+        await broker.run()
+        during = (await job.state, list(done))
+    await asyncio.sleep(0.4)
+
+    assert (during, done) == ((State.FAILURE, []), ["work"])

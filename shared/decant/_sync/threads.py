@@ -150,6 +150,8 @@ class _Call:
             except GeneratorExit:
                 self.abandon()
                 raise
+            except Exception as error:  # noqa: BLE001  # it belongs to the thread; a soft time limit is a cancellation too
+                self.interrupt(type(error))
             except asyncio.CancelledError as error:
                 if running.cancel():  # it still waited for a thread
                     raise
@@ -157,8 +159,6 @@ class _Call:
                     self.abandon()
                     raise
                 self._next_error = cancelled = error
-            except Exception as error:  # noqa: BLE001  # it belongs to the thread
-                self.interrupt(type(error))
             else:
                 if request is None:
                     return cancelled

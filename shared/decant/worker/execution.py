@@ -9,7 +9,7 @@ from typing import Any
 
 from decant import db, runtime
 from decant._sync.threads import run_in_thread
-from decant.errors import DatabaseUnavailable, SoftTimeLimitExceeded, TaskStopped, TimeLimitExceeded
+from decant.errors import DatabaseUnavailable, TaskStopped, TimeLimitExceeded
 from decant.observability import correlate
 from decant.tasks.context import Run, running
 from decant.tasks.options import task_settings
@@ -80,8 +80,8 @@ class Execution:
         body = self._body = asyncio.Task(call, loop=loop, eager_start=True)  # many tasks return without waiting
         soft_limit_s = self._options.soft_time_limit
         if soft_limit_s is not None and not body.done():
-            error = SoftTimeLimitExceeded(f"It ran longer than {soft_limit_s:g} s.")
-            timer = loop.call_at(self._started_at + soft_limit_s, call.interrupt, body, error)
+            message = f"It ran longer than {soft_limit_s:g} s."
+            timer = loop.call_at(self._started_at + soft_limit_s, call.interrupt, body, message)
             body.add_done_callback(lambda _: timer.cancel())
         return body
 
