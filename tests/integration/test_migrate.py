@@ -123,13 +123,13 @@ def test_migrations_of_the_library_depend_on_none_of_the_app() -> None:
 
     revisions = list(scripts.walk_revisions())
 
-    assert [each.revision for each in revisions] == ["decant_0003", "decant_0002", "decant_0001"]
+    assert [each.revision for each in revisions] == ["decant_0004", "decant_0003", "decant_0002", "decant_0001"]
     assert all(each.branch_labels == {"decant"} for each in revisions)
 
 
 SINGLE_LINE = [
-    pytest.param("0001", "DROP TABLE users; DROP INDEX decant.task_open, decant.task_dead", id="0001"),
-    pytest.param("0002", "DROP INDEX decant.task_open, decant.task_dead", id="0002"),
+    pytest.param("0001", "; DROP TABLE users; DROP INDEX decant.task_open, decant.task_dead", id="0001"),
+    pytest.param("0002", "; DROP INDEX decant.task_open, decant.task_dead", id="0002"),
     pytest.param("0003", "", id="0003"),
 ]
 """Revisions of the line that the library and the demo shared, with statements that remove what came after them."""
@@ -138,7 +138,8 @@ SINGLE_LINE = [
 def make_single_line(connection: psycopg.Connection, revision: str, later: str) -> None:
     """Make an empty database what an earlier release left there, with a row in each table."""
     load_function("migrate").handler({}, None)
-    connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.task DROP COLUMN options; {later}")
+    later += "; ALTER TABLE decant.task DROP COLUMN options, DROP COLUMN expires_in_s"
+    connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")
     connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     connection.execute("INSERT INTO alembic_version VALUES (%s)", [revision])
     connection.execute(
@@ -151,7 +152,10 @@ def make_single_line(connection: psycopg.Connection, revision: str, later: str) 
 def contents(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     """Every task, without the columns of later releases, and every user."""
     users = connection.execute("SELECT * FROM users").fetchall() if "users" in tables(connection) else []
-    return [*connection.execute("SELECT to_jsonb(task) - 'options' FROM decant.task").fetchall(), *users]
+    return [
+        *connection.execute("SELECT to_jsonb(task) - 'options' - 'expires_in_s' FROM decant.task").fetchall(),
+        *users,
+    ]
 
 
 def indexes(connection: psycopg.Connection) -> set[str]:
@@ -195,7 +199,7 @@ def test_migrate_continues_the_single_line_of_an_app_without_the_demo(
 
     load_module(tmp_path / "app.py").handler({}, None)
 
-    assert recorded(empty) == {"decant_0003"}
+    assert recorded(empty) == {"decant_0004"}
     assert contents(empty) == rows
 
 
@@ -208,7 +212,7 @@ def test_migrate_keeps_the_revision_that_an_app_added_to_the_single_line(
 
     load_module(app).handler({}, None)
 
-    assert recorded(empty) == {"9999_more", "decant_0003"}
+    assert recorded(empty) == {"9999_more", "decant_0004"}
 
 
 async def test_migrate_refuses_a_schema_that_it_does_not_bring(empty: psycopg.Connection) -> None:

@@ -9,10 +9,7 @@ from decant.tasks import AsyncResult, State, chain, chord, task
 from tests import work
 from tests.worlds import World
 
-pytestmark = [
-    pytest.mark.usefixtures("new_tasks"),
-    pytest.mark.xfail(strict=True, reason="`expires` counts from the creation of the workflow"),
-]
+pytestmark = pytest.mark.usefixtures("new_tasks")
 
 
 async def test_expires_of_the_second_part_of_a_chain(world: World) -> None:

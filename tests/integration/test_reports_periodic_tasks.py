@@ -31,7 +31,6 @@ async def rows(name: str) -> list[Any]:
 
 
 @pytest.mark.usefixtures("database_url")
-@pytest.mark.xfail(strict=True, reason="ticks that are created in advance count as duplicates of the first")
 async def test_unique_task_gets_a_row_for_each_tick() -> None:
     """A unique task that runs every 10 s has the ticks of the next minute."""
     define("reports.poll", 10, unique=True)
@@ -43,7 +42,6 @@ async def test_unique_task_gets_a_row_for_each_tick() -> None:
 
 
 @pytest.mark.usefixtures("database_url")
-@pytest.mark.xfail(strict=True, reason="`expires` of a tick counts from the creation of its row")
 async def test_expires_counts_from_the_tick() -> None:
     """No run expires before it is due."""
     define("reports.sample", 10, expires=5)
@@ -57,7 +55,6 @@ async def test_expires_counts_from_the_tick() -> None:
 
 
 @pytest.mark.usefixtures("database_url")
-@pytest.mark.xfail(strict=True, reason="`expires` of a tick counts from the creation of its row")
 async def test_idle_worker_runs_ticks_that_expire_soon() -> None:
     """A worker that is always in time revokes none of the ticks."""
     define("reports.beat", 3, expires=1)
@@ -73,7 +70,6 @@ async def test_idle_worker_runs_ticks_that_expire_soon() -> None:
 
 
 @pytest.mark.usefixtures("database_url")
-@pytest.mark.xfail(strict=True, reason="a periodic task whose rows cannot be created stops the whole sweep")
 async def test_unique_function_that_raises_does_not_stop_the_sweep() -> None:
     """The sweeper still detects lost workers and creates the ticks of other tasks; it may raise afterwards."""
     define("reports.bad", 1, unique=lambda day: day)  # requires an argument that a tick does not pass

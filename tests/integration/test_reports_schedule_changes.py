@@ -15,8 +15,6 @@ from tests.worlds import execute, sweep_once
 
 pytestmark = pytest.mark.usefixtures("database_url", "new_tasks")
 
-CHANGED = pytest.mark.xfail(strict=True, reason="ticks are made up that the schedule did not have at the time")
-
 
 async def deploy(schedule: Schedule | None) -> None:
     """Define the task with the schedule, as a new version of the code does, and run the sweeper."""
@@ -44,7 +42,6 @@ def daily(time: datetime) -> cron:
     return cron(f"{time.minute} {time.hour} * * *")
 
 
-@CHANGED
 async def test_daily_schedule_moves_to_an_hour_already_past() -> None:
     """The first run at the new hour is tomorrow's."""
     now = datetime.now(UTC)
@@ -56,7 +53,6 @@ async def test_daily_schedule_moves_to_an_hour_already_past() -> None:
     assert await ticks() == []
 
 
-@CHANGED
 async def test_monthly_schedule_becomes_hourly() -> None:
     """With missed="all" no hour before the change is made up."""
     now = datetime.now(UTC)
@@ -68,7 +64,6 @@ async def test_monthly_schedule_becomes_hourly() -> None:
     assert len(await ticks()) <= 1  # a tick can be due within the current minute
 
 
-@CHANGED
 async def test_schedule_is_removed_and_restored() -> None:
     """Hours during which the schedule was absent are not made up."""
     await deploy(every(3600, missed="all"))

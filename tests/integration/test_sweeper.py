@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
 
 from decant.tasks import State, task
 from decant.tasks.registry import registry
-from decant.tasks.schedule import Missed, every
+from decant.tasks.schedule import Missed, Schedule, every
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker import sweeper
 from decant.worker.deadline import Deadline
@@ -29,13 +31,14 @@ async def lose_worker(task_id: str, *, max_retries: int = 3) -> None:
 
 
 @contextmanager
-def ticking(name: str, seconds: int, missed: Missed = "latest") -> Iterator[None]:
+def ticking(name: str, seconds: int | Schedule, missed: Missed = "latest") -> Iterator[None]:
     """A periodic task, known inside the block."""
 
     async def beat() -> None:
         """Nothing."""
 
-    task(name=name, schedule=every(seconds, missed=missed))(beat)
+    schedule = every(seconds, missed=missed) if isinstance(seconds, int) else seconds
+    task(name=name, schedule=schedule)(beat)
     try:
         yield
     finally:
@@ -192,6 +195,56 @@ async def test_sweeper_that_was_down_catches_up(missed: Missed, made_up: range) 
 
     (row,) = await execute("SELECT count(*) FROM decant.task WHERE eta <= now()")
     assert row["count"] in made_up
+
+
+class Broken(Schedule):
+    """A schedule of the application that raises an error."""
+
+    def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """No ticks."""
+        raise ZeroDivisionError(f"{after} {until}")
+
+
+async def ticks(name: str) -> list[datetime]:
+    """Times of the inserted ticks of a periodic task."""
+    rows = await execute("SELECT eta FROM decant.task WHERE name = :name ORDER BY eta", name=name)
+    return [row["eta"] for row in rows]
+
+
+async def test_first_sweep_inserts_the_ticks_of_the_next_minute() -> None:
+    """A new schedule starts at the first sweep that has it."""
+    with ticking("beat", 10):
+        await sweep(Deadline(30))
+
+    assert len(await ticks("beat")) in {6, 7}
+
+
+async def test_schedule_that_raises_stops_neither_other_schedules_nor_the_sweep() -> None:
+    """The sweep reports the error after all other work is done."""
+    job = await work.add.delay(1)
+    await lose_worker(job.id)
+
+    with ticking("broken", Broken("latest")), ticking("beat", 10), pytest.raises(ExceptionGroup) as caught:
+        await sweep(Deadline(30))
+
+    assert caught.group_contains(ZeroDivisionError)
+    assert (len(await ticks("beat")) >= 6, await job.state) == (True, State.RETRY)
+
+
+async def test_versions_that_sweep_in_turn_lose_no_tick() -> None:
+    """A sweep without the schedule, as of another version during a deployment, leaves no gap."""
+    with ticking("beat", 10):
+        await sweep(Deadline(30))
+    await execute("TRUNCATE decant.task")
+    await execute("UPDATE decant.schedule SET ticked_at = ticked_at - interval '90 seconds'")
+    (last,) = await execute("SELECT ticked_at FROM decant.schedule")
+
+    await sweep(Deadline(30))  # of the other version
+    with ticking("beat", 10):
+        await sweep(Deadline(30))
+
+    found = await ticks("beat")
+    assert [(later - earlier).total_seconds() for earlier, later in pairwise([last["ticked_at"], *found])] == [10] * 9
 
 
 async def test_old_rows_go_in_batches_and_keys_stay() -> None:

@@ -1,5 +1,6 @@
 """Schedules: every so often, at wall-clock times, across changes of the clock, and after a time without a sweeper."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decant.tasks.schedule import Schedule, cron, every
+from decant.tasks.schedule import Missed, Schedule, cron, every
 
 
 def at(text: str) -> datetime:
@@ -167,6 +168,40 @@ def test_latest_of_many_missed_ticks_is_found_without_all_others() -> None:
     found = every(1).due(NOW - timedelta(days=30), NOW, timedelta(0))
 
     assert found == [NOW]
+
+
+class Counting(every):
+    """A schedule that counts the times that it computes."""
+
+    count = 0
+
+    def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Ticks, counted."""
+        for tick in super().ticks(after, until):
+            self.count += 1
+            yield tick
+
+
+@pytest.mark.parametrize("missed", ["latest", "all", "skip"])
+def test_long_downtime_computes_few_ticks(missed: Missed) -> None:
+    """Every second of thirty days would be 2.6 million times."""
+    schedule = Counting(1, missed=missed)
+
+    schedule.due(NOW - timedelta(days=30), NOW, AHEAD)
+
+    assert schedule.count <= 1500
+
+
+def test_schedules_are_identified_by_their_ticks() -> None:
+    """Another interval, expression or zone is another schedule; another way to catch up is not."""
+    texts = {
+        repr(every(30)),
+        repr(every(30, missed="all")),
+        repr(cron("0  3 * * *")),
+        repr(cron("0 3 * * *", "Asia/Tokyo")),
+    }
+
+    assert texts == {"every(30)", "cron('0 3 * * *', 'UTC')", "cron('0 3 * * *', 'Asia/Tokyo')"}
 
 
 def test_latest_missed_tick_of_a_rare_schedule_is_found() -> None:

@@ -89,10 +89,11 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
         time_limit: Seconds after which a run is cancelled and fails. The remaining time of the invocation is a limit
             as well.
         soft_time_limit: Seconds after which `SoftTimeLimitExceeded` is raised inside the run.
-        expires: Seconds after which a call is not started any more.
+        expires: Seconds after which a call is not started any more, counted from the call, from the tick of a
+            schedule, or from the time at which the previous part of a workflow has ended.
         unique: A call with the arguments of an unfinished call is not enqueued, and the handle of that call is
-            returned. A function of the arguments, with defaults applied,
-            returns the key to compare instead: any JSON.
+            returned. A function of the arguments, with defaults applied, returns the key to compare instead: any JSON.
+            All ticks of a schedule are kept.
         ignore_result: Do not store the result.
         schedule: Times at which the task is enqueued without arguments: `every(30)`, `cron("0 3 * * *")`.
         bind: The function's first parameter receives the `Run`.
@@ -145,7 +146,7 @@ class CallOptions(TypedDict, total=False):
     Attributes:
         countdown: Seconds until the run, any number from 0.
         eta: Aware time before which the task does not run, however far away; takes precedence over `countdown`.
-        expires: Seconds, or aware time, after which the task is not started any more.
+        expires: Seconds, counted as those of the task, or aware time after which the task is not started any more.
         task_id: Id of the task, a UUID. If a task with this id exists, its handle is returned.
         queue: Queue that replaces the task's own.
         priority: A worker starts tasks with a greater priority first, among those that it has received.

@@ -65,7 +65,8 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
         kwargs: Keyword arguments, a JSON object.
         countdown_s: Seconds until the first run, counted from the insert or from the release by its parents. `eta`,
             an aware time, takes precedence.
-        expires_in_s: Seconds from now after which the task is not started; `expires` takes precedence.
+        expires_in_s: Seconds after which the task is not started, counted from the insert or from the release by its
+            parents; `expires`, an aware time, takes precedence.
         publish: A message is sent after the commit if the task is due within the longest delay of SQS.
         options: Options of the call that replace options of the task.
         root_id: Id of its workflow.

@@ -29,6 +29,8 @@ _HOURS = 24
 class Schedule(ABC):
     """A series of ticks.
 
+    Its `repr()` identifies the ticks: a schedule whose `repr()` changes starts anew.
+
     Attributes:
         missed: Missed ticks for which tasks are inserted.
     """
@@ -37,6 +39,9 @@ class Schedule(ABC):
         if missed not in {"latest", "all", "skip"}:
             raise ValueError(f"missed must be 'latest', 'all' or 'skip', not {missed!r}")
         self.missed = missed
+
+    def __repr__(self) -> str:
+        return type(self).__name__
 
     @abstractmethod
     def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
@@ -86,6 +91,9 @@ class every(Schedule):  # noqa: N801  # reads as a word in `schedule=every(30)`
             raise ValueError(f"every() needs a whole number of seconds from 1, not {seconds!r}")
         self.seconds = seconds
 
+    def __repr__(self) -> str:
+        return f"every({self.seconds})"
+
     def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Multiples of the interval."""
         first = int(after.timestamp() // self.seconds) + 1
@@ -116,6 +124,7 @@ class cron(Schedule):  # noqa: N801  # reads as a word in `schedule=cron("0 3 * 
         if len(fields) != _FIELDS:
             raise ValueError(f"a cron expression has five fields, not {len(fields)}: {expression!r}")
         self._zone = ZoneInfo(timezone)
+        self._text = f"cron({' '.join(fields)!r}, {timezone!r})"
         try:
             parsed = CronSim(expression, datetime.now(UTC))
         except CronSimError as error:
@@ -124,6 +133,9 @@ class cron(Schedule):  # noqa: N801  # reads as a word in `schedule=cron("0 3 * 
         fields[0] = "*" if len(parsed.minutes) == _MINUTES else fields[0]
         fields[1] = "*" if len(parsed.hours) == _HOURS else fields[1]
         self._ticks_after = partial(CronSim, " ".join(fields))
+
+    def __repr__(self) -> str:
+        return self._text
 
     def ticks(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Times that match the fields; several times in the gap of a clock change are one tick."""

@@ -128,7 +128,13 @@ class Task[**P, T]:
         return Signature(self, args, kwargs, immutable=True)
 
     def new(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any], options: Mapping[str, Any], *, partial: bool = False
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        options: Mapping[str, Any],
+        *,
+        partial: bool = False,
+        unique: bool = True,
     ) -> NewTask:
         """Validate a call and return the task to insert.
 
@@ -137,6 +143,7 @@ class Task[**P, T]:
             kwargs: Keyword arguments.
             options: See `CallOptions`.
             partial: Another argument will be inserted before the first.
+            unique: The option `unique` applies to the call; it does not to a partial call.
         Raises:
             TypeError: the arguments do not fit the task's parameters, or are not JSON.
             ValueError: an option is invalid.
@@ -152,7 +159,7 @@ class Task[**P, T]:
             max_retries=self.options.max_retries,
             publish=has_queue_url(queue),
             correlation_id=correlation_id(),
-            unique_key=None if partial else self._unique_key(args, kwargs),
+            unique_key=self._unique_key(args, kwargs) if unique and not partial else None,
             **validate({"expires": self.options.expires, **options}),
         )
 

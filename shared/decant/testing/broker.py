@@ -39,7 +39,7 @@ class Broker:
     async def run_all(self) -> int:
         """Run all tasks: whenever none is due, the clock is advanced to the next due time."""
         runs = await self.run()
-        while (wait_s := self.store.next_due_in_s()) is not None:
+        while (wait_s := self.store.next_publish_in_s()) is not None:
             self.store.advance(wait_s)
             runs += await self.run()
         return runs

@@ -46,8 +46,8 @@ class MemoryStore:
         """Advance the clock."""
         self._ahead += timedelta(seconds=seconds)
 
-    def next_due_in_s(self) -> float | None:
-        """Seconds until the next task is due; None when none is waiting."""
+    def next_publish_in_s(self) -> float | None:
+        """Seconds until the next task must be published; None when none is waiting."""
         times = [row.publish_at for row in self.rows.values() if row.publish_at is not None]
         return max(0.0, (min(times) - self.now()).total_seconds()) if times else None
 
@@ -91,6 +91,11 @@ class MemoryStore:
 
     def _claim(self, rows: Iterable[Row], names: Sequence[str], lease_s: float) -> list[Claimed]:
         return [row.claim(self.now(), lease_s) for row in rows if self._is_due(row) and row.new.name in names]
+
+    async def next_due_in_s(self, names: Sequence[str], within_s: float) -> float | None:
+        waiting = [row for row in self.rows.values() if row.new.name in names and row.publish_at is not None]
+        times = [(row.publish_at - self.now()).total_seconds() for row in waiting if row.publish_at is not None]
+        return min((time for time in times if 0 < time <= within_s), default=None)
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
         return [row.unclaimed(self.now()) for row in self._known(ids)]
@@ -204,12 +209,13 @@ class MemoryStore:
         return self._update_workflows(lost)
 
     async def tick(
-        self, names: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
+        self, keys: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
     ) -> list[Enqueued]:
         now, tasks = self.now(), list[NewTask]()
-        for name in names:
-            new = due(name, self._ticked.setdefault(name, now), now)
-            self._ticked[name] = (new[-1].eta or now) if new else self._ticked[name]
+        self._ticked = {key: self._ticked.get(key, now) for key in keys}  # those that are absent are forgotten
+        for key in keys:
+            new = due(key, self._ticked[key], now)
+            self._ticked[key] = (new[-1].eta or now) if new else self._ticked[key]
             tasks += [task for task in new if task.id not in self.rows]
         return await self.insert(tasks, None)
 

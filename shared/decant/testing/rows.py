@@ -56,12 +56,10 @@ class Row:
     @classmethod
     def of(cls, new: NewTask, now: datetime) -> "Row":
         """The row of a new task."""
-        expires = new.expires
-        if expires is None and new.expires_in_s is not None:
-            expires = now + timedelta(seconds=new.expires_in_s)
         eta = new.eta or now + timedelta(seconds=new.countdown_s)
-        row = cls(new, eta, expires, new.max_retries, new.args, len(new.parents), now)
+        row = cls(new, eta, new.expires, new.max_retries, new.args, len(new.parents), now)
         if not new.parents:
+            row.expire_from(now)
             row.wait(eta, now, publish=new.publish)
         return row
 
@@ -90,6 +88,11 @@ class Row:
         names = set(record.__struct_fields__) - computed.keys()
         stored = {name: getattr(self if hasattr(self, name) else self.new, name) for name in names}
         return record(**stored, **computed)
+
+    def expire_from(self, start: datetime) -> None:
+        """Count a relative `expires` from this time; an absolute one takes precedence."""
+        if self.new.expires is None and self.new.expires_in_s is not None:
+            self.expires = start + timedelta(seconds=self.new.expires_in_s)
 
     def wait(self, eta: datetime, now: datetime, *, publish: bool) -> None:
         """Be due at `eta`; a published task is published again some time later."""
@@ -144,6 +147,7 @@ class Row:
             first = results[0] if self.new.result_argument == "result" else f"[{','.join(results)}]"
             rest = self.args[1:-1]
             self.args = f"[{first},{rest}]" if rest else f"[{first}]"
+        self.expire_from(now)
         eta = max(self.eta, now + timedelta(seconds=self.new.countdown_s))
         self.wait(eta, now, publish=has_queue_url(self.new.queue))
 

@@ -4,11 +4,10 @@ import asyncio
 import logging
 from typing import NoReturn
 
-from decant.errors import DatabaseUnavailable
 from decant.tasks.options import task_settings
 from decant.tasks.publish import work_available
 from decant.tasks.registry import registry
-from decant.tasks.store import store
+from decant.tasks.store import TRANSIENT, store
 from decant.worker.deadline import Deadline, RollingDeadline
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
@@ -18,7 +17,7 @@ __all__ = ["run_forever"]
 log = logging.getLogger("decant.tasks")
 
 _LONGEST_RUN_S = 900  # as in Lambda
-_SWEEP_INTERVAL_S = 60
+_SWEEP_INTERVAL_S = 25  # ticks are inserted 60 s ahead, and a lease of 30 s is found expired within a minute
 
 
 async def run_forever(poll_s: float = 1.0) -> NoReturn:
@@ -34,7 +33,7 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
             while True:
                 work_available().clear()
                 running |= await _start_due(runner, task_settings().concurrency - len(running))
-                await _wait(running, poll_s)
+                await _wait(running, await _pause_s(poll_s))
                 running = {run for run in running if not run.done()}
         finally:
             sweeping.cancel()
@@ -47,17 +46,26 @@ async def _start_due(runner: Runner, count: int) -> set[asyncio.Task[None]]:
         return set()
     try:
         claimed = await store().claim_due(list(registry), runner.lease_s, count)
-    except DatabaseUnavailable:
-        log.warning("Could not claim tasks; retrying")
+    except TRANSIENT as error:
+        log.warning("Could not claim tasks; retrying", extra={"error": repr(error)})
         return set()
     return {asyncio.create_task(runner.run([task])) for task in claimed}
 
 
-async def _wait(running: set[asyncio.Task[None]], poll_s: float) -> None:
+async def _pause_s(poll_s: float) -> float:
+    """Seconds until the next poll, or until the next task is due."""
+    try:
+        due_in_s = await store().next_due_in_s(list(registry), poll_s)
+    except TRANSIENT:
+        return poll_s
+    return poll_s if due_in_s is None else max(0.0, due_in_s)
+
+
+async def _wait(running: set[asyncio.Task[None]], pause_s: float) -> None:
     """Wait until a task was enqueued by this process, a run has ended, or the next poll is due."""
     woken = asyncio.create_task(work_available().wait())
     try:
-        await asyncio.wait({woken, *running}, timeout=poll_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({woken, *running}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         woken.cancel()
 
@@ -66,7 +74,7 @@ async def _sweep_forever() -> NoReturn:
     while True:
         try:
             await sweep(Deadline(_SWEEP_INTERVAL_S))
-        except DatabaseUnavailable:
-            log.warning("Could not sweep; the next sweep continues")
+        except Exception:  # whatever the application's schedules raise
+            log.exception("Could not sweep; the next sweep continues")
         work_available().set()
         await asyncio.sleep(_SWEEP_INTERVAL_S)

@@ -8,12 +8,14 @@ import hashlib
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from decant import metrics, runtime
+from decant.errors import DatabaseUnavailable
 from decant.runtime import Context
 from decant.tasks.admin import queue_statistics
 from decant.tasks.ids import uuid7
@@ -70,17 +72,34 @@ async def sweep(deadline: Deadline) -> SweepCounts:
 
     Raises:
         DatabaseUnavailable: the next sweep continues.
+        ExceptionGroup: some steps failed, for example because a statement was too slow. All other steps were done, and
+            the next sweep repeats those that failed.
     """
-    counts = SweepCounts(
-        ticked=await _tick(),
-        lost=await _in_batches(_expire_leases, deadline),
-        published=await _in_batches(_publish, deadline),
-        deleted=await _in_batches(_delete, deadline),
-    )
-    if metrics.are_enabled():
-        for queue in await queue_statistics():
-            metrics.record({"QueueAge": queue.oldest_s or 0.0}, unit="Seconds", queue=queue.queue)
-    return counts
+    steps: dict[str, Callable[[], Awaitable[int]]] = {
+        "ticked": _tick,
+        "lost": partial(_in_batches, _expire_leases, deadline),
+        "published": partial(_in_batches, _publish, deadline),
+        "deleted": partial(_in_batches, _delete, deadline),
+        "measured": _measure,
+    }
+    counts, errors = dict[str, int](), list[Exception]()
+    for name, step in steps.items():
+        try:
+            counts[name] = await step()
+        except DatabaseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001  # reported after the other steps
+            errors.append(error)
+    if errors:
+        raise ExceptionGroup("steps of the sweep failed", errors)
+    return msgspec.convert(counts, SweepCounts)
+
+
+async def _measure() -> int:
+    queues = await queue_statistics() if metrics.are_enabled() else []
+    for queue in queues:
+        metrics.record({"QueueAge": queue.oldest_s or 0.0}, unit="Seconds", queue=queue.queue)
+    return len(queues)
 
 
 async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline) -> int:
@@ -94,22 +113,42 @@ async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline) ->
 
 
 async def _tick() -> int:
-    """Insert the tasks of ticks that are due or will be before the next sweep; returns their number."""
-    schedules = {name: task.options.schedule for name, task in registry.items() if task.options.schedule is not None}
-    if not schedules:
-        return 0
+    """Insert the tasks of ticks that are due or will be before the next sweep; returns their number.
 
-    def due(name: str, after: datetime, now: datetime) -> list[NewTask]:
-        times = schedules[name].due(after, now, timedelta(seconds=_AHEAD_S))
-        return [_tick_task(registry[name], time) for time in times]
+    Raises:
+        ExceptionGroup: some schedules have no ticks; those of all others are inserted.
+    """
+    tasks = {_key(task): task for task in registry.values() if task.options.schedule is not None}
+    errors: list[Exception] = []
 
-    inserted = await store().tick(list(schedules), due)
+    def due(key: str, after: datetime, now: datetime) -> list[NewTask]:
+        try:
+            return _tick_tasks(tasks[key], after, now)
+        except Exception as error:  # noqa: BLE001  # of the application's code; other schedules go on
+            error.add_note(f"Schedule of task {tasks[key].name}")
+            errors.append(error)
+            return []
+
+    inserted = await store().tick(list(tasks), due)
     await publish(inserted)
+    if errors:
+        raise ExceptionGroup("schedules without ticks", errors)
     return len(inserted)
 
 
-def _tick_task(task: Task[..., Any], time: datetime) -> NewTask:
-    return msgspec.structs.replace(task.new((), {}, {"eta": time}), id=_tick_id(task.name, time))
+def _key(task: Task[..., Any]) -> str:
+    return f"{task.name} {task.options.schedule!r}"
+
+
+def _tick_tasks(task: Task[..., Any], after: datetime, now: datetime) -> list[NewTask]:
+    schedule, options = task.options.schedule, task.options
+    times = [] if schedule is None else schedule.due(after, now, timedelta(seconds=_AHEAD_S))
+    lifetime = None if options.expires is None else timedelta(seconds=options.expires)
+    tasks = []
+    for time in times:
+        new = task.new((), {}, {"eta": time, "expires": lifetime and time + lifetime}, unique=False)
+        tasks.append(msgspec.structs.replace(new, id=_tick_id(task.name, time)))
+    return tasks
 
 
 def _tick_id(name: str, time: datetime) -> UUID:

@@ -13,7 +13,10 @@ _COLUMNS, _VALUES = inserted(
         "priority": "coalesce(priority, 0)",
         "args": "CAST(args AS json)",
         "kwargs": "CAST(kwargs AS json)",
-        "expires": "coalesce(expires, statement_timestamp() + make_interval(secs => expires_in_s))",
+        "expires": """CASE
+            WHEN parents IS NULL THEN coalesce(expires, statement_timestamp() + make_interval(secs => expires_in_s))
+            ELSE expires
+        END""",
         "eta": "due",
         "wake_at": """CASE
             WHEN parents IS NOT NULL THEN NULL
@@ -23,7 +26,7 @@ _COLUMNS, _VALUES = inserted(
         END""",
         "waits_for": "coalesce(cardinality(parents), 0)",
     },
-    without={"expires_in_s", "publish"},
+    without={"publish"},
 )
 
 INSERT = text(f"""

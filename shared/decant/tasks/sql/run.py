@@ -5,7 +5,7 @@ from sqlalchemy import text
 from decant.tasks.records import Claimed, Outcome, Unclaimed
 from decant.tasks.sql.columns import HAS_DEPENDENTS, parameters, selected
 
-__all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "PROGRESS"]
+__all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "NEXT_DUE", "PROGRESS"]
 
 _CLAIM = f"""
     UPDATE decant.task AS t
@@ -42,6 +42,14 @@ CLAIM_DUE = text(f"""
     {_CLAIM}
 """)  # noqa: S608  # composed of constants
 """Claim due tasks that have no message; for a worker without SQS, with few waiting tasks."""
+
+NEXT_DUE = text("""
+    SELECT CAST(extract(epoch FROM min(greatest(wake_at, eta)) - statement_timestamp()) AS float8) AS due_in_s
+    FROM decant.task
+    WHERE wake_at > statement_timestamp() AND wake_at <= statement_timestamp() + make_interval(secs => :within_s)
+        AND name = ANY(CAST(:names AS text[]))
+""")
+"""Time until CLAIM_DUE finds the next task, so that a worker without SQS starts it on time."""
 
 LOOK_UP = text(f"""
     SELECT {selected(Unclaimed)} FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))

@@ -1,20 +1,47 @@
-"""The last tick of every schedule for which a task was inserted."""
+"""The last tick of every schedule for which a task was inserted.
+
+A row's `name` is the key of a schedule: the name of its task and its definition, so that a schedule that changes has
+another row.
+"""
 
 from sqlalchemy import text
 
-__all__ = ["LOCK", "TICKED"]
+__all__ = ["ADD", "LOCK", "MARK_ABSENT", "TICKED"]
+
+ADD = text("""
+    INSERT INTO decant.schedule (name)
+    SELECT key FROM unnest(CAST(:keys AS text[])) AS key ORDER BY key
+    ON CONFLICT DO NOTHING
+""")
+"""Start new schedules now."""
 
 LOCK = text("""
-    WITH new AS (
-        INSERT INTO decant.schedule (name) SELECT unnest(CAST(:names AS text[])) ON CONFLICT DO NOTHING
-    )
-    SELECT name, ticked_at, statement_timestamp() AS now
-    FROM decant.schedule WHERE name = ANY(CAST(:names AS text[])) ORDER BY name FOR UPDATE SKIP LOCKED
+    SELECT name AS key,
+        CASE
+            -- of a schedule that was absent, the ticks since the last sweep but not those of its absence
+            WHEN absent THEN greatest(ticked_at, statement_timestamp() - interval '1 minute')
+            ELSE ticked_at
+        END AS ticked_at,
+        statement_timestamp() AS now
+    FROM decant.schedule WHERE name = ANY(CAST(:keys AS text[])) ORDER BY name FOR UPDATE SKIP LOCKED
 """)
-"""Lock schedules until the transaction ends; a new schedule starts now. Locked schedules are skipped."""
+"""Lock schedules until the transaction ends. Locked schedules are skipped."""
 
 TICKED = text("""
-    UPDATE decant.schedule AS s SET ticked_at = given.ticked_at
-    FROM unnest(CAST(:names AS text[]), CAST(:ticked_at AS timestamptz[])) AS given (name, ticked_at)
-    WHERE s.name = given.name
+    UPDATE decant.schedule AS s SET ticked_at = given.ticked_at, absent = false
+    FROM unnest(CAST(:keys AS text[]), CAST(:ticked_at AS timestamptz[])) AS given (key, ticked_at)
+    WHERE s.name = given.key
 """)
+
+MARK_ABSENT = text("""
+    UPDATE decant.schedule AS s SET absent = true
+    FROM (
+        SELECT name FROM decant.schedule
+        WHERE NOT absent AND name <> ALL(CAST(:keys AS text[])) ORDER BY name FOR UPDATE SKIP LOCKED
+    ) AS other
+    WHERE s.name = other.name
+""")
+"""Record that a sweep took place whose code does not have these schedules.
+
+Two versions of the code may sweep in turn during a deployment. A schedule that is locked belongs to another sweeper.
+"""

@@ -62,6 +62,7 @@ RELEASE = text(f"""
             ELSE CAST('[' || given.value || ',' || substr(CAST(t.args AS text), 2) AS json)
         END,
         eta = given.due,
+        expires = coalesce(t.expires, statement_timestamp() + make_interval(secs => t.expires_in_s)),
         wake_at = given.due + make_interval(secs => CASE WHEN given.publish THEN :republish_after_s ELSE 0 END)
     FROM (
         SELECT c.id, due,

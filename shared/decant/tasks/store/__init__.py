@@ -9,9 +9,11 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import runtime
+from decant.errors import DatabaseUnavailable
 from decant.tasks.records import (
     CancelReason,
     Claimed,
@@ -28,11 +30,15 @@ from decant.tasks.records import (
 )
 from decant.tasks.store.postgres import COUNT_LIMIT, PostgresStore
 
-__all__ = ["COUNT_LIMIT", "Store", "store", "using"]
+__all__ = ["COUNT_LIMIT", "TRANSIENT", "Store", "store", "using"]
+
+TRANSIENT = (DatabaseUnavailable, DBAPIError)
+"""Errors after which the worker's own statements are executed again: PostgreSQL cannot be reached, or it cancelled the
+statement, for example because of `DATABASE_STATEMENT_TIMEOUT_S`."""
 
 
 type DueTicks = Callable[[str, datetime, datetime], list[NewTask]]
-"""Tasks for the due ticks of a schedule, given the task's name, its last tick, and the present time."""
+"""Tasks for the due ticks of a schedule, given the schedule's key, its last tick, and the present time."""
 
 
 class Store(Protocol):
@@ -62,6 +68,9 @@ class Store(Protocol):
 
     async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
         """Claim up to `count` due tasks that have no message."""
+
+    async def next_due_in_s(self, names: Sequence[str], within_s: float) -> float | None:
+        """Seconds until `claim_due` finds the next task; None when there is none within this time."""
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
         """Read tasks that were not claimed; unknown ids are left out."""
@@ -98,8 +107,11 @@ class Store(Protocol):
     async def expire_leases(self, count: int) -> Completed:
         """Retry or close up to `count` tasks whose lease has expired because their worker was lost."""
 
-    async def tick(self, names: Sequence[str], due: DueTicks) -> list[Enqueued]:
-        """Insert the tasks of due ticks, and record the last tick of every schedule."""
+    async def tick(self, keys: Sequence[str], due: DueTicks) -> list[Enqueued]:
+        """Insert the tasks of due ticks, and record the last tick of every schedule.
+
+        A schedule that is new, or that the last sweep lacked, starts now.
+        """
 
     async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
         """Record why waiting tasks are not run."""

@@ -71,6 +71,11 @@ class PostgresStore:
         given = {"names": list(names), "lease_s": lease_s, "count": count}
         return [Claimed(**row) for row in await _execute(run.CLAIM_DUE, given)]
 
+    async def next_due_in_s(self, names: Sequence[str], within_s: float) -> float | None:
+        (row,) = await _execute(run.NEXT_DUE, {"names": list(names), "within_s": within_s})
+        due_in_s: float | None = row["due_in_s"]
+        return due_in_s
+
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
         rows = await _execute(run.LOOK_UP, {"ids": list(ids)})
         return [Unclaimed(**{**row, "state": State(row["state"])}) for row in rows]
@@ -123,13 +128,18 @@ class PostgresStore:
         return await _complete(sweep.EXPIRE_LEASES, {"count": count})
 
     async def tick(
-        self, names: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
+        self, keys: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
     ) -> list[Enqueued]:
+        given = {"keys": list(keys)}
         async with db.session() as session:
-            locked = await _execute(schedule.LOCK, {"names": list(names)}, session)
-            ticks = {row["name"]: due(row["name"], row["ticked_at"], row["now"]) for row in locked}
-            last = {name: new[-1].eta for name, new in ticks.items() if new}
-            await _execute(schedule.TICKED, {"names": list(last), "ticked_at": list(last.values())}, session)
+            await _execute(schedule.MARK_ABSENT, given, session)
+            if not keys:
+                return []
+            await _execute(schedule.ADD, given, session)
+            locked = await _execute(schedule.LOCK, given, session)
+            ticks = {row["key"]: due(row["key"], row["ticked_at"], row["now"]) for row in locked}
+            last = {row["key"]: ticks[row["key"]][-1].eta if ticks[row["key"]] else row["ticked_at"] for row in locked}
+            await _execute(schedule.TICKED, {"keys": list(last), "ticked_at": list(last.values())}, session)
             return await _insert([task for new in ticks.values() for task in new], session)
 
     async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
