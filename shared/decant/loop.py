@@ -6,16 +6,13 @@ the loop that runs already is used.
 """
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from decant import runtime
-from decant.event_loop import EventLoop, count_and_start_task
+from decant.event_loop import LeftoverTasks
 
 __all__ = ["LeftoverTasks", "close", "current", "on_close", "run"]
-
-log = logging.getLogger(__name__)
 
 
 def current() -> asyncio.AbstractEventLoop:
@@ -44,57 +41,3 @@ async def close() -> None:
         ExceptionGroup: some could not be closed; all others are.
     """
     await runtime.current().aclose()
-
-
-class LeftoverTasks:
-    """Finishes the tasks that an invocation leaves behind, with a warning: a frozen process runs nothing.
-
-    Args:
-        within_s: Longest wait for them, seconds. Tasks that run longer are cancelled, and waited for as long again.
-    """
-
-    def __init__(self, within_s: float) -> None:
-        self._within_s = within_s
-        self._resident: set[asyncio.Task[Any]] | None = None
-        self._started_before: int | None = None
-
-    def begin(self) -> None:
-        """Note the start of an invocation; tasks that run since before the first invocation may stay."""
-        if self._resident is None:
-            self._resident = _other_tasks()
-        self._started_before = _started_tasks()
-
-    async def finish(self) -> None:
-        """Wait for the tasks that the invocation left behind, or cancel them."""
-        started = _started_tasks()
-        if started is not None and started == self._started_before:
-            return  # nearly always: looking through all tasks costs a request 5 µs
-        left = _other_tasks() - (self._resident or set())
-        if not left:
-            return
-        _, late = await asyncio.wait(left, timeout=self._within_s)
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=self._within_s)
-        log.warning(
-            "The request left tasks behind; await them, or use a task of decant.tasks",
-            extra={"awaited": sorted(map(_name, left - late)), "cancelled": sorted(map(_name, late))},
-        )
-
-
-def _started_tasks() -> int | None:
-    """How many tasks were started on the running loop; None on a loop that does not count them."""
-    loop = asyncio.get_running_loop()
-    if isinstance(loop, EventLoop) and loop.get_task_factory() is count_and_start_task:
-        return loop.started_tasks
-    return None
-
-
-def _other_tasks() -> set[asyncio.Task[Any]]:
-    """The tasks on the running loop, except the current task."""
-    return asyncio.all_tasks() - {asyncio.current_task()}
-
-
-def _name(task: asyncio.Task[Any]) -> str:
-    return getattr(task.get_coro(), "__qualname__", task.get_name())

@@ -51,7 +51,7 @@ class FlaskToAsgi:
         view_threads: Number of worker threads for synchronous requests, shared by the applications of a runtime; 0 runs
             such requests on the event loop, which they block.
         correlated: Give every request a correlation id: in its log lines, problem details and `X-Correlation-Id`.
-        default_headers: Add the headers of `decant.web.browsers.default_headers` to responses.
+        default_headers: Add headers that make browsers treat responses safely.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Rules for requests of web pages: cross-site requests, CORS, and headers that make browsers treat responses safely.
+"""Rules for requests of web pages: cross-site requests and CORS.
 
     @app.post("/login/callback")
     @allow_cross_site("the identity provider's page posts its form here")
@@ -7,8 +7,7 @@
 `lambda_handler(app)` and `make serve` apply the rules to the functions of a bundle. `asgi_app` does not: it serves any
 app unchanged.
 
-Source: Fetch Standard (CORS protocol), Fetch Metadata Request Headers (`Sec-Fetch-Site`), RFC 6454 (Origin), RFC 6797
-(HSTS), RFC 9111 (Cache-Control).
+Source: Fetch Standard (CORS protocol), Fetch Metadata Request Headers (`Sec-Fetch-Site`), RFC 6454 (Origin).
 """
 
 from collections.abc import Callable
@@ -21,12 +20,11 @@ from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 from decant.config import load
 from decant.web.settings import WebSettings
 
-__all__ = ["add_cors_headers", "allow_cross_site", "cors_headers", "default_headers", "reject_cross_site"]
+__all__ = ["add_cors_headers", "allow_cross_site", "cors_headers", "reject_cross_site"]
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REASON = "decant_cross_site"
 _MAX_AGE_S = 600
-_HSTS = "max-age=31536000"
 _ALLOWED_HEADERS = "authorization, content-type, if-match, if-none-match, idempotency-key, x-correlation-id"
 _EXPOSED_HEADERS = "etag, location, retry-after, www-authenticate, x-correlation-id"
 
@@ -103,21 +101,3 @@ def add_cors_headers(response: Response) -> Response:
         else:
             response.headers.setdefault(name, value)
     return response
-
-
-def default_headers(headers: list[tuple[str, str]], *, https: bool) -> list[tuple[str, str]]:
-    """Headers that a response lacks, so that browsers do not store JSON, guess types, or fall back from HTTPS to HTTP.
-
-    Args:
-        headers: Of the response, names in lower case.
-        https: Whether the client uses HTTPS.
-    """
-    given = dict(headers)
-    missing = []
-    if "x-content-type-options" not in given:
-        missing.append(("x-content-type-options", "nosniff"))
-    if "cache-control" not in given and "json" in given.get("content-type", ""):
-        missing.append(("cache-control", "no-store"))
-    if https and "strict-transport-security" not in given:
-        missing.append(("strict-transport-security", _HSTS))
-    return missing

@@ -9,8 +9,6 @@ from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from decant.web.browsers import default_headers
-
 if TYPE_CHECKING:
     from asgiref.typing import ASGISendEvent
 
@@ -29,6 +27,7 @@ _HOP_BY_HOP = frozenset(
     }
 )
 _NO_CONTENT = frozenset({204, 304})
+_HSTS = "max-age=31536000"
 
 type _ExcInfo = tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 
@@ -121,8 +120,27 @@ class Response(ABC):
             raise RuntimeError("the app returned without calling start_response()")
         self.headers_sent = True
         if self._https is not None:
-            self._headers += default_headers(self._headers, https=self._https)
+            self._headers += _default_headers(self._headers, https=self._https)
         self.send_headers(self._status, self._headers)
+
+
+def _default_headers(headers: list[tuple[str, str]], *, https: bool) -> list[tuple[str, str]]:
+    """Headers that a response lacks, so that browsers do not store JSON, guess types, or fall back from HTTPS to HTTP.
+
+    Args:
+        headers: Of the response, names in lower case.
+        https: Whether the client uses HTTPS.
+    Source: RFC 6797 (HSTS), RFC 9111 (Cache-Control), Fetch Standard (`X-Content-Type-Options`).
+    """
+    given = dict(headers)
+    missing = []
+    if "x-content-type-options" not in given:
+        missing.append(("x-content-type-options", "nosniff"))
+    if "cache-control" not in given and "json" in given.get("content-type", ""):
+        missing.append(("cache-control", "no-store"))
+    if https and "strict-transport-security" not in given:
+        missing.append(("strict-transport-security", _HSTS))
+    return missing
 
 
 class AsgiResponse(Response):
