@@ -14,7 +14,6 @@ from tests import work
 
 FAILS = work.fail.si()
 SUCCEEDS = work.add.si(1, 2)
-DROPPED = pytest.mark.xfail(strict=True, reason="link_error of an inner workflow is dropped without an error")
 
 
 @pytest.mark.parametrize(
@@ -24,24 +23,20 @@ DROPPED = pytest.mark.xfail(strict=True, reason="link_error of an inner workflow
         pytest.param(
             lambda errback: chain(SUCCEEDS, group(SUCCEEDS, FAILS).link_error(errback), SUCCEEDS),
             id="group in a chain",
-            marks=DROPPED,
         ),
         pytest.param(
             lambda errback: chain(chain(SUCCEEDS, FAILS).link_error(errback), SUCCEEDS),
             id="chain in a chain",
-            marks=DROPPED,
         ),
         pytest.param(
             lambda errback: chain(SUCCEEDS, chord([FAILS], SUCCEEDS).link_error(errback)),
             id="chord in a chain",
-            marks=DROPPED,
         ),
         pytest.param(
             lambda errback: group(SUCCEEDS, chain(FAILS, SUCCEEDS).link_error(errback)),
             id="chain in a group",
-            marks=DROPPED,
         ),
-        pytest.param(lambda errback: (SUCCEEDS | FAILS).link_error(errback) | SUCCEEDS, id="bar", marks=DROPPED),
+        pytest.param(lambda errback: (SUCCEEDS | FAILS).link_error(errback) | SUCCEEDS, id="bar"),
     ],
 )
 async def test_errback_of_an_inner_workflow_is_called_once(workflow: Callable[[Any], Any]) -> None:

@@ -41,9 +41,13 @@ class Part(ABC):
     def __init__(self) -> None:
         self._error_callbacks: list[Signature] = []
 
-    @abstractmethod
     def plan(self, plan: Plan, upstream: Upstream) -> Upstream:
         """Add the tasks of this part after the upstream tasks; returns the tasks for which the next part waits."""
+        with plan.on_error([callback.as_error_callback() for callback in self._error_callbacks]):
+            return self._plan(plan, upstream)
+
+    @abstractmethod
+    def _plan(self, plan: Plan, upstream: Upstream) -> Upstream: ...
 
     def link_error(self, callback: "Signature") -> Self:
         """Enqueue a task once when tasks of this part fail; its first argument is the id of the failed task."""
@@ -72,7 +76,7 @@ class Part(ABC):
     async def _enqueue(self, session: AsyncSession | None) -> AsyncResult | GroupResult:
         plan = Plan()
         last = self.plan(plan, Upstream())
-        await enqueue(plan.tasks([callback.as_error_callback() for callback in self._error_callbacks]), session)
+        await enqueue(plan.tasks(), session)
         if last.gathered:
             return GroupResult(plan.root_id, last.ids)
         return WorkflowResult(plan.root_id, last.ids[0])
@@ -97,7 +101,10 @@ class Signature(Part):
         return self
 
     def plan(self, plan: Plan, upstream: Upstream) -> Upstream:
-        """Add a task."""
+        """Add the task, with its error callbacks."""
+        return self._plan(plan, upstream)
+
+    def _plan(self, plan: Plan, upstream: Upstream) -> Upstream:
         fixed = self.options.keys() & {"task_id", "idempotency_key"}
         if fixed:
             raise ValueError(f"{self.task.name}: a part of a workflow cannot have the option {fixed.pop()}")
@@ -129,8 +136,7 @@ class chain(Part):  # noqa: N801  # Celery's name
             raise ValueError("a chain needs at least one part")
         self._parts = parts
 
-    def plan(self, plan: Plan, upstream: Upstream) -> Upstream:
-        """Add every part after the previous part."""
+    def _plan(self, plan: Plan, upstream: Upstream) -> Upstream:
         for part in self._parts:
             upstream = part.plan(plan, upstream)
         return upstream
@@ -143,8 +149,7 @@ class group(Part):  # noqa: N801  # Celery's name
         super().__init__()
         self._parts = [member for part in parts for member in ((part,) if isinstance(part, Part) else part)]
 
-    def plan(self, plan: Plan, upstream: Upstream) -> Upstream:
-        """Add every member after the upstream tasks."""
+    def _plan(self, plan: Plan, upstream: Upstream) -> Upstream:
         if not self._parts and upstream.drafts:
             return plan.empty_group(upstream)
         upstream = plan.join(upstream)
@@ -160,6 +165,5 @@ class chord(Part):  # noqa: N801  # Celery's name
         self._header = header if isinstance(header, group) else group(header)
         self._body = body
 
-    def plan(self, plan: Plan, upstream: Upstream) -> Upstream:
-        """Add the group, and the body after it."""
+    def _plan(self, plan: Plan, upstream: Upstream) -> Upstream:
         return self._body.plan(plan, self._header.plan(plan, upstream))

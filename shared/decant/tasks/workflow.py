@@ -1,6 +1,7 @@
 """Plan of a workflow: its tasks with their parents and children, before any of them is inserted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal, Protocol
 from uuid import UUID
 
@@ -58,6 +59,7 @@ class _Draft:
         self.result_argument = result_argument
         self.children: list[_Draft] = []
         self.id: UUID
+        self.on_error: tuple[NewTask, ...] = new.on_error
         for parent in parents:
             parent.children.append(self)
 
@@ -113,7 +115,15 @@ class Plan:
         self._drafts.append(draft)
         return Upstream((draft,))
 
-    def tasks(self, on_error: Sequence[NewTask]) -> list[NewTask]:
+    @contextmanager
+    def on_error(self, callbacks: Sequence[NewTask]) -> Iterator[None]:
+        """Give error callbacks to all tasks that are added inside the block; a callback is enqueued once."""
+        start = len(self._drafts)
+        yield
+        for draft in self._drafts[start:]:
+            draft.on_error += tuple(callbacks)
+
+    def tasks(self) -> list[NewTask]:
         """The tasks to insert. Their ids ascend from parents to children, which is the order of locking."""
         for draft, new_id in zip(self._drafts, sorted(uuid7() for _ in self._drafts), strict=True):
             draft.id = new_id
@@ -126,7 +136,7 @@ class Plan:
                 result_argument=draft.result_argument,
                 children=tuple(child.id for child in draft.children),
                 unique_key=None,  # a task of another call cannot take part in this workflow
-                on_error=(*draft.new.on_error, *on_error),
+                on_error=draft.on_error,
             )
             for draft in self._drafts
         ]
