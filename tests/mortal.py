@@ -13,26 +13,26 @@ __all__ = ["blocks_the_loop", "die", "dies_always", "dies_at_first", "dies_betwe
 
 
 def die(how: str = "SIGKILL") -> None:
-    """End this process as the kernel would, with nothing tidied up."""
+    """Kill this process, without clean-up."""
     os.kill(os.getpid(), signal.Signals[how])
 
 
 def is_first_run() -> bool:
-    """Whether the row has been claimed only once."""
+    """Whether this is the first claim of the task."""
     run = current_run()
     return run is not None and run.request.attempt == 1
 
 
 @task
 async def records(effect: str, *, session: AsyncSession) -> str:
-    """Writes one row with its own end."""
+    """Insert a row in the transaction of the task's completion."""
     await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
     return effect
 
 
 @task
 async def dies_at_first(effect: str, how: str, *, session: AsyncSession) -> str:
-    """Kills its process in the middle of the first run, before it writes."""
+    """Kill the process during the first run, before the write."""
     if is_first_run():
         die(how)
     await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
@@ -41,7 +41,7 @@ async def dies_at_first(effect: str, how: str, *, session: AsyncSession) -> str:
 
 @task
 async def dies_between_writes_and_end(effect: str, *, session: AsyncSession) -> str:
-    """Kills its process after it has written, in the first run."""
+    """Kill the process during the first run, after the write."""
     await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
     if is_first_run():
         die()
@@ -50,13 +50,13 @@ async def dies_between_writes_and_end(effect: str, *, session: AsyncSession) -> 
 
 @task(max_retries=2)
 async def dies_always() -> None:
-    """Kills every process that runs it."""
+    """Kill the process in every run."""
     die()
 
 
 @task
 async def blocks_the_loop(*, session: AsyncSession) -> str:
-    """Lets nothing else run, in the first run, until its process is killed."""
+    """Block the process during the first run, until it is killed."""
     if is_first_run():
         time.sleep(60)  # noqa: ASYNC251  # that is the fault
     await session.execute(text("INSERT INTO effect (name) VALUES ('blocked')"))

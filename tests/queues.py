@@ -1,4 +1,4 @@
-"""SQS in the tests' hands: moto, over loopback HTTP."""
+"""SQS for tests: moto over loopback HTTP."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ class SqsQueue:
         self.url: str = client.create_queue(QueueName=name)["QueueUrl"]
 
     def receive(self) -> list[dict[str, Any]]:
-        """Take every message that can be received, as Lambda's event source hands them over."""
+        """Receive and delete all visible messages, in the format of Lambda's event source."""
         records: list[dict[str, Any]] = []
         while messages := self._receive():
             records += [_record(message) for message in messages]
@@ -37,7 +37,7 @@ class SqsQueue:
         return messages
 
     def waiting(self) -> dict[str, int]:
-        """How many messages there are to receive now, and later."""
+        """Numbers of visible and of delayed messages."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
         found = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)["Attributes"]
         return {"now": int(found[names[0]]), "later": int(found[names[1]])}
@@ -45,7 +45,7 @@ class SqsQueue:
 
 @contextmanager
 def sqs_server() -> Iterator[str]:
-    """A server of SQS's API; its address."""
+    """Start a server of SQS's API; yields its address."""
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -56,7 +56,7 @@ def sqs_server() -> Iterator[str]:
 
 
 def make_queue(address: str, name: str, patch: pytest.MonkeyPatch) -> SqsQueue:
-    """A queue called `default` for the code under test, by its settings."""
+    """Create a queue that the settings of the test call `default`."""
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         patch.setenv(variable, "test")
     patch.setenv("AWS_REGION", "us-east-1")

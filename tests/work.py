@@ -1,4 +1,4 @@
-"""Tasks for tests to run: each does one small thing that can be seen from outside."""
+"""Tasks for tests, with an effect that tests can observe."""
 
 import asyncio
 import time
@@ -17,11 +17,11 @@ from decant.tasks import Run, current_run, task
 
 
 class Flaky(Exception):
-    """What `flaky` raises."""
+    """Error of `flaky`."""
 
 
 class Address(msgspec.Struct):
-    """An argument with a shape."""
+    """A structured argument."""
 
     street: str
     number: int
@@ -29,43 +29,43 @@ class Address(msgspec.Struct):
 
 @task
 async def add(a: int, b: int = 1) -> int:
-    """The sum."""
+    """Return the sum."""
     return a + b
 
 
 @task
 def add_in_thread(a: int, b: int = 1) -> int:
-    """The sum, from a thread."""
+    """Return the sum, in a thread."""
     return a + b
 
 
 @task
 async def total(numbers: list[int]) -> int:
-    """The sum of many."""
+    """Return the sum of a list."""
     return sum(numbers)
 
 
 @task
 async def echo(value: Any) -> Any:
-    """What it is given."""
+    """Return the argument."""
     return value
 
 
 @task(max_retries=0)
 async def fail(message: str = "no") -> None:
-    """Never succeeds."""
+    """Fail in every run."""
     raise Flaky(message)
 
 
 @task(max_retries=0)
 async def fail_after(_before: Any) -> None:
-    """Never succeeds, in a workflow."""
+    """Fail in every run, after another task of a workflow."""
     raise Flaky("no")
 
 
 @task(autoretry_for=(Flaky,), max_retries=3, default_retry_delay=10)
 async def flaky(failures: int) -> int:
-    """Fails so many times, then answers with the number of the run."""
+    """Fail the given number of times, then return the number of the run."""
     run = current_run()
     assert run is not None
     if run.request.retries < failures:
@@ -75,13 +75,13 @@ async def flaky(failures: int) -> int:
 
 @task(bind=True, max_retries=2)
 async def retries_itself(self: Run, countdown: float) -> int:
-    """Asks for another run until it gets none."""
+    """Request a retry in every run."""
     raise self.retry(exc=Flaky("inside"), countdown=countdown)
 
 
 @task(bind=True, max_retries=0)
 async def retries_at(self: Run, time: datetime, max_retries: int) -> str:
-    """Asks once for another run at a time, and for a bound of its own."""
+    """Request a retry at a time in the first run, with a new bound."""
     if self.request.retries == 0:
         raise self.retry(eta=time, max_retries=max_retries)
     return "later"
@@ -89,25 +89,25 @@ async def retries_at(self: Run, time: datetime, max_retries: int) -> str:
 
 @task(autoretry_for=(LookupError,), dont_autoretry_for=(KeyError,))
 async def looks_up(error: str) -> None:
-    """Fails with one of two errors, one of which may go by itself."""
+    """Fail with an error that is retried, or with a subclass that is not."""
     raise {"key": KeyError, "index": IndexError}[error](error)
 
 
 @task(autoretry_for=(Flaky,), retry_backoff=100, retry_backoff_max=150, retry_jitter=False)
 async def backs_off() -> None:
-    """Waits ever longer."""
+    """Fail in every run, with growing delays."""
     raise Flaky("again")
 
 
 @task(time_limit=0.05, max_retries=0)
 async def too_slow() -> None:
-    """Runs past its limit."""
+    """Run longer than the time limit."""
     await asyncio.sleep(30)
 
 
 @task(soft_time_limit=0.05)
 async def tidies_up() -> str:
-    """Notices its soft limit, deep inside."""
+    """Catch the soft time limit in nested awaits."""
     try:
         await asyncio.gather(asyncio.sleep(30), asyncio.sleep(30))
     except SoftTimeLimitExceeded:
@@ -117,7 +117,7 @@ async def tidies_up() -> str:
 
 @task(soft_time_limit=0.05)
 def tidies_up_in_thread() -> str:
-    """Notices its soft limit, in a thread."""
+    """Catch the soft time limit in a thread."""
     try:
         for _ in range(3000):
             time.sleep(0.01)
@@ -128,26 +128,26 @@ def tidies_up_in_thread() -> str:
 
 @task
 async def sleeps(seconds: float) -> str:
-    """Takes its time."""
+    """Sleep."""
     await asyncio.sleep(seconds)
     return "slept"
 
 
 @task(unique=True)
 async def alone(a: int, b: int = 1) -> int:
-    """Runs once at a time for the same arguments."""
+    """Run once at a time for the same arguments."""
     return a + b
 
 
 @task(unique=lambda _tenant, order: order)
 async def alone_by_key(_tenant: str, order: str) -> str:
-    """Runs once at a time for the same order."""
+    """Run once at a time for the same order."""
     return order
 
 
 @task
 async def reports_progress() -> None:
-    """Says how far it is."""
+    """Report progress."""
     run = current_run()
     assert run is not None
     await run.update_progress({"done": 1, "of": 2})
@@ -155,52 +155,52 @@ async def reports_progress() -> None:
 
 @task
 async def typed(when: datetime, where: Address) -> Address:
-    """Gets what its annotations say."""
+    """Check that the arguments have the annotated types."""
     assert isinstance(when, datetime)
     return Address(where.street, where.number + 1)
 
 
 @task(ignore_result=True)
 async def forgets() -> str:
-    """Returns what nobody keeps."""
+    """Return a result that is not stored."""
     return "forgotten"
 
 
 @task(expires=60)
 async def perishable() -> str:
-    """Is not started after a minute."""
+    """Expire after a minute."""
     return "fresh"
 
 
 @task
 async def exits() -> None:
-    """Tries to end the process."""
+    """Try to end the process."""
     raise SystemExit(3)
 
 
 @task
 async def cancels_itself() -> None:
-    """Lets its own cancellation out."""
+    """Raise a cancellation."""
     raise asyncio.CancelledError
 
 
 @task
 async def record(effect: str, *, session: AsyncSession) -> str:
-    """Writes a row of its own in the transaction of its completion."""
+    """Insert a row in the transaction of the task's completion."""
     await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
     return effect
 
 
 @task(max_retries=0)
 async def record_and_fail(effect: str, *, session: AsyncSession) -> None:
-    """Writes a row of its own, then fails."""
+    """Insert a row, then fail."""
     await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
     raise Flaky("after writing")
 
 
 @task
 async def record_and_enqueue(effect: str, *, session: AsyncSession) -> str:
-    """Writes a row of its own, and starts another task with it."""
+    """Insert a row and enqueue another task in the same transaction."""
     await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
     job = await add.apply_async((1, 2), session=session)
     return job.id
@@ -211,7 +211,7 @@ _listeners: list[list[str]] = []
 
 @contextmanager
 def listening(told: list[str]) -> Iterator[None]:
-    """Add to a list what `tell` is told inside the block."""
+    """Append to a list the arguments of `tell` inside the block."""
     _listeners.append(told)
     try:
         yield
@@ -221,7 +221,7 @@ def listening(told: list[str]) -> Iterator[None]:
 
 @task
 async def tell(task_id: str) -> None:
-    """Tells of a failure."""
+    """Report the id of a failed task."""
     for told in _listeners:
         told.append(task_id)
 
@@ -231,7 +231,7 @@ _failed_already: set[str] = set()
 
 @task(max_retries=0)
 async def fails_at_first(value: int) -> int:
-    """Fails in its first run, whoever starts the second."""
+    """Fail in the first run only, also after a redrive."""
     run = current_run()
     assert run is not None
     if run.request.id not in _failed_already:
@@ -242,7 +242,7 @@ async def fails_at_first(value: int) -> int:
 
 @task
 async def record_slowly(effect: str, *, session: AsyncSession) -> str:
-    """Writes a row of its own, and takes its time before the end."""
+    """Insert a row, then sleep."""
     await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": effect})
     await asyncio.sleep(0.3)
     return effect
@@ -250,11 +250,11 @@ async def record_slowly(effect: str, *, session: AsyncSession) -> str:
 
 @task
 async def returns_no_json() -> Any:
-    """Returns what JSON cannot hold."""
+    """Return a value that is not JSON."""
     return object()
 
 
 @task
 async def correlation() -> str | None:
-    """The id that its log lines carry."""
+    """Return the correlation id of the run."""
     return correlation_id()

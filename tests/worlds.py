@@ -1,4 +1,4 @@
-"""Three worlds in which tasks must behave alike: memory, PostgreSQL alone, and PostgreSQL with SQS."""
+"""Three environments in which tasks behave alike: memory, PostgreSQL alone, and PostgreSQL with SQS."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -38,13 +38,13 @@ async def sweep_once() -> None:
 
 
 class World(Protocol):
-    """Where tasks are enqueued and run."""
+    """An environment in which tasks are enqueued and run."""
 
     async def run(self) -> None:
-        """Run whatever is due, until nothing is."""
+        """Run due tasks until none is due."""
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
 
 
 class MemoryWorld:
@@ -54,20 +54,20 @@ class MemoryWorld:
         self._broker = broker
 
     async def run(self) -> None:
-        """Run whatever is due."""
+        """Run due tasks until none is due."""
         await sweep_once()
         await self._broker.run()
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the time."""
         self._broker.advance(seconds)
 
 
 class PostgresWorld:
-    """The table, and a worker that takes rows from it."""
+    """PostgreSQL, and a worker that claims tasks from the table."""
 
     async def run(self) -> None:
-        """Run whatever is due."""
+        """Run due tasks until none is due."""
         await sweep_once()
         store = PostgresStore()
         async with Runner(Deadline(60)) as runner:
@@ -75,27 +75,27 @@ class PostgresWorld:
                 await runner.run(claimed)
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass: every time in the table is that much longer ago."""
+        """Advance the time: subtract the seconds from all times in the table."""
         shifts = ", ".join(f"{column} = {column} - make_interval(secs => :seconds)" for column in _TIMES)
         await execute(f"UPDATE decant.task SET {shifts}", seconds=seconds)  # noqa: S608  # our own columns
         await execute("UPDATE decant.schedule SET ticked_at = ticked_at - make_interval(secs => :s)", s=seconds)
 
 
 class Queue(Protocol):
-    """What a test does with a queue."""
+    """The operations of a queue that tests use."""
 
     def receive(self) -> list[dict[str, Any]]:
-        """Messages as Lambda's event source hands them over."""
+        """Receive messages in the format of Lambda's event source."""
 
 
 class SqsWorld(PostgresWorld):
-    """The table, SQS, and the handler of the queue's function."""
+    """PostgreSQL, SQS, and the handler of the queue's function."""
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
     async def run(self) -> None:
-        """Run whatever is due."""
+        """Run due tasks until none is due."""
         await sweep_once()
         while await self._deliver():
             await sweep_once()
@@ -108,13 +108,13 @@ class SqsWorld(PostgresWorld):
 
 
 async def deliver(jobs: Sequence[AsyncResult]) -> list[str]:
-    """Run tasks as one batch of SQS messages; the ids of the messages that are to be delivered again."""
+    """Run tasks as a batch of SQS messages; returns the ids of batch item failures."""
     report = await handle(as_records([job.id for job in jobs]), Deadline(20))
     return [failure["itemIdentifier"] for failure in report["batchItemFailures"]]
 
 
 def as_records(ids: Sequence[str | UUID]) -> list[dict[str, Any]]:
-    """Messages about rows, as Lambda's event source hands them over."""
+    """Messages of tasks in the format of Lambda's event source."""
     return [
         {"messageId": f"message-{number}", "body": encode_message(UUID(str(task_id))), "attributes": {}}
         for number, task_id in enumerate(ids)
@@ -122,7 +122,7 @@ def as_records(ids: Sequence[str | UUID]) -> list[dict[str, Any]]:
 
 
 async def execute(statement: str, **given: Any) -> list[Any]:
-    """Run a statement; its rows."""
+    """Run a statement; returns its rows."""
     async with db.session() as session:
         result: Any = await session.execute(text(statement), given)
         return list(result.mappings()) if result.returns_rows else []

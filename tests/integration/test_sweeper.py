@@ -1,4 +1,4 @@
-"""The sweeper: what it announces, whom it takes rows from, what it ticks, and that two of them do no harm."""
+"""The sweeper: publishing, lost workers, schedules, deletion, and concurrent sweepers."""
 
 import asyncio
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("database_url")
 
 
 async def lose_worker(task_id: str, *, max_retries: int = 3) -> None:
-    """Claim a row, and let the lease run out."""
+    """Claim a task, and let its lease expire."""
     await PostgresStore().claim([UUID(task_id)], list(registry), 1, alone=True)
     await execute("UPDATE decant.task SET max_retries = :n WHERE id = :id", n=max_retries, id=UUID(task_id))
     await PostgresWorld().advance(2)
@@ -32,7 +32,7 @@ async def lose_worker(task_id: str, *, max_retries: int = 3) -> None:
 
 @contextmanager
 def ticking(name: str, seconds: int | Schedule, missed: Missed = "latest") -> Iterator[None]:
-    """A periodic task, known inside the block."""
+    """A periodic task that is registered inside the block."""
 
     async def beat() -> None:
         """Nothing."""
@@ -45,8 +45,8 @@ def ticking(name: str, seconds: int | Schedule, missed: Missed = "latest") -> It
         del registry[name]
 
 
-async def test_unannounced_task_is_announced(queue: SqsQueue) -> None:
-    """A row whose message was never sent gets one."""
+async def test_unpublished_task_is_published(queue: SqsQueue) -> None:
+    """A task without a message is published."""
     job = await work.add.delay(1)
     queue.receive()
     await execute("UPDATE decant.task SET wake_at = eta")
@@ -69,8 +69,8 @@ async def test_sweepers_at_once_share_the_work(queue: SqsQueue, monkeypatch: pyt
     assert sorted(record["body"][7:-2] for record in queue.receive()) == sorted(job.id for job in jobs)
 
 
-async def test_announced_task_is_left_alone(queue: SqsQueue) -> None:
-    """A message that is on its way is not doubled."""
+async def test_published_task_is_not_published_again(queue: SqsQueue) -> None:
+    """A task whose message was just sent is not published again."""
     await work.add.delay(1)
 
     swept = await sweep(Deadline(30))
@@ -78,7 +78,7 @@ async def test_announced_task_is_left_alone(queue: SqsQueue) -> None:
     assert (swept.published, queue.waiting()["now"]) == (0, 1)
 
 
-async def test_task_that_nobody_takes_is_announced_ever_more_seldom(queue: SqsQueue) -> None:
+async def test_unclaimed_task_is_published_with_growing_intervals(queue: SqsQueue) -> None:
     """Its message may be lost; but a task in a long queue is not published every minute."""
     await work.add.delay(1)
     queue.receive()
@@ -95,8 +95,8 @@ async def test_task_that_nobody_takes_is_announced_ever_more_seldom(queue: SqsQu
     assert gaps[2] >= 1.8 * gaps[1]
 
 
-async def test_task_that_falls_due_before_the_next_sweep_is_announced_with_a_delay(queue: SqsQueue) -> None:
-    """So it is on time, and not a minute late."""
+async def test_task_due_before_the_next_sweep_is_published_with_a_delay(queue: SqsQueue) -> None:
+    """The message is delayed, so that the task starts on time."""
     await work.add.apply_async((1,), countdown=950)
     await PostgresWorld().advance(910)
 
@@ -107,7 +107,7 @@ async def test_task_that_falls_due_before_the_next_sweep_is_announced_with_a_del
 
 @pytest.mark.usefixtures("queue")
 async def test_unreachable_queue_leaves_tasks_for_the_next_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What could not be sent is due again at once."""
+    """Tasks that could not be published are due again at once."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     await work.add.delay(1)
 
@@ -118,7 +118,7 @@ async def test_unreachable_queue_leaves_tasks_for_the_next_sweep(monkeypatch: py
 
 
 async def test_row_of_a_lost_worker_is_run_again() -> None:
-    """Its lease has run out: the run counts."""
+    """The lease has expired, and the run counts as a retry."""
     job = await work.add.delay(1)
     await lose_worker(job.id)
 
@@ -130,7 +130,7 @@ async def test_row_of_a_lost_worker_is_run_again() -> None:
 
 
 async def test_row_of_a_living_worker_is_left_alone() -> None:
-    """A lease that is good is respected."""
+    """A valid lease is kept."""
     job = await work.add.delay(1)
     await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
 
@@ -140,7 +140,7 @@ async def test_row_of_a_living_worker_is_left_alone() -> None:
 
 
 async def test_row_past_its_attempts_fails() -> None:
-    """A task that loses every worker ends as such."""
+    """A task whose workers are all lost ends in FAILURE."""
     job = await work.add.delay(1)
     await lose_worker(job.id, max_retries=0)
 
@@ -152,7 +152,7 @@ async def test_row_past_its_attempts_fails() -> None:
 
 
 async def test_revoked_row_of_a_lost_worker_is_revoked() -> None:
-    """It is not run again for the sake of its retries."""
+    """A revoked task is not retried."""
     job = await work.add.delay(1)
     await lose_worker(job.id)
     await job.revoke()
@@ -163,7 +163,7 @@ async def test_revoked_row_of_a_lost_worker_is_revoked() -> None:
 
 
 async def test_tick_is_one_row_however_many_sweepers_look() -> None:
-    """Five sweepers at once, twice, write no tick twice."""
+    """Five concurrent sweepers insert every tick once."""
     with ticking("beat", 20):
         await sweep(Deadline(30))
         await execute("TRUNCATE decant.task")
@@ -186,7 +186,7 @@ async def test_tick_is_one_row_however_many_sweepers_look() -> None:
     ],
 )
 async def test_sweeper_that_was_down_catches_up(missed: Missed, made_up: range) -> None:
-    """As each schedule says."""
+    """`missed` selects the ticks."""
     with ticking("beat", 60, missed):
         await sweep(Deadline(30))
         await execute("TRUNCATE decant.task")
@@ -248,7 +248,7 @@ async def test_versions_that_sweep_in_turn_lose_no_tick() -> None:
 
 
 async def test_old_rows_go_in_batches_and_keys_stay() -> None:
-    """What was done a week ago is deleted, but for the memory of idempotency keys."""
+    """Tasks finished a week ago are deleted, unless they have an idempotency key."""
     await work.add.delay_many([(n,) for n in range(1200)])
     await work.add.apply_async((1,), idempotency_key="k")
     await execute("UPDATE decant.task SET state = 'SUCCESS', wake_at = NULL, date_done = now() - interval '8 days'")
@@ -260,7 +260,7 @@ async def test_old_rows_go_in_batches_and_keys_stay() -> None:
 
 
 async def test_sweep_stops_in_time() -> None:
-    """What there is no time for waits for the next."""
+    """Work beyond the deadline is left to the next sweep."""
     await execute(
         "INSERT INTO decant.task (id, name, queue, args, kwargs, state, wake_at, date_done) "
         "VALUES (gen_random_uuid(), 'x', 'default', '[]', '{}', 'SUCCESS', NULL, now() - interval '8 days')"

@@ -1,4 +1,4 @@
-"""What tasks promise, in each world alike."""
+"""Behaviour of tasks that all environments share."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from tests.worlds import World
 
 
 async def test_task_runs_and_its_result_is_kept(world: World) -> None:
-    """What the function returns is what the handle gives."""
+    """The handle returns the function's result."""
     job = await work.add.delay(1, b=2)
     await world.run()
 
@@ -22,7 +22,7 @@ async def test_task_runs_and_its_result_is_kept(world: World) -> None:
 
 
 async def test_task_is_pending_before_it_is_started(world: World) -> None:
-    """A row that waits is told of as such."""
+    """A waiting task is PENDING and has no result."""
     job = await work.add.delay(1)
 
     assert (await job.state, await job.result, await job.ready()) == (State.PENDING, None, False)
@@ -30,7 +30,7 @@ async def test_task_is_pending_before_it_is_started(world: World) -> None:
 
 
 async def test_plain_function_runs_too(world: World) -> None:
-    """A `def` runs in a thread and gives its result like any other."""
+    """A plain function runs in a thread and returns its result."""
     job = await work.add_in_thread.delay(1, 2)
     await world.run()
 
@@ -39,20 +39,20 @@ async def test_plain_function_runs_too(world: World) -> None:
 
 @pytest.mark.usefixtures("world")
 async def test_unknown_id_is_not_found() -> None:
-    """An id that no row has is an error, and never PENDING."""
+    """An unknown id is an error, not PENDING."""
     with pytest.raises(TaskNotFound):
         await AsyncResult(uuid4()).status()
 
 
 @pytest.mark.usefixtures("world")
 async def test_id_that_is_no_id_is_not_found() -> None:
-    """Nor is text that no row could have."""
+    """Text that is not a UUID is an unknown id."""
     with pytest.raises(TaskNotFound):
         await AsyncResult("42").status()
 
 
 async def test_error_is_raised_where_the_result_is_waited_for(world: World) -> None:
-    """A failure travels with its type, message and traceback."""
+    """The error has the failure's type, message and traceback."""
     job = await work.fail.delay("broken")
     await world.run()
 
@@ -64,7 +64,7 @@ async def test_error_is_raised_where_the_result_is_waited_for(world: World) -> N
 
 
 async def test_error_is_not_raised_without_propagation(world: World) -> None:
-    """Who asks for no error gets no result."""
+    """With propagate=False the result is None."""
     job = await work.fail.delay()
     await world.run()
 
@@ -72,7 +72,7 @@ async def test_error_is_not_raised_without_propagation(world: World) -> None:
 
 
 async def test_wait_for_a_result_ends_in_time(world: World) -> None:
-    """A task that does not end in time goes on all the same."""
+    """The task continues after the timeout."""
     job = await work.add.delay(1)
 
     with pytest.raises(TimeoutError):
@@ -83,7 +83,7 @@ async def test_wait_for_a_result_ends_in_time(world: World) -> None:
 
 
 async def test_arguments_arrive_with_their_types(world: World) -> None:
-    """A Struct and a time are what the annotations say, on the other side of JSON."""
+    """A Struct and a datetime arrive with their types."""
     job = await work.typed.delay(datetime.now(UTC), where=work.Address("Elm", 4))
     await world.run()
 
@@ -92,7 +92,7 @@ async def test_arguments_arrive_with_their_types(world: World) -> None:
 
 @pytest.mark.parametrize("value", [None, "\x00", "é\U0001f600", 2**80, [], {"a": [1.5, True]}, "x" * 300_000])
 async def test_any_json_travels_unchanged(world: World, value: object) -> None:
-    """Arguments and results are JSON's whole range, NULs and large numbers too."""
+    """Arguments and results may be any JSON, with NUL and large numbers."""
     job = await work.echo.delay(value)
     await world.run()
 
@@ -100,7 +100,7 @@ async def test_any_json_travels_unchanged(world: World, value: object) -> None:
 
 
 async def test_countdown_is_waited_for(world: World) -> None:
-    """A task is not started before its time, and is after it."""
+    """A task starts after its eta."""
     job = await work.add.apply_async((1,), countdown=3600)
     await world.run()
     before = await job.state
@@ -111,7 +111,7 @@ async def test_countdown_is_waited_for(world: World) -> None:
 
 
 async def test_eta_of_days_is_waited_for(world: World) -> None:
-    """A time has no upper bound."""
+    """An eta may be far away."""
     job = await work.add.apply_async((1,), eta=datetime.now(UTC) + timedelta(days=40))
     await world.run()
     before = await job.state
@@ -122,7 +122,7 @@ async def test_eta_of_days_is_waited_for(world: World) -> None:
 
 
 async def test_retries_are_counted_and_waited_for(world: World) -> None:
-    """An error that is named brings the task back after its delay."""
+    """An error of autoretry_for retries the task after its delay."""
     job = await work.flaky.delay(1)
     await world.run()
     waiting = await job.status()
@@ -134,7 +134,7 @@ async def test_retries_are_counted_and_waited_for(world: World) -> None:
 
 
 async def test_retries_end(world: World) -> None:
-    """Three retries are four runs; then the error stays."""
+    """Three retries are four runs; then the task fails with the error."""
     job = await work.flaky.delay(99)
     for _ in range(5):
         await world.run()
@@ -147,7 +147,7 @@ async def test_retries_end(world: World) -> None:
 
 
 async def test_retry_that_a_task_asks_for_is_made(world: World) -> None:
-    """`self.retry` waits as long as it is told, and fails with the error it is given."""
+    """`self.retry` waits for its countdown, and the task fails with its error."""
     job = await work.retries_itself.delay(100)
     states = []
     for _ in range(3):
@@ -160,7 +160,7 @@ async def test_retry_that_a_task_asks_for_is_made(world: World) -> None:
 
 
 async def test_retry_can_be_given_its_time_and_its_bound(world: World) -> None:
-    """A task without retries asks for one, at a time."""
+    """A task with max_retries=0 requests a retry at a time."""
     job = await work.retries_at.delay(datetime.now(UTC) + timedelta(hours=1), max_retries=1)
     await world.run()
     await world.advance(3500)
@@ -174,7 +174,7 @@ async def test_retry_can_be_given_its_time_and_its_bound(world: World) -> None:
 
 @pytest.mark.parametrize(("error", "state"), [("index", State.RETRY), ("key", State.FAILURE)])
 async def test_error_that_is_excepted_is_not_retried(world: World, error: str, state: State) -> None:
-    """Of the errors that bring a task back, some need not."""
+    """An error of dont_autoretry_for is not retried."""
     job = await work.looks_up.delay(error)
     await world.run()
 
@@ -182,7 +182,7 @@ async def test_error_that_is_excepted_is_not_retried(world: World, error: str, s
 
 
 async def test_backoff_is_waited_for(world: World) -> None:
-    """Twice as long each time, up to the most."""
+    """The delay doubles up to its maximum."""
     job = await work.backs_off.delay()
     retries = []
     for wait_s in (0, 99, 2, 148, 3):
@@ -194,7 +194,7 @@ async def test_backoff_is_waited_for(world: World) -> None:
 
 
 async def test_time_limit_ends_a_run(world: World) -> None:
-    """A run past its limit is cancelled, and fails."""
+    """A run beyond its time limit is cancelled and fails."""
     job = await work.too_slow.delay()
     await world.run()
     status = await job.status()
@@ -205,7 +205,7 @@ async def test_time_limit_ends_a_run(world: World) -> None:
 
 @pytest.mark.parametrize("task", [work.tidies_up, work.tidies_up_in_thread])
 async def test_soft_time_limit_is_seen_inside(world: World, task: Task[[], Any]) -> None:
-    """A run past its soft limit gets an error that it can catch, on the loop and in a thread."""
+    """A run beyond its soft time limit can catch the error, on the loop and in a thread."""
     job = await task.delay()
     await world.run()
 
@@ -213,7 +213,7 @@ async def test_soft_time_limit_is_seen_inside(world: World, task: Task[[], Any])
 
 
 async def test_revoked_task_is_not_started(world: World) -> None:
-    """A task that waits is done with at once."""
+    """A waiting task is revoked at once."""
     job = await work.add.delay(1)
     await job.revoke()
     await world.run()
@@ -224,7 +224,7 @@ async def test_revoked_task_is_not_started(world: World) -> None:
 
 
 async def test_revoking_what_has_ended_changes_nothing(world: World) -> None:
-    """A result stays."""
+    """A finished task keeps its state and result."""
     job = await work.add.delay(1, 2)
     await world.run()
     await job.revoke(terminate=True)
@@ -233,7 +233,7 @@ async def test_revoking_what_has_ended_changes_nothing(world: World) -> None:
 
 
 async def test_expired_task_is_not_started(world: World) -> None:
-    """A task whose time is over is revoked instead."""
+    """An expired task is revoked and not started."""
     job = await work.perishable.delay()
     await world.advance(61)
     await world.run()
@@ -243,7 +243,7 @@ async def test_expired_task_is_not_started(world: World) -> None:
 
 @pytest.mark.parametrize("expires", [60, datetime.now(UTC) + timedelta(hours=1)])
 async def test_call_with_a_term_is_not_started_after_it(world: World, expires: float | datetime) -> None:
-    """One call can expire sooner than its task would: after seconds, or at a time."""
+    """A call may expire earlier than its task: after seconds, or at a time."""
     job, other = await work.add.apply_async((1,), expires=expires), await work.add.delay(1)
     await world.advance(3601)
     await world.run()
@@ -252,7 +252,7 @@ async def test_call_with_a_term_is_not_started_after_it(world: World, expires: f
 
 
 async def test_unique_call_stands_for_its_equals(world: World) -> None:
-    """While one waits, a call with the same arguments, however they are passed, is that one."""
+    """A call with the arguments of a waiting task returns that task."""
     first = await work.alone.delay(1, 1)
     second = await work.alone.delay(b=1, a=1)
     other = await work.alone.delay(2)
@@ -263,7 +263,7 @@ async def test_unique_call_stands_for_its_equals(world: World) -> None:
 
 
 async def test_unique_call_can_be_made_again_afterwards(world: World) -> None:
-    """Once it has ended, an equal call is a new one."""
+    """After the task is finished, an equal call is a new task."""
     first = await work.alone.delay(1)
     await world.run()
     second = await work.alone.delay(1)
@@ -273,7 +273,7 @@ async def test_unique_call_can_be_made_again_afterwards(world: World) -> None:
 
 
 async def test_unique_key_is_a_function_of_the_arguments(world: World) -> None:
-    """A function says what makes two calls equal."""
+    """A function of the arguments returns the key."""
     first, second = await work.alone_by_key.delay("a", "7"), await work.alone_by_key.delay("b", "7")
 
     assert first == second
@@ -281,7 +281,7 @@ async def test_unique_key_is_a_function_of_the_arguments(world: World) -> None:
 
 
 async def test_idempotency_key_is_for_good(world: World) -> None:
-    """A key that was used stands for that call, also after it has ended and been swept up."""
+    """A used key returns the first task, also after the sweeper deleted old tasks."""
     first = await work.add.apply_async((1,), idempotency_key="order-1")
     await world.run()
     await world.advance(30 * 86400)
@@ -293,7 +293,7 @@ async def test_idempotency_key_is_for_good(world: World) -> None:
 
 
 async def test_id_can_be_chosen_once(world: World) -> None:
-    """A second call with an id that is taken is the first one."""
+    """A second call with the same id returns the first task."""
     task_id = uuid4()
     first = await work.add.apply_async((1,), task_id=task_id)
     second = await work.add.apply_async((2,), task_id=str(task_id))
@@ -304,7 +304,7 @@ async def test_id_can_be_chosen_once(world: World) -> None:
 
 
 async def test_many_calls_keep_their_order(world: World) -> None:
-    """Handles come in the order of the calls, positional or by name."""
+    """Handles have the order of the calls."""
     jobs = await work.add.delay_many([(1, 1), {"a": 2, "b": 2}, [3]])
     await world.run()
 
@@ -312,7 +312,7 @@ async def test_many_calls_keep_their_order(world: World) -> None:
 
 
 async def test_progress_is_told(world: World) -> None:
-    """What a run says of its progress can be read."""
+    """The progress of a run can be read."""
     job = await work.reports_progress.delay()
     await world.run()
 
@@ -320,7 +320,7 @@ async def test_progress_is_told(world: World) -> None:
 
 
 async def test_ignored_result_is_not_kept(world: World) -> None:
-    """Success without a result."""
+    """The task ends in SUCCESS without a result."""
     job = await work.forgets.delay()
     await world.run()
 
@@ -329,7 +329,7 @@ async def test_ignored_result_is_not_kept(world: World) -> None:
 
 @pytest.mark.parametrize("task", [work.exits, work.cancels_itself])
 async def test_task_cannot_end_its_worker(world: World, task: Task[[], Any]) -> None:
-    """`sys.exit` and a cancellation from inside are failures like any other."""
+    """`sys.exit` and a cancellation raised by the task are failures."""
     job, neighbour = await task.delay(), await work.add.delay(1)
     await world.run()
 
@@ -337,7 +337,7 @@ async def test_task_cannot_end_its_worker(world: World, task: Task[[], Any]) -> 
 
 
 async def test_old_rows_are_deleted(world: World) -> None:
-    """A week after its end a task is not known any more."""
+    """A finished task is deleted after a week."""
     job = await work.add.delay(1)
     await world.run()
     await world.advance(7 * 86400 + 1)

@@ -1,4 +1,4 @@
-"""Enqueuing: the row first, in whose transaction it may be, and then the message."""
+"""Enqueuing: the row is committed before its message is sent."""
 
 import logging
 from contextlib import suppress
@@ -19,7 +19,7 @@ from tests.worlds import PostgresWorld, execute
 
 @pytest.mark.usefixtures("database_url")
 async def test_message_carries_the_id_and_no_arguments(queue: SqsQueue) -> None:
-    """What is on the queue leads to the row, and says nothing of what is in it."""
+    """The message holds the task id only."""
     job = await work.echo.delay("secret")
 
     (record,) = queue.receive()
@@ -29,7 +29,7 @@ async def test_message_carries_the_id_and_no_arguments(queue: SqsQueue) -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_group_key_is_the_message_group(queue: SqsQueue) -> None:
-    """SQS shares the queue fairly between the keys."""
+    """The key becomes the message group of a fair queue."""
     await work.add.apply_async((1,), group_key="tenant-7")
 
     (record,) = queue.receive()
@@ -39,7 +39,7 @@ async def test_group_key_is_the_message_group(queue: SqsQueue) -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_countdown_within_the_queues_reach_delays_the_message(queue: SqsQueue) -> None:
-    """The message is there, and not to be received yet."""
+    """The message is delayed."""
     await work.add.apply_async((1,), countdown=900)
 
     assert queue.waiting() == {"now": 0, "later": 1}
@@ -47,7 +47,7 @@ async def test_countdown_within_the_queues_reach_delays_the_message(queue: SqsQu
 
 @pytest.mark.usefixtures("database_url")
 async def test_countdown_beyond_the_queues_reach_sends_no_message(queue: SqsQueue) -> None:
-    """The sweeper sends one when it is due."""
+    """The sweeper publishes the task when it is due."""
     await work.add.apply_async((1,), countdown=901)
 
     assert queue.waiting() == {"now": 0, "later": 0}
@@ -55,7 +55,7 @@ async def test_countdown_beyond_the_queues_reach_sends_no_message(queue: SqsQueu
 
 @pytest.mark.usefixtures("database_url")
 async def test_many_tasks_are_ten_to_a_call(queue: SqsQueue) -> None:
-    """Each has its message."""
+    """Every task has a message."""
     jobs = await work.add.delay_many([(n,) for n in range(25)])
 
     assert len(queue.receive()) == len({job.id for job in jobs}) == 25
@@ -63,7 +63,7 @@ async def test_many_tasks_are_ten_to_a_call(queue: SqsQueue) -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_nothing_is_announced_before_the_callers_transaction_commits(queue: SqsQueue) -> None:
-    """A worker could not see the row yet."""
+    """The message is sent after the commit, when workers can see the row."""
     async with db.session() as session:
         await work.add.apply_async((1,), session=session)
         before = queue.waiting()
@@ -73,7 +73,7 @@ async def test_nothing_is_announced_before_the_callers_transaction_commits(queue
 
 @pytest.mark.usefixtures("database_url")
 async def test_task_goes_with_the_callers_transaction(queue: SqsQueue) -> None:
-    """Rolled back, it is as if it had never been enqueued."""
+    """A rollback removes the task, and nothing is sent."""
     with suppress(LookupError):
         async with db.session() as session:
             await work.add.apply_async((1,), session=session)
@@ -85,7 +85,7 @@ async def test_task_goes_with_the_callers_transaction(queue: SqsQueue) -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_task_goes_with_the_callers_savepoint(queue: SqsQueue) -> None:
-    """What a savepoint enqueued goes with it, what is around it stays."""
+    """A savepoint that is rolled back takes its tasks with it."""
     async with db.session() as session:
         kept = await work.add.apply_async((1,), session=session)
         with suppress(LookupError):
@@ -103,7 +103,7 @@ async def test_task_goes_with_the_callers_savepoint(queue: SqsQueue) -> None:
 async def test_unreachable_queue_fails_no_caller(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The row is there, due for the sweeper, and one warning says so."""
+    """The task is marked unpublished, with a warning in the log."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
 
     job = await work.add.delay(1)
@@ -115,7 +115,7 @@ async def test_unreachable_queue_fails_no_caller(
 
 @pytest.mark.usefixtures("database_url", "queue")
 async def test_unreachable_queue_needs_no_second_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The caller's own is free again by the time that the row is marked unpublished."""
+    """The caller's connection is released before the task is marked unpublished."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("DATABASE_POOL_SIZE", "1")
 
@@ -127,7 +127,7 @@ async def test_unreachable_queue_needs_no_second_connection(monkeypatch: pytest.
 
 @pytest.mark.usefixtures("database_url", "queue")
 async def test_missing_credentials_fail_no_caller(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    """Nor does anything else between the row and the queue."""
+    """An error between the insert and the message does not reach the caller."""
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(variable)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -140,7 +140,7 @@ async def test_missing_credentials_fail_no_caller(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("database_url")
 async def test_correlation_id_is_kept_in_the_row() -> None:
-    """It reaches the worker although no message carries it."""
+    """The correlation id is stored with the task."""
     with correlate("request-1"):
         await work.add.delay(1)
 
@@ -150,7 +150,7 @@ async def test_correlation_id_is_kept_in_the_row() -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_ids_ascend() -> None:
-    """A later task has the greater id, so that new rows lie together."""
+    """A later task has a greater id, so that new rows are adjacent."""
     jobs = [await work.add.delay(1) for _ in range(5)]
     numbers = [UUID(job.id).int >> 80 for job in jobs]
 
@@ -160,7 +160,7 @@ async def test_ids_ascend() -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_wrong_arguments_write_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    """The caller hears of it, and the table does not."""
+    """The caller receives the error, and nothing is inserted."""
     caplog.set_level(logging.CRITICAL)
 
     with pytest.raises(TypeError, match=r"add\(\): Expected `int`, got `str`"):
@@ -171,7 +171,7 @@ async def test_wrong_arguments_write_nothing(caplog: pytest.LogCaptureFixture) -
 
 @pytest.mark.usefixtures("database_url")
 async def test_same_key_at_once_makes_one_task() -> None:
-    """Two callers in two transactions get one row."""
+    """Two callers in two transactions get the same task."""
     async with db.session() as first, db.session() as second:
         one = await work.add.apply_async((1,), idempotency_key="k", session=first)
         await first.commit()
@@ -182,7 +182,7 @@ async def test_same_key_at_once_makes_one_task() -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_unique_call_stands_for_its_equals_while_it_runs() -> None:
-    """Until its end, and not just until its start."""
+    """A unique task blocks equal calls until it is finished."""
     first = await work.alone.delay(1)
     await PostgresStore().claim([UUID(first.id)], list(registry), 60, alone=False)
 
@@ -192,7 +192,7 @@ async def test_unique_call_stands_for_its_equals_while_it_runs() -> None:
 
 @pytest.mark.usefixtures("database_url")
 async def test_many_tasks_go_with_the_callers_transaction(queue: SqsQueue) -> None:
-    """None of them is there when it is rolled back."""
+    """A rollback removes all tasks of the workflow."""
     with suppress(LookupError):
         async with db.session() as session:
             await work.add.delay_many([(n,) for n in range(20)], session=session)

@@ -1,4 +1,4 @@
-"""Lists of tasks, page by page, and how the queues stand."""
+"""Lists of tasks, and statistics of queues."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("database_url")
 
 
 async def test_list_is_newest_first_and_page_by_page() -> None:
-    """Each page goes on where the one before ended."""
+    """A page continues after the previous page."""
     jobs = [await work.add.delay(n) for n in range(5)]
 
     first = await list_tasks(count=3)
@@ -25,7 +25,7 @@ async def test_list_is_newest_first_and_page_by_page() -> None:
 
 
 async def test_list_is_filtered_by_state_name_and_queue() -> None:
-    """Filters hold together."""
+    """All filters apply at once."""
     failed, _ = await work.fail.delay(), await work.add.delay(1)
     await PostgresWorld().run()
     waiting = await work.add.apply_async((1,), queue="mail")
@@ -37,7 +37,7 @@ async def test_list_is_filtered_by_state_name_and_queue() -> None:
 
 
 async def test_page_without_a_match_leads_on() -> None:
-    """A page looks at so many rows and no more; what matches may come later."""
+    """A page reads a limited number of rows, and may be empty although matches follow."""
     wanted = await work.fail.delay()
     await work.add.delay_many([(n,) for n in range(2_500)])
 
@@ -50,7 +50,7 @@ async def test_page_without_a_match_leads_on() -> None:
 
 
 async def test_statistics_tell_how_each_queue_stands() -> None:
-    """What is due, what comes later, what runs, and what was done."""
+    """Due, later, running and recently finished tasks are counted."""
     await work.add.delay(1)
     await work.fail.delay()
     await PostgresWorld().run()

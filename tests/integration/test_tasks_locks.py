@@ -1,4 +1,4 @@
-"""Batches that end at once: rows are locked in one order, so that no two of them wait for each other."""
+"""Concurrent batches lock rows in the same order, so that they cannot deadlock."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("database_url")
 
 
 async def start_chord() -> tuple[UUID, UUID, UUID]:
-    """Two members that run, and the body that waits for them."""
+    """A chord with two running members, and its body."""
     body = await chord([work.add.s(1), work.add.s(2)], work.total.s()).delay()
     rows = await execute("SELECT id FROM decant.task WHERE children = ARRAY[CAST(:id AS uuid)] ORDER BY id", id=body.id)
     first, second = [row["id"] for row in rows]
@@ -28,13 +28,13 @@ async def start_chord() -> tuple[UUID, UUID, UUID]:
 
 
 async def complete(ends: Mapping[UUID, State]) -> Completed:
-    """Write how first runs ended, in one batch."""
+    """Complete first runs in a batch."""
     outcomes = [Outcome(id=task_id, attempt=1, state=state, result="1") for task_id, state in ends.items()]
     return await PostgresStore().complete(outcomes, None)
 
 
 async def until_blocked(count: int) -> None:
-    """Until so many statements wait for a lock."""
+    """Wait until the given number of statements wait for a lock."""
     blocked = (
         "SELECT count(*) AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )
@@ -43,7 +43,7 @@ async def until_blocked(count: int) -> None:
 
 
 async def test_batches_of_successes_and_failures_take_turns() -> None:
-    """One fails the later of two workflows and carries on the earlier, the other carries on both."""
+    """A batch fails the later workflow and continues the earlier; another batch continues both."""
     one, two, early_body = await start_chord()
     three, four, late_body = await start_chord()
     async with db.session() as first_in_line:
@@ -63,7 +63,7 @@ async def test_batches_of_successes_and_failures_take_turns() -> None:
 
 
 async def test_batches_with_the_same_unique_keys_take_turns() -> None:
-    """Whatever order each caller names them in, one task stands for each key."""
+    """Callers that name the same keys in different orders get the same tasks."""
     calls = [(n,) for n in range(300)]
 
     batches = await asyncio.gather(*(work.alone.delay_many(each) for each in [calls, calls[::-1]] * 3))

@@ -34,7 +34,7 @@ async def test_row_of_a_dead_letter_fails_with_the_reason() -> None:
 
 
 async def test_dead_letter_of_a_row_that_runs_is_dropped() -> None:
-    """It is somebody's; the sweeper looks after it."""
+    """A running task is not closed."""
     job = await work.add.delay(1)
     await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
 
@@ -44,7 +44,7 @@ async def test_dead_letter_of_a_row_that_runs_is_dropped() -> None:
 
 
 async def test_dead_letter_of_a_row_that_is_not_due_is_dropped() -> None:
-    """Its next message is still to come."""
+    """A task that is not due is not closed."""
     job = await work.add.apply_async((1,), countdown=60)
 
     await close_dead_lettered(as_records([job.id]))
@@ -53,7 +53,7 @@ async def test_dead_letter_of_a_row_that_is_not_due_is_dropped() -> None:
 
 
 async def test_dead_letters_that_lead_nowhere_are_dropped() -> None:
-    """Neither a stranger's message nor that of a deleted row disturbs the others."""
+    """Unknown messages and those of deleted tasks are dropped."""
     job = await work.add.delay(1)
 
     await close_dead_lettered([{"messageId": "stranger", "body": "no JSON"}, *as_records([uuid4(), job.id])])
@@ -62,7 +62,7 @@ async def test_dead_letters_that_lead_nowhere_are_dropped() -> None:
 
 
 async def test_dead_letter_in_a_workflow_closes_what_waits_for_it() -> None:
-    """As any other failure does."""
+    """The dependents of the task fail with it."""
     job = await chain(work.add.s(1, 2), work.add.s(1)).delay()
     (first,) = [task_id for task_id in await _ids() if task_id != job.id]
 
@@ -72,7 +72,7 @@ async def test_dead_letter_in_a_workflow_closes_what_waits_for_it() -> None:
 
 
 async def test_failed_tasks_come_back_by_name_and_error() -> None:
-    """Others that failed stay where they are."""
+    """Other failed tasks are not changed."""
     job, other = await work.fail.delay(), await work.too_slow.delay()
     await PostgresWorld().run()
 
@@ -82,7 +82,7 @@ async def test_failed_tasks_come_back_by_name_and_error() -> None:
 
 
 async def test_failed_task_comes_back_by_id_with_all_its_retries() -> None:
-    """It is as if it were new, and its fence is not."""
+    """The task is reset, but its attempt is kept."""
     job = await work.flaky.delay(99)
     for _ in range(4):
         await PostgresWorld().run()
@@ -97,7 +97,7 @@ async def test_failed_task_comes_back_by_id_with_all_its_retries() -> None:
 
 
 async def test_failed_tasks_come_back_by_time() -> None:
-    """Those that failed since then, or before."""
+    """Tasks are selected by the time of their failure."""
     old, new = await work.fail.delay(), await work.fail.delay()
     await PostgresWorld().run()
     await execute("UPDATE decant.task SET date_done = now() - interval '2 hours' WHERE id = :id", id=UUID(old.id))
@@ -119,7 +119,7 @@ async def test_redrive_accepts_the_first_and_the_last_times_of_any_zone() -> Non
 
 
 def test_command_prints_what_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
-    """As `make redrive` runs it."""
+    """The command prints the ids of the redriven tasks."""
     job = work.fail.delay()
     loop.run(PostgresWorld().run())
     capsys.readouterr()  # what the worker logged
@@ -131,7 +131,7 @@ def test_command_prints_what_comes_back(capsys: pytest.CaptureFixture[str]) -> N
 
 
 async def test_task_that_succeeded_does_not_come_back() -> None:
-    """An end that is good stays."""
+    """A task that succeeded is not redriven."""
     job = await work.add.delay(1)
     await PostgresWorld().run()
 
@@ -139,7 +139,7 @@ async def test_task_that_succeeded_does_not_come_back() -> None:
 
 
 async def test_equal_unique_calls_do_not_come_back_together() -> None:
-    """Of two that failed, one is run; and none while a third waits."""
+    """Of two failed tasks with the same unique key one is redriven, and none while a third waits."""
     for _ in range(2):
         await (await work.alone.delay(1)).revoke()
 
@@ -150,7 +150,7 @@ async def test_equal_unique_calls_do_not_come_back_together() -> None:
 
 
 async def test_redrive_of_everything_is_refused() -> None:
-    """Somebody has forgotten to say what."""
+    """At least one condition is required."""
     with pytest.raises(ValueError, match="at least one condition"):
         await redrive()
 

@@ -1,4 +1,4 @@
-"""The worker without SQS: one process that serves everything."""
+"""The worker without SQS."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ async def serving(poll_s: float = 1) -> AsyncIterator[None]:
 
 
 async def test_task_is_run_without_a_queue() -> None:
-    """The row is all there is."""
+    """A task without a message is run."""
     async with serving():
         job = await work.add.delay(1, 2)
 
@@ -39,7 +39,7 @@ async def test_task_is_run_without_a_queue() -> None:
 
 
 async def test_task_that_waited_before_the_worker_came_is_run() -> None:
-    """What was enqueued while nothing ran is found."""
+    """A task that was enqueued before the worker started is run."""
     job = await work.add.delay(1, 2)
 
     async with serving():
@@ -47,7 +47,7 @@ async def test_task_that_waited_before_the_worker_came_is_run() -> None:
 
 
 async def test_retry_and_workflow_are_run() -> None:
-    """What falls due by what runs is found too."""
+    """Retries and workflows continue."""
     async with serving():
         retried = await work.retries_itself.delay(0.01)
         chained = await chain(work.add.s(1, 2), work.add.s(10)).delay()
@@ -67,7 +67,7 @@ async def test_row_of_a_process_that_was_killed_is_run_again() -> None:
 
 
 async def test_stopped_worker_gives_back_what_it_runs() -> None:
-    """The next one finds it as if it had never been started."""
+    """A cancelled worker releases its tasks."""
     async with serving():
         job = await work.sleeps.delay(30)
         while await job.state is not State.STARTED:  # noqa: ASYNC110  # a row has no event

@@ -1,4 +1,4 @@
-"""How long retries wait."""
+"""Delays of retries, and ids of ticks."""
 
 import pytest
 from hypothesis import given
@@ -10,13 +10,13 @@ from decant.tasks.retry import backoff_s
 
 @pytest.mark.parametrize(("retries", "expected"), [(0, 1), (1, 2), (2, 4), (5, 32), (9, 512), (10, 600), (5_000, 600)])
 def test_backoff_doubles_up_to_its_maximum(retries: int, expected: float) -> None:
-    """As Celery's does; and a task that was retried for years does not overflow."""
+    """The delay doubles as in Celery, without an overflow after many retries."""
     assert backoff_s(retries, 1, 600, jitter=False) == expected
 
 
 @given(retries=st.integers(0, 10_000), factor=st.floats(0.01, 1000), maximum_s=st.floats(0.5, 100_000))
 def test_backoff_with_jitter_is_never_nothing_and_never_too_much(retries: int, factor: float, maximum_s: float) -> None:
-    """At least a second, at most what it would be without."""
+    """The delay is between 1 s and the delay without jitter."""
     ceiling_s = backoff_s(retries, factor, maximum_s, jitter=False)
 
     assert 1 <= backoff_s(retries, factor, maximum_s, jitter=True) <= ceiling_s <= max(1, maximum_s)
@@ -24,7 +24,7 @@ def test_backoff_with_jitter_is_never_nothing_and_never_too_much(retries: int, f
 
 @given(milliseconds=st.integers(0, 2**48 - 1), randomness=st.binary(min_size=10, max_size=32))
 def test_id_of_the_same_time_and_bytes_is_the_same(milliseconds: int, randomness: bytes) -> None:
-    """A tick has one id, whoever makes it."""
+    """The id of a tick is derived from its name and time."""
     made = uuid7(milliseconds, randomness)
 
     assert made == uuid7(milliseconds, randomness)
@@ -32,5 +32,5 @@ def test_id_of_the_same_time_and_bytes_is_the_same(milliseconds: int, randomness
 
 
 def test_ids_differ() -> None:
-    """A thousand in the same moment."""
+    """A thousand ids of the same millisecond are unique."""
     assert len({uuid7() for _ in range(1000)}) == 1000

@@ -1,4 +1,4 @@
-"""The decorator: what it makes of a function, and what it refuses."""
+"""The decorator `@task`, and the functions that it rejects."""
 
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from tests import work
 
 @pytest.fixture(autouse=True)
 def forget_new_tasks() -> Any:
-    """Let a test's tasks go with it."""
+    """Remove the tasks that the test defines."""
     before = dict(registry)
     yield
     registry.clear()
@@ -22,13 +22,13 @@ def forget_new_tasks() -> Any:
 
 
 async def test_task_stays_callable() -> None:
-    """A plain call runs it here and now."""
+    """A direct call runs the function."""
     assert await work.add(1, b=2) == 3
     assert work.add_in_thread(1, 2) == 3
 
 
 async def test_bound_task_called_directly_gets_a_run() -> None:
-    """Of no row; a retry raises all the same."""
+    """A directly called function receives a run without an id."""
     with pytest.raises(Retry) as asked:
         await work.retries_itself(countdown=5)  # type: ignore[call-arg]  # binding supplies the first
 
@@ -36,7 +36,7 @@ async def test_bound_task_called_directly_gets_a_run() -> None:
 
 
 def test_name_is_the_functions_place() -> None:
-    """Unless another is given."""
+    """The default name is the function's."""
 
     @task(name="own.name")
     async def named() -> None:
@@ -46,7 +46,7 @@ def test_name_is_the_functions_place() -> None:
 
 
 def test_task_keeps_name_and_docstring() -> None:
-    """For whoever reads or documents it."""
+    """The task has the function's name and docstring."""
     assert (work.add.__doc__, work.add.__name__) == ("The sum.", "add")  # type: ignore[attr-defined]  # as a function
 
 
@@ -66,7 +66,7 @@ def test_second_task_of_a_name_is_refused() -> None:
 
 
 def test_session_in_a_thread_is_refused() -> None:
-    """When it is defined."""
+    """The error is raised by the decorator."""
 
     def sync(session: object) -> None:
         """Takes a session, and is no coroutine."""
@@ -76,7 +76,7 @@ def test_session_in_a_thread_is_refused() -> None:
 
 
 def test_schedule_of_a_task_with_arguments_is_refused() -> None:
-    """Nobody would give them."""
+    """A schedule passes no arguments."""
 
     async def needs(a: int) -> None:
         """Needs an argument."""
@@ -86,7 +86,7 @@ def test_schedule_of_a_task_with_arguments_is_refused() -> None:
 
 
 def test_unknown_option_is_refused() -> None:
-    """A slip of the pen is no silent default."""
+    """An unknown option is an error."""
     with pytest.raises(TypeError, match="max_retrys"):
         task(max_retrys=3)(work.add.function)  # type: ignore[call-overload]  # that is the case
 
@@ -103,13 +103,13 @@ def test_unknown_option_is_refused() -> None:
     ],
 )
 async def test_option_that_makes_no_sense_is_refused(options: dict[str, Any], error: type[Exception]) -> None:
-    """At the caller, before anything is written."""
+    """The error is raised at the caller, before the insert."""
     with pytest.raises(error):
         await work.add.apply_async((1,), **options)
 
 
 async def test_progress_outside_of_a_row_goes_nowhere() -> None:
-    """A task that is called directly can still report; no row hears of it."""
+    """A directly called task may report progress, which is not stored."""
     with memory() as broker:
         await work.add.delay(1)
 

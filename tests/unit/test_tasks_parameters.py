@@ -1,4 +1,4 @@
-"""Arguments and results: checked at the caller, and what the annotations say in the worker."""
+"""Arguments and results: validated at the caller, and converted in the worker."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,13 +15,13 @@ from decant.tasks.parameters import Parameters
 
 
 class Color(Enum):
-    """An argument that is one of a few."""
+    """An enumeration."""
 
     RED = "red"
 
 
 class Point(Struct):
-    """An argument with a shape."""
+    """A structured argument."""
 
     x: int
     y: int = 0
@@ -34,15 +34,15 @@ def plain(a: int, b: str = "b", *rest: float, c: bool = False, **more: int) -> N
 def typed(  # noqa: PLR0913, PLR0917  # one of each
     when: datetime, day: date, amount: Decimal, who: UUID, color: Color, point: Point, names: dict[int, list[str]]
 ) -> None:
-    """Everything that JSON has no word for."""
+    """Types that JSON does not have."""
 
 
 def bounded(count: Annotated[int, Meta(ge=1)]) -> None:
-    """A value with a bound."""
+    """A bounded value."""
 
 
 def untyped(a, b=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201  # that is the case
-    """No annotations at all."""
+    """A function without annotations."""
 
 
 @pytest.mark.parametrize(
@@ -59,25 +59,25 @@ def untyped(a, b=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 
     ],
 )
 def test_arguments_that_do_not_fit_are_refused(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """With a TypeError, as a plain call would."""
+    """The error is that of a direct call."""
     with pytest.raises(TypeError):
         Parameters(plain, ()).encode(args, kwargs)
 
 
 def test_refusal_names_the_function_and_the_argument() -> None:
-    """The caller finds the place."""
+    """The error names the path of the value."""
     with pytest.raises(TypeError, match=r"plain\(\): Expected `int`, got `str` - at `\$\.a`"):
         Parameters(plain, ()).encode(("one",), {})
 
 
 def test_bounds_of_annotations_hold() -> None:
-    """Those of msgspec say what a value may be."""
+    """Constraints of msgspec apply."""
     with pytest.raises(TypeError, match=">= 1"):
         Parameters(bounded, ()).encode((0,), {})
 
 
 def test_arguments_of_every_kind_arrive() -> None:
-    """Positional, by name, and the rest."""
+    """All kinds of parameters are decoded."""
     parameters = Parameters(plain, ())
 
     args, kwargs = parameters.decode(*parameters.encode((1, "x", 2, 3.5), {"c": True, "d": 4}))
@@ -86,14 +86,14 @@ def test_arguments_of_every_kind_arrive() -> None:
 
 
 def test_defaults_are_left_to_the_function() -> None:
-    """A default that changes before the run counts as it is then."""
+    """Defaults are those of the worker's code."""
     parameters = Parameters(plain, ())
 
     assert parameters.decode(*parameters.encode((1,), {})) == ((1,), {})
 
 
 def test_arguments_arrive_with_their_types() -> None:
-    """Not as the text that they travel as."""
+    """Values have their annotated types."""
     given_ = (datetime(2026, 1, 1, tzinfo=UTC), date(2026, 1, 2), Decimal("1.10"), UUID(int=7), Color.RED, Point(1, 2))
     parameters = Parameters(typed, ())
 
@@ -103,14 +103,14 @@ def test_arguments_arrive_with_their_types() -> None:
 
 
 def test_function_without_annotations_takes_any_json() -> None:
-    """Nothing is checked but the number of arguments."""
+    """Only the number of arguments is checked."""
     parameters = Parameters(untyped, ())
 
     assert parameters.decode(*parameters.encode(([1, {"x": None}],), {})) == (([1, {"x": None}],), {})
 
 
 def test_supplied_parameters_are_not_the_callers() -> None:
-    """The session is the worker's to give."""
+    """The session is supplied by the worker."""
 
     def with_session(a: int, *, session: object) -> None:
         """Takes a session."""
@@ -126,21 +126,21 @@ def test_supplied_parameters_are_not_the_callers() -> None:
     "calls", [[((1, "x"), {}), ((1,), {"b": "x"}), ((), {"b": "x", "a": 1})], [((1,), {}), ((1, "b"), {"c": False})]]
 )
 def test_identity_is_the_same_however_arguments_are_passed(calls: list[tuple[Any, Any]]) -> None:
-    """By place, by name, or by default."""
+    """Equal arguments have the same digest."""
     parameters = Parameters(plain, ())
 
     assert len({parameters.identity(args, kwargs) for args, kwargs in calls}) == 1
 
 
 def test_identity_differs_where_arguments_do() -> None:
-    """Another value is another call."""
+    """Other arguments have another digest."""
     parameters = Parameters(plain, ())
 
     assert parameters.identity((1,), {}) != parameters.identity((2,), {})
 
 
 def test_partial_arguments_leave_room_for_the_first() -> None:
-    """What a workflow's part before it will give."""
+    """The first argument comes from the previous task."""
     parameters = Parameters(plain, ())
 
     assert parameters.encode_partial(("x",), {}) == ('["x"]', "{}")
@@ -149,7 +149,7 @@ def test_partial_arguments_leave_room_for_the_first() -> None:
 
 
 def test_result_that_is_not_what_was_promised_is_refused() -> None:
-    """Whoever reads it relies on the annotation."""
+    """The result must have the annotated type."""
 
     def promises() -> int:
         """Says int."""
@@ -175,7 +175,7 @@ JSON = st.recursive(
 
 @given(value=JSON)
 def test_any_json_comes_back_as_it_was(value: Any) -> None:
-    """What goes in, comes out."""
+    """Any JSON is decoded to an equal value."""
 
     def takes(value: Any) -> Any:
         """Takes anything."""

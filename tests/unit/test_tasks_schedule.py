@@ -1,4 +1,4 @@
-"""Schedules: every so often, at wall-clock times, across changes of the clock, and after a time without a sweeper."""
+"""Schedules: intervals, wall-clock times, clock changes, and missed ticks."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ def at(text: str) -> datetime:
 
 
 def ticks(schedule: Schedule, after: str, until: str) -> list[str]:
-    """Ticks, as UTC in short."""
+    """Ticks as short UTC texts."""
     return [f"{tick:%d %H:%M}" for tick in schedule.ticks(at(after), at(until))]
 
 
@@ -47,7 +47,7 @@ def test_cron_ticks_when_its_fields_match(expression: str, expected: list[str]) 
     ],
 )
 def test_cron_that_makes_no_sense_is_refused(expression: str) -> None:
-    """When the module is imported, and not at three in the morning."""
+    """The error is raised when the module is imported."""
     with pytest.raises(ValueError, match=r"five fields|is not a cron expression"):
         cron(expression)
 
@@ -59,7 +59,7 @@ def test_cron_with_an_unknown_zone_is_refused() -> None:
 
 
 def test_cron_follows_the_clock_on_the_wall() -> None:
-    """Three in Berlin is one hour earlier in summer, as UTC sees it."""
+    """Three o'clock in Berlin is an hour earlier in UTC in summer."""
     schedule = cron("0 3 * * *", "Europe/Berlin")
 
     assert ticks(schedule, "2026-01-10T00:00", "2026-01-10T23:00") == ["10 02:00"]
@@ -100,7 +100,7 @@ def test_hourly_cron_ticks_every_hour_through_a_clock_change(hours: str, day: st
 def test_cron_ticks_are_within_their_bounds_and_in_order(
     start: datetime, hours: int, expression: str, zone: str
 ) -> None:
-    """Each later than the one before, none twice, none outside; cut anywhere, they are the same."""
+    """Ticks ascend, lie within the bounds, and do not depend on how the time is divided."""
     schedule, begin = cron(expression, zone), start.replace(tzinfo=UTC)
     end = begin + timedelta(hours=hours)
     middle = begin + (end - begin) / 3
@@ -113,13 +113,13 @@ def test_cron_ticks_are_within_their_bounds_and_in_order(
 
 
 def test_every_ticks_at_multiples() -> None:
-    """The same on every machine, whenever it looks."""
+    """Ticks are multiples of the interval in Unix time."""
     assert ticks(every(600), "2026-01-01T00:00", "2026-01-01T00:31") == ["01 00:10", "01 00:20", "01 00:30"]
 
 
 @pytest.mark.parametrize("seconds", [0, -5])
 def test_every_takes_whole_seconds_from_one(seconds: int) -> None:
-    """Nothing ticks more often than that, or backwards."""
+    """Other intervals are rejected."""
     with pytest.raises(ValueError, match="from 1"):
         every(seconds)
 
@@ -129,32 +129,32 @@ AHEAD = timedelta(seconds=60)
 
 
 def due(schedule: Schedule, after: str) -> list[str]:
-    """What a sweep at half a minute past noon makes rows of."""
+    """Ticks of a sweep at half a minute past noon."""
     return [f"{tick:%H:%M:%S}" for tick in schedule.due(at(after), NOW, AHEAD)]
 
 
 def test_due_ticks_are_made_ahead_of_their_time() -> None:
-    """Until the next sweep, so that they are on time to the second."""
+    """Ticks before the next sweep are included."""
     assert due(every(20), "2026-01-01T12:00:20") == ["12:00:40", "12:01:00", "12:01:20"]
 
 
 def test_missed_ticks_are_made_up_for_by_the_latest() -> None:
-    """After an hour, one run."""
+    """After an hour, the latest tick is included."""
     assert due(cron("* * * * *"), "2026-01-01T11:00:00") == ["12:00:00", "12:01:00"]
 
 
 def test_missed_ticks_are_all_made_up_for_where_asked() -> None:
-    """After an hour, sixty runs."""
+    """After an hour, sixty missed ticks are included."""
     assert len(due(cron("* * * * *", missed="all"), "2026-01-01T11:00:00")) == 61
 
 
 def test_missed_ticks_are_skipped_where_asked() -> None:
-    """What is less than two minutes old counts as on time."""
+    """Ticks of the last two minutes are on time."""
     assert due(cron("* * * * *", missed="skip"), "2026-01-01T11:00:00") == ["11:59:00", "12:00:00", "12:01:00"]
 
 
 def test_many_missed_ticks_are_made_up_for_a_thousand_at_a_time() -> None:
-    """The next sweep goes on where this one ended."""
+    """The next sweep continues after the last tick."""
     schedule = every(60, missed="all")
 
     first = schedule.due(NOW - timedelta(days=2), NOW, AHEAD)
@@ -210,7 +210,7 @@ def test_latest_missed_tick_of_a_rare_schedule_is_found() -> None:
 
 
 def test_schedule_that_was_forgotten_for_years_begins_within_the_last() -> None:
-    """A table that was restored from long ago does not hold up the sweeper."""
+    """Ticks older than a year are dropped."""
     found = cron("0 0 1 1 *", missed="all").due(at("2000-01-01T00:00"), NOW, AHEAD)
 
     assert [tick.year for tick in found] == [2025, 2026]
