@@ -391,3 +391,23 @@ async def test_option_of_another_type_is_rejected() -> None:
     """The error names the option, at the caller."""
     with pytest.raises(TypeError, match="time_limit"):
         await work.add.apply_async((1,), time_limit="1 minute")  # type: ignore[arg-type]  # the mistake
+
+
+async def test_equal_calls_of_a_batch_are_one_task(world: World) -> None:
+    """Duplicates of a key within a single insert are found."""
+    jobs = await work.alone.delay_many([(1,), (1,), (2,)])
+    await world.run()
+
+    assert jobs[0] == jobs[1] != jobs[2]
+    assert [await job.result for job in jobs] == [2, 2, 3]
+
+
+async def test_get_with_timeout_zero_returns_a_finished_result(world: World) -> None:
+    """The result is read once before the timeout."""
+    job = await work.add.delay(1)
+    with pytest.raises(TimeoutError):
+        await job.get(timeout=0)
+
+    await world.run()
+
+    assert await job.get(timeout=0) == 2

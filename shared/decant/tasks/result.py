@@ -76,8 +76,7 @@ class AsyncResult:
             TimeoutError: the task was not finished in time; it continues.
             TaskNotFound: no task has this id.
         """
-        async with asyncio.timeout(timeout):
-            status = await _poll(self.status, lambda status: status.state in FINISHED)
+        status = await _poll(self.status, lambda status: status.state in FINISHED, timeout)
         return _value(status, propagate=propagate)
 
     @property
@@ -205,8 +204,7 @@ class GroupResult:
             TaskRevoked: a task was revoked.
             TimeoutError: not all tasks were finished in time; they continue.
         """
-        async with asyncio.timeout(timeout):
-            statuses = await _poll(self.statuses, _all_finished)
+        statuses = await _poll(self.statuses, _all_finished, timeout)
         return [_value(status, propagate=propagate) for status in statuses]
 
     async def completed_count(self) -> int:
@@ -230,12 +228,15 @@ class GroupResult:
         await store().revoke_workflow(UUID(self.root_id), terminate=terminate)
 
 
-async def _poll[T](read: Callable[[], Awaitable[T]], finished: Callable[[T], bool]) -> T:
-    """Read repeatedly, with growing pauses, until the value is finished."""
+async def _poll[T](read: Callable[[], Awaitable[T]], finished: Callable[[T], bool], timeout_s: float | None) -> T:
+    """Read repeatedly, with growing pauses, until the value is finished; a timeout of 0 reads once."""
+    value = await read()
     pause_s = _FIRST_PAUSE_S
-    while not finished(value := await read()):
-        await asyncio.sleep(pause_s)
-        pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
+    async with asyncio.timeout(timeout_s):
+        while not finished(value):
+            await asyncio.sleep(pause_s)
+            pause_s = min(_LONGEST_PAUSE_S, pause_s * 1.5)
+            value = await read()
     return value
 
 

@@ -1,9 +1,11 @@
 """Store in memory for tests; it passes the same contract tests as the store in PostgreSQL."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,7 +27,10 @@ from decant.tasks.records import (
     TaskFilter,
     Unclaimed,
 )
-from decant.testing.rows import Row
+from decant.testing.rows import Row, statistics
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import SessionTransaction
 
 __all__ = ["MemoryStore"]
 
@@ -36,6 +41,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.rows: dict[UUID, Row] = {}
         self._ticked: dict[str, datetime] = {}
+        self._transactions: WeakKeyDictionary[SessionTransaction, dict[UUID, Row]] = WeakKeyDictionary()
         self._ahead = timedelta()
 
     def now(self) -> datetime:
@@ -52,19 +58,36 @@ class MemoryStore:
         return max(0.0, (min(times) - self.now()).total_seconds()) if times else None
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
-        existing = [self._find_existing(task) for task in tasks]
-        rows = [Row.of(task, self.now()) if row is None else row for task, row in zip(tasks, existing, strict=True)]
+        visible = [self.rows, *([] if session is None else self._uncommitted(session))]
+        new: dict[UUID, Row] = self.rows if session is None else visible[1]
+        enqueued = []
+        for task in tasks:
+            row = self._find_existing(task, (row for rows in visible for row in rows.values()))
+            if row is None:
+                row = new[task.id] = Row.of(task, self.now())
+                enqueued.append(row.enqueued(self.now()))
+            else:
+                enqueued.append(row.enqueued(self.now(), publish=False))
+        if session is not None:
+            after_commit(session, partial(self._commit, new))
+        return enqueued
 
-        async def write() -> None:
-            self.rows.update({row.new.id: row for row in rows})
+    async def _commit(self, new: dict[UUID, Row]) -> None:
+        self.rows |= new
 
-        if session is None:
-            await write()
-        else:
-            after_commit(session, write)
-        return [row.enqueued(self.now(), publish=None if row not in existing else False) for row in rows]
+    def _uncommitted(self, session: AsyncSession) -> list[dict[UUID, Row]]:
+        """Rows of the session's transaction, and of its outer transactions when it is a savepoint."""
+        plain = session.sync_session
+        if not plain.in_transaction():
+            plain.begin()  # as an INSERT does
+        transaction = plain.get_nested_transaction() or plain.get_transaction()
+        rows = []
+        while transaction is not None:
+            rows.append(self._transactions.setdefault(transaction, {}))
+            transaction = transaction.parent
+        return rows
 
-    def _find_existing(self, task: NewTask) -> Row | None:
+    def _find_existing(self, task: NewTask, rows: Iterable[Row]) -> Row | None:
         def same(row: Row) -> bool:
             other = row.new
             if other.id == task.id:
@@ -74,7 +97,7 @@ class MemoryStore:
             unique = task.unique_key is not None and task.unique_key == other.unique_key
             return unique and task.name == other.name and not row.finished
 
-        return next(filter(same, self.rows.values()), None)
+        return next(filter(same, rows), None)
 
     async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
         for row in self._known(ids):
@@ -168,28 +191,7 @@ class MemoryStore:
         return Page(page, page[-1].id if len(page) == count else None)
 
     async def statistics(self) -> list[QueueStatistics]:
-        hour_ago, now = self.now() - timedelta(hours=1), self.now()
-        recent = [row for row in self.rows.values() if row.date_done and row.date_done >= hour_ago]
-        waiting = [row for row in self.rows.values() if row.waiting]
-        counts = {
-            "due": Counter(row.new.queue for row in waiting if row.eta <= now),
-            "later": Counter(row.new.queue for row in waiting if row.eta > now),
-            "running": Counter(row.new.queue for row in self.rows.values() if row.lease_expires_at),
-            "succeeded": Counter(row.new.queue for row in recent if row.state is State.SUCCESS),
-            "failed": Counter(row.new.queue for row in recent if row.unsuccessful),
-        }
-        queues = sorted({*task_settings().queue_urls, *(queue for counter in counts.values() for queue in counter)})
-        oldest = {
-            queue: [(now - row.eta).total_seconds() for row in waiting if row.new.queue == queue] for queue in queues
-        }
-        return [
-            QueueStatistics(
-                queue=queue,
-                oldest_s=max(0.0, *oldest[queue]) if oldest[queue] else None,
-                **{name: counter[queue] for name, counter in counts.items()},
-            )
-            for queue in queues
-        ]
+        return statistics(self.rows.values(), task_settings().queue_urls, self.now())
 
     async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         now = self.now()

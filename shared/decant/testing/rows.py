@@ -1,6 +1,7 @@
 """Rows of the store in memory; they behave as those of PostgreSQL."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from decant.tasks.records import (
     Failure,
     NewTask,
     Outcome,
+    QueueStatistics,
     State,
     Status,
     Summary,
@@ -24,7 +26,7 @@ from decant.tasks.records import (
 )
 from decant.tasks.sqs import MAX_DELAY_S
 
-__all__ = ["Row"]
+__all__ = ["Row", "statistics"]
 
 
 @dataclass(eq=False)
@@ -200,3 +202,26 @@ class Row:
     def leased_to(self, attempt: int) -> bool:
         """Whether the run with this attempt still has the lease."""
         return self.attempt == attempt and self.state is State.STARTED
+
+
+def statistics(rows: Collection[Row], queues: Iterable[str], now: datetime) -> list[QueueStatistics]:
+    """Count the tasks of the given queues, and of all other queues that have tasks."""
+    recent = [row for row in rows if row.date_done and row.date_done >= now - timedelta(hours=1)]
+    waiting = [row for row in rows if row.waiting]
+    counts = {
+        "due": Counter(row.new.queue for row in waiting if row.eta <= now),
+        "later": Counter(row.new.queue for row in waiting if row.eta > now),
+        "running": Counter(row.new.queue for row in rows if row.lease_expires_at),
+        "succeeded": Counter(row.new.queue for row in recent if row.state is State.SUCCESS),
+        "failed": Counter(row.new.queue for row in recent if row.unsuccessful),
+    }
+    return [
+        QueueStatistics(
+            queue=queue,
+            oldest_s=max(
+                (max(0.0, (now - row.eta).total_seconds()) for row in waiting if row.new.queue == queue), default=None
+            ),
+            **{name: counter[queue] for name, counter in counts.items()},
+        )
+        for queue in sorted({*queues, *(queue for counter in counts.values() for queue in counter)})
+    ]
