@@ -47,7 +47,7 @@ def test_name_is_the_functions_place() -> None:
 
 def test_task_keeps_name_and_docstring() -> None:
     """The task has the function's name and docstring."""
-    assert (work.add.__doc__, work.add.__name__) == ("The sum.", "add")  # type: ignore[attr-defined]  # as a function
+    assert (work.add.__doc__, work.add.__name__) == ("Return the sum.", "add")  # type: ignore[attr-defined]  # as a function
 
 
 def test_second_task_of_a_name_is_refused() -> None:
