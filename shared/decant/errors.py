@@ -156,15 +156,17 @@ class TaskFailed(DecantError):
 
 
 class TaskRevoked(DecantError):
-    """A task was revoked; raised where its result is waited for.
+    """A task was revoked, or expired; raised where its result is waited for.
 
     Attributes:
         task_id: The task.
+        reason: Why it was revoked, a sentence.
     """
 
-    def __init__(self, task_id: str) -> None:
-        super().__init__(f"Task {task_id} was revoked.")
+    def __init__(self, task_id: str, reason: str = "") -> None:
+        super().__init__(f"Task {task_id} was revoked. {reason}".rstrip())
         self.task_id = task_id
+        self.reason = reason
 
 
 class TaskStopped(DecantError):

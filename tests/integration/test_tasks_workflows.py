@@ -1,8 +1,10 @@
 """Chains, groups and chords, in each world alike."""
 
+from uuid import UUID, uuid4
+
 import pytest
 
-from decant.errors import TaskFailed, TaskRevoked
+from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks import GroupResult, State, chain, chord, group
 from decant.tasks.admin import redrive
 from tests import work
@@ -193,6 +195,56 @@ async def test_errback_of_one_call_is_started(world: World) -> None:
         await world.run()
 
     assert told == [job.id]
+
+
+async def test_error_callback_of_an_expired_member_is_enqueued_once(world: World) -> None:
+    """A member that expires fails the workflow, although no caller revoked it."""
+    failed: list[str] = []
+    members = [work.add.s(1, 1).set(expires=10), work.add.s(2, 2).set(expires=10), work.add.s(3, 3)]
+    with work.listening(failed):
+        job = await chord(members, work.total.s()).link_error(work.tell.s()).delay()
+        await world.advance(20)
+        await world.run()
+
+    assert len(failed) == 1
+    with pytest.raises(TaskRevoked, match="has expired"):
+        await job.get(timeout=5)
+
+
+async def test_error_callback_is_not_enqueued_for_a_revoked_workflow(world: World) -> None:
+    """A caller that revokes a workflow knows of it."""
+    failed: list[str] = []
+    with work.listening(failed):
+        job = await chord([work.add.s(1, 1)], work.total.s()).link_error(work.tell.s()).delay()
+        await job.revoke()
+        await world.run()
+
+    assert failed == []
+
+
+async def test_error_callback_is_not_enqueued_again_after_a_redrive(world: World) -> None:
+    """The workflow fails twice, with one call of its error callback and one of that of an inner part."""
+    failed: list[str] = []
+    header = group(work.fail.s(), work.fail.s()).link_error(work.tell.s())
+    with work.listening(failed):
+        await chord(header, work.total.s()).link_error(work.tell.s()).delay()
+        await world.run()
+        redriven = await redrive(name="tests.work.fail")
+        await world.run()
+
+    assert (len(redriven), len(failed)) == (3, 2)
+
+
+async def test_group_reports_tasks_that_do_not_exist(world: World) -> None:
+    """A group whose tasks were deleted, or are not committed yet, is neither ready nor successful."""
+    job = await group(work.add.s(1, 1)).delay()
+    await world.run()
+    assert isinstance(job, GroupResult)
+    partly_deleted = GroupResult(UUID(job.root_id), [UUID(job.results[0].id), uuid4()])
+
+    for read in (partly_deleted.ready, partly_deleted.successful, partly_deleted.completed_count, partly_deleted.get):
+        with pytest.raises(TaskNotFound):
+            await read()
 
 
 async def test_errback_is_not_started_after_success(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from decant import loop
 from decant.cli import main
-from decant.tasks import State, chain
+from decant.tasks import AsyncResult, State, chain, chord
 from decant.tasks.admin import redrive
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
@@ -147,6 +147,37 @@ async def test_equal_unique_calls_do_not_come_back_together() -> None:
     second = await redrive(name="tests.work.alone")
 
     assert (len(first), second) == (1, [])
+
+
+async def test_chord_with_deleted_members_is_not_redriven() -> None:
+    """The body would run without their results; its failure says so, and the other members stay as they are."""
+    job = await chord([work.add.s(1, 1), work.fail.s(), work.too_slow.si()], work.total.s()).delay()
+    await PostgresWorld().run()
+    await execute("DELETE FROM decant.task WHERE name IN ('tests.work.fail', 'tests.work.add')")
+    assert isinstance(job, AsyncResult)
+
+    redriven = [*await redrive([job.id]), *await redrive(name="tests.work.too_slow")]
+    failure = (await job.status()).failure
+
+    assert redriven == []
+    assert failure is not None
+    assert failure.message == "It cannot be redriven: 2 of the 3 tasks that it waits for have been deleted."
+
+
+async def test_chord_body_that_has_its_results_is_redriven_without_its_members() -> None:
+    """The results were inserted as its argument before its first run."""
+    job = await chord([work.add.s(1, 1)], work.fail_after.s()).delay()
+    await PostgresWorld().run()
+    await execute("DELETE FROM decant.task WHERE name = 'tests.work.add'")
+    assert isinstance(job, AsyncResult)
+
+    redriven = await redrive([job.id])
+    await PostgresWorld().run()
+    failure = (await job.status()).failure
+
+    assert redriven == [job]
+    assert failure is not None
+    assert failure.type == "Flaky"
 
 
 async def test_redrive_of_everything_is_refused() -> None:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 __all__ = [
+    "EXPIRED",
     "FINISHED",
     "CancelReason",
     "Claimed",
@@ -55,6 +56,10 @@ class CancelReason(StrEnum):
 
 FINISHED = frozenset({State.SUCCESS, State.FAILURE, State.REVOKED})
 """Final states. Only a redrive changes them."""
+
+EXPIRED = "TaskExpired"
+"""Type of the failure of a REVOKED task that had expired. Its error callbacks are enqueued, unlike those of a task that
+was revoked by a caller."""
 
 
 class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -186,10 +186,18 @@ class GroupResult:
         return iter(self.results)
 
     async def statuses(self) -> list[Status]:
-        """Status of every task, in a single query; deleted tasks are left out."""
+        """Status of every task, in a single query; all other methods use it.
+
+        Raises:
+            TaskNotFound: a task does not exist. Its transaction has not been committed, or it was deleted some time
+                after its end; see `TASK_RESULT_EXPIRES_S`.
+        """
         ids = [UUID(result.id) for result in self.results]
         found = await store().statuses(ids)
-        return [found[task_id] for task_id in ids if task_id in found]
+        missing = next((task_id for task_id in ids if task_id not in found), None)
+        if missing is not None:
+            raise TaskNotFound(str(missing))
+        return [found[task_id] for task_id in ids]
 
     async def get(self, timeout: float | None = None, *, propagate: bool = True) -> list[Any]:  # noqa: ASYNC109  # Celery's
         """Wait until all tasks are finished.
@@ -201,7 +209,8 @@ class GroupResult:
             Results, in order.
         Raises:
             TaskFailed: a task ended in FAILURE; the error is that of the first in order.
-            TaskRevoked: a task was revoked.
+            TaskRevoked: a task was revoked or had expired.
+            TaskNotFound: a task does not exist; see `statuses`.
             TimeoutError: not all tasks were finished in time; they continue.
         """
         statuses = await _poll(self.statuses, _all_finished, timeout)
@@ -242,7 +251,7 @@ async def _poll[T](read: Callable[[], Awaitable[T]], finished: Callable[[T], boo
 
 def _value(status: Status, *, propagate: bool) -> Any:
     if propagate and status.state is State.REVOKED:
-        raise TaskRevoked(str(status.id))
+        raise TaskRevoked(str(status.id), "" if status.failure is None else status.failure.message)
     if propagate and status.failure is not None:
         raise TaskFailed(str(status.id), status.failure.type, status.failure.message, status.failure.traceback)
     return status.result

@@ -240,10 +240,20 @@ class MemoryStore:
         failed = [row for row in self.rows.values() if row.unsuccessful]
         chosen = [row for row in failed if row in found or row.new.root_id in roots]
         unfinished = {row.new.id for row in chosen} | {row.new.id for row in self.rows.values() if not row.finished}
-        reopened = [row for row in chosen if not self._has_unique_rival(row)]
+        refused = {row.new.root_id for row in chosen if self._refuse(row)}
+        reopened = [row for row in chosen if row.new.root_id not in refused and not self._has_unique_rival(row)]
         for row in reopened:
             row.reopen(self.now(), unfinished)
         return [row.enqueued(self.now()) for row in reopened]
+
+    def _refuse(self, row: Row) -> bool:
+        """Whether results that it needs have been deleted."""
+        deleted = len(row.new.parents) - len(self._known(row.new.parents)) if row.pending_parents else 0
+        if deleted and row.failure is not None:
+            parents = len(row.new.parents)
+            message = f"It cannot be redriven: {deleted} of the {parents} tasks that it waits for have been deleted."
+            row.failure = Failure(row.failure.type, message)
+        return deleted > 0
 
     def _has_unique_rival(self, row: Row) -> bool:
         """Whether an unfinished task has its unique key."""
@@ -276,7 +286,7 @@ class MemoryStore:
     def _follow(self, row: Row, origin: Row) -> list[Enqueued]:
         """Release or close the dependents of a finished row; `origin` is the row that failed first."""
         now = self.now()
-        released = [] if row.state is not State.FAILURE else self._enqueue_callbacks(row, origin)
+        released = self._enqueue_callbacks(row, origin) if origin.fails else []
         for child in self._known(row.new.children):
             if not child.pending_parents or child.finished:
                 continue
@@ -286,7 +296,7 @@ class MemoryStore:
                     child.release(now, [self.rows[parent].result or "null" for parent in child.new.parents])
                     released.append(child.enqueued(now))
             else:
-                child.close(row.state, now, _parent_failure(row.state, origin))
+                child.close(row.state, now, _parent_failure(origin))
                 released += self._follow(child, origin)
         return released
 
@@ -300,9 +310,8 @@ class MemoryStore:
         return [callback.enqueued(self.now()) for callback in started]
 
 
-def _parent_failure(state: State, origin: Row) -> Failure:
-    failed = state is State.FAILURE
-    message = (
-        f"Task {origin.new.id} ({origin.new.name}), whose result it needs, {'failed' if failed else 'was revoked'}."
-    )
+def _parent_failure(origin: Row) -> Failure:
+    failed = origin.state is State.FAILURE
+    end = "failed" if failed else "has expired" if origin.fails else "was revoked"
+    message = f"Task {origin.new.id} ({origin.new.name}), whose result it needs, {end}."
     return Failure("ParentFailed" if failed else "TaskRevoked", message)

@@ -11,6 +11,7 @@ import msgspec
 
 from decant.tasks.options import has_queue_url, task_settings
 from decant.tasks.records import (
+    EXPIRED,
     FINISHED,
     Claimed,
     Enqueued,
@@ -74,6 +75,11 @@ class Row:
     def unsuccessful(self) -> bool:
         """Whether it ended in FAILURE or REVOKED."""
         return self.state in {State.FAILURE, State.REVOKED}
+
+    @property
+    def fails(self) -> bool:
+        """Whether its error callbacks are enqueued: it failed or expired, and was not revoked by a caller."""
+        return self.state is State.FAILURE or (self.failure is not None and self.failure.type == EXPIRED)
 
     @property
     def finished(self) -> bool:
@@ -179,6 +185,8 @@ class Row:
 
     def reopen(self, now: datetime, unfinished: Collection[UUID]) -> None:
         """Reset it to PENDING; `attempt` is kept."""
+        if self.fails:
+            self.new = msgspec.structs.replace(self.new, on_error=())
         self.state, self.date_done, self.failure, self.expires = State.PENDING, None, None, None
         self.retries = self.lost_count = self.publish_count = 0
         self.revoked = self.terminate = False

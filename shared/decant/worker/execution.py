@@ -69,7 +69,7 @@ class Execution:
             The outcome to record; None when it was recorded in the task's transaction, or the lease was lost.
         """
         if self.claimed.expired:
-            return outcomes.revoked(self.claimed, "It had expired before it could be started.")
+            return outcomes.expired(self.claimed)
         with correlate(self.claimed.correlation_id), running(self.claimed) as run:
             return await self._outcome_of(self._start(run))
 

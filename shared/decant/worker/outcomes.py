@@ -6,11 +6,11 @@ from typing import Any
 from decant.errors import MaxRetriesExceeded, TaskRevoked, TimeLimitExceeded
 from decant.tasks.context import Retry
 from decant.tasks.options import TaskOptions, has_queue_url
-from decant.tasks.records import Claimed, Failure, Outcome, State
+from decant.tasks.records import EXPIRED, Claimed, Failure, Outcome, State
 from decant.tasks.retry import backoff_s
 from decant.tasks.sqs import MAX_DELAY_S
 
-__all__ = ["failed", "lost", "rejected", "released", "revoked", "succeeded"]
+__all__ = ["expired", "failed", "lost", "rejected", "released", "revoked", "succeeded"]
 
 _LONGEST_TEXT = 20_000  # characters of a message or a traceback that are stored
 
@@ -21,8 +21,14 @@ def succeeded(claimed: Claimed, result: str | None) -> Outcome:
 
 
 def revoked(claimed: Claimed, message: str) -> Outcome:
-    """The run was revoked, or the task had expired."""
+    """The run was revoked."""
     failure = Failure(TaskRevoked.__name__, message)
+    return _outcome(claimed, state=State.REVOKED, failure=failure)
+
+
+def expired(claimed: Claimed) -> Outcome:
+    """The task was not run, because it had expired."""
+    failure = Failure(EXPIRED, "It had expired before it could be started.")
     return _outcome(claimed, state=State.REVOKED, failure=failure)
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from decant.tasks.records import Enqueued
+from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
 
 __all__ = ["CLOSE", "RECORD_UNKNOWN", "REDRIVE"]
@@ -44,26 +44,40 @@ REDRIVE = text(f"""
         ORDER BY id LIMIT :count
     ),
     dead AS MATERIALIZED (
-        SELECT t.id, t.name, t.unique_key, (
-            SELECT count(*) FROM unnest(t.parents) AS parent JOIN decant.task AS p ON p.id = parent
-            WHERE p.state <> 'SUCCESS'
-        ) AS waits_for
-        FROM decant.task AS t
+        SELECT t.id, t.root_id, t.name, t.unique_key, known.waits_for,
+            -- results are inserted when the last parent succeeds: a task that waited for that needs them all
+            CASE WHEN t.waits_for > 0 THEN cardinality(t.parents) - known.parents ELSE 0 END AS deleted
+        FROM decant.task AS t,
+            LATERAL (
+                SELECT count(*) AS parents, count(*) FILTER (WHERE p.state <> 'SUCCESS') AS waits_for
+                FROM unnest(t.parents) AS parent JOIN decant.task AS p ON p.id = parent
+            ) AS known
         WHERE t.state IN ('FAILURE', 'REVOKED')
             AND (t.id IN (SELECT id FROM found) OR t.root_id IN (SELECT root_id FROM found))
         ORDER BY t.id FOR UPDATE OF t
     ),
+    refused AS (
+        UPDATE decant.task AS t
+        SET error = format(
+            'It cannot be redriven: %s of the %s tasks that it waits for have been deleted.',
+            dead.deleted, cardinality(t.parents)
+        )
+        FROM dead WHERE t.id = dead.id AND dead.deleted > 0
+        RETURNING t.root_id
+    ),
     first AS (
         SELECT DISTINCT ON (name, coalesce(unique_key, CAST(id AS text))) id, waits_for
         FROM dead
-        WHERE NOT EXISTS (
-            SELECT FROM decant.task AS other
-            WHERE other.name = dead.name AND other.unique_key = dead.unique_key AND other.date_done IS NULL
-        )
+        WHERE NOT EXISTS (SELECT FROM refused WHERE refused.root_id = dead.root_id)
+            AND NOT EXISTS (
+                SELECT FROM decant.task AS other
+                WHERE other.name = dead.name AND other.unique_key = dead.unique_key AND other.date_done IS NULL
+            )
     )
     UPDATE decant.task AS t
     SET state = 'PENDING', date_done = NULL, retries = 0, losses = 0, wakeups = 0, revoked_at = NULL,
         terminate = false, error_type = NULL, error = NULL, traceback = NULL, expires = NULL,
+        on_error = CASE WHEN t.state = 'FAILURE' OR t.error_type = '{EXPIRED}' THEN NULL ELSE t.on_error END,
         waits_for = first.waits_for,
         eta = statement_timestamp(),
         wake_at = CASE
@@ -77,6 +91,8 @@ REDRIVE = text(f"""
     RETURNING {selected(Enqueued, due_in_s="CAST(0 AS float8)")}
 """)  # noqa: S608  # composed of constants
 """Reset tasks that failed or were revoked to PENDING, with all their retries; a workflow is redriven as a whole.
+
+A workflow is left as it is when results that it needs have been deleted. Error callbacks are not enqueued again.
 
 `attempt` is not reset, because it is the fencing token. Of tasks with the same unique key, a single task is redriven.
 """

@@ -5,7 +5,7 @@ The statements run in the transaction that completes the parents, so that a chil
 
 from sqlalchemy import text
 
-from decant.tasks.records import Enqueued
+from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import selected
 
 __all__ = ["COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE"]
@@ -91,21 +91,22 @@ RELEASE = text(f"""
 This is a separate statement after COUNT_DOWN, because only its snapshot is sure to hold the results of all parents.
 """
 
-FAIL_DEPENDENTS = text("""
+FAIL_DEPENDENTS = text(f"""
     WITH RECURSIVE failed AS (
-        SELECT id, id AS origin, state, name, children
+        SELECT id, id AS origin, state, name, children,
+            CASE WHEN state = 'FAILURE' THEN 'failed' WHEN error_type = '{EXPIRED}' THEN 'has expired' END AS failure
         FROM decant.task
         WHERE id = ANY(CAST(:ids AS uuid[])) AND state IN ('FAILURE', 'REVOKED')
         UNION
-        SELECT c.id, failed.origin, failed.state, failed.name, c.children
+        SELECT c.id, failed.origin, failed.state, failed.name, c.children, failed.failure
         FROM failed, unnest(failed.children) AS child JOIN decant.task AS c ON c.id = child
         WHERE c.waits_for > 0 AND c.date_done IS NULL
     ),
     once AS (
-        SELECT DISTINCT ON (id) id, origin, state, name FROM failed ORDER BY id, origin
+        SELECT DISTINCT ON (id) id, origin, state, name, failure FROM failed ORDER BY id, origin
     ),
     waiting AS MATERIALIZED (
-        SELECT t.id, once.origin, once.state, once.name
+        SELECT t.id, once.origin, once.state, once.name, once.failure
         FROM decant.task AS t JOIN once USING (id)
         WHERE t.waits_for > 0 AND t.date_done IS NULL
         ORDER BY t.id FOR UPDATE OF t
@@ -117,7 +118,7 @@ FAIL_DEPENDENTS = text("""
             error_type = CASE waiting.state WHEN 'FAILURE' THEN 'ParentFailed' ELSE 'TaskRevoked' END,
             error = format(
                 'Task %s (%s), whose result it needs, %s.', waiting.origin, waiting.name,
-                CASE waiting.state WHEN 'FAILURE' THEN 'failed' ELSE 'was revoked' END
+                coalesce(waiting.failure, 'was revoked')
             ),
             traceback = ''
         FROM waiting
@@ -126,11 +127,11 @@ FAIL_DEPENDENTS = text("""
     )
     SELECT once.origin, CAST(t.on_error AS text) AS on_error
     FROM once JOIN decant.task AS t USING (id)
-    WHERE once.state = 'FAILURE' AND t.on_error IS NOT NULL
+    WHERE once.failure IS NOT NULL AND t.on_error IS NOT NULL
         AND (once.id = once.origin OR once.id IN (SELECT id FROM closed))
     ORDER BY once.id
-""")
+""")  # noqa: S608  # composed of constants
 """Close all tasks that wait for tasks that did not succeed, directly or not, with the same state.
 
-Returns the error callbacks to enqueue, and the task that failed first.
+Returns the error callbacks to enqueue, and the task that failed or expired first.
 """
