@@ -38,19 +38,19 @@ Step = Callable[[str], AbstractContextManager[None]]
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a local cloud is to be.
+    """Options of a local cloud.
 
     Attributes:
-        state: Folder that holds all it keeps.
-        port: Where LocalStack listens on loopback.
-        endpoint: Where an emulator that somebody else runs has every AWS API, to be used in LocalStack's place.
+        state: Folder for all files.
+        port: LocalStack's TCP port on 127.0.0.1.
+        endpoint: URL of a running emulator, used in place of LocalStack.
         stack: Name of the deployed stack.
-        database_url: SQLAlchemy address of a database to be used in place of a PostgreSQL of our own.
-        database_port: Likewise PostgreSQL; any free one when not given.
+        database_url: SQLAlchemy address of an existing database, used in place of PostgreSQL from the wheel.
+        database_port: PostgreSQL's TCP port on 127.0.0.1; a free one when not given.
         parameters: Of the template, over its defaults; `DatabaseUrl` is set here.
         environment: Variables of single functions, by logical id, over the template's.
         postgres_settings: As in postgresql.conf.
-        debugger: The function that waits for one.
+        debugger: Function that waits for a debugger, and its port.
         deploy_timeout_s: Time limit of a deployment; with a debugger, time does not count.
     """
 
@@ -76,7 +76,7 @@ def _ignore(_line: str) -> None:
 
 
 class LocalCloud:
-    """A local cloud; a context manager that stops at its end whatever was started, also after a failure half way.
+    """A local cloud; a context manager that stops all started parts at its end, also after a failed start.
 
     Attributes:
         migrated: The schema's revision before and after the start: `{"from": …, "to": …}`.
@@ -108,7 +108,7 @@ class LocalCloud:
 
     @property
     def deployment(self) -> Deployment:
-        """What was deployed."""
+        """The deployed stack."""
         assert self._deployment is not None  # noqa: S101  # entering the context has set it
         return self._deployment
 
@@ -189,18 +189,18 @@ class LocalCloud:
         Journal(self.emulator.journal).write("PostgreSQL", "", "", line)
 
     def migrate(self) -> dict[str, Any]:
-        """Apply the migrations that are missing, through the deployed function.
+        """Apply the missing migrations through the deployed function.
 
         Raises:
-            LocalCloudError: one failed; the schema is as it was.
+            LocalCloudError: a migration failed; the schema is unchanged.
         """
         client = self.cloud.client("lambda", read_timeout_s=310)
         with refusals(self.cloud, "the migration"):
-            answer = client.invoke(FunctionName=self.deployment.functions["Migrate"], Payload=b"{}")
-            said: dict[str, Any] = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
-            raise LocalCloudError(f"The migration failed: {said['errorType']}: {said['errorMessage']}")
-        return said
+            response = client.invoke(FunctionName=self.deployment.functions["Migrate"], Payload=b"{}")
+            result: dict[str, Any] = json.loads(response["Payload"].read())
+        if "FunctionError" in response:
+            raise LocalCloudError(f"The migration failed: {result['errorType']}: {result['errorMessage']}")
+        return result
 
     def _make_database(self) -> Postgres | GivenDatabase:
         given = self._options
@@ -219,7 +219,7 @@ class LocalCloud:
         return LocalStack(given.state / "localstack", given.port, self._warden, variables)
 
     def _place(self, folder: Path) -> dict[str, str]:
-        """Where the emulator finds a folder's code."""
+        """Location of a folder's code for the emulator."""
         if isinstance(self.emulator, LocalStack) or self.emulator.mounts():
             return mount(folder)
         return upload(self.cloud, folder)
@@ -229,7 +229,7 @@ class LocalCloud:
             self.database.start()
 
     def _prepare_clients(self) -> None:
-        """Read the services' descriptions while LocalStack starts: half a second each."""
+        """Load botocore's service descriptions while LocalStack starts: half a second each."""
         for service in ("cloudformation", "lambda", "s3"):
             self.cloud.client(service)
 

@@ -1,4 +1,4 @@
-"""A database that somebody else runs, at DATABASE_URL."""
+"""An existing database, at DATABASE_URL."""
 
 from collections.abc import Callable
 from urllib.parse import urlsplit
@@ -11,17 +11,17 @@ _SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg"
 
 
 class GivenDatabase:
-    """What `make up` uses in place of a PostgreSQL of its own; nothing in it is started, stopped or deleted.
+    """Used by `make up` in place of PostgreSQL from the wheel; it is neither started, stopped nor deleted.
 
     Raises:
-        LocalCloudError: the address is none that the functions could use.
+        LocalCloudError: the functions cannot use the address.
     """
 
     def __init__(self, url: str) -> None:
         try:
             parts = urlsplit(url)  # and not SQLAlchemy: to import that takes half a second of each start
         except ValueError as error:
-            raise LocalCloudError("DATABASE_URL is no address.") from error
+            raise LocalCloudError("DATABASE_URL is not a URL.") from error
         if parts.scheme not in _SCHEMES:
             raise LocalCloudError(f"DATABASE_URL has to begin with {', '.join(f'{name}://' for name in _SCHEMES)}.")
         self._url = url
@@ -32,10 +32,10 @@ class GivenDatabase:
         return self._url
 
     def start(self) -> None:
-        """Nothing: the migrations are the first to connect, from where the functions will."""
+        """Do nothing: the migrations connect first, from the same place as the functions."""
 
     def stop(self) -> None:
-        """Nothing: it is not ours."""
+        """Do nothing: another owner runs it."""
 
     def keep_running(self, report: Callable[[str], object]) -> None:
-        """Nothing: it is not ours to restart."""
+        """Do nothing: another owner runs it."""

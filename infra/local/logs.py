@@ -1,4 +1,4 @@
-"""The functions' logs as one stream that a person reads: when, who, what."""
+"""The logs of all functions as one readable stream: time, function, line."""
 
 import io
 import json
@@ -25,7 +25,7 @@ _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "bright_cyan", "bright
 _LEVELS = {"DEBUG": "dim", "INFO": "default", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "bold red"}
 _PLACE = re.compile(r'File "(?P<file>/[^"]+)",? [Ll]ine (?P<line>\d+)')
 _ADVICE = "LAMBDA_WARNING: Unhandled exception."
-"""Advice of the runtime client, which stands before each error that it then tells."""
+"""Advice that the runtime client logs before each error."""
 
 _ERROR = "[ERROR]"
 """Begins the runtime client's line about an error of a function."""
@@ -58,7 +58,7 @@ class Entry:
 
 
 def follow(journal: Path, until: Callable[[], bool]) -> Iterator[Entry]:
-    """Entries of a journal, from the first on and as they are written, until told to end."""
+    """Entries of a journal, from the first on and as they are written, until `until` returns true at its end."""
     with journal.open() as lines:
         partial = ""
         while True:
@@ -73,11 +73,11 @@ def follow(journal: Path, until: Callable[[], bool]) -> Iterator[Entry]:
 
 
 class Renderer:
-    """Makes coloured text of log lines, each source of them in a colour of its own.
+    """Formats log lines as coloured text, with one colour for each source.
 
     Args:
-        width: Of the column that tells the source.
-        files: Where each source is written, for terminals that open what is clicked.
+        width: Width of the column with the source.
+        files: Source file of each source, for links in the terminal.
     """
 
     def __init__(self, width: int, files: Mapping[str, Path] | None = None) -> None:
@@ -85,7 +85,7 @@ class Renderer:
         self._files = files or {}
 
     def render(self, at: float, source: str, line: str) -> Text | None:
-        """One line as text, with the time of day; None for one that says nothing to a person."""
+        """One line as text, with the time of day; None for a line without information for a reader."""
         body = _body(printable(line.replace("\r", "\n")))
         if body is None:
             return None
@@ -120,7 +120,7 @@ def show_errors(console: Console, journal: Path, renderer: Renderer) -> Iterator
 
 
 class ReadableOutput(io.TextIOBase):
-    """Standard output for a process that logs JSON: shows each line as a person reads it."""
+    """Standard output for a process that logs JSON: prints each line in readable form."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class ReadableOutput(io.TextIOBase):
         self._partial = ""
 
     def write(self, text: str) -> int:
-        """Take text as a stream does; what it holds of whole lines is shown."""
+        """Write text as to a stream; complete lines are printed."""
         *lines, self._partial = (self._partial + text).split("\n")
         for line in lines:
             if (shown := self._renderer.render(time.time(), _logger(line), line)) is not None:
@@ -153,7 +153,7 @@ def _body(line: str) -> Text | None:
         try:
             return _structured(json.loads(line))
         except ValueError:
-            pass  # not ours: shown as it is
+            pass  # not one of our JSON lines: printed unchanged
     text = _PLACE.sub(_as_python_says, line.replace("\xa0", " "))
     return Text(text, "red" if text.startswith((_ERROR, "INIT_REPORT", "RequestId")) else "")
 
@@ -175,19 +175,19 @@ def _structured(fields: dict[str, Any]) -> Text:
 
 
 def _near(location: str) -> str:
-    """`file:line` as an editor in this folder opens it; of what lies elsewhere, the whole path."""
+    """`file:line` relative to the current folder; with the absolute path for files elsewhere."""
     file, colon, line = location.rpartition(":")
     path = Path(file).resolve()  # the layer's own packages are links
     return f"{path.relative_to(Path.cwd())}{colon}{line}" if path.is_relative_to(Path.cwd()) else location
 
 
 def _as_python_says(place: re.Match[str]) -> str:
-    """A place in a traceback as editors know it; the runtime client has words of its own."""
+    """A place of a traceback in Python's format, which editors recognise; that of the runtime client differs."""
     return f'File "{Path(place["file"]).resolve()}", line {place["line"]}'
 
 
 def _report(line: str) -> str:
-    """Duration, memory and init of an invocation: what of a report line is worth a look."""
+    """Duration, memory and init duration of an invocation, from its REPORT line."""
     fields = dict(field.split(": ", 1) for field in line.split("\t"))
     shown = [fields["Duration"], fields["Max Memory Used"]]
     if "Init Duration" in fields:

@@ -58,7 +58,7 @@ _RETRY_EVERY_S = 0.2
 class Postgres(Server):
     """A PostgreSQL server with its data in `folder`; a context manager that starts and stops it.
 
-    To stop, it disconnects every client and writes everything out.
+    When it stops, it disconnects all clients and writes all data to disk.
 
     Attributes:
         password_file: The superuser's password in the format of libpq's passfile, mode 0600.
@@ -67,7 +67,7 @@ class Postgres(Server):
         folder: Where data, log and password live; made when missing, kept when stopped.
         port: TCP port on 127.0.0.1; a free one when not given.
         settings: Server settings over the defaults, as in postgresql.conf.
-        warden: Ends it when this process dies.
+        warden: Ends the server when this process dies.
     """
 
     name = "PostgreSQL"

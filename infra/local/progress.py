@@ -1,4 +1,4 @@
-"""Steps of a start as a person sees them: each with a spinner while it runs, and its time once it is done."""
+"""Steps of a start on the terminal: with a spinner while a step runs, and with its duration afterwards."""
 
 import threading
 import time
@@ -17,7 +17,7 @@ __all__ = ["Steps"]
 
 
 class Steps:
-    """Shows steps, several at a time; a context manager around all of them."""
+    """Shows several steps at a time; a context manager around all of them."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -41,7 +41,7 @@ class Steps:
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Show one step while the block runs, and that it is done, if it is."""
+        """Show one step while the block runs, and its duration when the block succeeds."""
         started = time.monotonic()
         task = self._progress.add_task(title, total=None)
         try:

@@ -1,4 +1,4 @@
-"""Who runs the local cloud of a state folder: one at a time, and others can see where it is."""
+"""Lock of a state folder: one process at a time runs its local cloud, and other commands read its addresses."""
 
 import fcntl
 import json
@@ -19,13 +19,13 @@ _NAME = "running.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Running:
-    """A local cloud that runs, or is about to.
+    """A local cloud that runs or starts.
 
     Attributes:
-        command: What started it: `up` or `serve`.
-        since: When, epoch seconds.
-        url: Where it answers: the AWS APIs of `up`, the app of `serve`; empty until it does.
-        database_url: SQLAlchemy address of its database; likewise.
+        command: Command that started it: `up` or `serve`.
+        since: Start time, epoch seconds.
+        url: URL of the AWS APIs (`up`) or of the app (`serve`); empty until it is ready.
+        database_url: SQLAlchemy address of its database, with the password; empty until it is ready.
         stack: Name of the deployed stack.
     """
 
@@ -38,10 +38,10 @@ class Running:
 
 
 class Claim:
-    """A state folder, claimed for this process until it ends; a context manager.
+    """Lock of a state folder, held until the process ends; a context manager.
 
     Raises on entering:
-        LocalCloudError: another process has it.
+        LocalCloudError: another process holds it.
     """
 
     def __init__(self, folder: Path, command: str) -> None:
@@ -54,7 +54,7 @@ class Claim:
         self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "a+")
         os.fchmod(self._file.fileno(), 0o600)
         try:
-            # The lock goes with the process, whichever way it ends; the text is for others to read.
+            # The kernel releases the lock when the process ends; other commands read the text.
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
@@ -72,7 +72,7 @@ class Claim:
         self._file.close()
 
     def announce(self, url: str, database_url: str, stack: str = "") -> None:
-        """Tell others where this local cloud is, once it is there."""
+        """Publish the addresses of this local cloud once it is ready."""
         write_sam_files(self._path.parent, database_url)
         self._write(replace(self._mine, url=url, database_url=database_url, stack=stack))
 
@@ -83,7 +83,7 @@ class Claim:
 
 
 def running(folder: Path) -> Running | None:
-    """The local cloud that runs on a state folder, once it has announced itself."""
+    """The local cloud that runs on a state folder, once it is ready."""
     found = holder(folder)
     return found if found and found.url else None
 
@@ -92,7 +92,7 @@ def require_running(folder: Path) -> Running:
     """The local cloud that runs on a state folder.
 
     Raises:
-        LocalCloudError: there is none, or not yet; the message says what to do.
+        LocalCloudError: none runs, or it is not ready; the message says what to do.
     """
     found = holder(folder)
     if found is None:
@@ -103,23 +103,25 @@ def require_running(folder: Path) -> Running:
 
 
 def require_up(folder: Path) -> Running:
-    """The same, if it is one of `up`.
+    """The local cloud that `up` runs on a state folder.
 
     Raises:
-        LocalCloudError: there is none, or it is without AWS.
+        LocalCloudError: none runs, or `serve` runs, which has no AWS APIs.
     """
     found = require_running(folder)
     if found.command != "up":
-        raise LocalCloudError(f"`{found.command}` (process {found.pid}) runs without AWS; this takes a `make up`.")
+        raise LocalCloudError(
+            f"`{found.command}` (process {found.pid}) runs without AWS; this command needs `make up`."
+        )
     return found
 
 
 def holder(folder: Path) -> Running | None:
-    """Who has a state folder, whether it has announced itself or not."""
+    """The local cloud that holds a state folder, ready or not."""
     try:
         with (folder / _NAME).open() as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            return None  # nobody holds it: the text is of one that was killed
+            return None  # no process holds it: the text is of a killed one
     except FileNotFoundError:
         return None
     except BlockingIOError:

@@ -22,10 +22,10 @@ LONGEST_S = 15 * 60
 
 
 def run(console: Console, arguments: argparse.Namespace) -> None:
-    """Invoke a function and print its answer; the answer of one that failed too, and then the error.
+    """Invoke a function and print its response; for a failed invocation, the error follows.
 
     Raises:
-        LocalCloudError: there is no such function or event, nothing runs, or the function failed.
+        LocalCloudError: the function or event does not exist, no local cloud runs, or the function failed.
     """
     template = load_template(ROOT / "template.yaml")
     function = function_named(template, arguments.function)
@@ -35,21 +35,21 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     name = physical_id(cloud, up.stack, function)
     client = cloud.client("lambda", read_timeout_s=LONGEST_S + 10)
     with refusals(cloud, "the invocation"):
-        answer = client.invoke(FunctionName=name, Payload=with_token(event, arguments.state).encode())
-    payload = answer["Payload"].read().decode() or "null"
+        response = client.invoke(FunctionName=name, Payload=with_token(event, arguments.state).encode())
+    payload = response["Payload"].read().decode() or "null"
     console.print_json(payload, ensure_ascii=json_text(json.loads(payload)).isascii())
-    if "FunctionError" in answer:
+    if "FunctionError" in response:
         failed = json.loads(payload)
         raise LocalCloudError(f"{function} failed: {failed.get('errorType')}: {failed.get('errorMessage')}")
 
 
 def _event(given: str) -> str:
-    """The event's text: what was given, or what the file of that name holds."""
+    """Text of the event: the argument itself, or the content of the file that it names."""
     try:
         text = given if given.lstrip().startswith(("{", "[")) else Path(given).read_text()
         json.loads(text)
     except OSError as error:
         raise LocalCloudError(f"The event {given} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise LocalCloudError(f"The event {given} is no JSON: {error}.") from error
+        raise LocalCloudError(f"The event {given} is not JSON: {error}.") from error
     return text

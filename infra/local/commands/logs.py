@@ -1,4 +1,4 @@
-"""`logs`: what the functions log, of all of them or of one, from any time on."""
+"""`logs`: log lines of all functions or of one, from a given time on."""
 
 import argparse
 import json
@@ -23,10 +23,10 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def run(console: Console, arguments: argparse.Namespace) -> None:
-    """Show the lines that there are and, while the local cloud runs, those that come; also of the last time.
+    """Print the lines of the current or last run, and follow them while the local cloud runs.
 
     Raises:
-        LocalCloudError: there is no such function or time, or there are no logs.
+        LocalCloudError: the function does not exist, the time is invalid, or there are no logs.
     """
     template = load_template(ROOT / "template.yaml")
     function = function_named(template, arguments.function) if arguments.function else None
@@ -43,10 +43,10 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
 
 
 def moment(text: str, now: datetime) -> float:
-    """Epoch seconds of a time as people write it: `10m` ago, `14:30` today, or a date and time.
+    """Epoch seconds of a time: `10m` (ago), `14:30` (today), or a date and time.
 
     Raises:
-        LocalCloudError: it is none of these.
+        LocalCloudError: the text is not a time.
     """
     if ago := re.fullmatch(r"(\d+)([smhd])", text):
         return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).timestamp()
@@ -55,12 +55,12 @@ def moment(text: str, now: datetime) -> float:
             text = f"{now.date()}T{text.zfill(len('14:30'))}"
         then = datetime.fromisoformat(text)
     except ValueError as error:
-        raise LocalCloudError(f"{text} is no time; write 90s, 10m, 2h, 14:30 or 2026-11-22T14:30.") from error
+        raise LocalCloudError(f"{text} is not a time; write 90s, 10m, 2h, 14:30 or 2026-11-22T14:30.") from error
     return (then if then.tzinfo else then.replace(tzinfo=now.tzinfo)).timestamp()
 
 
 def as_json(entry: Entry) -> str:
-    """An entry for other programs; a line that is JSON itself is not packed into a string."""
+    """An entry as JSON; a line that is JSON itself is nested and not quoted."""
     try:
         line: Any = json.loads(entry.line)
     except ValueError:

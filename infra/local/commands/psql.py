@@ -1,4 +1,4 @@
-"""`psql`: PostgreSQL's own client on the local database."""
+"""`psql`: PostgreSQL's client on the local database."""
 
 import argparse
 import os
@@ -13,7 +13,7 @@ __all__ = ["run"]
 
 
 def run(_console: Console, arguments: argparse.Namespace) -> None:
-    """Become psql, which has the terminal and its signals to itself.
+    """Replace this process with psql, which gets the terminal and its signals.
 
     Raises:
         LocalCloudError: no database runs.

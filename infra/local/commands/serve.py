@@ -1,4 +1,4 @@
-"""`serve`: the same functions as one ASGI app under Hypercorn, with a worker beside it and no AWS at all."""
+"""`serve`: the same functions as one ASGI app under Hypercorn, with a worker for tasks, without AWS."""
 
 import argparse
 import asyncio
@@ -36,10 +36,10 @@ WATCH_EVERY_S = 1
 def run(console: Console, arguments: argparse.Namespace) -> None:
     """Serve every route and run the tasks, until interrupted.
 
-    The database is that of `up`, or a server of our own on the same data.
+    The database is that of a running `up`, or a server on the same data that this command starts.
 
     Raises:
-        LocalCloudError: something did not start.
+        LocalCloudError: the database did not start, or it has ended repeatedly.
     """
     require_free(arguments.port, "serve")
     with ExitStack() as stack:
@@ -76,7 +76,7 @@ async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -
 
 
 async def _keep_running(postgres: Postgres | None, stop: asyncio.Event) -> None:
-    """Restart a database of our own when it ends by itself; stop the server when that fails."""
+    """Restart the database of this command when it ends by itself; stop the web server when that fails."""
     try:
         while postgres is not None:
             await asyncio.sleep(WATCH_EVERY_S)

@@ -1,4 +1,4 @@
-"""`up`: the whole local cloud, until it is told to stop."""
+"""`up`: run the local cloud until it is stopped."""
 
 import argparse
 import os
@@ -27,7 +27,7 @@ from infra.local.updates import Updates
 __all__ = ["print_endpoints", "run"]
 
 DATABASE_PORT_ABOVE = 1000
-"""From LocalStack's port to PostgreSQL's, where that is free: `samconfig.toml` looks for it there."""
+"""Difference between the gateway's port and PostgreSQL's, when that port is free."""
 
 PASSED_ON = {"CorsOrigin": "CORS_ORIGIN", "FetchDataUrl": "FETCH_DATA_URL", "LogLevel": "LOG_LEVEL"}
 """Parameters of the template that the environment sets."""
@@ -36,10 +36,10 @@ WATCH_EVERY_S = 1
 
 
 def run(console: Console, arguments: argparse.Namespace) -> None:
-    """Start everything, show every endpoint, and follow the logs until interrupted, or return and leave it running.
+    """Start all servers, deploy, print the endpoints and follow the logs until interrupted; detached, return then.
 
     Raises:
-        LocalCloudError: something did not start, or has ended by itself.
+        LocalCloudError: a server did not start or has ended by itself, or the deployment failed.
     """
     if arguments.detach:
         start_detached(arguments)
@@ -91,7 +91,7 @@ def _deploy_timeout_s() -> float:
 
 def _debugger(arguments: argparse.Namespace) -> Debugger:
     if "AWS_ENDPOINT_URL" in os.environ:
-        raise LocalCloudError("DEBUG is for a LocalStack of our own; unset AWS_ENDPOINT_URL.")
+        raise LocalCloudError("DEBUG needs a LocalStack that `make up` starts; unset AWS_ENDPOINT_URL.")
     function = function_named(load_template(ROOT / "template.yaml"), arguments.debug)
     require_free(arguments.debug_port, f"up DEBUG={arguments.debug}", "DEBUG_PORT")
     spec = find_spec("debugpy")
@@ -101,7 +101,7 @@ def _debugger(arguments: argparse.Namespace) -> Debugger:
 
 
 def print_endpoints(console: Console, api_url: str) -> None:
-    """Show every route with a curl line that works as it is printed."""
+    """Print each route with a curl command that works as printed."""
     routes = endpoints(load_template(ROOT / "template.yaml"), ROOT / "events")
     for route in routes:
         console.print(f"\n[bold]{route.method} {route.path}[/] [dim]{route.function}", highlight=False)

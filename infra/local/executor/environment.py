@@ -1,10 +1,10 @@
 """One execution environment of a function, and its phases.
 
-    init       the process starts and imports the function, within 10 s; when it fails, the next invocation tries again
-    invoke     the process answers one event within the function's timeout, and is frozen until the next
+    init       the process starts and imports the function, within 10 s; when it fails, the next invocation repeats it
+    invoke     the process handles one event within the function's timeout, and is frozen until the next event
     reset      after a timeout, a crash or too much memory the process is killed; the next invocation starts another
-               beside the same temporary files
-    shutdown   SIGTERM, then SIGKILL; the temporary files go
+               process with the same temporary files
+    shutdown   SIGTERM, then SIGKILL; the temporary files are deleted
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 """
@@ -38,7 +38,7 @@ _Failure = (DeadlinePassed, OutOfMemory, RuntimeExited)
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """One event for the function, and what the Runtime API tells with it."""
+    """One event for the function, with its metadata of the Runtime API."""
 
     request_id: str
     event: bytes
@@ -48,7 +48,7 @@ class Invocation:
     cognito_identity: str | None = None
 
     def headers(self, deadline_ms: int) -> dict[str, str]:
-        """Headers that hand the event over; the deadline is in epoch milliseconds."""
+        """Headers of the response to `next`; the deadline is in epoch milliseconds."""
         headers = {
             "Lambda-Runtime-Aws-Request-Id": self.request_id,
             "Lambda-Runtime-Deadline-Ms": str(deadline_ms),
@@ -64,7 +64,7 @@ class Invocation:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of one invocation: the answer or the error, and every log line since the invocation before."""
+    """Result of one invocation: the response or the error, and all log lines since the invocation before."""
 
     payload: bytes
     is_error: bool
@@ -78,10 +78,10 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """What every environment on this machine shares.
+    """Resources that all environments on this machine share.
 
     Attributes:
-        image: Virtual environment that holds what AWS's image holds.
+        image: Virtual environment with the packages of AWS's image.
         scratch: Folder for the environments' temporary files.
     """
 
@@ -96,12 +96,12 @@ class EnvironmentStopped(Exception):
 
 
 class Environment:
-    """An execution environment; `invoke` serves one caller at a time, `stop` may come at any.
+    """An execution environment; `invoke` handles one invocation at a time, `stop` can be called at any time.
 
     Args:
-        identity: Its id, by which its log stream is named.
-        function: What it runs.
-        host: Where it runs.
+        identity: Id, and name of the log stream.
+        function: Function that it runs.
+        host: Shared resources.
     """
 
     def __init__(self, identity: str, function: Function, host: Host) -> None:
@@ -120,27 +120,27 @@ class Environment:
         self._lines: list[Line] = []
 
     def start(self) -> None:
-        """Run the init phase; that it failed shows in the next invocation, which tries again.
+        """Run the init phase; after a failure, the next invocation repeats it and returns its error.
 
-        It would not wait for a debugger, so where one is to come, the next invocation does all of it.
+        With a debugger, the next invocation does it: the init phase is too short to wait for a debugger.
         """
         with self._busy:
             if not self._stopped and self._function.debugger is None:
                 self._init()
 
     def invoke(self, invocation: Invocation) -> Outcome:
-        """Give the function one event and wait for what comes of it.
+        """Pass one event to the function and wait for the result.
 
         Raises:
-            EnvironmentStopped: it was stopped before; the event has reached no code.
+            EnvironmentStopped: the environment was stopped before; no code has received the event.
         """
         with self._busy:
-            if self._stopped:  # while this invocation was on its way here
+            if self._stopped:  # after the invocation was assigned to this environment
                 raise EnvironmentStopped
             return self._invoke(invocation)
 
     def stop(self, drain_s: float) -> None:
-        """Shut down; an invocation that is running has `drain_s` to end before it is killed."""
+        """Shut down; a running invocation is killed after `drain_s`."""
         if not self._busy.acquire(timeout=drain_s):
             if (runtime := self._runtime) is not None:
                 runtime.abort()
@@ -160,11 +160,11 @@ class Environment:
         self._request_id = invocation.request_id
         started = time.monotonic()
         deadline = started + self._function.timeout_s
-        # Without a process, this invocation pays for a new one out of its own time, as at AWS.
+        # Without a process, a new one starts within the time of this invocation, as at AWS.
         fault = self._start("invoke", deadline) if self._runtime is None else None
         self._log(reports.start(invocation.request_id, self._function.version))
-        answer = fault or self._exchange(invocation, deadline)
-        return self._report(answer, time.monotonic() - started)
+        response = fault or self._exchange(invocation, deadline)
+        return self._report(response, time.monotonic() - started)
 
     def _init(self) -> None:
         self._request_id = ""
@@ -174,7 +174,7 @@ class Environment:
             self._init_s = time.monotonic() - started
 
     def _start(self, phase: str, deadline: float) -> Fault | None:
-        """Start a process and wait until it asks for its first event; what went wrong, if anything did."""
+        """Start a process and wait until it requests its first event; returns the fault when it fails."""
         started = time.monotonic()
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sources.look()
@@ -203,22 +203,22 @@ class Environment:
 
     def _exchange(self, invocation: Invocation, deadline: float) -> bytes | Fault:
         runtime, pending = self._runtime, self._next
-        assert runtime is not None  # noqa: S101  # `_invoke` has seen to both
+        assert runtime is not None  # noqa: S101  # `_invoke` has started it
         assert pending is not None  # noqa: S101
         deadline_ms = int((time.time() + deadline - time.monotonic()) * 1000)
         try:
             runtime.thaw()
             pending.reply(HTTPStatus.OK, invocation.event, invocation.headers(deadline_ms))
-            answer = _take_answer(runtime.next_call(deadline))
+            response = _response_of(runtime.next_call(deadline))
         except _Failure as failure:
             self._reset()
             return self._fault(failure)
         try:
             self._next = runtime.next_call(deadline)
             runtime.freeze()
-        except _Failure:  # it has answered: this is for the next invocation to mend
+        except _Failure:  # the response is complete; the next invocation starts another process
             self._reset()
-        return answer
+        return response
 
     def _fault(self, failure: Exception) -> Fault:
         match failure:
@@ -230,8 +230,8 @@ class Environment:
             case _:
                 return faults.out_of_memory(self._request_id)
 
-    def _report(self, answer: bytes | Fault, duration_s: float) -> Outcome:
-        payload, fault = (answer.payload, answer) if isinstance(answer, Fault) else (answer, None)
+    def _report(self, response: bytes | Fault, duration_s: float) -> Outcome:
+        payload, fault = (response.payload, response) if isinstance(response, Fault) else (response, None)
         usage = reports.Usage(
             duration_s=min(duration_s, self._function.timeout_s),
             init_s=self._init_s,
@@ -247,7 +247,7 @@ class Environment:
         return Outcome(payload=payload, is_error=fault is not None, lines=lines)
 
     def _reset(self, grace_s: float = 0) -> None:
-        """End the process, if there is one; the temporary files stay."""
+        """End the process, if it runs; the temporary files stay."""
         runtime, self._runtime, self._next = self._runtime, None, None
         if runtime is not None:
             runtime.close(grace_s)
@@ -258,7 +258,7 @@ class Environment:
         self._lines.append(line)
 
 
-def _take_answer(call: Call) -> bytes | Fault:
+def _response_of(call: Call) -> bytes | Fault:
     if call.action == "error":
         call.reply(HTTPStatus.ACCEPTED)
         return Fault("", call.body)

@@ -1,4 +1,4 @@
-"""How each way to fail is told to the caller, in AWS's shapes.
+"""Error responses and log lines of failed invocations, in AWS's formats.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
 """
@@ -20,18 +20,18 @@ __all__ = [
 IMPORT_ERROR = "Runtime.ImportModuleError"
 
 RESPONSE_LIMIT_BYTES = 6 * 1024 * 1024 + 100
-"""Largest answer of a function: 6 MB, and 100 bytes that AWS leaves for its own use."""
+"""Largest response of a function: 6 MB, and 100 bytes that AWS reserves."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """An invocation that failed.
+    """A failed invocation.
 
     Attributes:
-        kind: AWS's error type, such as `Runtime.ExitError`; empty for an exception of the function's own.
-        payload: What the caller gets.
-        lines: What the log says of it.
-        timeout: Whether the report's status is `timeout` and not `error`.
+        kind: AWS's error type, such as `Runtime.ExitError`; empty for an exception of the handler.
+        payload: Response for the caller.
+        lines: Log lines.
+        timeout: The report's status is `timeout` and not `error`.
     """
 
     kind: str
@@ -41,31 +41,31 @@ class Fault:
 
     @property
     def status(self) -> str:
-        """As it stands at the end of the report line."""
+        """End of the REPORT line."""
         if self.timeout:
             return "\tStatus: timeout"
         return f"\tStatus: error\tError Type: {self.kind}" if self.kind else ""
 
 
 def timed_out(request_id: str, timeout_s: float, at: str) -> Fault:
-    """The invocation took longer than the function may; `at` is the time in the log line."""
+    """The invocation exceeded the function's timeout; `at` is the time in the log line."""
     message = f"Task timed out after {timeout_s:.2f} seconds"
     payload = _payload("Sandbox.Timedout", f"RequestId: {request_id} Error: {message}")
     return Fault("Sandbox.Timedout", payload, (f"{at} {request_id} {message}",), timeout=True)
 
 
 def exited(request_id: str, status: int) -> Fault:
-    """The process ended without an answer; `status` as in `subprocess.Popen.returncode`."""
+    """The process ended without a response; `status` as in `subprocess.Popen.returncode`."""
     return _exit("Runtime.ExitError", request_id, status)
 
 
 def out_of_memory(request_id: str) -> Fault:
-    """The process went over its function's memory and was killed."""
+    """The process exceeded the function's memory and was killed."""
     return _exit("Runtime.OutOfMemory", request_id, -signal.SIGKILL)
 
 
 def response_too_large(size_bytes: int) -> Fault:
-    """The answer is over the limit of a buffered response."""
+    """The response exceeds the limit of a buffered response."""
     kind = "Function.ResponseSizeTooLarge"
     message = (
         f"Response payload size ({size_bytes} bytes) exceeded maximum allowed payload size "

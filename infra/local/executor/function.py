@@ -1,4 +1,4 @@
-"""What an execution environment runs, and how its process is started: command, environment variables, search path."""
+"""The function of an execution environment, and how its process is started: command, variables, search path."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -22,9 +22,9 @@ class Function:
     Attributes:
         task: Folder of its code: AWS's /var/task.
         layers: Folders of its layers, in the template's order: together AWS's /opt.
-        watched: Folders whose files are live: a change starts the next invocation in a new process.
-        variables: Environment variables that Lambda sets, and the function's own over them.
-        debugger: What its process waits for, if it does.
+        watched: Folders with live files: after a change, the next invocation runs in a new process.
+        variables: Environment variables of Lambda, overridden by those of the function.
+        debugger: Debugger that the process waits for.
     """
 
     name: str
@@ -41,13 +41,13 @@ class Function:
     def launch(
         self, image: Path, temporary: Path, on_line: Callable[[str], None], arguments: Sequence[str] | None = None
     ) -> Launch:
-        """How to start a process of it.
+        """Command and environment of a process of this function.
 
         Args:
-            image: Virtual environment that holds what AWS's image holds.
+            image: Virtual environment with the packages of AWS's image.
             temporary: Folder for temporary files: AWS's /tmp.
-            on_line: Takes each line that it writes.
-            arguments: Of the interpreter; those of the runtime client when not given.
+            on_line: Takes each line of its output.
+            arguments: Arguments of the interpreter; those that start the runtime client when not given.
         """
         search_path = [
             *(layer / "python/lib" / PYTHON / "site-packages" for layer in reversed(self.layers)),
@@ -66,12 +66,12 @@ class Function:
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{PYTHON}",
             "LAMBDA_TASK_ROOT": str(self.task),
             "LAMBDA_RUNTIME_DIR": str(image),
-            # `-m` puts the working directory, which is the task, before all of it: the order is AWS's.
+            # `-m` puts the working directory, which is the task, first: this is AWS's order.
             "PYTHONPATH": _joined([*search_path, variables["PYTHONPATH"]]),
         }
         python, run = image / "bin/python", arguments or ["-m", "awslambdaric", self.handler]
         command = self.debugger.command(python, run) if self.debugger else [str(python), *run]
-        if self.debugger:  # which is nothing that a function at AWS has, and may be installed anywhere
+        if self.debugger:  # debugpy may be installed anywhere, also outside the folders of a mount namespace
             variables["TMPDIR"] = str(temporary)
         else:
             command, own = isolated(command, task=self.task, needed=[image, *self._folders()], temporary=temporary)
@@ -86,7 +86,7 @@ class Function:
         )
 
     def _folders(self) -> list[Path]:
-        """The task, the layers, and what these link to."""
+        """The task, the layers, and the targets of their links."""
         links = [entry for layer in self.layers for entry in layer.glob("python/*") if entry.is_symlink()]
         return [folder for folder in (self.task, *self.layers, *links) if folder.is_dir()]
 
