@@ -42,7 +42,7 @@ class Emulator:
         if (fault := self._fault()) is not None:
             raise LocalCloudError(
                 f"AWS_ENDPOINT_URL is {self.url}, and nothing answers there ({fault}). Start the emulator, or unset "
-                "AWS_ENDPOINT_URL for a LocalStack of our own."
+                "AWS_ENDPOINT_URL to start LocalStack."
             )
         self._is_found = True
         self.journal.parent.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ def test_emulator_that_does_not_answer_is_one_clear_line(state: Path) -> None:
 
     assert refused.process.wait(30) == 1
     assert "error: AWS_ENDPOINT_URL is http://127.0.0.1:1, and nothing answers there (" in refused.printed
-    assert refused.printed.endswith("Start the emulator, or unset AWS_ENDPOINT_URL for a LocalStack of our own.\n")
+    assert refused.printed.endswith("Start the emulator, or unset AWS_ENDPOINT_URL to start LocalStack.\n")
 
 
 @pytest.fixture

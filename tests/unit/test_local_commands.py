@@ -52,7 +52,7 @@ def test_since_takes_times_as_people_write_them(text: str, ago: timedelta) -> No
 @pytest.mark.parametrize("text", ["", "5x", "yesterday", "25:00", "-3m"])
 def test_since_refuses_what_is_no_time(text: str) -> None:
     """The message says how to write one."""
-    with pytest.raises(LocalCloudError, match="is no time; write 90s"):
+    with pytest.raises(LocalCloudError, match="is not a time; write 90s"):
         moment(text, NOON)
 
 

@@ -1,4 +1,6 @@
-"""The server side of the Runtime API: requests of AWS's runtime client, parsed and framed by h11.
+"""The server side of the Runtime API, as far as AWS's runtime client uses HTTP: one request after another.
+
+A general HTTP library is not used here: h11 takes 0.14 ms of the 2.1 ms of a warm invocation.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -8,17 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import h11
-
 __all__ = ["Call", "Connection", "ConnectionClosed", "listen"]
 
 _READ_BYTES = 256 * 1024
 _SEND_TIMEOUT_S = 10
-_OF_BROWSERS = frozenset({b"origin", b"sec-fetch-site"})
+_OF_BROWSERS = frozenset({"origin", "sec-fetch-site"})
 
 
 class ConnectionClosed(Exception):
-    """The runtime client has closed the connection, as it does when its process ends, or sent no HTTP."""
+    """The runtime client has closed the connection, as it does when its process ends, or sends no calls."""
 
 
 def listen() -> socket.socket:
@@ -57,63 +57,63 @@ class Connection:
         accepted.settimeout(_SEND_TIMEOUT_S)
         self.socket = accepted
         host, port = accepted.getsockname()
-        self._host = f"{host}:{port}".encode()
-        self._http = h11.Connection(h11.SERVER)
-        self._request: h11.Request | None = None
-        self._body = bytearray()
+        self._host = f"{host}:{port}"
+        self._arrived = bytearray()
 
     def read(self) -> Call | None:
         """Read data, of which there has to be some; the call once it is complete.
 
         Raises:
-            ConnectionClosed: the client has closed the connection, or the data is not HTTP.
+            ConnectionClosed: the client has closed the connection, or the data is not a call.
         """
         try:
-            self._http.receive_data(self.socket.recv(_READ_BYTES))
-            return self._next_call()
-        except (ConnectionError, h11.RemoteProtocolError) as error:
+            data = self.socket.recv(_READ_BYTES)
+            self._arrived += data
+            call = self._next_call()
+        except (ConnectionError, ValueError) as error:
             raise ConnectionClosed from error
+        if not data:
+            raise ConnectionClosed
+        return call
 
     def send(self, status: HTTPStatus, headers: Mapping[str, str], body: bytes) -> None:
         """Send a response in one segment: of two small ones, the second waits 40 ms for the first's acknowledgement.
 
         That a client has closed its connection is found out when it is read from next.
         """
-        response = h11.Response(status_code=status, headers=list(headers.items()), reason=status.phrase.encode())
-        parts = [self._http.send(each) for each in (response, h11.Data(data=body), h11.EndOfMessage())]
+        lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
         try:
-            self.socket.sendall(b"".join(part for part in parts if part))
+            self.socket.sendall("\r\n".join([*lines, "", ""]).encode() + body)
         except (ConnectionError, TimeoutError):
             self.socket.close()
-        if self._http.our_state is h11.DONE:
-            self._http.start_next_cycle()
 
     def _next_call(self) -> Call | None:
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA or event is h11.PAUSED:
-                return None
-            match event:
-                case h11.Request():
-                    self._request, self._body = event, bytearray()
-                case h11.Data():
-                    self._body += event.data
-                case h11.ConnectionClosed():
-                    raise ConnectionClosed
-                case h11.EndOfMessage() if (call := self._call()) is not None:
-                    return call
+        """Take a complete call from the data that has arrived.
 
-    def _call(self) -> Call | None:
-        """The call whose last part has arrived; None for one that a web page has sent, which is rejected."""
-        request = self._request
-        assert request is not None  # noqa: S101  # h11 returns a request before its end
-        headers = dict(request.headers)
-        if headers.get(b"host") != self._host or not _OF_BROWSERS.isdisjoint(headers):
+        Raises:
+            ValueError: the data is not a call.
+        """
+        head_end = self._arrived.find(b"\r\n\r\n")
+        if head_end < 0:
+            return None
+        path, headers = _parse_head(self._arrived[:head_end].decode("latin-1"))
+        length = headers.get("content-length", "0")
+        if not length.isdecimal():
+            raise ValueError("Content-Length has to be a number.")
+        body_start = head_end + 4
+        body_end = body_start + int(length)
+        if len(self._arrived) < body_end:
+            return None
+        body = bytes(memoryview(self._arrived)[body_start:body_end])
+        del self._arrived[:body_end]
+        if headers.get("host") != self._host or not _OF_BROWSERS.isdisjoint(headers):
             self.send(HTTPStatus.FORBIDDEN, {"Content-Length": "0"}, b"")
             return None
-        return Call(
-            path=request.target.decode("ascii"),
-            headers={name.decode("ascii"): value.decode("latin-1") for name, value in headers.items()},
-            body=bytes(self._body),
-            connection=self,
-        )
+        return Call(path=path, headers=headers, body=body, connection=self)
+
+
+def _parse_head(head: str) -> tuple[str, dict[str, str]]:
+    request_line, *lines = head.split("\r\n")
+    _method, path, _version = request_line.split(" ")
+    headers = (line.partition(":") for line in lines)
+    return path, {name.lower(): value.strip() for name, _colon, value in headers}
