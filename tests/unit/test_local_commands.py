@@ -115,7 +115,7 @@ def test_command_that_needs_aws_says_that_serve_has_none(tmp_path: Path) -> None
         finished = local(tmp_path, "send", "{}")
 
     assert finished.returncode == 1
-    assert "runs without AWS; this takes a `make up`." in finished.stderr
+    assert "runs without AWS; this command needs `make up`." in finished.stderr
 
 
 def test_logs_of_the_last_time_can_be_read(tmp_path: Path) -> None:

@@ -1,37 +1,36 @@
-"""What runs inside LocalStack: above all the `process` Lambda executor.
+"""Code that runs inside LocalStack; its main part is the `process` Lambda executor.
 
-It is one OS process per execution environment, running AWS's own runtime client. From the outside in:
+An execution environment is one OS process that runs AWS's runtime client. From the outside in:
 
-    plugin         what LocalStack loads, and its Lambda provider's interface on our environment
-    environment    one execution environment: its phases, its faults, its log lines
-    function       what it runs, and how its process is started
+    plugin         implements the executor interface of LocalStack's Lambda provider
+    environment    one execution environment: phases, faults, log lines
+    function       the function, and the command and environment of its process
+    isolation      read-only code and a private /tmp, where the machine allows it
+    runtime        one process of the runtime client: calls, output, end
+    calls          the Runtime API
+    faults         error responses, in AWS's formats
     import_errors  file and line of an error at import
-    isolation      its code read-only and /tmp its own, where the machine lets us
-    runtime        one process of the runtime client: its calls, its output, its end
-    calls          the HTTP of the Runtime API
-    faults         how each way to fail is told, in AWS's shapes
-    reports        the lines that Lambda itself writes into the log
-    sources        has a source file changed since the process started?
+    reports        Lambda's own log lines
+    sources        detects changed source files
     debugging      a function that waits for a debugger
-    journal        every log line, in one file that others follow
+    journal        all log lines in one file, for followers
 
-Of these, only `plugin` knows LocalStack; the others run and are tested without it. Beside them stands what we add to
-LocalStack or change in it, through its own extension points where it has one:
+Only `plugin` uses LocalStack; the others run and are tested without it. The modules below add to LocalStack or change
+it, through its extension points where it has them:
 
-    access         which requests the gateway rejects, because a web page can send them
-    server         the gateway, on loopback alone
-    http_server    the HTTP server for it
+    server         the gateway on loopback only
+    access         rejects requests that web pages can send
+    http_server    the HTTP server of the gateway
     identities     ids of APIs that stay the same
-    invocations    client context, limits of events
-    event_sources  queues polled as Lambda polls them
-    log_streams    log lines, each with its time
-    timers         one thread for those of all environments
-    economies      what it does at each invocation for nobody
-    stack_updates  stacks updated in place, and back when that fails
-    resources      updates of resources that it has none for
+    invocations    client context, size limits of events
+    event_sources  polls queues as Lambda does
+    log_streams    log lines with their own timestamps
+    timers         one thread for the timers of all environments
+    economies      omits work that no user of the local cloud needs
+    stack_updates  updates stacks in place, with rollback
+    resources      updates of resources that LocalStack cannot update
+    quick_start    omits work at start
 
-    quick_start    what it need not do to start
-
-LocalStack finds the plug-ins through the entry points in `infra/local/registration`; `python -m infra.local.executor`
-starts it.
+LocalStack finds the plug-ins by the entry points in `infra/local/registration`.
+`python -m infra.local.executor` starts LocalStack.
 """
