@@ -66,6 +66,9 @@ def test_users_are_created_and_read(api: httpx.Client) -> None:
     assert {name: created.json()[name] for name in new} == new
 
 
+JSON = {"Content-Type": "application/json"}
+
+
 @pytest.mark.parametrize(
     ("method", "path", "given", "status"),
     [
@@ -74,13 +77,14 @@ def test_users_are_created_and_read(api: httpx.Client) -> None:
         ("GET", "/fetch-data", {"params": {"ids": "1,x"}}, 422),  # malformed
         ("GET", "/fetch-data", {"params": {"ids": ",".join(["1"] * 51)}}, 422),  # too many
         ("POST", "/users", {}, 400),  # no body
-        ("POST", "/users", {"content": b"{"}, 400),  # broken JSON
+        ("POST", "/users", {"content": b"{", "headers": JSON}, 400),  # broken JSON
+        ("POST", "/users", {"content": b"{}"}, 415),  # no Content-Type
         ("POST", "/users", {"json": {"name": 1, "email": "ada@example.com"}}, 422),  # wrong type
         ("POST", "/users", {"json": {"name": "Ada"}}, 422),  # a field missing
         ("POST", "/users", {"json": {"name": "Ada", "email": "ada@example.com", "age": 36}}, 422),  # one too many
         ("GET", f"/users/{uuid4()}", {}, 404),  # nobody's id
         ("GET", "/users/42", {}, 404),  # no id
-        ("POST", "/start-task", {"content": b"{"}, 400),  # broken JSON
+        ("POST", "/start-task", {"content": b"{", "headers": JSON}, 400),  # broken JSON
         ("POST", "/start-task", {"json": {"seconds": "long"}}, 422),  # wrong type
         ("GET", f"/tasks/{uuid4()}", {}, 404),  # no task's id
         ("GET", "/tasks/42", {}, 404),  # no id
