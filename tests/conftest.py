@@ -23,7 +23,7 @@ from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
 TEMPLATE_DATABASE = "migrated"
 
-PROGRAMS = ("chromium", "pgbouncer")
+PROGRAMS = ("chromium", "npm", "pgbouncer")
 """Programs that some tests need: the name of the marker, of the command and of the Debian package."""
 
 

@@ -41,6 +41,8 @@ EVERYTHING_ON = {
 WITH_TOKENS = {"Auth": "jwt", "AuthKeys": "", "AuthTokens": "Tokens", "JwtIssuer": "issuer", "JwtPublicPem": "-"}
 """The other way to restrict callers; its resources are added to those above."""
 
+PIPELINE = {"Stage": "prod", "Repository": "owner/name", "HostedZoneId": "Z1", "DomainName": "api.example.com"}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -83,7 +85,7 @@ def everything() -> dict[str, Mapping[str, Any]]:
     tokens = read_stage(ROOT, "prod", {**stage.given, **WITH_TOKENS})
     stacks = {name or "template": each for name, each in {**tokens.stacks, **stage.stacks}.items()}
     stacks["template"] = {"Resources": tokens.stacks[""]["Resources"] | stage.stacks[""]["Resources"]}
-    return stacks | {"pipeline": resolve(pipeline, {"Stage": "prod", "Repository": "owner/name"})}
+    return stacks | {"pipeline": resolve(pipeline, PIPELINE)}
 
 
 def scan(stacks: Mapping[str, Mapping[str, Any]]) -> tuple[int, list[Finding]]:

@@ -33,6 +33,7 @@ NAME = "decant-prod-x"
 
 OTHER_NAMES = {
     "dashboard": "decant-prod",
+    "hostedzone": "Z1",
     "iam:CreateServiceLinkedRole": "aws-service-role/x",
     "og": "default:aurora-postgresql-17",  # RDS's own: a cluster names none, and is in one
     "Secret": "rds!cluster-1",

@@ -134,6 +134,13 @@ def test_parameters_are_looked_at(changed: dict[str, str], expected: str) -> Non
     assert expected in found(parameters.breaches, prod(**changed))
 
 
+def test_stage_without_its_tag_is_named() -> None:
+    """The policies of the pipeline would not protect its resources from other stages of the account."""
+    untagged = replace(prod(), tags={})
+
+    assert found(parameters.breaches, untagged).startswith("the stack has no tag stage=prod")
+
+
 PUBLIC = {"Auth": "public", "AuthKeys": "", "WorkerConcurrency": "10"}
 
 

@@ -65,6 +65,23 @@ def test_workflow_waits_for_the_reviewers_of_the_stage() -> None:
     assert workflow("deploy-stage")["jobs"]["deploy"]["environment"] == "${{ inputs.stage }}"
 
 
+def test_workflow_deploys_the_main_branch_alone() -> None:
+    """A run that is started by hand on another branch builds and deploys nothing."""
+    on_main = "github.ref == 'refs/heads/main'"
+
+    assert workflow("deploy")["jobs"]["build"]["if"] == on_main
+    assert workflow("deploy-stage")["jobs"]["deploy"]["if"] == on_main
+
+
+def test_environments_of_all_stages_are_restricted_to_the_main_branch() -> None:
+    """The page's commands restrict every environment, which a workflow of another branch cannot change."""
+    page = (ROOT / "docs/production.md").read_text()
+    [commands] = re.findall(r"for stage in dev prod; do\n(.*?)\n *done", page, re.DOTALL)
+
+    assert "deployment_branch_policy[custom_branch_policies]=true" in commands
+    assert 'deployment-branch-policies" -f name=main' in commands
+
+
 def test_workflow_holds_no_key() -> None:
     """It asks for a role by its own identity, and no secret is named anywhere."""
     stage = workflow("deploy-stage")["jobs"]["deploy"]

@@ -29,6 +29,7 @@ def breaches(stage: Stage) -> Iterator[str]:
     for name, value in stage.given.items():
         yield from _refused(name, value, stage.template["Parameters"][name])
     yield from _broken_rules(stage)
+    yield from _untagged(stage)
     has_aurora = stage.parameters["Database"] == "aurora"
     if has_aurora and float(stage.parameters["DatabaseMinCapacity"]) == 0 and stage.parameters["Sweep"] == "true":
         yield "DatabaseMinCapacity 0 never comes to a pause while the sweeper connects every minute: set Sweep to false"
@@ -52,6 +53,13 @@ def _refused(name: str, value: str, declared: Mapping[str, Any]) -> Iterator[str
             return
         if number < declared.get("MinValue", number) or number > declared.get("MaxValue", number):
             yield f"{name} {value} is not between {declared.get('MinValue', '…')} and {declared.get('MaxValue', '…')}"
+
+
+def _untagged(stage: Stage) -> Iterator[str]:
+    """Stages whose resources would lack the tag by which the policies of infra/pipeline.yaml keep stages apart."""
+    if not stage.is_local and stage.tags.get("stage") != stage.name:
+        tag = f"stage={stage.name}"
+        yield f'the stack has no tag {tag}: set tags = "{tag}" in [{stage.name}.deploy.parameters] of samconfig.toml'
 
 
 def _broken_rules(stage: Stage) -> Iterator[str]:

@@ -60,6 +60,7 @@ class Stage:
         template: `template.yaml` as it is written.
         parameters: Every parameter's value.
         stacks: Resources and outputs of each stack, by the nested stack's logical id; the template's own at "".
+        tags: Tags of the stack, which CloudFormation passes on to its resources.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Stage:
     template: Mapping[str, Any]
     parameters: Mapping[str, Any]
     stacks: Mapping[str, Mapping[str, Any]]
+    tags: Mapping[str, str]
 
     @property
     def is_local(self) -> bool:
@@ -111,6 +113,14 @@ def configured(root: Path, stage: str) -> dict[str, str]:
     return found
 
 
+def _tags(root: Path, stage: str) -> dict[str, str]:
+    """The tags that `samconfig.toml` gives to the stack of a stage; none when it has no such stage."""
+    sections = tomllib.loads((root / "samconfig.toml").read_text()).get(stage, {})
+    return dict(
+        pair.split("=", 1) for pair in shlex.split(sections.get("deploy", {}).get("parameters", {}).get("tags", ""))
+    )
+
+
 def _of_file(path: Path) -> dict[str, str]:
     """Parameters of a file that an override names; none while `make up` has not written it."""
     return dict(yaml.safe_load(path.read_text())) if path.exists() else {}
@@ -140,4 +150,5 @@ def read_stage(root: Path, name: str, given: Mapping[str, str]) -> Stage:
         template=template,
         parameters=parameter_values(template, given),
         stacks=stacks,
+        tags=_tags(root, name),
     )
