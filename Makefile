@@ -179,6 +179,10 @@ storm-local: install ## Invoke 1,000 times, 16 at a time, among 50 kills and 20 
 fuzz: install ## Send 5,000 hostile requests to the local cloud and to make serve: ARGS="--requests 300 --seed 7"
 	$(PY) -m tests.benchmarks.fuzz $(ARGS)
 
+.PHONY: soak
+soak: install ## Load the local cloud with 64 clients while PostgreSQL is killed and frozen: ARGS="--seconds 20 --idle-s 30"
+	$(PY) -m tests.benchmarks.soak $(ARGS)
+
 .PHONY: redrive
 redrive: install ## Run failed tasks again, of DATABASE_URL: make redrive ARGS="--name domain.tasks.mail --error SMTPError"
 	$(PY) -m decant.cli redrive $(ARGS)

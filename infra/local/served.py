@@ -1,6 +1,7 @@
 """The Flask apps of all functions as one ASGI application, for `make serve`."""
 
 import importlib.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -81,7 +82,7 @@ class Dispatcher:
     def _find_static(self, filename: str, default: int) -> int:
         for index, app in enumerate(self._flasks):
             file = safe_join(app.static_folder, filename) if app.static_folder else None
-            if file is not None and Path(file).is_file():
+            if file is not None and os.path.isfile(file):  # noqa: PTH113  # Path.is_file raises for long names
                 return index
         return default
 

@@ -99,3 +99,14 @@ async def test_doubled_slash_and_another_method_are_no_error_of_the_server() -> 
         response = await http.post("/tasks//revoke")
 
     assert response.status_code in {308, 404, 405}
+
+
+async def test_static_file_with_a_long_name_is_not_found(tmp_path: Path) -> None:
+    """A name that is longer than the file system allows is no error of the server."""
+    (tmp_path / "static").mkdir()
+    dispatcher = Dispatcher([function("first", "/a", folder=tmp_path)])
+
+    async with client(dispatcher) as http:
+        response = await http.get(f"/static/{'x' * 5_000}")
+
+    assert response.status_code == 404

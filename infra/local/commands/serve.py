@@ -5,7 +5,7 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +31,7 @@ from infra.local.warden import Warden
 __all__ = ["run"]
 
 WATCH_EVERY_S = 1
+STOPPED_WITHIN_S = 10
 
 
 def run(console: Console, arguments: argparse.Namespace) -> None:
@@ -65,7 +66,7 @@ async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -
     config.access_log_format = "%(m)s %(U)s %(s)s %({x-correlation-id}o)s"
     worker, watch = asyncio.create_task(run_forever()), asyncio.create_task(_keep_running(postgres, stop))
     try:
-        await hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait)
+        await _serve_until(stop, hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait))
     finally:
         worker.cancel()
         watch.cancel()
@@ -73,6 +74,20 @@ async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -
         await loop.close()
     with suppress(asyncio.CancelledError):
         await watch  # raises the error for which it has stopped the server
+
+
+async def _serve_until(stop: asyncio.Event, server: Coroutine[Any, Any, None]) -> None:
+    """Run the server; after its stop, wait for its connections no longer than a limit.
+
+    Hypercorn's `graceful_timeout` does not limit the wait: it begins when asyncio's server has closed all connections.
+    """
+    serving, stopping = asyncio.create_task(server), asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving}, timeout=STOPPED_WITHIN_S)
+    stopping.cancel()
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
 
 
 async def _keep_running(postgres: Postgres | None, stop: asyncio.Event) -> None:

@@ -16,7 +16,7 @@ from tests.benchmarks.fuzz.exchange import Ending, Response, Result, exchange
 from tests.benchmarks.fuzz.malformed import RawRequest, malformed, written
 from tests.benchmarks.fuzz.routes import Route
 
-__all__ = ["Failure", "Outcome", "fuzz", "known_values", "request_of"]
+__all__ = ["Failure", "Outcome", "fuzz", "is_acknowledged", "known_values", "lost_write", "request_of", "sent"]
 
 _CLIENTS = 8
 _MALFORMED = 0.2
@@ -81,8 +81,8 @@ def known_values(routes: Sequence[Route], subject: Subject, limit_s: float) -> S
         for _ in range(3 if route.creates else 0):
             random = Random(f"{uuid4()}")  # noqa: S311  # values that no earlier run has used
             request = written(random, valid_draft(random, route, subject), subject)
-            result = _exchange(subject, request, limit_s)
-            assert _is_acknowledged(result.responses), f"{route}: {result}"
+            result = sent(subject, request, limit_s)
+            assert is_acknowledged(result.responses), f"{route}: {result}"
             location = result.responses[0].headers["location"]
             found.setdefault(str(route.creates), []).append(location.rpartition("/")[2])
     return replace(subject, path_values=found)
@@ -103,7 +103,7 @@ def fuzz(subject: Subject, routes: Sequence[Route], seed: str, indexes: Sequence
 
     def send(index: int) -> tuple[int, RawRequest, Result]:
         request = request_of(seed, index, routes, subject)
-        return index, request, _exchange(subject, request, limit_s)
+        return index, request, sent(subject, request, limit_s)
 
     with ThreadPoolExecutor(_CLIENTS) as pool:
         for index, request, result in pool.map(send, indexes):
@@ -112,16 +112,17 @@ def fuzz(subject: Subject, routes: Sequence[Route], seed: str, indexes: Sequence
             outcome.failures += (
                 Failure(index=index, request=request, reason=reason) for reason in _reasons(request, result, limit_s)
             )
-            writes += ((index, request, response) for response in result.responses if _is_acknowledged([response]))
+            writes += ((index, request, response) for response in result.responses if is_acknowledged([response]))
         outcome.acknowledged = len(writes)
-        lost = pool.map(lambda write: _lost(subject, write[1].route, write[2], limit_s), writes)
+        lost = pool.map(lambda write: lost_write(subject, write[1].route, write[2], limit_s), writes)
     for (index, request, _response), reason in zip(writes, lost, strict=True):
         if reason:
             outcome.failures.append(Failure(index=index, request=request, reason=reason))
     return outcome
 
 
-def _exchange(subject: Subject, request: RawRequest, limit_s: float) -> Result:
+def sent(subject: Subject, request: RawRequest, limit_s: float) -> Result:
+    """Send one request; the arguments are those of `fuzz`."""
     return exchange(subject.address, request.pieces, request.ending, request.methods, limit_s)
 
 
@@ -137,11 +138,12 @@ def _reasons(request: RawRequest, result: Result, limit_s: float) -> Iterator[st
             yield f"{response.status} with a document of {len(response.body)} bytes"
 
 
-def _is_acknowledged(responses: Sequence[Response]) -> bool:
+def is_acknowledged(responses: Sequence[Response]) -> bool:
+    """Whether the first response acknowledges a write and says where it can be read."""
     return bool(responses) and responses[0].status in {201, 202} and "location" in responses[0].headers
 
 
-def _lost(subject: Subject, route: Route, response: Response, limit_s: float) -> str | None:
+def lost_write(subject: Subject, route: Route, response: Response, limit_s: float) -> str | None:
     """Why an acknowledged write cannot be found where the response said; None when it is there."""
     path = urljoin(subject.prefix + route.path, response.headers["location"])
     head = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n" % (path.encode(), subject.host)

@@ -1,0 +1,1 @@
+"""Load on the local cloud while PostgreSQL is killed and frozen: `make soak`."""
