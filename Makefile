@@ -192,8 +192,9 @@ bench-cold: sam ## Measure cold starts, compiled beside no bytecode and beside M
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 
 .PHONY: docs
-docs: install ## Write the README's table of settings anew
+docs: install ## Write the README's table of settings and the list of licences
 	$(PY) -m infra.build.settings_table
+	$(PY) -m infra.build.licences
 
 .PHONY: format
 format: install ## Format the code and mend what ruff can

@@ -14,7 +14,8 @@ and with `--with NAME`, only when a command needs them:
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
 
-`uv` does the work; where it is not installed, it is put into `.decant/uv` first.
+`uv` does the work, in the version of `requirements/uv.txt`. Where the machine has another version or none, it is
+installed into `.decant/uv` first, by its hash.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +34,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".decant"
 PYTHON = "3.13"
+UV = ROOT / "requirements/uv.txt"
 ENVIRONMENTS = {
     "development": (ROOT / ".venv", ROOT / "requirements/dev.txt"),
     "local cloud": (STATE / "localstack", ROOT / "infra/local/requirements.txt"),
@@ -51,6 +54,7 @@ LOCKS = {  # requirements that are compiled for every platform, and those for on
     "requirements/celery": ["--universal"],
     "requirements/policy": [],
     "requirements/sam": [],
+    "requirements/uv": ["--universal"],
     "infra/local/lambda-image": ["--universal"],
     "infra/local/requirements": [],
 }
@@ -82,19 +86,30 @@ def main() -> int:
 
 
 def find_uv() -> str:
-    """Path of a working uv, installed into `.decant/uv` when there is none."""
+    """Path of uv in the pinned version, installed into `.decant/uv` by its hash when the machine has another one."""
     own = STATE / "uv/bin/uv"
+    pinned = re.findall(r"^uv==(\S+)", UV.read_text(), re.MULTILINE)[0]
     for candidate in (shutil.which("uv"), str(own)):
-        if candidate and works(candidate, "--version"):
+        if candidate and version_of(candidate) == pinned:
             return candidate
-    say("Installing uv")
-    made = run([sys.executable, "-m", "venv", str(own.parent.parent)])
+    say(f"Installing uv {pinned}")
+    made = run([sys.executable, "-m", "venv", "--clear", str(own.parent.parent)])
     if made.returncode == 0:
-        made = run([str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--upgrade", "uv"])
+        command = [str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary"]
+        made = run([*command, ":all:", "--requirement", str(UV)])
     if made.returncode != 0:
         shutil.rmtree(own.parent.parent, ignore_errors=True)
-        raise InstallError(f"uv could not be installed; install it yourself and try again.\n{tail(made)}")
+        raise InstallError(f"uv could not be installed; install uv {pinned} yourself and try again.\n{tail(made)}")
     return str(own)
+
+
+def version_of(uv: str) -> str | None:
+    """The version of a uv; None when it does not start."""
+    try:
+        found = run([uv, "--version"])
+    except OSError:
+        return None
+    return found.stdout.split()[1] if found.returncode == 0 else None
 
 
 def find_python(uv: str) -> str:

@@ -7,6 +7,7 @@ The same inputs give the same bytes on every host, so that a layer with nothing 
 import argparse
 import csv
 import ensurepip
+import json
 import os
 import re
 import shutil
@@ -16,6 +17,8 @@ import tomllib
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
+
+from sbom import sbom
 
 HERE = Path(__file__).resolve().parent
 RUNTIME = "3.13"
@@ -49,7 +52,7 @@ class BuildError(Exception):
 
 
 def main() -> int:
-    """Fill a folder's `python/`, which Lambda puts on the path; returns the exit status."""
+    """Fill a folder's `python/`, which Lambda puts on the path, and describe its packages; returns the exit status."""
     layers = tomllib.loads((HERE / "layers.toml").read_text())
     parser = argparse.ArgumentParser(description="Make a layer.")
     parser.add_argument("layer", choices=layers, help="which, by its name in the template")
@@ -57,7 +60,11 @@ def main() -> int:
     parser.add_argument("--architecture", choices=MACHINES, required=True)
     arguments = parser.parse_args()
     try:
-        build(arguments.artifacts / "python", arguments.architecture, **layers[arguments.layer])
+        target = arguments.artifacts / "python"
+        build(target, arguments.architecture, **layers[arguments.layer])
+        described = arguments.artifacts / "sbom.cdx.json"
+        described.write_text(json.dumps(sbom(arguments.layer, target), indent=1))
+        settle(described)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -145,7 +152,7 @@ def compile_all(target: Path) -> None:
 
 
 def settle(target: Path) -> None:
-    """Give every file the same date, and the mode with which Lambda's own user can read it."""
+    """Give a file, or all files below a folder, the same date, and the mode with which Lambda's own user reads them."""
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
         os.utime(path, (AT, AT))

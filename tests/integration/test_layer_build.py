@@ -2,8 +2,10 @@
 
 import hashlib
 import importlib.metadata
+import json
 import marshal
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -111,6 +113,20 @@ def test_layer_for_another_architecture_holds_its_modules(tmp_path: Path, name: 
 
     machines = {int.from_bytes(path.read_bytes()[18:20], "little") for path in made.rglob("*.so")}
     assert machines == {EM_AARCH64}
+
+
+@pytest.mark.parametrize(("name", "requirements"), [("SharedLayer", "requirements.txt"), ("AuthLayer", "auth.txt")])
+def test_layer_comes_with_a_list_of_its_packages(tmp_path: Path, name: str, requirements: str) -> None:
+    """The CycloneDX document beside the packages has all of them, with version, package URL and licence."""
+    document = json.loads((build(tmp_path, name=name).parent / "sbom.cdx.json").read_text())
+
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
+    assert document["metadata"]["component"]["name"] == name
+    assert {each["purl"] for each in document["components"]} == {
+        f"pkg:pypi/{package}@{version}"
+        for package, version in re.findall(r"^([\w.-]+)==([\w.]+)", (SHARED / requirements).read_text(), re.MULTILINE)
+    }
+    assert all(each["licenses"][0]["license"]["name"] != "not declared" for each in document["components"])
 
 
 def test_layer_keeps_its_size(layer: Path) -> None:

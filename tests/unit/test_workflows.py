@@ -1,11 +1,13 @@
 """The workflow that deploys: what it runs, in which order, and with what of others."""
 
 import re
+import subprocess
 from typing import Any
 
 import pytest
 import yaml
 
+from infra.install import find_uv
 from tests.loading import ROOT
 
 FOLDER = ROOT / ".github/workflows"
@@ -80,6 +82,50 @@ def test_environments_of_all_stages_are_restricted_to_the_main_branch() -> None:
 
     assert "deployment_branch_policy[custom_branch_policies]=true" in commands
     assert 'deployment-branch-policies" -f name=main' in commands
+
+
+def test_workflows_install_nothing_by_themselves() -> None:
+    """Everything is installed by `make`, which installs what is pinned by hash."""
+    ran = [
+        command
+        for path in FOLDER.glob("*.yml")
+        for job in workflow(path.stem)["jobs"].values()
+        if "steps" in job
+        for command in commands(job)
+    ]
+
+    assert ran
+    assert not any(re.search(r"\b(pip|uv|npm|npx|curl|wget|apt-get|docker)\b", command) for command in ran)
+
+
+def test_uv_is_installed_in_one_version_by_its_hash() -> None:
+    """A release of uv changes nothing until the pinned version is changed."""
+    pinned = (ROOT / "requirements/uv.txt").read_text()
+
+    assert re.match(r"uv==[\d.]+ \\\n +--hash=sha256:", pinned.split("make lock\n")[1])
+    assert (
+        subprocess.run([find_uv(), "--version"], capture_output=True, text=True, check=True).stdout.split()[1] in pinned
+    )
+
+
+def test_workflow_of_pull_requests_reaches_no_stage() -> None:
+    """The code of a pull request runs without a role, an environment or a secret."""
+    jobs = workflow("pull-request")["jobs"].values()
+
+    assert not any("environment" in job or "id-token" in job["permissions"] for job in jobs)
+    assert workflow("pull-request")["permissions"] == {}
+
+
+def test_page_of_licences_has_every_package_of_the_layers() -> None:
+    """A package that is added to a layer is added to the page."""
+    page = (ROOT / "docs/licences.md").read_text()
+    locked = "".join((ROOT / f"shared/{name}.txt").read_text() for name in ("requirements", "auth"))
+
+    def canonical(names: list[str]) -> set[str]:
+        return {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+
+    listed = canonical(re.findall(r"^\| ([\w.-]+) \| [^|-]+", page, re.MULTILINE)) - {"package"}
+    assert listed == canonical(re.findall(r"^([\w.-]+)==", locked, re.MULTILINE))
 
 
 def test_workflow_holds_no_key() -> None:
