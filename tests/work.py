@@ -178,6 +178,18 @@ async def exits() -> None:
     raise SystemExit(3)
 
 
+@task(max_retries=0)
+async def interrupts() -> None:
+    """Raises what a signal would raise."""
+    raise KeyboardInterrupt
+
+
+@task(max_retries=0)
+def interrupts_in_thread() -> None:
+    """Raises what a signal would raise, in a thread."""
+    raise KeyboardInterrupt
+
+
 @task
 async def cancels_itself() -> None:
     """Raise a cancellation."""

@@ -327,9 +327,9 @@ async def test_ignored_result_is_not_kept(world: World) -> None:
     assert (await job.state, await job.result) == (State.SUCCESS, None)
 
 
-@pytest.mark.parametrize("task", [work.exits, work.cancels_itself])
+@pytest.mark.parametrize("task", [work.exits, work.interrupts, work.interrupts_in_thread, work.cancels_itself])
 async def test_task_cannot_end_its_worker(world: World, task: Task[[], Any]) -> None:
-    """`sys.exit` and a cancellation raised by the task are failures."""
+    """`sys.exit`, a KeyboardInterrupt and a cancellation raised by the task are failures."""
     job, neighbour = await task.delay(), await work.add.delay(1)
     await world.run()
 

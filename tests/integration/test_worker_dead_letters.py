@@ -43,6 +43,16 @@ async def test_dead_letter_of_a_row_that_runs_is_dropped() -> None:
     assert await job.state is State.STARTED
 
 
+async def test_dead_letter_of_an_outage_is_dropped() -> None:
+    """A task that no worker has claimed is not at fault: the sweeper publishes it again."""
+    job = await work.add.delay(1)
+
+    await close_dead_lettered(as_records([job.id]))
+    await PostgresWorld().run()
+
+    assert await job.state is State.SUCCESS
+
+
 async def test_dead_letter_of_a_row_that_is_not_due_is_dropped() -> None:
     """A task that is not due is not closed."""
     job = await work.add.apply_async((1,), countdown=60)
@@ -55,6 +65,7 @@ async def test_dead_letter_of_a_row_that_is_not_due_is_dropped() -> None:
 async def test_dead_letters_that_lead_nowhere_are_dropped() -> None:
     """Unknown messages and those of deleted tasks are dropped."""
     job = await work.add.delay(1)
+    await PostgresStore().record_unknown([UUID(job.id)], "The worker did not know a task of this name.")
 
     await close_dead_lettered([{"messageId": "stranger", "body": "no JSON"}, *as_records([uuid4(), job.id])])
 
@@ -65,6 +76,7 @@ async def test_dead_letter_in_a_workflow_closes_what_waits_for_it() -> None:
     """The dependents of the task fail with it."""
     job = await chain(work.add.s(1, 2), work.add.s(1)).delay()
     (first,) = [task_id for task_id in await _ids() if task_id != job.id]
+    await PostgresStore().record_unknown([UUID(first)], "The worker did not know a task of this name.")
 
     await close_dead_lettered(as_records([first]))
 

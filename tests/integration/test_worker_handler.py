@@ -73,8 +73,16 @@ async def test_message_that_came_ten_times_runs_once() -> None:
     assert [row["attempt"] for row in await execute("SELECT attempt FROM decant.task")] == [1]
 
 
-@pytest.mark.parametrize("body", ["no JSON", "[]", '{"id": "42"}', '{"other": 1}'])
-async def test_message_that_is_not_ours_is_dropped(body: str, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("no JSON", "[]", '{"id": "42"}', '{"other": 1}', "", None, 5, {"id": 1}, "\ud800", "\x00"),
+        pytest.param("[" * 100_000, id="deep"),
+        pytest.param('{"other":' * 100_000, id="deep object"),
+        pytest.param('{"id": "' + "x" * 2**20 + '"}', id="1 MiB"),
+    ],
+)
+async def test_message_that_is_not_ours_is_dropped(body: object, caplog: pytest.LogCaptureFixture) -> None:
     """With a warning, and without harm to its neighbours."""
     job = await work.add.delay(1)
     records = [{"messageId": "stranger", "body": body}, *as_records([job.id])]

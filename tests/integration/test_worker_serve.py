@@ -1,18 +1,24 @@
 """The worker without SQS."""
 
 import asyncio
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from uuid import UUID
 
+import asyncpg
 import pytest
 
-from decant.tasks import State, chain, every, task
+from decant import runtime
+from decant.tasks import AsyncResult, State, chain, every, task
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker import run_forever
 from tests import work
+from tests.loading import ROOT
 from tests.worlds import PostgresWorld, execute
 
 pytestmark = pytest.mark.usefixtures("database_url")
@@ -100,3 +106,78 @@ async def count_started(name: str) -> int:
     started = "SELECT count(date_started) AS started FROM decant.task WHERE name = :name"
     (row,) = await execute(started, name=name)
     return int(row["started"])
+
+
+@asynccontextmanager
+async def locked_table(url: str) -> AsyncIterator[None]:
+    """All statements on the table of tasks wait inside the block, longer than the statement timeout."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE decant.task IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await connection.close()
+
+
+async def started(job: AsyncResult) -> None:
+    """Wait until a task runs."""
+    while await job.state is not State.STARTED:  # noqa: ASYNC110  # a row has no event
+        await asyncio.sleep(0.01)
+
+
+async def test_statement_timeouts_stop_neither_worker_nor_heartbeat_nor_completion(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Claims, sweeps, heartbeats and completions time out for a while, and all of them are retried."""
+    monkeypatch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "0.2")
+    monkeypatch.setenv("TASK_HEARTBEAT_S", "0.1")
+    runtime.current().reload()
+    async with serving(poll_s=0.1):
+        ends, revoked = await work.sleeps.delay(0.5), await work.sleeps.delay(30)
+        await started(ends)
+        await started(revoked)
+        async with locked_table(database_url):
+            await asyncio.sleep(1.5)
+        await revoked.revoke(terminate=True)
+        later = await work.add.delay(1, 2)
+
+        assert await ends.get(timeout=10) == "slept"
+        assert await later.get(timeout=10) == 3
+        assert await revoked.get(timeout=10, propagate=False) is None
+
+
+async def test_lease_is_short_and_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tasks of a killed process are claimable within half a minute, however long they may run."""
+    monkeypatch.setenv("TASK_HEARTBEAT_S", "0.1")
+    runtime.current().reload()
+    async with serving():
+        job = await work.sleeps.delay(30)
+        await started(job)
+        await execute("UPDATE decant.task SET lease_expires_at = now() + interval '2 seconds'")
+        await asyncio.sleep(0.5)
+        (row,) = await execute("SELECT extract(epoch FROM lease_expires_at - now()) AS lease_s FROM decant.task")
+
+    assert 20 < row["lease_s"] <= 30
+
+
+async def test_sigint_ends_the_worker_and_releases_its_tasks() -> None:
+    """A process whose task is running ends at Ctrl-C; the task is not a failure."""
+    job = await work.sleeps.delay(30)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
+    program = (
+        "from decant import loop; from decant.worker import run_forever; import tests.work; loop.run(run_forever())"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, env=environment, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        await asyncio.wait_for(started(job), 30)
+        process.send_signal(signal.SIGINT)
+        _, errors = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+    assert b"KeyboardInterrupt" in errors
+    assert (await job.state, await job.retries) == (State.PENDING, 0)

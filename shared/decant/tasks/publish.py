@@ -43,11 +43,11 @@ def encode_message(task_id: UUID) -> str:
     return msgspec.json.encode(_Message(task_id)).decode()
 
 
-def decode_message(body: str) -> UUID | None:
-    """The task id of a message; None when the body is not a message of Decant."""
+def decode_message(body: object) -> UUID | None:
+    """The task id of a message; None when the body is not a message of Decant, however large or deeply nested it is."""
     try:
-        return msgspec.json.decode(body, type=_Message).id
-    except msgspec.DecodeError:
+        return msgspec.json.decode(body, type=_Message).id  # type: ignore[call-overload,no-any-return]  # not text: TypeError
+    except (msgspec.DecodeError, UnicodeError, RecursionError, TypeError):
         return None
 
 

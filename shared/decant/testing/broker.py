@@ -1,5 +1,6 @@
 """Run tasks of the store in memory: on demand, or as soon as they are enqueued."""
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,12 +10,12 @@ from decant.tasks.commit import after_commit
 from decant.tasks.records import Enqueued, NewTask
 from decant.tasks.store import using
 from decant.testing.memory import MemoryStore
-from decant.worker.deadline import RollingDeadline
+from decant.worker.deadline import Deadline
 from decant.worker.runner import Runner
 
 __all__ = ["Broker", "eager", "memory"]
 
-_LONGEST_RUN_S = 900.0
+_LEASE_S = 900.0
 _ALL = 1_000_000
 
 
@@ -31,7 +32,7 @@ class Broker:
     async def run(self) -> int:
         """Run due tasks, and those that become due by it, until none is due; returns the number of runs."""
         runs = 0
-        async with Runner(RollingDeadline(_LONGEST_RUN_S)) as runner:
+        async with Runner(Deadline(math.inf), _LEASE_S) as runner:
             while count := await runner.run_due(_ALL):
                 runs += count
         return runs

@@ -145,14 +145,17 @@ class MemoryStore:
             row.complete(outcome, self.now())
         return self._update_workflows(rows)
 
-    async def cancelled(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, CancelReason]:
+    async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
         reasons = {}
         for task_id, attempt in running:
             row = self.rows.get(task_id)
             if row is None or not row.leased_to(attempt):
                 reasons[task_id] = CancelReason.LEASE_LOST
-            elif row.terminate:
+                continue
+            if row.terminate:
                 reasons[task_id] = CancelReason.REVOKED
+            if lease_s is not None:
+                row.lease_expires_at = self.now() + timedelta(seconds=lease_s)
         return reasons
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
@@ -226,7 +229,8 @@ class MemoryStore:
             row.failure = Failure("UnknownTask", error) if row.waiting else row.failure
 
     async def close_dead_lettered(self, reasons: Mapping[UUID, str]) -> Completed:
-        dead = [row for row in self._known(reasons) if self._is_due(row)]
+        due = [row for row in self._known(reasons) if self._is_due(row)]
+        dead = [row for row in due if row.failure is not None and row.failure.type == "UnknownTask"]
         for row in dead:
             before = "" if row.failure is None else f" {row.failure.message}"
             message = reasons[row.new.id] + before

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from decant.errors import DatabaseUnavailable
 from decant.tasks.publish import publish
 from decant.tasks.records import Claimed, Completed, Enqueued, Outcome, State
-from decant.tasks.store import store
+from decant.tasks.store import TRANSIENT, is_temporary, store
 from decant.worker.deadline import Deadline
 from decant.worker.execution import describe
 from decant.worker.outcomes import rejected
@@ -88,8 +88,11 @@ class Completions:
         while True:
             try:
                 return await store().complete(outcomes, None)
-            except DatabaseUnavailable:
-                if self._deadline.remaining_s() < 2 * _PAUSE_S:
+            except TRANSIENT as error:
+                if not is_temporary(error):
                     raise
-                log.warning("Could not record task results; retrying", extra={"outcomes": len(outcomes)})
+                if self._deadline.remaining_s() < 2 * _PAUSE_S:
+                    raise DatabaseUnavailable("Task results could not be recorded in time.") from error
+                extra = {"outcomes": len(outcomes), "error": repr(error)}
+                log.warning("Could not record task results; retrying", extra=extra)
                 await asyncio.sleep(_PAUSE_S)

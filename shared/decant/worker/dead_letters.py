@@ -25,14 +25,17 @@ def lambda_handler() -> Callable[[dict[str, Any], object], Report]:
 
 
 async def close_dead_lettered(records: Iterable[dict[str, Any]]) -> None:
-    """Move tasks to FAILURE, with the reason; running tasks and tasks that are not due are not changed.
+    """Move tasks that no worker knows to FAILURE, with the reason.
+
+    All other tasks are not changed: those that run or are not due, and those whose messages were dead-lettered because
+    PostgreSQL or the worker's function was unavailable. The sweeper publishes them again.
 
     Raises:
         DatabaseUnavailable: SQS must deliver the messages again.
     """
     reasons = {}
     for record in records:
-        task_id = decode_message(record["body"])
+        task_id = decode_message(record.get("body"))
         count = record.get("attributes", {}).get("ApproximateReceiveCount", "several")
         if task_id is None:
             log.warning("Unknown message dropped", extra={"message_id": record["messageId"]})

@@ -5,14 +5,14 @@ from typing import Self
 
 from decant.runtime import Context
 
-__all__ = ["Deadline", "RollingDeadline"]
+__all__ = ["Deadline"]
 
 
 class Deadline:
     """The time by which all outcomes must be recorded.
 
     Args:
-        seconds: Seconds from now.
+        seconds: Seconds from now; infinity for a process without a time limit.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -27,18 +27,6 @@ class Deadline:
         """Seconds until the deadline; negative after it."""
         return self._at - time.monotonic()
 
-
-class RollingDeadline(Deadline):
-    """A deadline that never comes closer, for a process without a time limit.
-
-    Args:
-        seconds: Seconds that always remain: the longest time of a run.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(seconds)
-        self._seconds = seconds
-
-    def remaining_s(self) -> float:
-        """The constant number of seconds."""
-        return self._seconds
+    def shorten(self, seconds: float) -> None:
+        """Let the deadline be at most this many seconds from now."""
+        self._at = min(self._at, time.monotonic() + seconds)

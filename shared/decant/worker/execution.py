@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from decant import db, runtime
 from decant._sync.threads import run_in_thread
 from decant.errors import DatabaseUnavailable, TaskStopped, TimeLimitExceeded
@@ -14,8 +17,8 @@ from decant.observability import correlate
 from decant.tasks.context import Run, running
 from decant.tasks.options import task_settings
 from decant.tasks.publish import publish
-from decant.tasks.records import CancelReason, Claimed, Outcome, State
-from decant.tasks.store import store
+from decant.tasks.records import CancelReason, Claimed, Completed, Outcome, State
+from decant.tasks.store import is_temporary, store
 from decant.tasks.task import Task
 from decant.tasks.unawaited import check_finished
 from decant.worker import outcomes
@@ -115,16 +118,24 @@ class Execution:
                 return self._succeeded(run, await self._task.function(*args, **kwargs))
             work = partial(self._task.function, *args, **kwargs)
             return self._succeeded(run, await run_in_thread(_threads(), work, interrupt=TimeLimitExceeded))
-        except SystemExit as error:  # otherwise it would end the worker
-            raise TaskStopped(f"It called sys.exit({error.code!r}).") from error
+        except (SystemExit, KeyboardInterrupt) as error:  # otherwise it would end the worker
+            raise TaskStopped(f"It raised {error!r}.") from error
 
     async def _call_in_transaction(self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         async with self._transactions, db.session() as session:
             outcome = self._succeeded(run, await self._task.function(*args, **kwargs, session=session))
-            completed = await store().complete([outcome], session)
+            completed = await self._complete(outcome, session)
             if self.claimed.id not in completed.states:
                 raise _LeaseLost
         await publish(completed.released)
+
+    async def _complete(self, outcome: Outcome, session: AsyncSession) -> Completed:
+        try:
+            return await store().complete([outcome], session)
+        except DBAPIError as error:
+            if not is_temporary(error):
+                raise
+            raise DatabaseUnavailable("The result could not be recorded in the task's transaction.") from error
 
     def _succeeded(self, run: Run, result: Any) -> Outcome:
         check_finished(run, self._task.function, result)

@@ -2,13 +2,18 @@
 
 import asyncio
 import logging
+import math
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NoReturn
 
 from decant.tasks.options import task_settings
 from decant.tasks.publish import work_available
 from decant.tasks.registry import registry
 from decant.tasks.store import TRANSIENT, store
-from decant.worker.deadline import Deadline, RollingDeadline
+from decant.worker.deadline import Deadline
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
 
@@ -16,29 +21,64 @@ __all__ = ["run_forever"]
 
 log = logging.getLogger("decant.tasks")
 
-_LONGEST_RUN_S = 900  # as in Lambda
+_LEASE_S = 30.0  # a killed worker's tasks run again after at most this time, a sweep's interval and a poll
+_HEARTBEATS = 4  # at least so many in a lease
 _SWEEP_INTERVAL_S = 25  # ticks are inserted 60 s ahead, and a lease of 30 s is found expired within a minute
 
 
 async def run_forever(poll_s: float = 1.0) -> NoReturn:
     """Run due tasks until cancelled. The runs are then cancelled too, and their tasks released.
 
+    A run has no time limit but the task's own. The heartbeat renews its lease; code that blocks the event loop for
+    longer than the lease, 30 seconds, loses it. SIGINT cancels the worker, unless the process has its own handler.
+
     Args:
         poll_s: Longest time between two polls, seconds. Tasks enqueued by this process start at once.
     """
-    sweeping = asyncio.create_task(_sweep_forever())
+    lease_s = max(_LEASE_S, _HEARTBEATS * task_settings().heartbeat_s)
     running = set[asyncio.Task[None]]()
-    async with Runner(RollingDeadline(_LONGEST_RUN_S)) as runner:
-        try:
-            while True:
-                work_available().clear()
-                running |= await _start_due(runner, task_settings().concurrency - len(running))
-                await _wait(running, await _pause_s(poll_s))
-                running = {run for run in running if not run.done()}
-        finally:
-            sweeping.cancel()
-            runner.stop()
-            await asyncio.wait({sweeping, *running})
+    with _cancelled_by_sigint():
+        sweeping = asyncio.create_task(_sweep_forever())
+        async with Runner(Deadline(math.inf), lease_s) as runner:
+            try:
+                while True:
+                    work_available().clear()
+                    running |= await _start_due(runner, task_settings().concurrency - len(running))
+                    await _wait(running, await _pause_s(poll_s))
+                    running = {run for run in running if not run.done()}
+            finally:
+                sweeping.cancel()
+                runner.stop()
+                await asyncio.wait({sweeping, *running})
+
+
+@contextmanager
+def _cancelled_by_sigint() -> Iterator[None]:
+    """Cancel the current task on SIGINT in place of raising `KeyboardInterrupt` in the code of some task.
+
+    Raises:
+        KeyboardInterrupt: the signal was received; the block has ended.
+    """
+    worker, loop, received = asyncio.current_task(), asyncio.get_running_loop(), threading.Event()
+    in_main = threading.current_thread() is threading.main_thread()
+    if worker is None or not in_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def cancel() -> None:
+        loop.remove_signal_handler(signal.SIGINT)  # a second signal interrupts code that blocks the loop
+        received.set()
+        worker.cancel()
+
+    loop.add_signal_handler(signal.SIGINT, cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if received.is_set():
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 async def _start_due(runner: Runner, count: int) -> set[asyncio.Task[None]]:

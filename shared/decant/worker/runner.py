@@ -12,11 +12,10 @@ from uuid import UUID
 from decant import metrics
 from decant.config import load
 from decant.db import DatabaseSettings
-from decant.errors import DatabaseUnavailable
 from decant.tasks.options import task_settings
 from decant.tasks.records import CancelReason, Claimed, Outcome, State
 from decant.tasks.registry import registry
-from decant.tasks.store import store
+from decant.tasks.store import TRANSIENT, store
 from decant.tasks.unawaited import watch
 from decant.worker import outcomes
 from decant.worker.completions import Completions
@@ -38,18 +37,21 @@ class Runner:
 
     Args:
         deadline: When the invocation is killed.
+        renewed_lease_s: Duration of leases that the heartbeat renews, seconds; None for leases that last until the
+            deadline.
     Attributes:
         failed: Ids of tasks whose outcome could not be recorded.
     """
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, renewed_lease_s: float | None = None) -> None:
         limits = task_settings()
         self._deadline = deadline
+        self._renewed_lease_s = renewed_lease_s
         self._margin_s = limits.margin_s
         self._slots = asyncio.Semaphore(limits.concurrency)
         self._transactions = asyncio.Semaphore(max(1, load(DatabaseSettings).pool_size - 1))
         self._completions = Completions(deadline)
-        self._heartbeat = _Heartbeat(limits.heartbeat_s)
+        self._heartbeat = _Heartbeat(limits.heartbeat_s, renewed_lease_s)
         self._counts = defaultdict[str, Counter[str]](Counter)
         self.failed = set[UUID]()
 
@@ -71,10 +73,11 @@ class Runner:
     @property
     def lease_s(self) -> float:
         """Duration of the lease of a task claimed now, seconds."""
-        return max(0.0, self._deadline.remaining_s()) + _LEASE_SLACK_S
+        return self._renewed_lease_s or max(0.0, self._deadline.remaining_s()) + _LEASE_SLACK_S
 
     def stop(self) -> None:
-        """Cancel all runs and release their tasks."""
+        """Cancel all runs and release their tasks, also those that have not started."""
+        self._deadline.shorten(self._margin_s)
         self._heartbeat.cancel_all(CancelReason.SHUTDOWN)
 
     async def run_due(self, count: int) -> int:
@@ -100,10 +103,11 @@ class Runner:
             metrics.record(counts, task=name)
 
     async def _run(self, claimed: Claimed) -> None:
-        async with self._slots:
-            outcome = await self._outcome(claimed)
-        if outcome is not None:
-            await self._completions.add(claimed, outcome)
+        with self._heartbeat.holding(claimed):
+            async with self._slots:
+                outcome = await self._outcome(claimed)
+            if outcome is not None:
+                await self._completions.add(claimed, outcome)
 
     async def _outcome(self, claimed: Claimed) -> Outcome | None:
         if self.time_left_s <= 0:
@@ -129,10 +133,13 @@ class _Heartbeat:
 
     Args:
         interval_s: Seconds between two checks. There is no check while nothing runs.
+        lease_s: Duration of leases that are renewed, from the claim until the outcome is recorded; None to renew none.
     """
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, lease_s: float | None) -> None:
         self._interval_s = interval_s
+        self._lease_s = lease_s
+        self._held = dict[UUID, int]()
         self._watched = dict[UUID, Execution]()
         self._checking: asyncio.Task[None] | None = None
 
@@ -143,6 +150,15 @@ class _Heartbeat:
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait({self._checking})
+
+    @contextmanager
+    def holding(self, claimed: Claimed) -> Iterator[None]:
+        """Renew the task's lease inside the block."""
+        self._held[claimed.id] = claimed.attempt
+        try:
+            yield
+        finally:
+            del self._held[claimed.id]
 
     @contextmanager
     def watching(self, execution: Execution) -> Iterator[None]:
@@ -159,13 +175,13 @@ class _Heartbeat:
     async def _check_forever(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            running = [(execution.claimed.id, execution.claimed.attempt) for execution in self._watched.values()]
-            if not running:
+            if not self._held:
                 continue
             try:
-                cancelled = await store().cancelled(running)
-            except DatabaseUnavailable:
-                log.warning("Could not check whether tasks were revoked", extra={"tasks": len(running)})
+                cancelled = await store().heartbeat(list(self._held.items()), self._lease_s)
+            except TRANSIENT as error:
+                extra = {"tasks": len(self._held), "error": repr(error)}
+                log.warning("Could not check whether tasks were revoked; retrying", extra=extra)
                 continue
             for task_id in cancelled.keys() & self._watched.keys():
                 self._watched[task_id].cancel(cancelled[task_id])

@@ -8,12 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from decant import runtime
-from decant.errors import DatabaseUnavailable
 from decant.runtime import Context
 from decant.tasks.publish import decode_message, publish
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
 from decant.tasks.registry import registry
-from decant.tasks.store import store
+from decant.tasks.store import TRANSIENT, store
 from decant.worker.deadline import Deadline
 from decant.worker.runner import Runner
 
@@ -51,7 +50,7 @@ async def handle(records: Iterable[dict[str, Any]], deadline: Deadline) -> Repor
     """
     messages = defaultdict[UUID, list[str]](list)
     for record in records:
-        task_id = decode_message(record["body"])
+        task_id = decode_message(record.get("body"))
         if task_id is None:
             log.warning("Unknown message dropped", extra={"message_id": record["messageId"]})
         else:
@@ -85,9 +84,10 @@ async def _claim(ids: Sequence[UUID], lease_s: float) -> list[Claimed]:
     while True:
         try:
             return await store().claim(ids, list(registry), lease_s, alone=len(ids) == 1)
-        except DatabaseUnavailable:
+        except TRANSIENT as error:
             if retrying.remaining_s() < _PAUSE_S:
                 raise
+            log.warning("Could not claim tasks; retrying", extra={"error": repr(error)})
             await asyncio.sleep(_PAUSE_S)
 
 
@@ -97,7 +97,7 @@ async def _claimable(ids: set[UUID], failed: set[UUID]) -> list[Unclaimed]:
         return []
     try:
         tasks = await store().look_up(sorted(ids))
-    except DatabaseUnavailable:
+    except TRANSIENT:
         failed |= ids
         return []
     for missing in ids - {task.id for task in tasks}:
@@ -125,5 +125,5 @@ async def _report_unknown(tasks: Sequence[Unclaimed]) -> None:
         log.warning("Unknown task name; the message returns to the queue", extra=extra)
     try:
         await store().record_unknown([task.id for task in tasks], "The worker did not know a task of this name.")
-    except DatabaseUnavailable:
+    except TRANSIENT:
         log.warning("Could not record why tasks wait", extra={"tasks": len(tasks)})

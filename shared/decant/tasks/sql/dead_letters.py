@@ -21,6 +21,7 @@ CLOSE = text(f"""
         SELECT t.id, given.reason
         FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS given (id, reason)
         JOIN decant.task AS t ON t.id = given.id AND t.wake_at IS NOT NULL AND t.eta <= statement_timestamp()
+            AND t.error_type = 'UnknownTask'
         ORDER BY t.id FOR UPDATE OF t
     )
     UPDATE decant.task AS t
@@ -30,7 +31,7 @@ CLOSE = text(f"""
     WHERE t.id = dead.id
     RETURNING t.id, t.state, {HAS_DEPENDENTS} AS has_dependents
 """)  # noqa: S608  # composed of constants
-"""Move tasks with dead-lettered messages to FAILURE."""
+"""Move tasks that the worker did not know to FAILURE. Other messages were dead-lettered during an outage."""
 
 REDRIVE = text(f"""
     WITH found AS (

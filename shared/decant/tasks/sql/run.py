@@ -5,7 +5,7 @@ from sqlalchemy import text
 from decant.tasks.records import Claimed, Outcome, Unclaimed
 from decant.tasks.sql.columns import HAS_DEPENDENTS, parameters, selected
 
-__all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "NEXT_DUE", "PROGRESS"]
+__all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "NEXT_DUE", "PROGRESS", "RENEW"]
 
 _CLAIM = f"""
     UPDATE decant.task AS t
@@ -104,13 +104,31 @@ tasks, which is always wrong.
 PENDING releases a task that was not run. A task that was revoked during its run is not run again.
 """
 
-CANCELLED = text("""
+_CANCELLED = """
     SELECT r.id, t.id IS NULL AS lost
     FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS r (id, attempt)
     LEFT JOIN decant.task AS t ON t.id = r.id AND t.attempt = r.attempt AND t.state = 'STARTED'
     WHERE t.id IS NULL OR t.terminate
-""")
+"""
+
+CANCELLED = text(_CANCELLED)
 """Runs that must be cancelled: those revoked with `terminate`, and those whose lease was lost."""
+
+RENEW = text(f"""
+    WITH held AS MATERIALIZED (
+        SELECT t.id
+        FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS r (id, attempt)
+        JOIN decant.task AS t ON t.id = r.id AND t.attempt = r.attempt AND t.state = 'STARTED'
+        WHERE t.lease_expires_at < statement_timestamp() + make_interval(secs => :lease_s / 2)
+        ORDER BY t.id FOR UPDATE OF t SKIP LOCKED
+    ),
+    renewed AS (
+        UPDATE decant.task AS t SET lease_expires_at = statement_timestamp() + make_interval(secs => :lease_s)
+        FROM held WHERE t.id = held.id
+    )
+    {_CANCELLED}
+""")  # noqa: S608  # composed of constants
+"""Renew leases of which half has passed; selects the same runs as CANCELLED. A locked row is being completed."""
 
 PROGRESS = text("""
     UPDATE decant.task SET progress = CAST(CAST(:progress AS text) AS json)

@@ -30,11 +30,24 @@ from decant.tasks.records import (
 )
 from decant.tasks.store.postgres import COUNT_LIMIT, PostgresStore
 
-__all__ = ["COUNT_LIMIT", "TRANSIENT", "Store", "store", "using"]
+__all__ = ["COUNT_LIMIT", "TRANSIENT", "Store", "is_temporary", "store", "using"]
 
 TRANSIENT = (DatabaseUnavailable, DBAPIError)
 """Errors after which the worker's own statements are executed again: PostgreSQL cannot be reached, or it cancelled the
 statement, for example because of `DATABASE_STATEMENT_TIMEOUT_S`."""
+
+_TEMPORARY = ("40", "53", "55", "57", "58")
+"""SQLSTATE classes: rollback, insufficient resources, lock not available, statement timeout or shutdown, system error.
+
+Source: PostgreSQL, appendix A, error codes.
+"""
+
+
+def is_temporary(error: Exception) -> bool:
+    """Whether the same statement may succeed later: PostgreSQL did not reject its values."""
+    if isinstance(error, DBAPIError):
+        return (getattr(error.orig, "sqlstate", None) or "").startswith(_TEMPORARY)
+    return isinstance(error, DatabaseUnavailable)
 
 
 type DueTicks = Callable[[str, datetime, datetime], list[NewTask]]
@@ -78,8 +91,13 @@ class Store(Protocol):
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
         """Write the outcomes of runs, and update the workflows of the tasks."""
 
-    async def cancelled(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, CancelReason]:
-        """Those of the runs, given by id and attempt, that must be cancelled."""
+    async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
+        """Those of the runs, given by id and attempt, that must be cancelled.
+
+        Args:
+            running: The runs.
+            lease_s: Renew leases to this duration, seconds; None keeps them.
+        """
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
         """Store the progress of a run, as JSON."""
@@ -117,7 +135,7 @@ class Store(Protocol):
         """Record why waiting tasks are not run."""
 
     async def close_dead_lettered(self, reasons: Mapping[UUID, str]) -> Completed:
-        """Move tasks with dead-lettered messages to FAILURE; running tasks and tasks that are not due are kept."""
+        """Move due tasks with dead-lettered messages to FAILURE if `record_unknown` was called for them."""
 
     async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
         """Reset up to `count` tasks that failed or were revoked to PENDING."""

@@ -88,9 +88,10 @@ class PostgresStore:
             return Completed({row["id"]: State(row["state"]) for row in rows}, [])
         return await _complete(run.COMPLETE, given, session)
 
-    async def cancelled(self, running: Sequence[tuple[UUID, int]]) -> dict[UUID, CancelReason]:
+    async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
         given = {"ids": [task_id for task_id, _ in running], "attempts": [attempt for _, attempt in running]}
-        rows = await _execute(run.CANCELLED, given)
+        renewal = {} if lease_s is None else {"lease_s": lease_s}
+        rows = await _execute(run.RENEW if renewal else run.CANCELLED, given | renewal)
         return {row["id"]: CancelReason.LEASE_LOST if row["lost"] else CancelReason.REVOKED for row in rows}
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
