@@ -69,12 +69,12 @@ class LeftoverTasks:
         """Note the start of an invocation; tasks that run since before the first invocation may stay."""
         if self._resident is None:
             self._resident = _other_tasks()
-        self._started_before = _started_tasks()
+        self._started_before = getattr(asyncio.get_running_loop(), "started_tasks", None)
 
     async def finish(self) -> None:
         """Wait for the tasks that the invocation left behind, or cancel them."""
-        started = _started_tasks()
-        if started is not None and started == self._started_before:
+        loop = asyncio.get_running_loop()
+        if getattr(loop, "started_tasks", None) == self._started_before is not None and _counts_tasks(loop):
             return  # nearly always: looking through all tasks costs a request 5 µs
         left = _other_tasks() - (self._resident or set())
         if not left:
@@ -90,12 +90,9 @@ class LeftoverTasks:
         )
 
 
-def _started_tasks() -> int | None:
-    """How many tasks were started on the running loop; None on a loop that does not count them."""
-    loop = asyncio.get_running_loop()
-    if isinstance(loop, EventLoop) and loop.get_task_factory() is count_and_start_task:
-        return loop.started_tasks
-    return None
+def _counts_tasks(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether the loop counts the tasks that are started on it; another task factory may not."""
+    return loop.get_task_factory() is count_and_start_task
 
 
 def _other_tasks() -> set[asyncio.Task[Any]]:

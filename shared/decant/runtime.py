@@ -175,7 +175,7 @@ class Runtime:
             raise RuntimeError("an event loop runs in this thread: use `await` instead")
         if self._turn.acquire(blocking=False):
             try:
-                return self._own_loop().run_until_complete(work)
+                return (self._loop or self._own_loop()).run_until_complete(work)
             finally:
                 self._turn.release()
         return self._run_beside(work)

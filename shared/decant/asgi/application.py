@@ -17,6 +17,7 @@ from decant.asgi import body
 from decant.asgi.scope import environ_of
 from decant.config import load
 from decant.observability import CORRELATION_HEADER, correlate, correlation_id, is_valid_correlation_id
+from decant.web.browsers import SAFE_METHODS, reject_cross_site
 from decant.web.environ import add_body
 from decant.web.flask_app import bind, respond_with_error
 from decant.web.response import AsgiResponse
@@ -51,7 +52,8 @@ class FlaskToAsgi:
         view_threads: Number of worker threads for synchronous requests, shared by the applications of a runtime; 0 runs
             such requests on the event loop, which they block.
         correlated: Give every request a correlation id: in its log lines, problem details and `X-Correlation-Id`.
-        default_headers: Add headers that make browsers treat responses safely.
+        secure_defaults: Reject unsafe requests of other sites' pages, and add headers that make browsers treat
+            responses safely; see `decant.web.browsers`.
     """
 
     def __init__(
@@ -61,13 +63,13 @@ class FlaskToAsgi:
         body_limit_bytes: int | None = None,
         view_threads: int = 40,
         correlated: bool = False,
-        default_headers: bool = False,
+        secure_defaults: bool = False,
     ) -> None:
         self.app = app
         self._body_limit_bytes = body_limit_bytes
         self._view_threads = view_threads
         self._correlated = correlated
-        self._default_headers = default_headers
+        self._secure_defaults = secure_defaults
         self._runtime = runtime.current()
         bind(app)
 
@@ -103,7 +105,7 @@ class FlaskToAsgi:
             AsgiResponse,
             head_request=scope["method"] == "HEAD",
             more_headers=[(_CORRELATION_HEADER, identifier.encode())] if identifier else (),
-            https=scope["scheme"] == "https" if self._default_headers else None,
+            https=scope["scheme"] == "https" if self._secure_defaults else None,
         )
         response = respond(_deliverer(send))
         with correlate(identifier) if identifier else nullcontext():
@@ -126,6 +128,8 @@ class FlaskToAsgi:
         if self._body_limit_bytes is None:
             self._body_limit_bytes = load(WebSettings).body_limit_bytes
         environ = environ_of(scope)
+        if self._secure_defaults and scope["method"] not in SAFE_METHODS:
+            reject_cross_site(self.app)
         stream, length = await body.read(scope, receive, self._body_limit_bytes)
         with stream:
             add_body(environ, stream, length)

@@ -20,9 +20,9 @@ from werkzeug.exceptions import Forbidden, UnsupportedMediaType
 from decant.config import load
 from decant.web.settings import WebSettings
 
-__all__ = ["add_cors_headers", "allow_cross_site", "cors_headers", "reject_cross_site"]
+__all__ = ["SAFE_METHODS", "add_cors_headers", "allow_cross_site", "cors_headers", "reject_cross_site"]
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REASON = "decant_cross_site"
 _MAX_AGE_S = 600
 _ALLOWED_HEADERS = "authorization, content-type, if-match, if-none-match, idempotency-key, x-correlation-id"
@@ -46,6 +46,8 @@ def allow_cross_site[F: Callable[..., Any]](reason: str) -> Callable[[F], F]:
 def reject_cross_site(app: Flask) -> None:
     """Reject requests that pages of other sites send with unsafe methods; once per app.
 
+    The adapters call it at the first such request: the hook would cost every request 1 µs.
+
     A request with an unsafe method needs a Content-Type when it has a body, and must not come from another site: its
     `Sec-Fetch-Site` is `same-origin` or `none`, or without that header its `Origin` is the request's own host. Pages of
     CORS_ORIGIN are allowed, and so are clients that are no browsers, which send neither header.
@@ -57,7 +59,7 @@ def reject_cross_site(app: Flask) -> None:
 
 
 def _reject_cross_site() -> None:
-    if request.method in _SAFE_METHODS:
+    if request.method in SAFE_METHODS:
         return
     view = current_app.view_functions.get(request.endpoint or "")
     if view is None or hasattr(view, _REASON):

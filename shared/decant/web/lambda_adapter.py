@@ -8,7 +8,7 @@ import io
 import json
 import logging
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask
 from mangum import Mangum
@@ -23,7 +23,7 @@ from decant.observability import (
     correlate,
     is_valid_correlation_id,
 )
-from decant.web.browsers import reject_cross_site
+from decant.web.browsers import SAFE_METHODS, reject_cross_site
 from decant.web.environ import TooLargeBody, add_body
 from decant.web.events.base import HttpEvent
 from decant.web.events.http import HttpApiEvent
@@ -46,6 +46,7 @@ log = logging.getLogger(__name__)
 
 _LEFTOVER_TASKS_WITHIN_S = 1.0
 
+_OWN_EVENTS: tuple[type["LambdaHandler"], ...] = (RestEvent, HttpApiEvent, LoadBalancerEvent)
 _MAX_RESPONSE_BYTES = 6 * 1024 * 1024
 """Source: Lambda quotas, payload of a synchronous invocation."""
 _CERTAINLY_SMALL = 1_000_000
@@ -101,11 +102,8 @@ class LambdaAdapter(Mangum):
         use_problem_details(app)
         observe(app)
         bind(app)
-        if secure_defaults:
-            reject_cross_site(app)
         self._secure_defaults = secure_defaults
-        own: list[type[LambdaHandler]] = [RestEvent, HttpApiEvent, LoadBalancerEvent]
-        super().__init__(self._serve_asgi, custom_handlers=[*own, *custom_handlers], **options)  # type: ignore[arg-type]
+        super().__init__(self._serve_asgi, custom_handlers=[*_OWN_EVENTS, *custom_handlers], **options)  # type: ignore[arg-type]
         self._flask = app
         self._leftover_tasks = LeftoverTasks(within_s=_LEFTOVER_TASKS_WITHIN_S)
 
@@ -119,8 +117,8 @@ class LambdaAdapter(Mangum):
             with self._runtime.active():  # 2 µs, which the usual single runtime saves
                 return self(event, context)
         handler = self.infer(event, context)
-        if self.lifespan == "off" and isinstance(handler, HttpEvent):
-            return self._respond(handler)
+        if self.lifespan == "off" and handler.__class__ in _OWN_EVENTS:
+            return self._respond(cast("HttpEvent", handler))
         self._runtime.loop  # noqa: B018  # sets it as the thread's current loop, which Mangum runs
         with correlate(_gateway_id(event, context)):
             return super().__call__(event, context)
@@ -180,10 +178,16 @@ class LambdaAdapter(Mangum):
 
     async def _serve(self, environ: dict[str, Any], body: bytes) -> BufferedResponse:
         self._leftover_tasks.begin()
-        limit_bytes = load(WebSettings).body_limit_bytes
-        add_body(environ, TooLargeBody(limit_bytes) if len(body) > limit_bytes else io.BytesIO(body), len(body))
+        stream: io.BytesIO | TooLargeBody = io.BytesIO(body)
+        if body and len(body) > (limit_bytes := load(WebSettings).body_limit_bytes):
+            stream = TooLargeBody(limit_bytes)
+        add_body(environ, stream, len(body))
         head_request = environ["REQUEST_METHOD"] == "HEAD"
-        https = environ["wsgi.url_scheme"] == "https" if self._secure_defaults else None
+        https = None
+        if self._secure_defaults:
+            https = environ["wsgi.url_scheme"] == "https"
+            if environ["REQUEST_METHOD"] not in SAFE_METHODS:
+                reject_cross_site(self._flask)
         response = BufferedResponse(head_request=head_request, https=https)
         try:
             await call(self._flask, environ, response)
@@ -211,7 +215,7 @@ class LambdaAdapter(Mangum):
     def _asgi(self) -> "ASGI3Application":
         from decant.asgi import FlaskToAsgi  # noqa: PLC0415  # few functions need it
 
-        return FlaskToAsgi(self._flask, view_threads=0, correlated=True, default_headers=self._secure_defaults)
+        return FlaskToAsgi(self._flask, view_threads=0, correlated=True, secure_defaults=self._secure_defaults)
 
 
 def _error_response(error: BaseException, *, head_request: bool = False) -> BufferedResponse:

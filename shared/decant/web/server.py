@@ -5,7 +5,6 @@ from flask import Flask
 from decant.asgi.application import FlaskToAsgi
 from decant.config import check
 from decant.observability import configure
-from decant.web.browsers import reject_cross_site
 from decant.web.flask_app import observe, use_problem_details
 
 __all__ = ["asgi_app"]
@@ -28,6 +27,4 @@ def asgi_app(app: Flask, *, secure_defaults: bool = False) -> FlaskToAsgi:
     configure()
     use_problem_details(app)
     observe(app)
-    if secure_defaults:
-        reject_cross_site(app)
-    return FlaskToAsgi(app, correlated=True, default_headers=secure_defaults)
+    return FlaskToAsgi(app, correlated=True, secure_defaults=secure_defaults)

@@ -44,7 +44,7 @@ async def call(
         BaseException: an error of the app that Flask did not handle.
     """
     environ["wsgi.multithread"] = executor is not None
-    if isinstance(environ["wsgi.input"], TooLargeBody):
+    if type(environ["wsgi.input"]) is TooLargeBody:  # `isinstance` takes longer with classes of `io`
         reject_large_bodies(app)
     work = partial(_respond, app, environ, response)
     context = without_flask_contexts()
