@@ -160,9 +160,10 @@ class Runtime:
             return own
 
     def _own_loop(self) -> EventLoop:
-        if self._loop is None:
-            self._loop = EventLoop()
-        return self._loop
+        with self._building:
+            if self._loop is None:
+                self._loop = EventLoop()
+            return self._loop
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end on the runtime's own loop, from synchronous code in any thread.
