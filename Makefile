@@ -50,6 +50,10 @@ send: install ## Send a message to a queue: MESSAGE='{"id": "…"}' QUEUE=defaul
 psql: install ## Open psql on the local database: SQL='SELECT 1'
 	@$(PY) -m infra.local psql $(if $(SQL),--sql "$$SQL")
 
+.PHONY: restore-rehearsal
+restore-rehearsal: install ## Dump the local database, restore it into a new one, and compare the two
+	@$(PY) -m infra.local.restore_rehearsal
+
 .PHONY: reset
 reset: install ## Forget the local database's data
 	@$(PY) -m infra.local reset

@@ -65,9 +65,9 @@ class Reason:
     actions: list[str]
     reason: str
 
-    def excuses(self, action: str, types: Iterable[str]) -> bool:
-        """Whether it speaks of this action, asked for by these types alone."""
-        return {self.type} == set(types) and any(_matches(action, each) for each in self.actions)
+    def excuses(self, action: str, kind: str) -> bool:
+        """Whether it is about this action of this resource type."""
+        return self.type == kind and any(_matches(action, each) for each in self.actions)
 
 
 def main() -> int:
@@ -104,7 +104,7 @@ def breaches(
     grants, reasons = list(grants), list(reasons)
     lacking = {each for each in asked if not _allowed(each, grants, definition)}
     for action in sorted(lacking):
-        if not any(each.excuses(action, asked[action]) for each in reasons):
+        if not all(any(each.excuses(action, kind) for each in reasons) for kind in asked[action]):
             where = " and ".join(" or ".join(each) for each in resources_of(action, definition))
             yield f"{action} is not allowed on {where}, and {', '.join(sorted(asked[action]))} asks for it"
     for pattern in sorted({each for grant in grants for each in grant.actions}):

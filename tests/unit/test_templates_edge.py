@@ -61,6 +61,20 @@ def test_edge_firewall_stands_before_the_stage() -> None:
     assert tie["ResourceArn"] == "arn:aws:apigateway:eu-west-1::/restapis/api/stages/prod"
 
 
+def test_edge_logs_what_the_firewall_blocks() -> None:
+    """Blocked and counted requests are logged, without tokens and keys, in a group of the stage's name."""
+    resolved = edge(Waf="true", LogDays=30)
+    [group] = of_type(resolved, "AWS::Logs::LogGroup").values()
+    [logging] = of_type(resolved, "AWS::WAFv2::LoggingConfiguration").values()
+
+    assert (group["LogGroupName"], group["RetentionInDays"]) == ("aws-waf-logs-decant-prod-api", "30")
+    assert {each["SingleHeader"]["Name"] for each in logging["RedactedFields"]} == {"authorization", "x-api-key"}
+    assert {each["ActionCondition"]["Action"] for each in logging["LoggingFilter"]["Filters"][0]["Conditions"]} == {
+        "BLOCK",
+        "COUNT",
+    }
+
+
 def test_edge_domain_takes_modern_tls_alone() -> None:
     """And it is made known where the zone is ours."""
     resolved = edge(DomainName="api.example.com", CertificateArn="arn:aws:acm:::certificate/1", HostedZoneId="Z1")

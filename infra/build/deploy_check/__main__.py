@@ -5,7 +5,17 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from infra.build.deploy_check import callers, certificates, connections, parameters, references, roles, sizes, timeouts
+from infra.build.deploy_check import (
+    callers,
+    certificates,
+    connections,
+    outbound,
+    parameters,
+    references,
+    roles,
+    sizes,
+    timeouts,
+)
 from infra.build.deploy_check.stage import Stage, configured, read_stage
 from infra.build.resolving import TemplateError
 
@@ -17,6 +27,7 @@ CHECKS: dict[str, Callable[[Stage], Iterator[str]]] = {
     "connections": connections.breaches,
     "certificates": certificates.breaches,
     "timeouts": timeouts.breaches,
+    "outbound": outbound.breaches,
     "sizes": sizes.breaches,
     "references": references.breaches,
     "roles": roles.breaches,
