@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from urllib.parse import quote, urlsplit
 
 from decant._aws.credentials import Credentials
@@ -30,12 +31,14 @@ class CredentialScope:
     region: str
     at: datetime
 
-    @property
+    @cached_property
     def timestamp(self) -> str:
         """The time in AWS's format."""
         return f"{self.at:%Y%m%dT%H%M%SZ}"
 
-    def __str__(self) -> str:
+    @cached_property
+    def text(self) -> str:
+        """The scope in AWS's format."""
         return f"{self.at:%Y%m%d}/{self.region}/{self.service}/aws4_request"
 
 
@@ -51,16 +54,18 @@ def sign_headers(
         credentials: The keys to sign with.
         scope: Service, region and time.
     """
-    host, path = urlsplit(url).netloc, urlsplit(url).path or "/"
+    target = urlsplit(url)
+    host, path = target.netloc, target.path or "/"
     sent = {**headers, "X-Amz-Date": scope.timestamp}
     if credentials.token:
         sent["X-Amz-Security-Token"] = credentials.token
     names = {name.lower(): value.strip() for name, value in {**sent, "Host": host}.items()}
-    listed = ";".join(sorted(names))
-    lines = "".join(f"{name}:{names[name]}\n" for name in sorted(names))
+    ordered = sorted(names)
+    listed = ";".join(ordered)
+    lines = "".join([f"{name}:{names[name]}\n" for name in ordered])
     request = f"POST\n{quote(path)}\n\n{lines}\n{listed}\n{hashlib.sha256(body).hexdigest()}"
     signature = _signature(request, credentials, scope)
-    given = f"Credential={credentials.access_key}/{scope}, SignedHeaders={listed}, Signature={signature}"
+    given = f"Credential={credentials.access_key}/{scope.text}, SignedHeaders={listed}, Signature={signature}"
     return {**sent, "Authorization": f"{_ALGORITHM} {given}"}
 
 
@@ -79,7 +84,7 @@ def presign_url(
     asked = {
         **query,
         "X-Amz-Algorithm": _ALGORITHM,
-        "X-Amz-Credential": f"{credentials.access_key}/{scope}",
+        "X-Amz-Credential": f"{credentials.access_key}/{scope.text}",
         "X-Amz-Date": scope.timestamp,
         "X-Amz-Expires": str(expires_s),
         "X-Amz-SignedHeaders": "host",
@@ -93,14 +98,10 @@ def presign_url(
 
 def _signature(request: str, credentials: Credentials, scope: CredentialScope) -> str:
     key = f"AWS4{credentials.secret_key}".encode()
-    for part in str(scope).split("/"):
-        key = _hmac(key, part).digest()
+    for part in scope.text.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
     digest = hashlib.sha256(request.encode()).hexdigest()
-    return _hmac(key, f"{_ALGORITHM}\n{scope.timestamp}\n{scope}\n{digest}").hexdigest()
-
-
-def _hmac(key: bytes, text: str) -> hmac.HMAC:
-    return hmac.new(key, text.encode(), hashlib.sha256)
+    return hmac.digest(key, f"{_ALGORITHM}\n{scope.timestamp}\n{scope.text}\n{digest}".encode(), "sha256").hex()
 
 
 def _quoted(text: str) -> str:
