@@ -31,6 +31,7 @@ from tests.benchmarks.soak.clients import (
 from tests.benchmarks.soak.resources import Resources
 from tests.upstream import Upstream
 
+_SAMPLES, _SAMPLE_EVERY_S = 16, 4.5
 _KEPT_S = 30
 """Time after which Lambda ends an idle environment; ten minutes otherwise, longer than the idle time."""
 _WARM_UP_S = 10
@@ -145,7 +146,7 @@ def _options() -> argparse.Namespace:
 def _soak(soak: Soak, subject: Subject, routes: Sequence[Route], options: argparse.Namespace) -> int:
     load(subject, routes, options.clients, _WARM_UP_S, "first warm-up")
     time.sleep(min(options.idle_s, 2 * _KEPT_S))
-    before = soak.resources()
+    before = _least(soak)
     load(subject, routes, options.clients, _WARM_UP_S, "second warm-up")  # starts the environments again
     exchanges = soak.run(subject, routes)
     acknowledged, missing = lost(subject, exchanges, clients=8)
@@ -156,10 +157,19 @@ def _soak(soak: Soak, subject: Subject, routes: Sequence[Route], options: argpar
         print(f"  {line}")
     print(f"after the load      {soak.resources()}")
     time.sleep(options.idle_s)
-    after = soak.resources()
+    after = _least(soak)
     growth = after.growth(before)
     print(f"before the load     {before}\nafter {options.idle_s:g} s idle    {after}\nratio {growth}")
     return 1 if missing or faults or max(growth.values()) > _GROWTH else 0
+
+
+def _least(soak: Soak) -> Resources:
+    """The least of each resource within a minute, in which the sweeper's environment has started and ended once."""
+    samples = [soak.resources()]
+    for _ in range(_SAMPLES):
+        time.sleep(_SAMPLE_EVERY_S)
+        samples.append(soak.resources())
+    return Resources.least(samples)
 
 
 def _print(exchanges: Sequence[Exchange], windows: Sequence[Window], options: argparse.Namespace) -> None:

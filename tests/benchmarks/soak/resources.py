@@ -29,6 +29,16 @@ class Resources:
                 memory_bytes += getattr(memory, "pss", memory.rss)
         return cls(processes=len(found), descriptors=descriptors, memory_mb=round(memory_bytes / 1024**2, 1))
 
+    @classmethod
+    def least(cls, samples: Iterable["Resources"]) -> "Resources":
+        """The least value of each resource."""
+        every = list(samples)
+        return cls(
+            processes=min(sample.processes for sample in every),
+            descriptors=min(sample.descriptors for sample in every),
+            memory_mb=min(sample.memory_mb for sample in every),
+        )
+
     def growth(self, before: "Resources") -> dict[str, float]:
         """Ratio to the resources before, by name."""
         return {name: round(value / asdict(before)[name], 2) for name, value in asdict(self).items()}
