@@ -32,6 +32,7 @@ EVERYTHING_ON = {
     "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/1",
     "HostedZoneId": "Z1",
     "Waf": "true",
+    "Backup": "true",
     "Nat": "each-zone",
     "Zones": "3",
     "PermissionsBoundary": "arn:aws:iam::123456789012:policy/boundary",

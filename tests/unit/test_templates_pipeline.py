@@ -52,7 +52,7 @@ def test_pipeline_makes_no_role_without_its_boundary() -> None:
 
 def test_pipeline_boundary_is_as_wide_as_the_stage_and_no_wider() -> None:
     """Every action that a role of the stage has is within it, and none of IAM's is."""
-    stage = prod()
+    stage = prod(Backup="true")
     roles = [role for nested in stage.stacks for role in stage.of_type("AWS::IAM::Role", nested).values()]
     documents = [policy["PolicyDocument"] for role in roles for policy in role.get("Policies", [])]
     documents += [each["PolicyDocument"] for each in stage.of_type("AWS::IAM::ManagedPolicy").values()]
