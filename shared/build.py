@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -141,14 +142,25 @@ def prune(target: Path) -> None:
 
 
 def compile_all(target: Path) -> None:
-    """Write each module's bytecode, valid whatever its source's date becomes on the way to Lambda."""
-    command = [sys.executable, "-m", "compileall", "-q", "-j", "0", "-o", "0", "--invalidation-mode", "unchecked-hash"]
-    # Tracebacks name the files as Lambda has them; with a seed, sets of constants come out in one order.
-    command += ["-s", str(target), "-p", "/opt/python", str(target)]
+    """Write the bytecode of all modules, valid for any date that their sources get on the way to Lambda.
+
+    A process compiles one package, and nothing else: which strings are shared between modules that one process compiles
+    shows in their bytecode. `compileall -j` would distribute the modules in another way each time.
+    """
+    packages = sorted(path for path in target.iterdir() if path.is_dir() or path.suffix == ".py")
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for error in threads.map(lambda package: _compile(package, target), packages):
+            if error:
+                raise BuildError(f"a module does not compile; correct it or add it to LEFT_OUT\n{error}")
+
+
+def _compile(package: Path, target: Path) -> str:
+    command = [sys.executable, "-m", "compileall", "-q", "-o", "0", "--invalidation-mode", "unchecked-hash"]
+    # Tracebacks name the files as Lambda has them; with a seed, sets of constants have the same order every time.
+    command += ["-s", str(target), "-p", "/opt/python", str(package)]
     seeded = {**os.environ, "PYTHONHASHSEED": "0"}
     finished = subprocess.run(command, env=seeded, capture_output=True, text=True, check=False)
-    if finished.returncode != 0:
-        raise BuildError(f"a module does not compile; mend it or add it to LEFT_OUT\n{finished.stdout.strip()}")
+    return finished.stdout.strip() if finished.returncode else ""
 
 
 def settle(target: Path) -> None:
