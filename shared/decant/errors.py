@@ -21,6 +21,7 @@
         ├── AwsUnavailable       503: an API of AWS did not respond, or refused the request
         │   └── CredentialsUnavailable  503: there are no AWS credentials
         └── DatabaseUnavailable  503: PostgreSQL cannot be reached
+            └── PoolExhausted    503: all connections of the pool were in use for too long
 
 `decant.web` responds with the error's `status` and `application/problem+json`. `str(error)` is the detail that the
 client reads, so it never contains a secret.
@@ -44,6 +45,7 @@ __all__ = [
     "MaxRetriesExceeded",
     "NeverAwaited",
     "NotFound",
+    "PoolExhausted",
     "ServiceUnavailable",
     "SoftTimeLimitExceeded",
     "TaskFailed",
@@ -238,3 +240,7 @@ class CredentialsUnavailable(AwsUnavailable):
 
 class DatabaseUnavailable(ServiceUnavailable):
     """PostgreSQL cannot be reached, or hung up; nothing of the transaction was kept."""
+
+
+class PoolExhausted(DatabaseUnavailable):
+    """No connection of the pool became free in time; nothing was executed. Retrying helps when there is less load."""

@@ -47,6 +47,7 @@ ALL = [
     (errors.AwsUnavailable("AccessDenied"), 503),
     (errors.CredentialsUnavailable("none"), 503),
     (errors.DatabaseUnavailable("Later."), 503),
+    (errors.PoolExhausted("Later."), 503),
 ]
 
 

@@ -7,6 +7,7 @@ The connection pool is built at first use, once per runtime and event loop. Warm
 """
 
 from decant.db.engine import dispose, engine, execute, session
+from decant.db.pool import wait_for_turn
 from decant.db.settings import DatabaseSettings
 
-__all__ = ["DatabaseSettings", "dispose", "engine", "execute", "session"]
+__all__ = ["DatabaseSettings", "dispose", "engine", "execute", "session", "wait_for_turn"]

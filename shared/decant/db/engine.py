@@ -12,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import Engine, Executable, RowMapping
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -29,6 +28,7 @@ from decant.config import load
 from decant.db import liveness
 from decant.db.address import Address
 from decant.db.connect import connect_args, log_in_with_secret, log_in_with_tokens, share_server_sessions
+from decant.db.pool import ConnectionPool
 from decant.db.settings import DatabaseSettings
 from decant.errors import ConfigError, DatabaseUnavailable
 
@@ -77,6 +77,7 @@ async def session() -> AsyncIterator[AsyncSession]:
     Raises:
         DatabaseUnavailable: PostgreSQL cannot be reached or hung up; nothing was kept, unless it hung up during the
             commit itself. Retrying helps once it is back.
+        PoolExhausted: no connection became free within `DATABASE_CONNECT_TIMEOUT_S`; the block was not entered.
     """
     database = _database()
     with _translated():
@@ -161,7 +162,7 @@ def _connecting() -> Iterator[None]:
     """Take the connection at once, so that a socket's error here is known to be the database's."""
     try:
         yield
-    except (OSError, PoolTimeoutError, OperationalError, InterfaceError) as error:
+    except (OSError, OperationalError, InterfaceError) as error:
         raise DatabaseUnavailable("The database cannot be reached.") from error
 
 
@@ -195,6 +196,7 @@ def _build_engine(settings: DatabaseSettings) -> AsyncEngine:
     address = settings.address or Address.parse("postgresql://")
     built = create_async_engine(
         address.url,
+        poolclass=ConnectionPool,
         pool_size=settings.pool_size,
         max_overflow=0,
         pool_timeout=settings.connect_timeout_s,

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -12,10 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db, runtime
 from decant._sync.threads import run_in_thread
-from decant.errors import DatabaseUnavailable, TaskStopped, TimeLimitExceeded
+from decant.errors import DatabaseUnavailable, PoolExhausted, TaskStopped, TimeLimitExceeded
 from decant.observability import correlate
 from decant.tasks.context import Run, running
-from decant.tasks.options import task_settings
 from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Outcome, State
 from decant.tasks.store import is_temporary, store
@@ -23,6 +23,7 @@ from decant.tasks.task import Task
 from decant.tasks.unawaited import check_finished
 from decant.worker import outcomes
 from decant.worker.interruptible import Interruptible
+from decant.worker.transaction import kept_open
 
 __all__ = ["Execution", "describe"]
 
@@ -30,6 +31,12 @@ log = logging.getLogger("decant.tasks")
 
 _GRACE_S = 0.5
 """Seconds that a cancelled run may take to end."""
+
+
+_MOST_THREADS = 2**31
+
+_PAUSE_S = 5.0
+"""Seconds until a task whose transaction could not begin is due again."""
 
 
 class _LeaseLost(Exception):
@@ -42,22 +49,26 @@ class Execution:
     Args:
         claimed: The claimed task.
         task: Its definition.
-        time_left_s: Seconds that the invocation has left for it.
-        transactions: Limits the runs that hold a connection, so that connections remain to record outcomes.
+        time_left_s: Returns the seconds that the invocation has left for it.
     """
 
-    def __init__(
-        self, claimed: Claimed, task: Task[..., Any], time_left_s: float, transactions: asyncio.Semaphore
-    ) -> None:
+    def __init__(self, claimed: Claimed, task: Task[..., Any], time_left_s: Callable[[], float]) -> None:
         self.claimed = claimed
         self._task = task
-        self._transactions = transactions
         self._options = task.options.of_call(claimed.options)
         self._own_limit_s = self._options.time_limit or math.inf
         self._time_left_s = time_left_s
-        self._started_at = 0.0
+        self._least_s = min(self._own_limit_s, time_left_s() / 2)
+        self._started_at: float | None = None
+        self._started: asyncio.Future[None] | None = None
+        self._interruptible: Interruptible[Outcome | None]
         self._body: asyncio.Task[Outcome | None] | None = None
         self._cancelled: CancelReason | None = None
+
+    def has_time(self) -> bool:
+        """Whether the task can be started: waiting has left it half of the time, or as much as its time limit."""
+        left_s = self._time_left_s()
+        return left_s > 0 and left_s >= self._least_s
 
     def cancel(self, reason: CancelReason) -> None:
         """Cancel the run."""
@@ -73,38 +84,52 @@ class Execution:
         """
         if self.claimed.expired:
             return outcomes.expired(self.claimed)
-        with correlate(self.claimed.correlation_id), running(self.claimed) as run:
-            return await self._outcome_of(self._start(run))
+        with correlate(self.claimed.correlation_id), db.wait_for_turn(), running(self.claimed) as run:
+            return await self._outcome_of(self._create_body(run))
 
-    def _start(self, run: Run) -> asyncio.Task[Outcome | None]:
+    def _create_body(self, run: Run) -> asyncio.Task[Outcome | None]:
         loop = asyncio.get_running_loop()
-        self._started_at = loop.time()
-        call = Interruptible(self._call(run))
-        body = self._body = asyncio.Task(call, loop=loop, eager_start=True)  # many tasks return without waiting
-        soft_limit_s = self._options.soft_time_limit
-        if soft_limit_s is not None and not body.done():
-            message = f"It ran longer than {soft_limit_s:g} s."
-            timer = loop.call_at(self._started_at + soft_limit_s, call.interrupt, body, message)
-            body.add_done_callback(lambda _: timer.cancel())
+        self._started = loop.create_future() if self._task.transactional else None
+        self._interruptible = Interruptible(self._call(run))
+        body = asyncio.Task(self._interruptible, loop=loop, eager_start=True)  # many tasks return without waiting
+        self._body = body
         return body
 
     async def _outcome_of(self, body: asyncio.Task[Outcome | None]) -> Outcome | None:
+        if self._started is not None and not body.done():
+            waits: set[asyncio.Future[Any]] = {body, self._started}
+            await asyncio.wait(waits, timeout=self._time_left_s(), return_when=asyncio.FIRST_COMPLETED)
+        time_left_s = self._time_left_s()
+        own_left_s = self._own_limit_s - self._seconds()
         if not body.done():
-            await asyncio.wait({body}, timeout=min(self._own_limit_s, self._time_left_s) - self._seconds())
+            await asyncio.wait({body}, timeout=min(own_left_s, time_left_s))
         if not body.done():
-            self.cancel(CancelReason.TIME_LIMIT if self._own_limit_s <= self._time_left_s else CancelReason.DEADLINE)
+            self.cancel(CancelReason.TIME_LIMIT if own_left_s <= time_left_s else CancelReason.DEADLINE)
             await asyncio.wait({body}, timeout=_GRACE_S)
         if not body.done() or body.cancelled():
             return self._cancelled_outcome()
         error = body.exception()
-        if error is None:
-            if log.isEnabledFor(logging.INFO):
-                log.info("Task succeeded", extra={**describe(self.claimed), "seconds": round(self._seconds(), 3)})
-            return body.result()
-        return self._failed(error)
+        if error is not None:
+            return self._failed(error)
+        if self._started_at is not None and log.isEnabledFor(logging.INFO):
+            log.info("Task succeeded", extra={**describe(self.claimed), "seconds": round(self._seconds(), 3)})
+        return body.result()
+
+    def _start(self) -> None:
+        """Start the time limits, right before the first line of the task's code."""
+        loop, body = asyncio.get_running_loop(), asyncio.current_task()
+        self._started_at = loop.time()
+        if self._started is not None:
+            self._started.set_result(None)
+        soft_limit_s = self._options.soft_time_limit
+        if soft_limit_s is not None and body is not None:
+            message = f"It ran longer than {soft_limit_s:g} s."
+            timer = loop.call_later(soft_limit_s, self._interruptible.interrupt, body, message)
+            body.add_done_callback(lambda _: timer.cancel())
 
     def _seconds(self) -> float:
-        return asyncio.get_running_loop().time() - self._started_at
+        """Seconds since the start; 0 before it."""
+        return 0.0 if self._started_at is None else asyncio.get_running_loop().time() - self._started_at
 
     async def _call(self, run: Run) -> Outcome | None:
         args, kwargs = self._task.parameters.decode(self.claimed.args, self.claimed.kwargs)
@@ -112,8 +137,8 @@ class Execution:
             args = (run, *args)
         try:
             if self._task.transactional:
-                await self._call_in_transaction(run, args, kwargs)
-                return None
+                return await self._call_in_transaction(run, args, kwargs)
+            self._start()
             if self._task.is_async:
                 return self._succeeded(run, await self._task.function(*args, **kwargs))
             work = partial(self._task.function, *args, **kwargs)
@@ -121,13 +146,18 @@ class Execution:
         except (SystemExit, KeyboardInterrupt) as error:  # otherwise it would end the worker
             raise TaskStopped(f"It raised {error!r}.") from error
 
-    async def _call_in_transaction(self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        async with self._transactions, db.session() as session:
-            outcome = self._succeeded(run, await self._task.function(*args, **kwargs, session=session))
+    async def _call_in_transaction(self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome | None:
+        async with db.session() as session:
+            if not self.has_time():
+                return outcomes.released(self.claimed)
+            self._start()
+            with kept_open(session):
+                outcome = self._succeeded(run, await self._task.function(*args, **kwargs, session=session))
             completed = await self._complete(outcome, session)
             if self.claimed.id not in completed.states:
                 raise _LeaseLost
         await publish(completed.released)
+        return None
 
     async def _complete(self, outcome: Outcome, session: AsyncSession) -> Completed:
         try:
@@ -149,10 +179,11 @@ class Execution:
                 return None
             case CancelReason.REVOKED:
                 return outcomes.revoked(self.claimed, "It was cancelled while it ran.")
-            case CancelReason.SHUTDOWN:
+            case CancelReason.DEADLINE if self._started_at is not None:
+                message = f"The invocation's time ran out after {self._seconds():.1f} s."
+                return outcomes.lost(self.claimed, TimeLimitExceeded(message))
+            case CancelReason.DEADLINE | CancelReason.SHUTDOWN:
                 return outcomes.released(self.claimed)
-            case CancelReason.DEADLINE:
-                return outcomes.lost(self.claimed, f"The invocation's time ran out after {self._time_left_s:.1f} s.")
             case CancelReason.TIME_LIMIT:
                 return self._failed(TimeLimitExceeded(f"It ran longer than {self._own_limit_s:g} s."))
             case None:
@@ -163,7 +194,7 @@ class Execution:
             self._log_lost_lease()
             return None
         if isinstance(error, DatabaseUnavailable) and self._task.transactional:
-            return outcomes.lost(self.claimed, "The connection was lost during its transaction.")
+            return self._without_database(error)
         outcome = outcomes.failed(self.claimed, self._options, error)
         if outcome.state is State.RETRY:
             log.warning(
@@ -173,6 +204,14 @@ class Execution:
         else:
             log.error("Task failed", exc_info=error, extra=describe(self.claimed))
         return outcome
+
+    def _without_database(self, error: DatabaseUnavailable) -> Outcome:
+        if self._started_at is None:
+            log.warning("Task not started; retrying", extra={**describe(self.claimed), "error": repr(error)})
+            return outcomes.released(self.claimed, _PAUSE_S)
+        if isinstance(error, PoolExhausted):
+            return outcomes.lost(self.claimed, error)
+        return outcomes.lost(self.claimed, TimeLimitExceeded("The connection was lost during its transaction."))
 
     def _log_lost_lease(self) -> None:
         log.warning("Lease lost; result discarded", extra=describe(self.claimed))
@@ -184,10 +223,14 @@ def describe(claimed: Claimed) -> dict[str, object]:
 
 
 class _TaskThreads(ThreadPoolExecutor):
-    """Threads of the runtime in which plain functions run as tasks."""
+    """Threads of the runtime in which plain functions run as tasks.
+
+    Runs have their own limit, `TASK_CONCURRENCY`. The pool has none, so that a thread which continues after the time
+    limit of its run does not delay other runs.
+    """
 
     def __init__(self) -> None:
-        super().__init__(task_settings().concurrency, thread_name_prefix="task")
+        super().__init__(_MOST_THREADS, thread_name_prefix="task")
 
     def close(self) -> None:
         self.shutdown(wait=False, cancel_futures=True)

@@ -3,7 +3,7 @@
 from traceback import TracebackException
 from typing import Any
 
-from decant.errors import MaxRetriesExceeded, TaskRevoked, TimeLimitExceeded
+from decant.errors import MaxRetriesExceeded, TaskRevoked
 from decant.tasks.context import Retry
 from decant.tasks.options import TaskOptions, has_queue_url
 from decant.tasks.records import EXPIRED, Claimed, Failure, Outcome, State
@@ -32,14 +32,14 @@ def expired(claimed: Claimed) -> Outcome:
     return _outcome(claimed, state=State.REVOKED, failure=failure)
 
 
-def released(claimed: Claimed) -> Outcome:
+def released(claimed: Claimed, delay_s: float = 0) -> Outcome:
     """The task was not run, or interrupted by a shutdown: the run does not count as a retry."""
-    return _outcome(claimed, state=State.PENDING, publish=has_queue_url(claimed.queue))
+    return _outcome(claimed, state=State.PENDING, delay_s=delay_s, publish=has_queue_url(claimed.queue))
 
 
-def lost(claimed: Claimed, message: str) -> Outcome:
+def lost(claimed: Claimed, error: Exception) -> Outcome:
     """The run was interrupted by the worker: it counts, and is retried regardless of `autoretry_for`."""
-    return _retry(claimed, TimeLimitExceeded(message), 0, claimed.max_retries)
+    return _retry(claimed, error, 0, claimed.max_retries)
 
 
 def failed(claimed: Claimed, options: TaskOptions, error: BaseException) -> Outcome:

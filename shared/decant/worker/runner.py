@@ -10,8 +10,6 @@ from typing import Self
 from uuid import UUID
 
 from decant import metrics
-from decant.config import load
-from decant.db import DatabaseSettings
 from decant.tasks.options import task_settings
 from decant.tasks.records import CancelReason, Claimed, Outcome, State
 from decant.tasks.registry import registry
@@ -49,7 +47,6 @@ class Runner:
         self._renewed_lease_s = renewed_lease_s
         self._margin_s = limits.margin_s
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._transactions = asyncio.Semaphore(max(1, load(DatabaseSettings).pool_size - 1))
         self._completions = Completions(deadline)
         self._heartbeat = _Heartbeat(limits.heartbeat_s, renewed_lease_s)
         self._counts = defaultdict[str, Counter[str]](Counter)
@@ -104,18 +101,18 @@ class Runner:
 
     async def _run(self, claimed: Claimed) -> None:
         with self._heartbeat.holding(claimed):
+            execution = Execution(claimed, registry[claimed.name], lambda: self.time_left_s)
             async with self._slots:
-                outcome = await self._outcome(claimed)
+                outcome = await self._outcome(execution)
             if outcome is not None:
                 await self._completions.add(claimed, outcome)
 
-    async def _outcome(self, claimed: Claimed) -> Outcome | None:
-        if self.time_left_s <= 0:
-            return outcomes.released(claimed)
-        execution = Execution(claimed, registry[claimed.name], self.time_left_s, self._transactions)
+    async def _outcome(self, execution: Execution) -> Outcome | None:
+        if not execution.has_time():
+            return outcomes.released(execution.claimed)
         with self._heartbeat.watching(execution):
             outcome = await execution.outcome()
-        self._count(claimed, outcome)
+        self._count(execution.claimed, outcome)
         return outcome
 
     def _count(self, claimed: Claimed, outcome: Outcome | None) -> None:
