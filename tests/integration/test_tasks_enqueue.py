@@ -80,7 +80,7 @@ async def test_task_goes_with_the_callers_transaction(queue: SqsQueue) -> None:
             raise LookupError
 
     assert queue.waiting()["now"] == 0
-    assert await execute("SELECT FROM decant.task") == []
+    assert await execute("SELECT id FROM decant.task") == []
 
 
 @pytest.mark.usefixtures("database_url")
@@ -97,6 +97,21 @@ async def test_task_goes_with_the_callers_savepoint(queue: SqsQueue) -> None:
 
     bodies = {record["body"] for record in queue.receive()}
     assert bodies == {f'{{"id":"{job.id}"}}' for job in (kept, kept_too)}
+
+
+@pytest.mark.usefixtures("database_url")
+async def test_task_of_a_released_savepoint_goes_with_the_outer_savepoint(queue: SqsQueue) -> None:
+    """An outer savepoint that is rolled back takes the tasks of the savepoints inside it with it."""
+    async with db.session() as session:
+        kept = await work.add.apply_async((1,), session=session)
+        with suppress(LookupError):
+            async with session.begin_nested():
+                async with session.begin_nested():
+                    await work.add.apply_async((2,), session=session)
+                raise LookupError
+
+    assert [record["body"] for record in queue.receive()] == [f'{{"id":"{kept.id}"}}']
+    assert len(await execute("SELECT id FROM decant.task")) == 1
 
 
 @pytest.mark.usefixtures("database_url", "queue")
@@ -166,7 +181,7 @@ async def test_wrong_arguments_write_nothing(caplog: pytest.LogCaptureFixture) -
     with pytest.raises(TypeError, match=r"add\(\): Expected `int`, got `str`"):
         await work.add.delay("one")
 
-    assert await execute("SELECT FROM decant.task") == []
+    assert await execute("SELECT id FROM decant.task") == []
 
 
 @pytest.mark.usefixtures("database_url")
@@ -199,7 +214,7 @@ async def test_many_tasks_go_with_the_callers_transaction(queue: SqsQueue) -> No
             raise LookupError
 
     assert queue.waiting()["now"] == 0
-    assert await execute("SELECT FROM decant.task") == []
+    assert await execute("SELECT id FROM decant.task") == []
 
 
 @pytest.mark.usefixtures("database_url", "new_tasks")

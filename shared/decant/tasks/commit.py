@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction
 from sqlalchemy.util import await_only
 
-__all__ = ["after_commit"]
+__all__ = ["after_commit", "waiting"]
 
 type Callback = Callable[[], Awaitable[None]]
 
@@ -18,32 +18,38 @@ _COMMITTED = "decant.committed"  # key of Session.info: callbacks to call when t
 def after_commit(session: AsyncSession, callback: Callback) -> None:
     """Call a function after the session's transaction has committed and released its connection; `commit()` awaits it.
 
-    A callback registered in a savepoint is dropped when the savepoint rolls back, and otherwise waits for the outer
-    transaction.
+    A callback registered in a savepoint is dropped when the savepoint rolls back. When the savepoint is released, the
+    callback becomes that of the outer savepoint or transaction, which may roll back too.
     """
     plain = session.sync_session
+    if not plain.in_transaction():
+        plain.begin()  # as a statement does
     if _WAITING not in plain.info:
         plain.info[_WAITING], plain.info[_COMMITTED] = {}, []
         event.listen(plain, "after_commit", _committed)
-        event.listen(plain, "after_soft_rollback", _rolled_back)
         event.listen(plain, "after_transaction_end", _ended)
     transaction = plain.get_nested_transaction() or plain.get_transaction()
     plain.info[_WAITING].setdefault(transaction, []).append(callback)
 
 
+def waiting(session: AsyncSession) -> list[Callback]:
+    """Callbacks that wait for the commit of the session's transaction."""
+    by_transaction: dict[SessionTransaction, list[Callback]] = session.sync_session.info.get(_WAITING, {})
+    return [callback for callbacks in by_transaction.values() for callback in callbacks]
+
+
 def _committed(session: Session) -> None:
-    if session.in_nested_transaction():
-        return
-    waiting: dict[SessionTransaction, list[Callback]] = session.info[_WAITING]
-    session.info[_COMMITTED] += [callback for callbacks in waiting.values() for callback in callbacks]
-    waiting.clear()
-
-
-def _rolled_back(session: Session, transaction: SessionTransaction) -> None:
-    session.info[_WAITING].pop(transaction, None)
+    pending: dict[SessionTransaction, list[Callback]] = session.info[_WAITING]
+    savepoint = session.get_nested_transaction()
+    if savepoint is None:
+        session.info[_COMMITTED] += [callback for callbacks in pending.values() for callback in callbacks]
+    elif savepoint in pending and savepoint.parent is not None:
+        pending.setdefault(savepoint.parent, []).extend(pending.pop(savepoint))
 
 
 def _ended(session: Session, transaction: SessionTransaction) -> None:
+    pending: dict[SessionTransaction, list[Callback]] = session.info[_WAITING]
+    pending.pop(transaction, None)
     if transaction.parent is not None:
         return
     callbacks, session.info[_COMMITTED] = session.info[_COMMITTED], []

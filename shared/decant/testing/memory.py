@@ -2,14 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TYPE_CHECKING
 from uuid import UUID
-from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant.tasks.commit import after_commit
+from decant.tasks.commit import after_commit, waiting
 from decant.tasks.options import has_queue_url, task_settings
 from decant.tasks.publish import publish
 from decant.tasks.records import (
@@ -29,9 +26,6 @@ from decant.tasks.records import (
 )
 from decant.testing.rows import Row, statistics
 
-if TYPE_CHECKING:
-    from sqlalchemy.orm import SessionTransaction
-
 __all__ = ["MemoryStore"]
 
 
@@ -41,7 +35,6 @@ class MemoryStore:
     def __init__(self) -> None:
         self.rows: dict[UUID, Row] = {}
         self._ticked: dict[str, datetime] = {}
-        self._transactions: WeakKeyDictionary[SessionTransaction, dict[UUID, Row]] = WeakKeyDictionary()
         self._ahead = timedelta()
 
     def now(self) -> datetime:
@@ -58,8 +51,9 @@ class MemoryStore:
         return max(0.0, (min(times) - self.now()).total_seconds()) if times else None
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
-        visible = [self.rows, *([] if session is None else self._uncommitted(session))]
-        new: dict[UUID, Row] = self.rows if session is None else visible[1]
+        inserted = _Inserted(self.rows)
+        new = self.rows if session is None else inserted.new
+        visible = [self.rows, new, *([] if session is None else self._uncommitted(session))]
         enqueued = []
         for task in tasks:
             row = self._find_existing(task, (row for rows in visible for row in rows.values()))
@@ -69,23 +63,15 @@ class MemoryStore:
             else:
                 enqueued.append(row.enqueued(self.now(), publish=False))
         if session is not None:
-            after_commit(session, partial(self._commit, new))
+            after_commit(session, inserted)
         return enqueued
 
-    async def _commit(self, new: dict[UUID, Row]) -> None:
-        self.rows |= new
-
     def _uncommitted(self, session: AsyncSession) -> list[dict[UUID, Row]]:
-        """Rows of the session's transaction, and of its outer transactions when it is a savepoint."""
-        plain = session.sync_session
-        if not plain.in_transaction():
-            plain.begin()  # as an INSERT does
-        transaction = plain.get_nested_transaction() or plain.get_transaction()
-        rows = []
-        while transaction is not None:
-            rows.append(self._transactions.setdefault(transaction, {}))
-            transaction = transaction.parent
-        return rows
+        """Rows that the session's transaction has inserted, without those of savepoints that were rolled back."""
+        callbacks = waiting(session)
+        return [
+            callback.new for callback in callbacks if isinstance(callback, _Inserted) and callback.rows is self.rows
+        ]
 
     def _find_existing(self, task: NewTask, rows: Iterable[Row]) -> Row | None:
         def same(row: Row) -> bool:
@@ -312,6 +298,17 @@ class MemoryStore:
         started = [Row.of(task, self.now()) for task in new if task.id not in self.rows]
         self.rows |= {callback.new.id: callback for callback in started}
         return [callback.enqueued(self.now()) for callback in started]
+
+
+class _Inserted:
+    """Rows of an insert; called when its transaction commits."""
+
+    def __init__(self, rows: dict[UUID, Row]) -> None:
+        self.rows = rows
+        self.new = dict[UUID, Row]()
+
+    async def __call__(self) -> None:
+        self.rows |= self.new
 
 
 def _parent_failure(origin: Row) -> Failure:
