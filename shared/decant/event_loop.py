@@ -1,12 +1,16 @@
-"""The event loop of a runtime, and the tasks that an invocation leaves behind on it."""
+"""The event loop of a runtime, the clients that belong to it, and the tasks that an invocation leaves behind on it."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from inspect import iscoroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["EventLoop", "LeftoverTasks"]
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+__all__ = ["EventLoop", "LeftoverTasks", "LoopClients", "start_for_thread"]
 
 log = logging.getLogger(__name__)
 
@@ -102,3 +106,61 @@ def _other_tasks() -> set[asyncio.Task[Any]]:
 
 def _name(task: asyncio.Task[Any]) -> str:
     return getattr(task.get_coro(), "__qualname__", task.get_name())
+
+
+def start_for_thread[T](loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], future: "Future[T]") -> None:
+    """Start a coroutine on the loop for another thread, unless that thread runs it by now."""
+    if not future.set_running_or_notify_cancel():
+        return
+
+    def finish(task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            future.set_exception(asyncio.CancelledError())
+        elif error := task.exception():
+            future.set_exception(error)
+        else:
+            future.set_result(task.result())
+
+    loop.create_task(work).add_done_callback(finish)
+
+
+class LoopClients:
+    """Clients that were built on the same event loop.
+
+    Attributes:
+        built: The clients by their keys.
+        closers: Closes the clients; the newest is called first.
+    """
+
+    def __init__(self) -> None:
+        self.built: dict[object, Any] = {}
+        self.closers: list[Callable[[], Awaitable[object]]] = []
+        self._guard = self._close_with_the_loop()
+
+    async def _close_with_the_loop(self) -> AsyncGenerator[None]:
+        """Close the clients when the loop shuts down its asynchronous generators, which is just before it ends."""
+        try:
+            yield
+        finally:
+            await self.aclose()
+
+    def watch(self) -> None:
+        """Start the guard; on a running loop, which then knows it."""
+        with suppress(StopIteration):  # it is suspended at its `yield`
+            self._guard.__anext__().send(None)
+
+    async def aclose(self) -> None:
+        """Close all clients.
+
+        Raises:
+            ExceptionGroup: some could not be closed; all others are.
+        """
+        errors: list[Exception] = []
+        while self.closers:
+            try:
+                await self.closers.pop()()
+            except Exception as error:  # noqa: BLE001  # the others must be closed all the same
+                errors.append(error)
+        self.built.clear()
+        if errors:
+            raise ExceptionGroup("shared clients could not be closed", errors)

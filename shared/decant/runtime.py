@@ -18,15 +18,14 @@ import asyncio
 import logging
 import random
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from decant import config, observability
-from decant.event_loop import EventLoop
+from decant.event_loop import EventLoop, LoopClients, start_for_thread
 
 __all__ = ["Context", "Runtime", "current", "warm_up"]
 
@@ -55,54 +54,6 @@ _warm_ups: list[Callable[[], object]] = []
 def warm_up(preparation: Callable[[], object]) -> None:
     """Register work to do before a SnapStart snapshot: imports and construction, no connections."""
     _warm_ups.append(preparation)
-
-
-def _start[T](loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], future: "Future[T]") -> None:
-    """Start a coroutine on the loop for another thread, unless that thread runs it by now."""
-    if not future.set_running_or_notify_cancel():
-        return
-
-    def finish(task: asyncio.Task[T]) -> None:
-        if task.cancelled():
-            future.set_exception(asyncio.CancelledError())
-        elif error := task.exception():
-            future.set_exception(error)
-        else:
-            future.set_result(task.result())
-
-    loop.create_task(work).add_done_callback(finish)
-
-
-class _Clients:
-    """Clients that were built on the same event loop."""
-
-    def __init__(self) -> None:
-        self.built: dict[object, Any] = {}
-        self.closers: list[Callable[[], Awaitable[object]]] = []
-        self.guard = self._guard()
-
-    async def _guard(self) -> AsyncGenerator[None]:
-        """Close the clients when the loop shuts down its asynchronous generators, which is just before it ends."""
-        try:
-            yield
-        finally:
-            await self.aclose()
-
-    def watch(self) -> None:
-        """Start the guard; on a running loop, which then knows it."""
-        with suppress(StopIteration):  # it is suspended at its `yield`
-            self.guard.__anext__().send(None)
-
-    async def aclose(self) -> None:
-        errors: list[Exception] = []
-        while self.closers:
-            try:
-                await self.closers.pop()()
-            except Exception as error:  # noqa: BLE001  # the others must be closed all the same
-                errors.append(error)
-        self.built.clear()
-        if errors:
-            raise ExceptionGroup("shared clients could not be closed", errors)
 
 
 class _Active:
@@ -134,7 +85,7 @@ class Runtime:
         self.environment = config.process_environment if environ is None else config.Environment(environ)
         self._loop: EventLoop | None = None
         self._turn = threading.Lock()
-        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = WeakKeyDictionary()
+        self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClients] = WeakKeyDictionary()
         self._shared: dict[object, tuple[Any, Callable[[Any], object] | None]] = {}
         self._building = threading.RLock()
 
@@ -189,7 +140,7 @@ class Runtime:
         """
         loop = self._own_loop()
         future: Future[T] = Future()
-        loop.call_soon_threadsafe(_start, loop, work, future)
+        loop.call_soon_threadsafe(start_for_thread, loop, work, future)
         while True:
             try:
                 return future.result(timeout=0.05)
@@ -239,11 +190,11 @@ class Runtime:
         """Register work for the end of the running event loop; the newest is called first."""
         self._on_loop().closers.append(closer)
 
-    def _on_loop(self) -> _Clients:
+    def _on_loop(self) -> LoopClients:
         loop = self.loop
         clients = self._clients.get(loop)
         if clients is None:
-            clients = self._clients[loop] = _Clients()
+            clients = self._clients[loop] = LoopClients()
             if loop is not self._loop and loop.is_running():  # the own loop ends in `shut_down` alone
                 clients.watch()
         return clients
