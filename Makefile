@@ -168,8 +168,8 @@ bench-tasks:
 endif
 
 .PHONY: storm
-storm: install ## Run 10,000 tasks while one in twenty kills its worker; each effect must be there once
-	$(PY) -m tests.benchmarks.storm
+storm: install ## Run 10,000 tasks while workers, PostgreSQL, SQS and messages fail: make storm COUNT=1000
+	$(PY) -m tests.benchmarks.storm $(COUNT)
 
 .PHONY: token
 token: install ## Mint a token for the admin routes of the local cloud: make token ARGS="--scope tasks:admin"

@@ -1,7 +1,10 @@
-"""The storm of kills at full size, on a PostgreSQL of its own: `make storm`."""
+"""The storm of faults at full size, on a PostgreSQL of its own: `make storm`."""
 
 import os
+import signal
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 from decant import loop
@@ -12,16 +15,23 @@ from tests.loading import load_function
 TASKS = 10_000
 
 
-def main() -> int:
-    """Raise the storm; 1 when anything is amiss."""
+def main(count: int) -> int:
+    """Run the storm; 1 when an effect is missing or duplicated, or a task is stuck."""
     with tempfile.TemporaryDirectory() as scratch:
         Path(scratch).chmod(0o755)  # PostgreSQL runs as another user when we are root
         with Postgres(Path(scratch) / "postgres") as postgres:
             os.environ |= {"DATABASE_URL": postgres.url(), "LOG_LEVEL": "CRITICAL"}
             load_function("migrate").handler({}, None)
             loop.run(loop.close())
-            return storm.main(TASKS)
+
+            def restart() -> None:
+                os.kill(postgres.pid, signal.SIGKILL)
+                while postgres.is_running():
+                    time.sleep(0.01)
+                postgres.keep_running(lambda _line: None)
+
+            return storm.main(count, restart)
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(int(sys.argv[1]) if len(sys.argv) > 1 else TASKS))

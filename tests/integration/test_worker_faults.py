@@ -216,18 +216,19 @@ async def test_queue_unreachable_at_a_retry_leaves_it_to_the_sweeper(monkeypatch
     assert [row["waits"] for row in await execute("SELECT wake_at = eta AS waits FROM decant.task")] == [True]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.usefixtures("database_url")
-def test_storm_of_kills_leaves_each_effect_once() -> None:
-    """Hundreds of tasks, one in twenty of which kills its worker at one of three points; `make storm` runs 10,000."""
+def test_storm_of_faults_leaves_every_effect_once() -> None:
+    """A hundred tasks, kills, lost messages and outages; `make storm` runs 10,000 and kills PostgreSQL too."""
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
-    command = [sys.executable, "-m", "tests.storm", "200"]
+    command = [sys.executable, "-m", "tests.storm", "100"]
 
     finished = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
     )
 
     assert finished.returncode == 0, finished.stderr
-    assert "200 tasks, 10 kills: 200 effects, 0 missing, 0 double, 0 stuck" in finished.stdout
+    assert "0 missing, 0 double, 0 stuck" in finished.stdout
 
 
 async def _all_started(jobs: list[AsyncResult]) -> None:
