@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
+from infra.build.agreement import load_template
+from infra.build.functions import described
 from tests.loading import ROOT
 
-FUNCTIONS = sorted(path.parent.name for path in ROOT.glob("functions/*/app.py"))
+FUNCTIONS = sorted(function.name for function in described(load_template(ROOT / "template.yaml"), {}))
+"""Functions of a local stage; some exist at AWS alone."""
 OTHERS = ["emulator", pytest.param("sam local", marks=pytest.mark.docker)]
 Ask = Callable[[str], Mapping[str, str]]
 
