@@ -9,6 +9,7 @@ import pytest
 from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks import AsyncResult, State, Task
 from decant.tasks.admin import list_tasks, queue_statistics
+from decant.tasks.options import CallOptions
 from tests import work
 from tests.worlds import World
 
@@ -239,6 +240,18 @@ async def test_expired_task_is_not_started(world: World) -> None:
     await world.run()
 
     assert await job.state is State.REVOKED
+
+
+async def test_options_without_a_value_are_the_tasks_own(world: World) -> None:
+    """Every option of a call may be None: the task's default applies."""
+    nothing: Any = dict.fromkeys(CallOptions.__annotations__)
+    job, perishable = await work.add.apply_async((1,), **nothing), await work.perishable.apply_async(**nothing)
+    limited = await work.too_slow.apply_async(**nothing)
+    await world.advance(61)
+    await world.run()
+
+    assert (await job.state, await perishable.state) == (State.SUCCESS, State.REVOKED)
+    assert (await limited.state, await job.result) == (State.FAILURE, 2)
 
 
 @pytest.mark.parametrize("expires", [60, datetime.now(UTC) + timedelta(hours=1)])

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
 
+from decant.tasks import checks
 from decant.tasks.parameters import Parameters
 
 
@@ -160,6 +161,67 @@ def test_result_that_is_not_what_was_promised_is_refused() -> None:
     assert parameters.encode_result(1) == "1"
     with pytest.raises(TypeError, match="result"):
         parameters.encode_result("one")
+
+
+def in_a_union(when: str | datetime) -> None:
+    """Takes a union that JSON cannot tell apart."""
+
+
+def returns_a_union() -> str | datetime:
+    """Returns such a union."""
+    return ""
+
+
+def unresolved(order: "Order") -> None:  # type: ignore[name-defined]  # noqa: F821  # that is the case
+    """Takes a type that is not imported at runtime."""
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        pytest.param(in_a_union, r"in_a_union\(\): annotation of when: Type unions may not", id="argument"),
+        pytest.param(returns_a_union, r"annotation of return_value: Type unions may not", id="result"),
+        pytest.param(unresolved, r"annotation of order: name 'Order' is not defined. .* TYPE_CHECKING", id="name"),
+    ],
+)
+def test_annotation_that_cannot_be_used_is_refused_at_the_definition(function: Any, message: str) -> None:
+    """The error names the function, the parameter and the reason."""
+    with pytest.raises(TypeError, match=message):
+        Parameters(function, ())
+
+
+def test_annotation_of_a_supplied_parameter_need_not_resolve() -> None:
+    """The type of the session may be imported under TYPE_CHECKING."""
+
+    def with_session(a: "int", *, session: "AsyncSession") -> "None":  # type: ignore[name-defined]  # noqa: F821  # that is the case
+        """Takes a session."""
+
+    with pytest.raises(TypeError, match="Expected `int`"):
+        Parameters(with_session, ["session"]).encode(("x",), {})
+
+
+def test_function_that_never_returns_can_be_a_task() -> None:
+    """`NoReturn` is no type of a result."""
+
+    def never() -> NoReturn:
+        """Raise an error."""
+        raise LookupError
+
+    assert Parameters(never, ()).encode((), {}) == ("[]", "{}")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("wrap", [lambda n: n, lambda n: [None, {"x": (n,)}]])
+def test_numbers_that_are_not_finite_are_refused(number: float, wrap: Any) -> None:
+    """JSON has no NaN and no infinity: arguments, results and keys that contain them are rejected."""
+    parameters = Parameters(untyped, ())
+
+    with pytest.raises(TypeError, match=r"untyped\(\): NaN and infinity are not JSON"):
+        parameters.encode((wrap(number),), {})
+    with pytest.raises(TypeError, match="result: NaN and infinity are not JSON"):
+        parameters.encode_result(wrap(number))
+    with pytest.raises(TypeError, match="idempotency_key must be JSON: NaN"):
+        checks.key("idempotency_key", wrap(number))
 
 
 JSON = st.recursive(

@@ -4,12 +4,13 @@ A value that PostgreSQL would reject later, in a statement for many tasks, must 
 """
 
 import hashlib
+import math
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["aware", "count", "key", "priority", "seconds", "text"]
+__all__ = ["aware", "count", "encode", "key", "priority", "seconds", "text"]
 
 _LONGEST_S = 100 * 365.25 * 86_400  # of a delay; PostgreSQL's intervals and Python's dates end later
 _MOST = 2**31 - 1  # PostgreSQL's `integer`
@@ -88,6 +89,34 @@ def text(name: str, value: Any) -> str:
     return value
 
 
+def encode(value: Any, *, order: Literal["deterministic"] | None = None) -> bytes:
+    """Encode a value as JSON.
+
+    Args:
+        value: The value.
+        order: "deterministic" sorts the keys of objects, so that equal values have equal JSON.
+    Raises:
+        TypeError: the value is not JSON.
+        ValueError: the value contains NaN or infinity, which msgspec would encode as null, or a lone surrogate.
+    """
+    encoded = msgspec.json.encode(value, order=order)
+    if b"null" in encoded:
+        _check_finite(msgspec.to_builtins(value))
+    return encoded
+
+
+def _check_finite(value: Any) -> None:
+    found = [value]
+    while found:
+        item = found.pop()
+        if isinstance(item, float) and not math.isfinite(item):
+            raise ValueError(f"NaN and infinity are not JSON, found {item!r}")
+        if isinstance(item, dict):
+            found += item.values()
+        elif isinstance(item, list | tuple):
+            found += item
+
+
 def key(name: str, value: Any) -> str:
     """A key by which calls are compared: short text as it is, and a digest of longer text and of other JSON.
 
@@ -98,7 +127,7 @@ def key(name: str, value: Any) -> str:
     if isinstance(value, str) and len(_encoded(name, text(name, value))) <= _LONGEST_KEY_BYTES:
         return value
     try:
-        encoded = msgspec.json.encode(value, order="deterministic")
+        encoded = encode(value, order="deterministic")
     except (TypeError, ValueError) as error:
         raise TypeError(f"{name} must be JSON: {error}") from error
     return f"sha256:{hashlib.sha256(encoded).hexdigest()}"

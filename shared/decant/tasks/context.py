@@ -101,9 +101,10 @@ class Run:
 
         Raises:
             TypeError: the value is not JSON.
+            ValueError: the value contains NaN or infinity.
             DatabaseUnavailable: retrying helps once PostgreSQL is back.
         """
-        encoded = msgspec.json.encode(value).decode()
+        encoded = checks.encode(value).decode()
         if self.request.id:
             await store().set_progress(UUID(self.request.id), self.request.attempt, encoded)
 

@@ -141,7 +141,7 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CallOptions(TypedDict, total=False):
-    """Options of a call, with Celery's names and meanings.
+    """Options of a call, with Celery's names and meanings. None means the default, which is the task's if it has any.
 
     Attributes:
         countdown: Seconds until the run, any number from 0.
@@ -200,7 +200,7 @@ def validate(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _stored(options: Mapping[str, Any]) -> dict[str, Any]:
-    stored = {name: options[name] for name in options.keys() & _STORED}
+    stored = {name: options[name] for name in options.keys() & _STORED if options[name] is not None}
     for name, value in stored.items():
         try:
             msgspec.convert(value, CallOptions.__annotations__[name])

@@ -8,10 +8,12 @@ import hashlib
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from types import GenericAlias
-from typing import Any, get_type_hints
+from types import GenericAlias, SimpleNamespace
+from typing import Any, Never, NoReturn, get_type_hints
 
 import msgspec
+
+from decant.tasks import checks
 
 __all__ = ["Parameters"]
 
@@ -28,12 +30,17 @@ class Parameters:
     Args:
         function: The function.
         supplied: Names of the parameters that the worker supplies: the bound `self`, the `session`.
+    Raises:
+        TypeError: an annotation cannot be resolved, or JSON cannot be decoded to it.
     """
 
     def __init__(self, function: Callable[..., Any], supplied: Sequence[str]) -> None:
         self._function = function
         whole = inspect.signature(function)
         self._called = whole.replace(parameters=[p for name, p in whole.parameters.items() if name not in supplied])
+        self._hints = {name: self._checked(parameter) for name, parameter in self._called.parameters.items()}
+        returns = inspect.Parameter("return_value", inspect.Parameter.KEYWORD_ONLY, annotation=whole.return_annotation)
+        self._returns = self._checked(returns)
 
     def encode(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, str]:
         """Encode arguments as a JSON array and a JSON object.
@@ -48,7 +55,7 @@ class Parameters:
         self, args: Sequence[Any], kwargs: Mapping[str, Any], bound: Mapping[str, Any], kind: type[msgspec.Struct]
     ) -> tuple[str, str]:
         try:
-            msgspec.json.decode(msgspec.json.encode(bound), type=kind)
+            msgspec.json.decode(checks.encode(bound), type=kind)
             return msgspec.json.encode(list(args)).decode(), msgspec.json.encode(dict(kwargs)).decode()
         except (msgspec.ValidationError, ValueError) as error:
             raise TypeError(f"{self._name}: {error}") from error
@@ -110,7 +117,7 @@ class Parameters:
             TypeError: the result is not JSON, or not of the annotated type.
         """
         try:
-            encoded = msgspec.json.encode(result)
+            encoded = checks.encode(result)
             msgspec.json.decode(encoded, type=self._returns)
         except (msgspec.ValidationError, ValueError) as error:
             raise TypeError(f"{self._name}: result: {error}") from error
@@ -120,13 +127,25 @@ class Parameters:
     def _name(self) -> str:
         return f"{self._function.__qualname__}()"
 
-    @cached_property
-    def _hints(self) -> dict[str, Any]:
-        return get_type_hints(self._function, include_extras=True)
-
-    @cached_property
-    def _returns(self) -> Any:
-        return self._hints.get("return", Any)
+    def _checked(self, parameter: inspect.Parameter) -> Any:
+        """Resolve an annotation, and check that msgspec can decode it."""
+        if parameter.annotation is _EMPTY:
+            return Any
+        annotated = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
+        names = getattr(inspect.unwrap(self._function), "__globals__", {})
+        try:
+            hint = get_type_hints(annotated, names, include_extras=True)[parameter.name]
+        except NameError as error:
+            message = (
+                f"{error}. It must be imported at runtime, not under TYPE_CHECKING, and before the task is defined"
+            )
+            raise TypeError(f"{self._name}: annotation of {parameter.name}: {message}.") from error
+        hint = Any if hint is Never or hint is NoReturn else hint
+        try:
+            msgspec.json.Decoder(hint)
+        except TypeError as error:
+            raise TypeError(f"{self._name}: annotation of {parameter.name}: {error}") from error
+        return hint
 
     @cached_property
     def _arguments(self) -> type[msgspec.Struct]:
@@ -139,7 +158,7 @@ class Parameters:
     def _structure(self, *, all_optional: bool) -> type[msgspec.Struct]:
         fields = []
         for name, parameter in self._called.parameters.items():
-            kind = self._hints.get(name, Any)
+            kind = self._hints[name]
             kind = _VARIADIC[parameter.kind](kind) if parameter.kind in _VARIADIC else kind
             optional = all_optional or parameter.default is not _EMPTY or parameter.kind in _VARIADIC
             fields.append((name, kind, None) if optional else (name, kind))

@@ -151,6 +151,7 @@ class Task[**P, T]:
         encode = self.parameters.encode_partial if partial else self.parameters.encode
         encoded_args, encoded_kwargs = encode(args, kwargs)
         queue = options.get("queue") or self.options.queue
+        expires = self.options.expires if options.get("expires") is None else options["expires"]
         return NewTask(
             name=self.name,
             queue=queue,
@@ -160,7 +161,7 @@ class Task[**P, T]:
             publish=has_queue_url(queue),
             correlation_id=correlation_id(),
             unique_key=self._unique_key(args, kwargs) if unique and not partial else None,
-            **validate({"expires": self.options.expires, **options}),
+            **validate({**options, "expires": expires}),
         )
 
     def _unique_key(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
