@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from decant._aws import AwsSettings
+from decant._aws.connections import exchange
 from decant._aws.credentials import credentials
 from decant._aws.sigv4 import CredentialScope, sign_headers
 from decant.config import load
@@ -85,8 +86,6 @@ async def request(method: str, url: str, headers: Mapping[str, str], body: bytes
     Raises:
         AwsUnavailable: the server cannot be reached, is too slow, or its response is not HTTP; retrying may help.
     """
-    from decant._aws.connections import exchange  # noqa: PLC0415  # h11, 10 to 20 ms that only callers pay
-
     try:
         async with asyncio.timeout(timeout_s):
             return Response(*await exchange(method, url, headers, body))

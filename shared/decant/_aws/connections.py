@@ -1,4 +1,8 @@
-"""HTTP/1.1 connections that are kept open between requests; h11 writes and parses the messages.
+"""HTTP/1.1 requests to AWS over connections that are kept open between requests.
+
+Every enqueue sends such a request. With h11 a request takes 65 to 95 µs more processor time, a fourth of an enqueue,
+and with httpx ten times as much. The client therefore parses responses itself: those with a Content-Length, as AWS's
+APIs send them, and those that end with the connection. It rejects all others.
 
 Source: RFC 9112.
 """
@@ -7,71 +11,15 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
 from urllib.parse import SplitResult, urlsplit
-
-import h11
 
 from decant import runtime
 
 __all__ = ["exchange"]
 
+type _Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 _CONNECT_TIMEOUT_S = 2.0
-_READ_BYTES = 64 * 1024
-
-
-class _Closed(ConnectionError):
-    """The server closed the connection before a response began."""
-
-
-class _Connection:
-    """A connection to one server, used for successive requests."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self.writer = writer
-        self._state = h11.Connection(h11.CLIENT)
-
-    async def exchange(self, head: h11.Request, body: bytes) -> tuple[int, bytes]:
-        """Send a request and read its response."""
-        state = self._state
-        data = (state.send(head) or b"") + (state.send(h11.Data(body)) or b"") + (state.send(h11.EndOfMessage()) or b"")
-        status, chunks = 0, []
-        try:
-            self.writer.write(data)
-            await self.writer.drain()
-            while not isinstance(event := await self._next_event(), h11.EndOfMessage):
-                if isinstance(event, h11.Response):
-                    status = event.status_code
-                elif isinstance(event, h11.Data):
-                    chunks.append(bytes(event.data))
-        except ConnectionError as error:
-            raise error if status else _Closed(str(error)) from error
-        return status, b"".join(chunks)
-
-    async def _next_event(self) -> Any:
-        while (event := self._state.next_event()) is h11.NEED_DATA:
-            received = await self._reader.read(_READ_BYTES)
-            if not received and self._state.their_state is h11.SEND_RESPONSE:
-                raise _Closed("the server closed the connection without a response")
-            self._state.receive_data(received)
-        return event
-
-    def is_reusable(self) -> bool:
-        """Whether another request may follow; prepares the connection for it."""
-        if self._state.our_state is not h11.DONE or self._state.their_state is not h11.DONE:
-            return False
-        self._state.start_next_cycle()
-        return True
-
-
-class _Connections(dict[str, list[_Connection]]):
-    """Idle connections by scheme, host and port."""
-
-    async def aclose(self) -> None:
-        while self:
-            for connection in self.popitem()[1]:
-                connection.writer.close()
 
 
 async def exchange(method: str, url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
@@ -84,46 +32,71 @@ async def exchange(method: str, url: str, headers: Mapping[str, str], body: byte
         body: The body.
     Raises:
         OSError: the server cannot be reached, or closed the connection.
-        ValueError: the response is not HTTP/1.1.
+        ValueError: the response is not HTTP/1, or its body has another transfer encoding.
     """
     target = urlsplit(url)
     path = f"{target.path or '/'}?{target.query}" if target.query else target.path or "/"
-    fields = [("Host", target.netloc), ("Content-Length", str(len(body))), *headers.items()]
-    try:
-        return await _exchange(target, h11.Request(method=method, target=path, headers=fields), body)
-    except h11.ProtocolError as error:
-        raise ValueError(str(error)) from error
-
-
-async def _exchange(target: SplitResult, head: h11.Request, body: bytes) -> tuple[int, bytes]:
+    lines = [f"{method} {path} HTTP/1.1", f"Host: {target.netloc}", f"Content-Length: {len(body)}"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    request = "\r\n".join([*lines, "", ""]).encode("latin-1") + body
     connections = runtime.current().client(_Connections, _Connections, _Connections.aclose)
     idle = connections.setdefault(f"{target.scheme}://{target.netloc}", [])
     while idle:
         try:
-            return await _use(idle.pop(), head, body, idle)
-        except _Closed:
-            continue
-    return await _use(await _connect(target), head, body, idle)
+            return await _use(idle.pop(), request, idle)
+        except ConnectionError:
+            continue  # the server closed the connection while it was idle
+    return await _use(await _connect(target), request, idle)
+
+
+class _Connections(dict[str, list[_Connection]]):
+    """Idle connections by scheme, host and port."""
+
+    async def aclose(self) -> None:
+        while self:
+            for _, writer in self.popitem()[1]:
+                writer.close()
 
 
 async def _connect(target: SplitResult) -> _Connection:
     context = _tls_context() if target.scheme == "https" else None
     async with asyncio.timeout(_CONNECT_TIMEOUT_S):
         port = target.port or (443 if context else 80)
-        return _Connection(*await asyncio.open_connection(target.hostname, port, ssl=context))
+        return await asyncio.open_connection(target.hostname, port, ssl=context)
 
 
-async def _use(connection: _Connection, head: h11.Request, body: bytes, idle: list[_Connection]) -> tuple[int, bytes]:
+async def _use(connection: _Connection, request: bytes, idle: list[_Connection]) -> tuple[int, bytes]:
+    reader, writer = connection
     reusable = False
     try:
-        response = await connection.exchange(head, body)
-        reusable = connection.is_reusable()
+        writer.write(request)
+        await writer.drain()
+        status, headers = _parse_head(await reader.readuntil(b"\r\n\r\n"))
+        if (length := headers.get("content-length")) is not None:
+            body = await reader.readexactly(int(length))
+            reusable = headers.get("connection", "").lower() != "close"
+        else:
+            body = await reader.read()
+    except asyncio.IncompleteReadError as error:
+        raise ConnectionError("the server closed the connection before the response was complete") from error
+    except asyncio.LimitOverrunError as error:
+        raise ValueError("the response's headers are too long") from error
     finally:
         if reusable:
             idle.append(connection)
         else:
-            connection.writer.close()
-    return response
+            writer.close()
+    return status, body
+
+
+def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
+    """The status, and the headers by their names in lower case."""
+    first, *lines = head.decode("latin-1").split("\r\n")
+    protocol, status = first.split(" ", 2)[:2]
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+    if protocol not in {"HTTP/1.1", "HTTP/1.0"} or "transfer-encoding" in headers:
+        raise ValueError(f"the response {first[:100]!r} is not HTTP/1 or has a transfer encoding")
+    return int(status), headers
 
 
 @cache
