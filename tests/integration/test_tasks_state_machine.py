@@ -5,7 +5,9 @@ orders of events that no scheduler would show: an owner that comes back after it
 the retry it meets, a crash between a transaction's writes and its end.
 """
 
+import os
 from collections import Counter
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 from uuid import UUID
@@ -25,6 +27,7 @@ from tests.worlds import PostgresWorld, execute
 
 LEASE_S = 60.0
 MOST_TASKS = 12
+EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "20"))  # 20 take 4 s; the timeout of a test is 120 s
 
 
 class _CrashedError(Exception):
@@ -48,7 +51,8 @@ class Lives(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        loop.run(execute("TRUNCATE decant.task, effect"))
+        self.read_rows: dict[UUID, Any] | None = None
+        self.call(execute("TRUNCATE decant.task, effect"))
         self.store = PostgresStore()
         self.now_s = 0.0
         self.messages: list[UUID] = []
@@ -67,7 +71,7 @@ class Lives(RuleBasedStateMachine):
         """A caller puts a task on the queue; its message may be lost at once."""
         job = work.echo.apply_async(("x",), countdown=countdown)
         task_id = UUID(job.id)
-        loop.run(execute("UPDATE decant.task SET max_retries = :n WHERE id = :id", n=retries, id=task_id))
+        self.call(execute("UPDATE decant.task SET max_retries = :n WHERE id = :id", n=retries, id=task_id))
         if transactional:
             self.transactional.add(task_id)
         self.messages.append(task_id)
@@ -78,6 +82,7 @@ class Lives(RuleBasedStateMachine):
         """A caller starts a workflow."""
         before = set(self.rows())
         chain(chord([work.echo.s(n) for n in range(members)], work.echo.s()), work.echo.s()).delay()
+        self.read_rows = None
         new = [row for task_id, row in self.rows().items() if task_id not in before]
         self.bodies |= {row["id"]: row["parents"] for row in new if row["parents"]}
         self.messages += [row["id"] for row in new]
@@ -88,7 +93,7 @@ class Lives(RuleBasedStateMachine):
         """A caller changes its mind."""
         running = [run.claimed.id for run in self.runs]
         task_id = data.draw(st.sampled_from(running) if running else st.sampled_from(sorted(self.rows())))
-        loop.run(self.store.revoke(task_id, terminate=terminate))
+        self.call(self.store.revoke(task_id, terminate=terminate))
 
     # The queue
 
@@ -112,7 +117,7 @@ class Lives(RuleBasedStateMachine):
         for task_id in set(batch):
             self.messages.remove(task_id)
         claim = self.store.claim(batch, list(registry), LEASE_S, alone=len(set(batch)) == 1)
-        self.take(loop.run(claim))
+        self.take(self.call(claim))
 
     # Workers
 
@@ -124,7 +129,7 @@ class Lives(RuleBasedStateMachine):
         self.runs.remove(run)
         if run.claimed.id in self.transactional and state is State.SUCCESS:
             owned = self.owns(run.claimed)
-            loop.run(self.commit(run, crash=False))
+            self.call(self.commit(run, crash=False))
             assert not owned or self.rows()[run.claimed.id]["state"] == State.SUCCESS
         else:
             self.complete(run, state)
@@ -142,7 +147,7 @@ class Lives(RuleBasedStateMachine):
             if self.owns(run.claimed)
         }
         self.runs = [run for run in self.runs if run not in plain]
-        completed = loop.run(self.store.complete(list(outcomes.values()), None))
+        completed = self.call(self.store.complete(list(outcomes.values()), None))
         assert completed.states.keys() == outcomes.keys()
         self.messages += [row.id for row in completed.released]
 
@@ -154,7 +159,7 @@ class Lives(RuleBasedStateMachine):
         self.runs.remove(run)
         if run.claimed.id in self.transactional:
             with pytest.raises(_CrashedError):
-                loop.run(self.commit(run, crash=True))
+                self.call(self.commit(run, crash=True))
 
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
@@ -163,21 +168,21 @@ class Lives(RuleBasedStateMachine):
         task_id = data.draw(st.sampled_from(self.runs)).claimed.id
         self.pass_time(2 * LEASE_S)
         self.sweep()
-        self.take(loop.run(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
+        self.take(self.call(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
 
     # The sweeper, and time
 
     @rule(seconds=st.sampled_from([1, 20, 45, 400, 6000]))
     def pass_time(self, seconds: float) -> None:
         """The clock goes on."""
-        loop.run(PostgresWorld().advance(seconds))
+        self.call(PostgresWorld().advance(seconds))
         self.now_s += seconds
 
     @rule()
     def sweep(self) -> None:
         """The sweeper takes rows from lost workers, and announces what is due."""
-        loop.run(self.store.expire_leases(100))
-        self.messages += [row.id for row in loop.run(self.store.unpublished(["default"], 0, 100))]
+        self.call(self.store.expire_leases(100))
+        self.messages += [row.id for row in self.call(self.store.unpublished(["default"], 0, 100))]
 
     # What must hold
 
@@ -235,17 +240,17 @@ class Lives(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Left alone, with workers that work and a sweeper that sweeps, every task comes to an end."""
         for _ in range(12):
-            loop.run(PostgresWorld().advance(100_000))
+            self.call(PostgresWorld().advance(100_000))
             self.now_s += 100_000
             self.runs.clear()
             self.sweep()
             for task_id in set(self.messages):
-                self.take(loop.run(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
+                self.take(self.call(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
             self.messages.clear()
             while self.runs:
                 run = self.runs.pop()
                 if run.claimed.id in self.transactional:
-                    loop.run(self.commit(run, crash=False))
+                    self.call(self.commit(run, crash=False))
                 else:
                     self.complete(run, State.SUCCESS)
         assert {row["state"] for row in self.rows().values()} <= FINISHED
@@ -254,9 +259,16 @@ class Lives(RuleBasedStateMachine):
 
     # How it is done
 
+    def call[T](self, statement: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine that may change the table."""
+        self.read_rows = None
+        return loop.run(statement)
+
     def rows(self) -> dict[UUID, Any]:
-        """The whole table."""
-        return {row["id"]: row for row in loop.run(execute("SELECT * FROM decant.task"))}
+        """The whole table; read once per change, since preconditions and invariants read it ten times per step."""
+        if self.read_rows is None:
+            self.read_rows = {row["id"]: row for row in loop.run(execute("SELECT * FROM decant.task"))}
+        return self.read_rows
 
     def take(self, claimed: list[Claimed]) -> None:
         """Note claims, and that none was given out too early, or while another was good."""
@@ -280,7 +292,7 @@ class Lives(RuleBasedStateMachine):
             id=claimed.id, attempt=claimed.attempt, state=state, result=result, failure=failure, delay_s=10
         )
         owned = self.owns(claimed)
-        completed = loop.run(self.store.complete([outcome], None))
+        completed = self.call(self.store.complete([outcome], None))
         assert (claimed.id in completed.states) == owned, "only the owner of a row says how it ended"
         if claimed.id in completed.states and state is State.PENDING:
             self.given_back[claimed.id] += 1
@@ -313,7 +325,7 @@ def test_tasks_keep_their_promises_whatever_happens() -> None:
     run_state_machine_as_test(
         Lives,
         settings=settings(
-            max_examples=40,
+            max_examples=EXAMPLES,
             stateful_step_count=40,
             phases=[Phase.generate],  # shrinking would run for minutes: the steps as they were found tell enough
             report_multiple_bugs=False,
