@@ -1,10 +1,12 @@
 """Three environments in which tasks behave alike: memory, PostgreSQL alone, and PostgreSQL with SQS."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
 from decant.tasks import AsyncResult
@@ -46,6 +48,9 @@ class World(Protocol):
     async def advance(self, seconds: float) -> None:
         """Advance the time."""
 
+    def session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session in a transaction of its own, as `db.session()`."""
+
 
 class MemoryWorld:
     """`decant.testing`."""
@@ -61,6 +66,12 @@ class MemoryWorld:
     async def advance(self, seconds: float) -> None:
         """Advance the time."""
         self._broker.advance(seconds)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """A session without a database."""
+        async with AsyncSession() as session, session.begin():
+            yield session
 
 
 class PostgresWorld:
@@ -79,6 +90,10 @@ class PostgresWorld:
         shifts = ", ".join(f"{column} = {column} - make_interval(secs => :seconds)" for column in _TIMES)
         await execute(f"UPDATE decant.task SET {shifts}", seconds=seconds)  # noqa: S608  # our own columns
         await execute("UPDATE decant.schedule SET ticked_at = ticked_at - make_interval(secs => :s)", s=seconds)
+
+    def session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session of the database."""
+        return db.session()
 
 
 class Queue(Protocol):

@@ -1,5 +1,6 @@
 """Behaviour of tasks that all environments share."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -404,6 +405,55 @@ async def test_option_of_another_type_is_rejected() -> None:
     """The error names the option, at the caller."""
     with pytest.raises(TypeError, match="time_limit"):
         await work.add.apply_async((1,), time_limit="1 minute")  # type: ignore[arg-type]  # the mistake
+
+
+async def test_equal_calls_of_a_transaction_are_one_task(world: World) -> None:
+    """Uncommitted tasks are found by their transaction: in it, in a savepoint, and after a savepoint was released."""
+    async with world.session() as session:
+        async with session.begin_nested():
+            released = await work.alone.apply_async((1,), session=session)
+            inside = await work.alone.apply_async((1,), session=session)
+        again = await work.alone.apply_async((1,), session=session)
+        keyed = await work.add.apply_async((1,), idempotency_key="key", session=session)
+        async with session.begin_nested():
+            keyed_again = await work.add.apply_async((2,), idempotency_key="key", session=session)
+    await world.run()
+
+    assert released == inside == again
+    assert keyed == keyed_again
+    assert [await job.result for job in (released, keyed)] == [2, 2]
+
+
+async def test_tasks_of_a_rolled_back_savepoint_do_not_exist(world: World) -> None:
+    """They include the tasks of savepoints that were released in it; an equal call afterwards is a new task."""
+    async with world.session() as session:
+        kept = await work.add.apply_async((1,), session=session)
+        with suppress(LookupError):
+            async with session.begin_nested():
+                outer = await work.alone.apply_async((1,), session=session)
+                async with session.begin_nested():
+                    inner = await work.add.apply_async((2,), session=session)
+                raise LookupError
+        new = await work.alone.apply_async((1,), session=session)
+    await world.run()
+
+    assert (await kept.state, await new.state) == (State.SUCCESS, State.SUCCESS)
+    for job in (outer, inner):
+        with pytest.raises(TaskNotFound):
+            await job.state
+
+
+async def test_tasks_of_a_rolled_back_transaction_do_not_exist(world: World) -> None:
+    """A savepoint that was released in the transaction keeps nothing."""
+    with suppress(LookupError):
+        async with world.session() as session:
+            async with session.begin_nested():
+                job = await work.add.apply_async((1,), session=session)
+            raise LookupError
+    await world.run()
+
+    with pytest.raises(TaskNotFound):
+        await job.state
 
 
 async def test_equal_calls_of_a_batch_are_one_task(world: World) -> None:
