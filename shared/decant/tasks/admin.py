@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
+from decant.tasks.lists import Page, QueueStatistics, Summary, TaskFilter
 from decant.tasks.publish import publish
-from decant.tasks.records import Page, QueueStatistics, State, Summary, TaskFilter
+from decant.tasks.records import State
 from decant.tasks.result import AsyncResult
 from decant.tasks.store import COUNT_LIMIT, store
 

@@ -23,12 +23,8 @@ __all__ = [
     "Failure",
     "NewTask",
     "Outcome",
-    "Page",
-    "QueueStatistics",
     "State",
     "Status",
-    "Summary",
-    "TaskFilter",
     "Unclaimed",
 ]
 
@@ -125,22 +121,6 @@ class Enqueued(Struct, frozen=True):
     group_key: str | None
     due_in_s: float
     publish: bool
-
-
-class TaskFilter(Struct, frozen=True, kw_only=True):
-    """Conditions that tasks must meet; None means any value.
-
-    Attributes:
-        error: Name of the error's class.
-        since: Finished at this time or later.
-        until: Finished before this time.
-    """
-
-    ids: tuple[UUID, ...] | None = None
-    name: str | None = None
-    error: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
 
 
 class Completed(Struct, frozen=True):
@@ -261,52 +241,3 @@ class Status(Struct, frozen=True, kw_only=True):
             "date_started": self.date_started and self.date_started.isoformat(),
             "date_done": self.date_done and self.date_done.isoformat(),
         }
-
-
-class Summary(Struct, frozen=True, kw_only=True):
-    """A task in a list: without arguments, result and traceback, which may be large."""
-
-    id: UUID
-    name: str
-    queue: str
-    state: State
-    retries: int
-    error_type: str | None
-    error: str | None
-    eta: datetime
-    date_created: datetime
-    date_started: datetime | None
-    date_done: datetime | None
-
-
-class Page(Struct, frozen=True):
-    """Part of a list of tasks.
-
-    Attributes:
-        tasks: Newest first; may be fewer than requested although more follow.
-        before: Value of `before` for the next page; None on the last page.
-    """
-
-    tasks: list[Summary]
-    before: UUID | None
-
-
-class QueueStatistics(Struct, frozen=True, kw_only=True):
-    """Counts of a queue's tasks.
-
-    Attributes:
-        due: Waiting tasks that could be running.
-        later: Waiting tasks that are not due yet.
-        oldest_s: Seconds since which the longest waiting task has been due.
-        running: Tasks that run.
-        succeeded: Tasks that succeeded within the last hour.
-        failed: Tasks that failed or were revoked within the last hour.
-    """
-
-    queue: str
-    due: int
-    later: int
-    oldest_s: float | None
-    running: int
-    succeeded: int
-    failed: int

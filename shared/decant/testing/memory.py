@@ -7,7 +7,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.tasks.commit import after_commit, waiting
-from decant.tasks.options import has_queue_url, task_settings
+from decant.tasks.lists import Page, QueueStatistics, TaskFilter
+from decant.tasks.options import task_settings
 from decant.tasks.publish import publish
 from decant.tasks.records import (
     CancelReason,
@@ -17,14 +18,12 @@ from decant.tasks.records import (
     Failure,
     NewTask,
     Outcome,
-    Page,
-    QueueStatistics,
     State,
     Status,
-    TaskFilter,
     Unclaimed,
 )
 from decant.testing.rows import Row, statistics
+from decant.testing.workflows import known, update_workflows
 
 __all__ = ["MemoryStore"]
 
@@ -263,41 +262,13 @@ class MemoryStore:
         return needed or row.new.idempotency_key is not None
 
     def _known(self, ids: Iterable[UUID]) -> list[Row]:
-        return [self.rows[task_id] for task_id in dict.fromkeys(ids) if task_id in self.rows]
+        return known(self.rows, ids)
+
+    def _update_workflows(self, rows: Sequence[Row]) -> Completed:
+        return update_workflows(self.rows, rows, self.now())
 
     def _is_due(self, row: Row) -> bool:
         return row.waiting and row.eta <= self.now()
-
-    def _update_workflows(self, rows: Sequence[Row]) -> Completed:
-        states = {row.new.id: row.state for row in rows}
-        released = [task for row in rows if row.finished for task in self._follow(row, row)]
-        return Completed(states, released)
-
-    def _follow(self, row: Row, origin: Row) -> list[Enqueued]:
-        """Release or close the dependents of a finished row; `origin` is the row that failed first."""
-        now = self.now()
-        released = self._enqueue_callbacks(row, origin) if origin.fails else []
-        for child in self._known(row.new.children):
-            if not child.pending_parents or child.finished:
-                continue
-            if row.state is State.SUCCESS:
-                child.pending_parents -= 1
-                if not child.pending_parents:
-                    child.release(now, [self.rows[parent].result or "null" for parent in child.new.parents])
-                    released.append(child.enqueued(now))
-            else:
-                child.close(row.state, now, _parent_failure(origin))
-                released += self._follow(child, origin)
-        return released
-
-    def _enqueue_callbacks(self, row: Row, origin: Row) -> list[Enqueued]:
-        new = [
-            callback.for_failure_of(origin.new.id, publish=has_queue_url(callback.queue))
-            for callback in row.new.on_error
-        ]
-        started = [Row.of(task, self.now()) for task in new if task.id not in self.rows]
-        self.rows |= {callback.new.id: callback for callback in started}
-        return [callback.enqueued(self.now()) for callback in started]
 
 
 class _Inserted:
@@ -309,10 +280,3 @@ class _Inserted:
 
     async def __call__(self) -> None:
         self.rows |= self.new
-
-
-def _parent_failure(origin: Row) -> Failure:
-    failed = origin.state is State.FAILURE
-    end = "failed" if failed else "has expired" if origin.fails else "was revoked"
-    message = f"Task {origin.new.id} ({origin.new.name}), whose result it needs, {end}."
-    return Failure("ParentFailed" if failed else "TaskRevoked", message)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import msgspec
 
+from decant.tasks.lists import QueueStatistics, Summary, TaskFilter
 from decant.tasks.options import has_queue_url, task_settings
 from decant.tasks.records import (
     EXPIRED,
@@ -18,11 +19,8 @@ from decant.tasks.records import (
     Failure,
     NewTask,
     Outcome,
-    QueueStatistics,
     State,
     Status,
-    Summary,
-    TaskFilter,
     Unclaimed,
 )
 from decant.tasks.sqs import MAX_DELAY_S

@@ -2,7 +2,7 @@
 
 from sqlalchemy import text
 
-from decant.tasks.records import Summary
+from decant.tasks.lists import Summary
 from decant.tasks.sql.columns import selected
 
 __all__ = ["LISTS", "STATISTICS"]

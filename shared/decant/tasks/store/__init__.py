@@ -14,20 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import runtime
 from decant.errors import DatabaseUnavailable
-from decant.tasks.records import (
-    CancelReason,
-    Claimed,
-    Completed,
-    Enqueued,
-    NewTask,
-    Outcome,
-    Page,
-    QueueStatistics,
-    State,
-    Status,
-    TaskFilter,
-    Unclaimed,
-)
+from decant.tasks.lists import Page, QueueStatistics, TaskFilter
+from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, NewTask, Outcome, State, Status, Unclaimed
 from decant.tasks.store.postgres import COUNT_LIMIT, PostgresStore
 
 __all__ = ["COUNT_LIMIT", "TRANSIENT", "Store", "is_temporary", "store", "using"]

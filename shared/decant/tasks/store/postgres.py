@@ -13,6 +13,7 @@ from sqlalchemy import CursorResult, RowMapping, TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
+from decant.tasks.lists import Page, QueueStatistics, Summary, TaskFilter
 from decant.tasks.options import has_queue_url, task_settings
 from decant.tasks.records import (
     CancelReason,
@@ -22,12 +23,8 @@ from decant.tasks.records import (
     Failure,
     NewTask,
     Outcome,
-    Page,
-    QueueStatistics,
     State,
     Status,
-    Summary,
-    TaskFilter,
     Unclaimed,
 )
 from decant.tasks.sql import dead_letters, enqueue, lists, run, schedule, sweep, watch, workflow
