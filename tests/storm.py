@@ -19,7 +19,7 @@ from multiprocessing.connection import wait
 from typing import Any
 from uuid import UUID
 
-from decant import loop
+from decant import loop, runtime
 from decant.tasks.admin import redrive
 from decant.tasks.publish import decode_message
 from decant.tasks.store import TRANSIENT
@@ -68,6 +68,7 @@ class Storm:
         self.counts: Counter[str] = Counter()
         self._sqs = Sqs()
         os.environ["TASK_QUEUE_URLS"] = f"default={self._sqs.url}"
+        runtime.current().reload()
         self._sweep_at = 0.0
         self._faults = [
             (0.2, self._stop_sqs),
@@ -181,8 +182,7 @@ class Storm:
         await close_dead_lettered(records)
         self.counts["dead-lettered"] += len(records)
         self._dead.clear()
-        for error in ("Flaky", "DeadLettered", "WorkerLost"):
-            self.counts["redriven"] += len(await redrive(error=error))
+        self.counts["redriven"] += len(await redrive(since=datetime.fromtimestamp(0, UTC)))
         (row,) = await execute(_UNFINISHED, until=datetime.now(UTC) - timedelta(seconds=1))
         return int(row["count"])
 

@@ -7,8 +7,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from multiprocessing import get_context
+from multiprocessing import get_context, queues
 from multiprocessing.connection import Connection
+from queue import Empty
 from typing import Any
 
 from decant import loop
@@ -103,14 +104,13 @@ class Sqs:
     """
 
     def __init__(self) -> None:
-        self._messages, theirs = _fork.Pipe(duplex=False)
+        self._messages: queues.Queue[list[tuple[float, str]]] = _fork.Queue()  # unbounded
         self._unavailable = _fork.Value("b", 0)
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(theirs, self._unavailable))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self._messages, self._unavailable))
         self.url = f"http://127.0.0.1:{server.server_port}/000000000000/default"
         self._process = _fork.Process(target=server.serve_forever, daemon=True)
         self._process.start()
         server.socket.close()
-        theirs.close()
 
     def set_unavailable(self, *, unavailable: bool) -> None:
         """Respond 503 from now on, or accept messages again."""
@@ -119,8 +119,9 @@ class Sqs:
     def received(self) -> list[tuple[float, str]]:
         """New messages: the time from which they can be delivered, and the body."""
         messages: list[tuple[float, str]] = []
-        while self._messages.poll():
-            messages += self._messages.recv()
+        with suppress(Empty):
+            while True:
+                messages += self._messages.get_nowait()
         return messages
 
     def stop(self) -> None:
@@ -129,9 +130,7 @@ class Sqs:
         self._process.join()
 
 
-def _handler(pipe: Connection, unavailable: Any) -> type[BaseHTTPRequestHandler]:
-    lock = _fork.Lock()
-
+def _handler(messages: "queues.Queue[list[tuple[float, str]]]", unavailable: Any) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """SendMessageBatch."""
 
@@ -145,9 +144,9 @@ def _handler(pipe: Connection, unavailable: Any) -> type[BaseHTTPRequestHandler]
             if unavailable.value:
                 self._respond(503, {"__type": "ServiceUnavailable", "message": "storm"})
                 return
-            with lock:
-                pipe.send([(now + entry["DelaySeconds"], entry["MessageBody"]) for entry in entries])
-            self._respond(200, {"Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry in entries]})
+            messages.put([(now + entry["DelaySeconds"], entry["MessageBody"]) for entry in entries])
+            with suppress(ConnectionError):  # the worker was killed
+                self._respond(200, {"Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry in entries]})
 
         def _respond(self, status: int, content: dict[str, Any]) -> None:
             body = json.dumps(content).encode()

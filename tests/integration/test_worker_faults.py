@@ -229,6 +229,7 @@ def test_storm_of_faults_leaves_every_effect_once() -> None:
 
     assert finished.returncode == 0, finished.stderr
     assert "0 missing, 0 double, 0 stuck" in finished.stdout
+    assert " lost, " in finished.stdout
 
 
 async def _all_started(jobs: list[AsyncResult]) -> None:
