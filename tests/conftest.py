@@ -5,6 +5,7 @@ import inspect
 import logging
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,11 @@ TEMPLATE_DATABASE = "migrated"
 
 PROGRAMS = ("chromium", "npm", "pgbouncer")
 """Programs that some tests need: the name of the marker, of the command and of the Debian package."""
+
+
+def pytest_configure() -> None:
+    """Let SIGINT interrupt the tests and their processes: a shell ignores it for commands in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
