@@ -48,7 +48,7 @@ def _quit(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Stop in order, whatever other signals come meanwhile."""
+    """Stop in order, and ignore further signals meanwhile."""
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -72,7 +72,7 @@ def _silently(_title: str) -> AbstractContextManager[None]:
 
 
 def _ignore(_line: str) -> None:
-    """Report to nobody."""
+    """Discard the report."""
 
 
 class LocalCloud:

@@ -23,7 +23,7 @@ __all__ = ["Dispatcher", "load_apps", "load_function"]
 class Dispatcher:
     """An ASGI application over Flask apps, which selects the app of a request as API Gateway selects a function.
 
-    The most specific route wins, in whatever order the apps are given. `Allow` lists the methods of every app. Static
+    The most specific route wins; the order of the apps has no effect. `Allow` lists the methods of every app. Static
     files are served from the first app that has the file. A request without a route gets the first app's 404.
     """
 

@@ -29,7 +29,7 @@ _PREFIX = "Resource provider operation failed: "
 
 
 def _ignore(_line: str) -> None:
-    """Report to nobody."""
+    """Discard the report."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -102,7 +102,7 @@ def test_signed_request_runs_the_code(local_cloud: RunningCloud, attack: Attack)
 def test_unsigned_request_creates_no_stack(
     local_cloud: RunningCloud, attack: Attack, path: str, headers: Mapping[str, str]
 ) -> None:
-    """CreateStack by GET is rejected, whatever route it seems to be for."""
+    """CreateStack by GET is rejected, also on the path of a route."""
     response = httpx.get(f"{local_cloud.url}{path}?{attack.query}", headers=headers)
 
     assert response.status_code in {403, 404}

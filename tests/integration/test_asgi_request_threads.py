@@ -33,7 +33,7 @@ type Threads = dict[str, dict[str, set[int]]]
 
 
 async def get_all(address: str, path: str, clients: int, requests: int = 90) -> list[httpx.Response]:
-    """GET a path many times, by so many clients at once; the header X-Number tells the requests apart."""
+    """GET a path many times, by so many clients at once; the header X-Number identifies the request."""
     numbers = iter(range(requests))
 
     async def repeat(http: httpx.AsyncClient) -> list[httpx.Response]:

@@ -225,7 +225,7 @@ async def test_key_set_is_fetched_once_for_concurrent_requests(published: Publis
 
 @pytest.mark.parametrize("claims", [{"token_use": "id"}, {"typ": "ID"}, {"nonce": "n-0S6"}, {"at_hash": "MTIz"}])
 def test_id_token_is_rejected(claims: dict[str, str]) -> None:
-    """An ID token says who logged in to an application; it grants no access, whatever scope it claims."""
+    """An ID token says who logged in to an application; it grants no access, even with a scope."""
     assert ask("tasks_list", f"Bearer {token(**claims)}").status == 401
 
 

@@ -76,7 +76,7 @@ def domain(stage: str) -> str:
 def policies(stage: str, role: str) -> dict[str, Any]:
     """The policies of a role of a stage, and its boundary."""
     managed = of_type(pipeline(stage), "AWS::IAM::ManagedPolicy")
-    if role == "functions":  # whatever their own policies allow
+    if role == "functions":  # the boundary holds for any policy of their own
         everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         return {"policies": [everything], "boundary": managed["Boundary"]["PolicyDocument"]}
     if role == "CloudFormationRole":

@@ -110,7 +110,7 @@ def test_parameters_override_the_settings_with_both_drivers() -> None:
     ],
 )
 def test_tls_mode_means_the_same_for_asyncpg(parameters: str, *, verifies: bool, checks_host: bool) -> None:
-    """The modes verify as libpq documents; DATABASE_TLS requires the strictest mode, whatever the URL says."""
+    """The modes verify as libpq documents; DATABASE_TLS requires the strictest mode, also against the URL."""
     settings = {"DATABASE_TLS": "true"} if parameters == "sslmode=disable" else {}
 
     context = arguments(f"postgresql+asyncpg://h/app?{parameters}", **settings)["ssl"]

@@ -114,30 +114,30 @@ async def test_close_goes_on_after_an_error() -> None:
     assert (closed, len(caught.value.exceptions)) == (["good", "good"], 2)
 
 
-async def test_strays_are_not_those_who_were_there_before(caplog: pytest.LogCaptureFixture) -> None:
+async def test_leftover_tasks_exclude_earlier_tasks(caplog: pytest.LogCaptureFixture) -> None:
     """Of two tasks, the one that was there before the first invocation stays."""
     resident = asyncio.create_task(asyncio.sleep(60))
-    strays = loop.LeftoverTasks(within_s=0.001)
-    strays.begin()
-    stray = asyncio.create_task(asyncio.sleep(60))
+    leftover = loop.LeftoverTasks(within_s=0.001)
+    leftover.begin()
+    left_behind = asyncio.create_task(asyncio.sleep(60))
 
     with caplog.at_level(logging.WARNING):
-        await strays.finish()
+        await leftover.finish()
 
-    assert (resident.done(), stray.cancelled()) == (False, True)
+    assert (resident.done(), left_behind.cancelled()) == (False, True)
     assert len(caplog.records) == 1
     resident.cancel()
 
 
 @pytest.mark.parametrize("factory", [None, asyncio.eager_task_factory], ids=["no factory", "eager tasks"])
-def test_strays_are_found_whoever_starts_the_tasks(factory: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_leftover_tasks_are_found_with_any_task_factory(factory: Any, caplog: pytest.LogCaptureFixture) -> None:
     """Also on a loop whose tasks are not counted."""
 
     async def invoke() -> asyncio.Task[None]:
-        strays = loop.LeftoverTasks(within_s=0.001)
-        strays.begin()
+        leftover = loop.LeftoverTasks(within_s=0.001)
+        leftover.begin()
         task = asyncio.create_task(asyncio.sleep(60))
-        await strays.finish()
+        await leftover.finish()
         return task
 
     with asyncio.Runner() as runner:
@@ -148,7 +148,7 @@ def test_strays_are_found_whoever_starts_the_tasks(factory: Any, caplog: pytest.
     assert len(caplog.records) == 1
 
 
-async def test_strays_that_will_not_end_are_not_waited_for() -> None:
+async def test_leftover_tasks_that_do_not_end_are_not_waited_for() -> None:
     """One that ignores its cancellation is waited for just as long again."""
     go_on = asyncio.Event()
 
@@ -159,11 +159,11 @@ async def test_strays_that_will_not_end_are_not_waited_for() -> None:
             except asyncio.CancelledError:
                 continue
 
-    strays = loop.LeftoverTasks(within_s=0.005)
-    strays.begin()
+    leftover = loop.LeftoverTasks(within_s=0.005)
+    leftover.begin()
     task = asyncio.create_task(stubborn())
     async with asyncio.timeout(5):
-        await strays.finish()
+        await leftover.finish()
 
     assert not task.done()
     go_on.set()

@@ -199,7 +199,7 @@ async def test_await_inside_a_private_loop_is_refused() -> None:
 
 
 async def test_await_on_a_running_loop_is_refused() -> None:
-    """Synchronous code called by a coroutine that nobody bridges cannot wait."""
+    """Synchronous code called by a coroutine outside of the bridge cannot wait."""
     with pytest.raises(RuntimeError, match="use `await`"):
         await_(asyncio.sleep(0))
 

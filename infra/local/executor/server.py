@@ -1,6 +1,6 @@
 """LocalStack's gateway on loopback only, in plain HTTP, on our own HTTP server.
 
-LocalStack's default server, Twisted, listens on every interface, whatever GATEWAY_LISTEN contains, and passes each
+LocalStack's default server, Twisted, ignores GATEWAY_LISTEN, listens on every interface, and passes each
 request from its event loop to a thread and each part of the response back; this took more time than API Gateway and
 Lambda together. Its other server, Hypercorn, passes them in the same way.
 """

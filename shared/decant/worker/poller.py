@@ -114,7 +114,7 @@ async def _sweep_forever() -> NoReturn:
     while True:
         try:
             await sweep(Deadline(_SWEEP_INTERVAL_S))
-        except Exception:  # whatever the application's schedules raise
+        except Exception:  # a schedule of the application can raise any error
             log.exception("Could not sweep; the next sweep continues")
         work_available().set()
         await asyncio.sleep(_SWEEP_INTERVAL_S)

@@ -1,6 +1,6 @@
 """Create the tables of `decant.tasks` and `decant.worker`: durable tasks, and the last tick of their schedules.
 
-A row is in one of three conditions, and one timestamp tells when it is due next:
+A row is in one of three conditions, and a timestamp contains the time at which it is due next:
 
     waiting   PENDING, RETRY             wake_at: when to publish it on its queue; null while parents run
     running   STARTED                    lease_expires_at: when its worker counts as lost
