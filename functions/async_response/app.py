@@ -6,7 +6,7 @@ from typing import Annotated
 from flask import Flask
 from msgspec import Meta, Struct
 
-from decant.web import lambda_handler, query
+from decant.web import lambda_handler, limit_per_caller, query
 
 app = Flask(__name__)
 
@@ -18,6 +18,7 @@ class Wait(Struct, forbid_unknown_fields=True):
 
 
 @app.get("/async")
+@limit_per_caller
 async def async_response() -> str:
     """Wait for `?seconds=`, then answer."""
     await asyncio.sleep(query(Wait).seconds)

@@ -6,7 +6,7 @@ from flask import Flask, request
 from flask.typing import ResponseReturnValue
 from msgspec import Meta, Struct
 
-from decant.web import body, lambda_handler
+from decant.web import body, lambda_handler, limit_per_caller
 from domain.tasks import long_task
 
 app = Flask(__name__)
@@ -19,6 +19,7 @@ class Work(Struct, forbid_unknown_fields=True):
 
 
 @app.post("/start-task")
+@limit_per_caller
 async def start_task() -> ResponseReturnValue:
     """Enqueue `long_task` with the `seconds` of the body, if there is one; 202 and its id."""
     work = body(Work) if request.content_length else Work()

@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from decant import auth
 from decant.tasks import State
 from decant.tasks.admin import list_tasks
-from decant.web import lambda_handler, query
+from decant.web import lambda_handler, limit_per_caller, query
 
 app = Flask(__name__)
 
@@ -26,6 +26,7 @@ class Filter(Struct, forbid_unknown_fields=True):
 
 
 @app.get("/tasks")
+@limit_per_caller
 async def tasks_list() -> dict[str, Any]:
     """Return a page of tasks; it may be short although more follow, which `before` shows."""
     await auth.require("tasks:admin")

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 from decant import auth
 from decant.errors import InvalidInput
 from decant.tasks.admin import redrive
-from decant.web import body, lambda_handler
+from decant.web import body, lambda_handler, limit_per_caller
 
 app = Flask(__name__)
 
@@ -29,6 +29,7 @@ class TaskFilter(Struct, forbid_unknown_fields=True):
 
 
 @app.post("/tasks/redrive")
+@limit_per_caller
 async def tasks_redrive() -> dict[str, Any]:
     """Redrive the tasks and return their ids."""
     await auth.require("tasks:admin")

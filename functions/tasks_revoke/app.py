@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from decant import auth
 from decant.tasks import AsyncResult
-from decant.web import body, lambda_handler
+from decant.web import body, lambda_handler, limit_per_caller
 
 app = Flask(__name__)
 
@@ -19,6 +19,7 @@ class RevokeOptions(Struct, forbid_unknown_fields=True):
 
 
 @app.post("/tasks/<task_id>/revoke")
+@limit_per_caller
 async def tasks_revoke(task_id: str) -> dict[str, Any]:
     """Revoke the task and return its status; 404 for an unknown id."""
     await auth.require("tasks:admin")

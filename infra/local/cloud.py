@@ -172,7 +172,7 @@ class LocalCloud:
 
     def _parameters(self) -> dict[str, str]:
         issuer = {"JwtIssuer": ISSUER, "JwtPublicPem": public_key(self._options.state)}
-        return {"DatabaseUrl": self.database.url(), **issuer, **self._options.parameters}
+        return {"DatabaseUrl": self.database.url(), "CallerRate": "0", **issuer, **self._options.parameters}
 
     def check(self) -> None:
         """Restart the database when it has ended by itself; the log stream then contains a line about it.

@@ -156,7 +156,8 @@ def test_callers_of_a_public_stage_are_listed_with_the_load_that_fills_it(
     assert status == 0
     assert (
         "public: POST /start-task: anonymous callers can fill it; 50 environments, filled by 2 requests/s of 25 s; "
-        "TaskWorker has 10 environments x 10 tasks = 100 slots, filled by 0.83 requests/s of 120 s"
+        "TaskWorker has 10 environments x 10 tasks = 100 slots, filled by 0.83 requests/s of 120 s; "
+        "at most 30 requests a minute of a caller"
     ) in lines
     assert any(
         line.startswith("public: GET /users/{user_id}: anonymous callers can read and fill it") for line in lines
@@ -175,6 +176,33 @@ def test_callers_of_a_private_stage_are_not_listed(auth: str) -> None:
 def test_callers_without_a_limit_of_their_own_are_named() -> None:
     """Without keys, only the firewall limits callers separately."""
     assert found(callers.breaches, prod(**PUBLIC, Waf="false")).startswith("Auth=public without Waf=true")
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        pytest.param(
+            lambda: broken("Edge.ApiUsagePlan", ApiStages=[{"Throttle": {"/users/POST": {}}}]),
+            "POST /start-task has limit_per_caller and is not in ApiUsagePlan",
+            id="usage plan",
+        ),
+        pytest.param(
+            lambda: broken("Edge.WebAcl", Rules=[callers_rule("/(users|tasks/.*)$")]),
+            "GET /tasks/{task_id} is in WebAcl of infra/edge.yaml, and its view has no limit_per_caller",
+            id="firewall",
+        ),
+        pytest.param(lambda: prod(CallerRate="5"), "CallerRate 5 is below 10", id="rate"),
+    ],
+)
+def test_expensive_routes_are_those_that_the_edge_limits(stage: Callable[[], Stage], expected: str) -> None:
+    """A view with the decorator and the lists of the edge stack name the same routes."""
+    assert expected in found(callers.breaches, stage())
+
+
+def callers_rule(paths: str) -> dict[str, Any]:
+    """The firewall's rule for expensive routes, for these paths."""
+    scope = {"RegexMatchStatement": {"RegexString": paths}}
+    return {"Name": "callers", "Statement": {"RateBasedStatement": {"ScopeDownStatement": scope}}}
 
 
 @pytest.mark.parametrize("name", [*parameters.DECISIONS, *parameters.AURORA_DECISIONS])

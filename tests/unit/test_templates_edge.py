@@ -1,5 +1,6 @@
 """infra/edge.yaml: what may stand before the API."""
 
+import json
 from typing import Any
 
 import pytest
@@ -33,12 +34,22 @@ def test_edge_turns_away_who_asks_too_often() -> None:
 
 @pytest.mark.parametrize(("tokens", "caller"), [("true", "CUSTOM_KEYS"), ("false", "IP")])
 def test_edge_limits_each_caller_of_expensive_routes(tokens: str, caller: str) -> None:
-    """Requests that start tasks are counted per token, or per address where there are no tokens."""
-    statement = rules(Tokens=tokens, WafTaskRate=20)["tasks"]["Statement"]["RateBasedStatement"]
+    """Requests for expensive routes are counted per token, or per address where there are no tokens."""
+    statement = rules(Tokens=tokens, CallerRate=20)["callers"]["Statement"]["RateBasedStatement"]
 
     assert (statement["Limit"], statement["AggregateKeyType"]) == ("20", caller)
+    assert statement["EvaluationWindowSec"] == 60
     assert ("CustomKeys" in statement) is (tokens == "true")
-    assert statement["ScopeDownStatement"]["ByteMatchStatement"]["SearchString"] == "/start-task"
+
+
+def test_edge_says_when_a_caller_may_come_back() -> None:
+    """The firewall's response to a caller over its limit is a problem document with Retry-After."""
+    response = rules()["callers"]["Action"]["Block"]["CustomResponse"]
+    [acl] = of_type(edge(Waf="true"), "AWS::WAFv2::WebACL").values()
+
+    assert response["ResponseCode"] == 429
+    assert response["ResponseHeaders"] == [{"Name": "retry-after", "Value": "60"}]
+    assert json.loads(acl["CustomResponseBodies"][response["CustomResponseBodyKey"]]["Content"])["status"] == 429
 
 
 def test_edge_turns_away_bodies_that_are_no_json() -> None:
@@ -85,10 +96,10 @@ def test_edge_domain_takes_modern_tls_alone() -> None:
 
 def test_edge_keys_have_a_rate_and_a_quota() -> None:
     """The first key is in the plan."""
-    resolved = edge(ApiKeys="true", ApiKeyRate=5, ApiKeyDailyQuota=1000)
+    resolved = edge(ApiKeys="true", ApiKeyRate=5, ApiKeyDailyQuota=1000, ApiKeyCallerRate=0.2, CallerRate=20)
 
     [plan] = of_type(resolved, "AWS::ApiGateway::UsagePlan").values()
     assert plan["Throttle"]["RateLimit"] == "5"
-    assert plan["ApiStages"][0]["Throttle"]["/start-task/POST"]["RateLimit"] == "5"
+    assert plan["ApiStages"][0]["Throttle"]["/start-task/POST"] == {"RateLimit": "0.2", "BurstLimit": "20"}
     assert plan["Quota"] == {"Limit": "1000", "Period": "DAY"}
     assert of_type(resolved, "AWS::ApiGateway::UsagePlanKey")["ApiKeyInPlan"]["KeyId"] == {"Ref": "ApiKey"}

@@ -1,10 +1,12 @@
-"""Callers: the routes that a public stage offers to everybody, and the load at which anonymous callers fill it.
+"""Callers: the limit of each of them, and the routes and the load at which anonymous callers fill a public stage.
 
-A route is restricted when its function calls `auth.require`, which rejects callers without a token.
+A route is restricted when its function calls `auth.require`, which rejects callers without a token. A route is
+expensive when its view has the decorator `limit_per_caller`.
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,38 @@ __all__ = ["anonymous", "breaches"]
 
 ROOT = Path(__file__).resolve().parents[3]
 
+MIN_CALLER_RATE = 10
+
+type Route = tuple[str, str]
+"""Method and path."""
+
+_VARIABLE = re.compile("{[^}]*}")
+
 
 def breaches(stage: Stage) -> Iterator[str]:
-    """Stages whose callers are not limited separately, so that the requests of one caller use up the rate of all."""
-    if not stage.is_local and stage.parameters["Auth"] in {"jwt", "public"} and stage.parameters["Waf"] != "true":
+    """Stages and expensive routes whose callers are not limited separately: one caller uses up the rate of all."""
+    if stage.is_local:
+        return
+    if stage.parameters["Auth"] in {"jwt", "public"} and stage.parameters["Waf"] != "true":
         yield (
             f"Auth={stage.parameters['Auth']} without Waf=true: no caller is limited separately, and the requests of "
             "one caller use up ApiRate and TaskRate"
         )
+    if int(stage.parameters["CallerRate"]) < MIN_CALLER_RATE:
+        yield f"CallerRate {stage.parameters['CallerRate']} is below {MIN_CALLER_RATE}, the least that WAF accepts"
+    routes = {
+        route: name
+        for name in (each.logical_id for each in stage.functions())
+        for route in _routes(stage.template, name)
+    }
+    expensive = {
+        route for route, name in routes.items() if _refers_to(_folder(stage.template, name), "limit_per_caller")
+    }
+    for limit, limited in _limited(stage, routes).items():
+        for method, path in sorted(expensive - limited):
+            yield f"{method} {path} has limit_per_caller and is not in {limit} of infra/edge.yaml"
+        for method, path in sorted(limited - expensive):
+            yield f"{method} {path} is in {limit} of infra/edge.yaml, and its view has no limit_per_caller"
 
 
 def anonymous(stage: Stage) -> Iterator[str]:
@@ -33,9 +59,29 @@ def anonymous(stage: Stage) -> Iterator[str]:
         return
     for function in stage.functions():
         for method, path in _routes(stage.template, function.logical_id):
-            if not _requires_a_scope(_folder(stage.template, function.logical_id)):
+            folder = _folder(stage.template, function.logical_id)
+            if not _refers_to(folder, "auth.require"):
                 reads = "read and fill" if method == "GET" else "fill"
-                yield f"{method} {path}: anonymous callers can {reads} it; {_capacity(stage, function)}"
+                limit = stage.parameters["CallerRate"] if _refers_to(folder, "limit_per_caller") else None
+                yield (
+                    f"{method} {path}: anonymous callers can {reads} it; {_capacity(stage, function)}; "
+                    + (f"at most {limit} requests a minute of a caller" if limit else "no limit per caller but WafRate")
+                )
+
+
+def _limited(stage: Stage, routes: Iterable[Route]) -> dict[str, set[Route]]:
+    """Routes whose callers are limited before a function runs, by the resource that limits them."""
+    found: dict[str, set[Route]] = {}
+    if "Edge" not in stage.stacks:
+        return found
+    for name, plan in stage.of_type("AWS::ApiGateway::UsagePlan", "Edge").items():
+        methods = plan["ApiStages"][0]["Throttle"]
+        found[name] = {(method, path) for method, path in routes if f"{path}/{method}" in methods}
+    for name, acl in stage.of_type("AWS::WAFv2::WebACL", "Edge").items():
+        [rule] = (each["Statement"]["RateBasedStatement"] for each in acl["Rules"] if each["Name"] == "callers")
+        paths = re.compile(rule["ScopeDownStatement"]["RegexMatchStatement"]["RegexString"])
+        found[name] = {route for route in routes if paths.search(_VARIABLE.sub("-", route[1]))}
+    return found
 
 
 def _capacity(stage: Stage, function: Function) -> str:
@@ -68,7 +114,7 @@ def _rate(what: str, slots: int, longest_s: float) -> str:
     return f"{what}, filled by {slots / longest_s:.2g} requests/s of {longest_s:g} s"
 
 
-def _routes(template: Mapping[str, Any], function: str) -> list[tuple[str, str]]:
+def _routes(template: Mapping[str, Any], function: str) -> list[Route]:
     events = template["Resources"][function]["Properties"].get("Events", {}).values()
     return [(each["Properties"]["Method"], each["Properties"]["Path"]) for each in events if each["Type"] == "Api"]
 
@@ -77,12 +123,7 @@ def _folder(template: Mapping[str, Any], function: str) -> Path:
     return ROOT / str(template["Resources"][function]["Properties"]["CodeUri"])
 
 
-def _requires_a_scope(folder: Path) -> bool:
-    """Whether the function's own code calls `auth.require`."""
-    calls = (
-        node.func
-        for path in folder.glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call)
-    )
-    return any(isinstance(call, ast.Attribute) and ast.unparse(call) == "auth.require" for call in calls)
+def _refers_to(folder: Path, name: str) -> bool:
+    """Whether the function's own code calls or decorates with this name."""
+    nodes = (node for path in folder.glob("*.py") for node in ast.walk(ast.parse(path.read_text())))
+    return any(isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) == name for node in nodes)

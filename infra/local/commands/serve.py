@@ -47,6 +47,7 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         with Steps(console) as steps:
             url, postgres = stack.enter_context(_database(arguments.state, steps, arguments.port))
             os.environ |= {"STAGE": "local", "DATABASE_URL": url}
+            os.environ.setdefault("CALLER_RATE_PER_MINUTE", "0")
             os.environ |= {"JWT_ISSUER": ISSUER, "JWT_PUBLIC_PEM": public_key(arguments.state)}
             with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
                 load_function(ROOT / "functions/migrate").handler({}, None)

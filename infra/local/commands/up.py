@@ -29,7 +29,12 @@ __all__ = ["print_endpoints", "run"]
 DATABASE_PORT_ABOVE = 1000
 """Difference between the gateway's port and PostgreSQL's, when that port is free."""
 
-PASSED_ON = {"CorsOrigin": "CORS_ORIGIN", "FetchDataUrl": "FETCH_DATA_URL", "LogLevel": "LOG_LEVEL"}
+PASSED_ON = {
+    "CallerRate": "CALLER_RATE_PER_MINUTE",
+    "CorsOrigin": "CORS_ORIGIN",
+    "FetchDataUrl": "FETCH_DATA_URL",
+    "LogLevel": "LOG_LEVEL",
+}
 """Parameters of the template that the environment sets."""
 
 WATCH_EVERY_S = 1

@@ -18,17 +18,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from decant.web.browsers import allow_cross_site
     from decant.web.lambda_adapter import lambda_handler
+    from decant.web.limits import limit_per_caller
     from decant.web.params import body, query
     from decant.web.server import asgi_app
     from decant.web.wsgi import stream
 
-__all__ = ["allow_cross_site", "asgi_app", "body", "lambda_handler", "query", "stream"]
+__all__ = ["allow_cross_site", "asgi_app", "body", "lambda_handler", "limit_per_caller", "query", "stream"]
 
 _MODULES = {
     "allow_cross_site": "browsers",
     "asgi_app": "server",
     "body": "params",
     "lambda_handler": "lambda_adapter",
+    "limit_per_caller": "limits",
     "query": "params",
     "stream": "wsgi",
 }
