@@ -14,7 +14,7 @@ from decant.http import HttpSettings
 from decant.metrics import MetricsSettings
 from decant.observability import LogSettings
 from decant.tasks.options import TaskSettings
-from decant.web.settings import WebSettings
+from decant.web.defaults import WebSettings
 from domain.config import FetchSettings
 
 __all__ = ["GROUPS", "in_readme", "table"]

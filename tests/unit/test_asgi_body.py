@@ -9,7 +9,7 @@ from flask import Flask, request
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from decant.asgi import FlaskToAsgi
-from decant.asgi.body import ClientDisconnected, read
+from decant.asgi.request import ClientDisconnected, read_body
 from tests.bridging import Connection, Message, client, scope
 
 LIMIT = 8 * 1024 * 1024
@@ -28,7 +28,7 @@ async def test_body_is_read_to_its_end(pieces: list[bytes]) -> None:
     """The stream stands at its beginning, and the length is the real one."""
     connection = said(*pieces)
 
-    stream, length = await read(connection.scope, connection._incoming.get, LIMIT)
+    stream, length = await read_body(connection.scope, connection._incoming.get, LIMIT)
 
     with stream:
         assert (stream.read(), length) == (b"".join(pieces), len(b"".join(pieces)))
@@ -38,7 +38,7 @@ async def test_body_that_is_large_goes_into_a_file() -> None:
     """Memory holds no more than a part of it."""
     connection = said(*[b"x" * 500_000] * 5)
 
-    stream, length = await read(connection.scope, connection._incoming.get, LIMIT)
+    stream, length = await read_body(connection.scope, connection._incoming.get, LIMIT)
 
     with stream:
         assert stream.fileno() > 0
@@ -49,7 +49,7 @@ async def test_body_over_the_limit_is_read_and_dropped() -> None:
     """The client gets to the end of it, and to its answer; who reads it here gets the 413."""
     connection = said(*[b"x" * 500] * 10)
 
-    stream, length = await read(connection.scope, connection._incoming.get, 1000)
+    stream, length = await read_body(connection.scope, connection._incoming.get, 1000)
 
     assert (connection._incoming.qsize(), length) == (0, 5000)
     with pytest.raises(RequestEntityTooLarge, match="at most 1000 bytes"):
@@ -64,7 +64,7 @@ async def test_body_over_the_limit_is_not_held_in_memory() -> None:
         return {"type": "http.request", "body": bytes(2**20), "more_body": next(pieces) < 59}
 
     tracemalloc.start()
-    _, length = await read(scope(), upload, 1000)
+    _, length = await read_body(scope(), upload, 1000)
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -81,7 +81,7 @@ async def test_body_without_end_is_let_go() -> None:
         asked += 1
         return {"type": "http.request", "body": b"x" * 1_000_000, "more_body": True}
 
-    await read(scope(), endless, 1000)
+    await read_body(scope(), endless, 1000)
 
     assert asked == 68
 
@@ -90,7 +90,7 @@ async def test_body_that_is_announced_too_large_is_not_sent_for() -> None:
     """A client that asks before it sends is refused at once."""
     connection = said(b"x", headers=[(b"content-length", b"5000"), (b"expect", b"100-continue")])
 
-    await read(connection.scope, connection._incoming.get, 1000)
+    await read_body(connection.scope, connection._incoming.get, 1000)
 
     assert connection._incoming.qsize() == 1
 
@@ -102,7 +102,7 @@ async def test_body_cut_off_is_told_from_one_that_ended() -> None:
     connection.disconnect()
 
     with pytest.raises(ClientDisconnected):
-        await read(connection.scope, connection._incoming.get, LIMIT)
+        await read_body(connection.scope, connection._incoming.get, LIMIT)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decant.asgi import FlaskToAsgi
-from decant.asgi.scope import environ_of
+from decant.asgi.request import environ_of
 from tests.bridging import Connection, client, scope
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from decant.web.response import AsgiResponse
+from decant.web.wsgi import AsgiResponse
 from tests.bridging import Message
 
 

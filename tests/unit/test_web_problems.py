@@ -9,7 +9,7 @@ from flask import Blueprint, Flask, abort
 from werkzeug.exceptions import HTTPException, NotFound, TooManyRequests
 
 from decant import errors, observability
-from decant.web.flask_app import use_problem_details
+from decant.web.defaults import add_defaults
 
 CORRELATION_ID = "0b0e"
 
@@ -25,7 +25,7 @@ def app() -> Iterator[Flask]:
 
 def answered(app: Flask, error: BaseException | type[BaseException]) -> Any:
     """What the app answers to an error in a view."""
-    use_problem_details(app)
+    add_defaults(app)
 
     @app.get("/")
     def view() -> str:
@@ -141,7 +141,7 @@ def test_http_error_keeps_its_headers(app: Flask) -> None:
 
 def test_abort_with_a_response_answers_it(app: Flask) -> None:
     """Who hands abort a whole response means that response."""
-    use_problem_details(app)
+    add_defaults(app)
     app.add_url_rule("/teapot", "teapot", lambda: abort(app.make_response(("short and stout", 418))))
 
     answer = app.test_client().get("/teapot")
@@ -151,7 +151,7 @@ def test_abort_with_a_response_answers_it(app: Flask) -> None:
 
 def test_redirect_of_the_router_is_none_of_ours(app: Flask) -> None:
     """A missing slash still redirects."""
-    use_problem_details(app)
+    add_defaults(app)
     app.add_url_rule("/folder/", "folder", lambda: "ok")
 
     assert app.test_client().get("/folder").status_code == 308
@@ -164,7 +164,7 @@ OWN = [404, NotFound, HTTPException, Exception]
 def test_error_handler_of_the_app_wins(app: Flask, kind: Any) -> None:
     """However wide it is."""
     app.register_error_handler(kind, lambda error: (f"<h1>{error.code}</h1>", error.code))
-    use_problem_details(app)
+    add_defaults(app)
 
     answer = app.test_client().get("/nowhere")
 
@@ -182,7 +182,7 @@ def test_error_handler_of_a_blueprint_wins(app: Flask) -> None:
 
     app.register_blueprint(pages)
 
-    use_problem_details(app)
+    add_defaults(app)
 
     assert app.test_client().get("/page").text == "<h1>gone</h1>"
 
@@ -209,7 +209,7 @@ def test_error_in_a_hook_is_an_opaque_500(app: Flask, caplog: pytest.LogCaptureF
 
     getattr(app, hook)(fail)
     app.add_url_rule("/hooked", "hooked", lambda: "ok")
-    use_problem_details(app)
+    add_defaults(app)
 
     answer = app.test_client().get("/hooked")
 

@@ -13,16 +13,12 @@ from flask import Flask
 from greenlet import getcurrent
 
 from decant import runtime
-from decant.asgi import body
-from decant.asgi.scope import environ_of
-from decant.config import load
-from decant.observability import CORRELATION_HEADER, correlate, correlation_id, is_valid_correlation_id
-from decant.web.browsers import SAFE_METHODS, reject_cross_site
-from decant.web.environ import add_body
-from decant.web.flask_app import bind, respond_with_error
-from decant.web.response import AsgiResponse
-from decant.web.settings import WebSettings
-from decant.web.wsgi import call, is_requested
+from decant.asgi.request import ClientDisconnected, environ_of, read_body
+from decant.config import check, load
+from decant.observability import CORRELATION_HEADER, configure, correlate, correlation_id, is_valid_correlation_id
+from decant.web.defaults import SAFE_METHODS, WebSettings, add_defaults, reject_cross_site, respond_with_error
+from decant.web.flask_app import bind, call, is_requested
+from decant.web.wsgi import AsgiResponse, add_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +27,32 @@ if TYPE_CHECKING:
 
     from decant._sync.greenlets import AwaitingGreenlet
 
-__all__ = ["FlaskToAsgi"]
+__all__ = ["FlaskToAsgi", "asgi_app"]
 
 log = logging.getLogger(__name__)
 
 _CORRELATION_HEADER = CORRELATION_HEADER.encode()
 _TURN_S = 0.001
 """Seconds after which a response that never waits lets other requests run."""
+
+
+def asgi_app(app: Flask, *, secure_defaults: bool = False) -> "FlaskToAsgi":
+    """The app for Hypercorn, uvicorn or any other ASGI server.
+
+    Every response carries a correlation id. Register error handlers on the app first: errors without a handler become
+    `application/problem+json`.
+
+    Args:
+        app: Any Flask app.
+        secure_defaults: Reject requests of other sites' pages with unsafe methods, and add headers that make browsers
+            treat responses safely, as `lambda_handler` does; see `decant.web.defaults`.
+    Raises:
+        ConfigError: the settings are bad.
+    """
+    check()
+    configure()
+    add_defaults(app)
+    return FlaskToAsgi(app, correlated=True, secure_defaults=secure_defaults)
 
 
 class FlaskToAsgi:
@@ -53,7 +68,7 @@ class FlaskToAsgi:
             such requests on the event loop, which they block.
         correlated: Give every request a correlation id: in its log lines, problem details and `X-Correlation-Id`.
         secure_defaults: Reject unsafe requests of other sites' pages, and add headers that make browsers treat
-            responses safely; see `decant.web.browsers`.
+            responses safely; see `decant.web.defaults`.
     """
 
     def __init__(
@@ -111,7 +126,7 @@ class FlaskToAsgi:
         with correlate(identifier) if identifier else nullcontext():
             try:
                 await self._call(scope, receive, response)
-            except body.ClientDisconnected:
+            except ClientDisconnected:
                 return
             except BaseException as error:
                 if is_requested(error):
@@ -130,7 +145,7 @@ class FlaskToAsgi:
         environ = environ_of(scope)
         if self._secure_defaults and scope["method"] not in SAFE_METHODS:
             reject_cross_site(self.app)
-        stream, length = await body.read(scope, receive, self._body_limit_bytes)
+        stream, length = await read_body(scope, receive, self._body_limit_bytes)
         with stream:
             add_body(environ, stream, length)
             await call(self.app, environ, response, executor=self._threads(), receive=receive)

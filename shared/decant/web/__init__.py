@@ -16,23 +16,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from decant.web.browsers import allow_cross_site
+    from decant.asgi.application import asgi_app
+    from decant.web.defaults import allow_cross_site
+    from decant.web.flask_app import stream
     from decant.web.lambda_adapter import lambda_handler
     from decant.web.limits import limit_per_caller
     from decant.web.params import body, query
-    from decant.web.server import asgi_app
-    from decant.web.wsgi import stream
 
 __all__ = ["allow_cross_site", "asgi_app", "body", "lambda_handler", "limit_per_caller", "query", "stream"]
 
 _MODULES = {
-    "allow_cross_site": "browsers",
-    "asgi_app": "server",
-    "body": "params",
-    "lambda_handler": "lambda_adapter",
-    "limit_per_caller": "limits",
-    "query": "params",
-    "stream": "wsgi",
+    "allow_cross_site": "decant.web.defaults",
+    "asgi_app": "decant.asgi.application",
+    "body": "decant.web.params",
+    "lambda_handler": "decant.web.lambda_adapter",
+    "limit_per_caller": "decant.web.limits",
+    "query": "decant.web.params",
+    "stream": "decant.web.flask_app",
 }
 
 
@@ -40,4 +40,4 @@ def __getattr__(name: str) -> Any:
     """Import a public name at its first use, so that Lambda functions and ASGI servers import only their own part."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return getattr(import_module(_MODULES[name]), name)

@@ -1,50 +1,29 @@
-"""Prepare a Flask app: await on the event loop, problem details for its errors, CORS headers, logs and metrics.
+"""Call a Flask app on the event loop or in a worker thread: an environ goes in, a response comes out."""
 
-Source: RFC 9457 (problem details), Fetch Standard (CORS protocol).
-"""
-
-import json
-import logging
-from collections.abc import Callable, Coroutine
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Executor
 from contextvars import Context, ContextVar, copy_context
-from http import HTTPStatus
+from functools import partial
 from inspect import iscoroutinefunction, unwrap
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
 import flask.globals
-from flask import Flask, Response, appcontext_pushed, request, request_finished
-from flask.logging import default_handler
+from flask import Flask, appcontext_pushed, request
 from greenlet import getcurrent
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, Map
+from werkzeug.wsgi import FileWrapper
 
-from decant import metrics
-from decant._sync.greenlets import AwaitingGreenlet
-from decant.config import load
-from decant.errors import DecantError, InvalidInput, ServiceUnavailable
-from decant.observability import correlation_id
-from decant.web import browsers
-from decant.web import response as wsgi_response
-from decant.web.environ import TooLargeBody
-from decant.web.settings import WebSettings
+from decant._sync.greenlets import AwaitingGreenlet, LoopGreenlet, await_
+from decant._sync.threads import run_in_thread
+from decant.web.wsgi import Response, TooLargeBody
 
-__all__ = [
-    "bind",
-    "observe",
-    "reject_large_bodies",
-    "respond_with_error",
-    "runs_on_loop",
-    "use_problem_details",
-    "without_flask_contexts",
-]
+if TYPE_CHECKING:
+    from asgiref.typing import ASGIReceiveCallable
 
-log = logging.getLogger(__name__)
-
-_MIME_TYPE = "application/problem+json"
-
-_NO_ROUTE = "unmatched"
-"""Route, in metrics, of requests without a URL rule and of errors outside of Flask: metrics cannot have every path."""
+__all__ = ["bind", "call", "is_requested", "stream"]
 
 
 def bind(app: Flask) -> None:
@@ -58,22 +37,6 @@ def bind(app: Flask) -> None:
     app.async_to_sync = _awaiting(app.async_to_sync)  # type: ignore[method-assign]  # Flask's documented hook
     if _has_middleware(app):  # which may call other apps
         appcontext_pushed.connect(bind)
-
-
-def reject_large_bodies(app: Flask) -> None:
-    """Respond 413 to a request with a `TooLargeBody` before a view runs; once per app.
-
-    It is called at the first such body: the hook would cost every request 1 µs.
-    """
-    hooks = app.before_request_funcs.setdefault(None, [])
-    if _reject_large_body not in hooks:
-        hooks.insert(0, _reject_large_body)
-
-
-def _reject_large_body() -> None:
-    body = request.environ.get("wsgi.input")
-    if isinstance(body, TooLargeBody):
-        raise body.error
 
 
 type _AsyncFunction = Callable[..., Coroutine[Any, Any, Any]]
@@ -92,7 +55,93 @@ def _awaiting(apps_own: Callable[[_AsyncFunction], Callable[..., Any]]) -> Calla
     return async_to_sync
 
 
-def runs_on_loop(app: Flask, environ: dict[str, Any]) -> bool:
+async def call(
+    app: Flask,
+    environ: dict[str, Any],
+    response: Response,
+    *,
+    executor: Executor | None = None,
+    receive: "ASGIReceiveCallable | None" = None,
+) -> None:
+    """Call the app; its awaitables run in this task.
+
+    A request whose URL rule has an async view runs on the event loop, in a greenlet. Every other request runs in one
+    worker thread, from the push of Flask's contexts to the response's `close()`.
+
+    Args:
+        app: Prepared with `flask_app.bind`.
+        environ: Of the request, its body added.
+        response: Receives status, headers and chunks in the request's greenlet or thread, so it may call `await_()`.
+        executor: Runs synchronous requests; None runs them on the event loop.
+        receive: Of the ASGI request, whose body is read; the call is cancelled when it reports a disconnect.
+    Raises:
+        BaseException: an error of the app that Flask did not handle.
+    """
+    environ["wsgi.multithread"] = executor is not None
+    if type(environ["wsgi.input"]) is TooLargeBody:  # `isinstance` takes longer with classes of `io`
+        _reject_large_bodies(app)
+    work = partial(_respond, app, environ, response)
+    context = _without_flask_contexts()
+    if executor is not None and not _runs_on_loop(app, environ):
+        environ["wsgi.file_wrapper"] = _FileBlocks
+        running = run_in_thread(executor, work, context=context)
+        await (running if receive is None else _while_connected(running, receive, response))
+        return
+    environ["wsgi.file_wrapper"] = _FileBlocks if executor is None else partial(_FileBlocks, executor=executor)
+    request = LoopGreenlet.acquire()
+    pending = request.start(work, context)
+    if request.finished:
+        request.release()
+    elif receive is None:
+        await request.resume(pending)
+        request.release()
+    else:
+        await _while_connected(request.finish(pending), receive, response)
+
+
+def is_requested(error: BaseException) -> bool:
+    """Whether an error asks from outside for the request's end: a cancellation, SIGINT, or a closed coroutine.
+
+    Every other error is the app's and becomes a response.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(error, KeyboardInterrupt | GeneratorExit)
+
+
+def _respond(app: Flask, environ: dict[str, Any], response: Response) -> None:
+    """Call the app and pass on its response; in the request's greenlet or thread."""
+    chunks = app(environ, response.start)
+    try:
+        for chunk in chunks:
+            response.write(chunk)
+            if response.complete:
+                break
+        response.finish()
+    finally:
+        close = getattr(chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def _reject_large_bodies(app: Flask) -> None:
+    """Respond 413 to a request with a `TooLargeBody` before a view runs; once per app.
+
+    It is called at the first such body: the hook would cost every request 1 µs.
+    """
+    hooks = app.before_request_funcs.setdefault(None, [])
+    if _reject_large_body not in hooks:
+        hooks.insert(0, _reject_large_body)
+
+
+def _reject_large_body() -> None:
+    body = request.environ.get("wsgi.input")
+    if isinstance(body, TooLargeBody):
+        raise body.error
+
+
+def _runs_on_loop(app: Flask, environ: dict[str, Any]) -> bool:
     """Whether the request's URL rule has an async view; False where it cannot be known before the app is called.
 
     It cannot be known for a wrapped `wsgi_app`, whose middleware may call another app, for a request without a rule,
@@ -138,7 +187,7 @@ _FLASK_CONTEXTS = frozenset(value for value in vars(flask.globals).values() if i
 """Where Flask keeps the current app and request; their number and names differ from version to version."""
 
 
-def without_flask_contexts() -> Context | None:
+def _without_flask_contexts() -> Context | None:
     """A copy of this context without Flask contexts, such as a context pushed at import; None when it has none."""
     for variable in _FLASK_CONTEXTS:
         if variable.get(None) is not None:
@@ -152,94 +201,87 @@ def without_flask_contexts() -> Context | None:
     return context
 
 
-def observe(app: Flask) -> None:
-    """Leave the app's log lines to the handlers of the root logger, and count responses when metrics are on.
+async def _while_connected(
+    waiting: Coroutine[Any, Any, None], receive: "ASGIReceiveCallable", response: Response
+) -> None:
+    """Wait for a call, and cancel it when its client disconnects; that cancellation ends here."""
+    task = cast("asyncio.Task[Any]", asyncio.current_task())
+    gone = False
 
-    Responses of all apps are counted, because an app can be mounted in another.
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        if not response.complete:
+            gone = True
+            task.cancel()
 
-    Raises:
-        ConfigError: the settings are bad.
+    watching = asyncio.create_task(watch())
+    try:
+        await waiting
+    except asyncio.CancelledError:
+        if not gone or task.cancelling() > 1:
+            raise
+    finally:
+        watching.cancel()
+        if gone:
+            task.uncancel()
+
+
+_BLOCK_BYTES = 256 * 1024
+
+
+class _FileBlocks(FileWrapper):
+    """WSGI's `wsgi.file_wrapper`: files as responses, in large blocks.
+
+    Args:
+        file: Open for reading, at its beginning.
+        _block_bytes: The block size of the app: Werkzeug's 8 KiB, at which a large file is mostly overhead.
+        executor: Reads the file for a request on a server's event loop; None reads in the caller's thread.
     """
-    app.logger.removeHandler(default_handler)  # which prints every line a second time
-    if metrics.are_enabled():
-        request_finished.connect(_count_response)
+
+    def __init__(self, file: IO[bytes], _block_bytes: int = 0, *, executor: Executor | None = None) -> None:
+        super().__init__(file, _BLOCK_BYTES)
+        self._executor = executor
+
+    def __next__(self) -> bytes:
+        """The next block."""
+        if self._executor is None:
+            return super().__next__()
+        block: bytes = await_(run_in_thread(self._executor, lambda: self.file.read(self.buffer_size)))
+        if not block:
+            raise StopIteration
+        return block
 
 
-def _count_response(_app: Flask, response: Response) -> None:
-    route = f"{request.method} {request.url_rule.rule}" if request.url_rule else _NO_ROUTE
-    metrics.record({"Requests": 1}, route=route, status=str(response.status_code))
+def stream[T](chunks: AsyncIterable[T]) -> Iterator[T]:
+    """An async iterable as the iterator that a Flask response is made of.
 
+        @app.get("/rows")
+        async def rows():
+            return stream(lines_of_the_query()), {"Content-Type": "text/csv"}
 
-def use_problem_details(app: Flask) -> None:
-    """Respond to errors with problem details, and with CORS headers when CORS_ORIGIN is set; once per app.
-
-    The app's own error handlers take precedence. Register them first.
-
-    Raises:
-        ConfigError: the settings are bad.
+    The next chunk is requested after the server has accepted the last chunk. In `stream_with_context(stream(…))` the
+    chunks are made with `request` and `session` available.
     """
-    settings = load(WebSettings)
-    if WebSettings.__name__ in app.extensions:
-        return
-    app.extensions[WebSettings.__name__] = settings
-    own = app.error_handler_spec[None][None]
-    if Exception not in own:
-        if HTTPException not in own:
-            app.register_error_handler(HTTPException, _http_error)
-        if DecantError not in own:
-            app.register_error_handler(DecantError, _decant_error)
-    if settings.cors_origin is not None:
-        app.after_request(browsers.add_cors_headers)
+    return _Stream(aiter(chunks))
 
 
-def respond_with_error(response: wsgi_response.Response, error: BaseException) -> None:
-    """Respond to an error that Flask did not handle: an opaque 500, or its own status for an HTTP exception."""
-    status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, None
-    if isinstance(error, HTTPException) and error.code is not None:
-        status, detail = HTTPStatus(error.code), error.description
-    body = _document(status, status.phrase, detail)
-    headers = [("Content-Type", _MIME_TYPE), ("Content-Length", str(len(body))), *browsers.cors_headers()]
-    metrics.record({"Requests": 1}, route=_NO_ROUTE, status=str(status.value))
-    response.start(f"{status.value} {status.phrase}", headers)
-    response.write(body)
-    response.finish()
+class _Stream[T]:
+    def __init__(self, chunks: AsyncIterator[T]) -> None:
+        self._chunks = chunks
 
+    def __iter__(self) -> Self:
+        return self
 
-def _document(status: int, title: str, detail: str | None = None, **members: Any) -> bytes:
-    """The problem document, with the request's correlation id as its instance."""
-    document = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    document |= {"instance": correlation_id()} | members
-    return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
+    def __next__(self) -> T:
+        try:
+            return await_(anext(self._chunks))
+        except StopAsyncIteration:
+            raise StopIteration from None
 
-
-def _http_error(error: HTTPException) -> Any:
-    """Respond to an HTTP exception; Flask logs every unknown error and passes it here as a 500.
-
-    An exception that makes its own response or body keeps it.
-    """
-    own = type(error)
-    if error.code is None or error.response is not None:
-        return error.get_response()
-    if own.get_response is not HTTPException.get_response or own.get_body is not HTTPException.get_body:
-        return error
-    detail = None if error.description is None else str(error.description)
-    response = Response(_document(error.code, error.name, detail), error.code, mimetype=_MIME_TYPE)
-    for name, value in error.get_headers():
-        if name.lower() not in {"content-type", "content-length"}:
-            response.headers.add(name, value)
-    return response
-
-
-def _decant_error(error: DecantError) -> Response:
-    if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise error  # its message is not for the client: Flask logs it and responds as to any unknown error
-    if error.status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("Responded %d: %s", error.status, error, exc_info=error.__cause__)
-    members: dict[str, Any] = {}
-    if isinstance(error, InvalidInput):
-        members["errors"] = [{"field": path, "detail": problem} for path, problem in error.fields.items()]
-    document = _document(error.status, error.title, str(error), **members)
-    response = Response(document, error.status, mimetype=_MIME_TYPE)
-    if isinstance(error, ServiceUnavailable):
-        response.headers["Retry-After"] = str(error.retry_after_s)
-    return response
+    def close(self) -> None:
+        """Close an async generator, so that its `finally` runs; the server calls it however the response ends."""
+        aclose = getattr(self._chunks, "aclose", None)
+        if aclose is not None:
+            await_(aclose())

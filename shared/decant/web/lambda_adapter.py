@@ -18,21 +18,13 @@ from werkzeug.exceptions import HTTPException
 from decant import runtime
 from decant.config import load
 from decant.loop import LeftoverTasks
-from decant.observability import (
-    CORRELATION_HEADER,
-    correlate,
-    is_valid_correlation_id,
-)
-from decant.web.browsers import SAFE_METHODS, reject_cross_site
-from decant.web.environ import TooLargeBody, add_body
-from decant.web.events.base import HttpEvent
+from decant.observability import CORRELATION_HEADER, correlate, is_valid_correlation_id
+from decant.web.defaults import SAFE_METHODS, WebSettings, add_defaults, reject_cross_site, respond_with_error
 from decant.web.events.http import HttpApiEvent
 from decant.web.events.load_balancer import LoadBalancerEvent
-from decant.web.events.rest import RestEvent
-from decant.web.flask_app import bind, observe, respond_with_error, use_problem_details
-from decant.web.response import BufferedResponse
-from decant.web.settings import WebSettings
-from decant.web.wsgi import call, is_requested
+from decant.web.events.rest import HttpEvent, RestEvent
+from decant.web.flask_app import bind, call, is_requested
+from decant.web.wsgi import BufferedResponse, TooLargeBody, add_body
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,19 +45,11 @@ _CERTAINLY_SMALL = 1_000_000
 """A body of so few characters cannot exceed the limit: JSON encodes a character in at most six bytes."""
 
 
-def lambda_handler(  # noqa: PLR0913  # Mangum's options
-    app: Flask,
-    *,
-    lifespan: "LifespanMode" = "off",
-    api_gateway_base_path: str = "/",
-    custom_handlers: "Sequence[type[LambdaHandler]]" = (),
-    text_mime_types: list[str] | None = None,
-    exclude_headers: list[str] | None = None,
-    secure_defaults: bool = True,
-) -> "LambdaAdapter":
+class LambdaAdapter(Mangum):
     """The Lambda function's handler: it responds to HTTP events with the app.
 
-    Register error handlers on the app first: errors without a handler become `application/problem+json`.
+    It is a `Mangum` with a direct path from Decant's events to the WSGI environ. Register error handlers on the app
+    first: errors without a handler become `application/problem+json`.
 
     Args:
         app: Any Flask app.
@@ -75,37 +59,33 @@ def lambda_handler(  # noqa: PLR0913  # Mangum's options
         text_mime_types: Content types of text; all others are encoded in base64. None: JSON, XML, YAML, and text.
         exclude_headers: Names of headers to leave out of responses.
         secure_defaults: Reject requests of other sites' pages with unsafe methods, and add headers that make browsers
-            treat responses safely; see `decant.web.browsers`.
+            treat responses safely; see `decant.web.defaults`.
     Raises:
         ConfigError: the settings are bad.
         ConfigurationError: Mangum's, an option is bad.
     """
-    return LambdaAdapter(
-        app,
-        lifespan=lifespan,
-        api_gateway_base_path=api_gateway_base_path,
-        custom_handlers=custom_handlers,
-        text_mime_types=text_mime_types,
-        exclude_headers=exclude_headers,
-        secure_defaults=secure_defaults,
-    )
 
-
-class LambdaAdapter(Mangum):
-    """Mangum with a direct path from Decant's events to the WSGI environ; the arguments are `lambda_handler`'s."""
-
-    def __init__(
-        self, app: Flask, *, custom_handlers: "Sequence[type[LambdaHandler]]", secure_defaults: bool, **options: Any
+    def __init__(  # noqa: PLR0913  # Mangum's options
+        self,
+        app: Flask,
+        *,
+        lifespan: "LifespanMode" = "off",
+        api_gateway_base_path: str = "/",
+        custom_handlers: "Sequence[type[LambdaHandler]]" = (),
+        text_mime_types: list[str] | None = None,
+        exclude_headers: list[str] | None = None,
+        secure_defaults: bool = True,
     ) -> None:
         self._runtime = runtime.current()
         self._runtime.start()
-        use_problem_details(app)
-        observe(app)
+        add_defaults(app)
         bind(app)
-        self._secure_defaults = secure_defaults
-        super().__init__(self._serve_asgi, custom_handlers=[*_OWN_EVENTS, *custom_handlers], **options)  # type: ignore[arg-type]
+        handlers = [*_OWN_EVENTS, *custom_handlers]
+        serve: Any = self._serve_asgi  # Mangum's type of an application has plain dicts as messages
+        super().__init__(serve, lifespan, api_gateway_base_path, handlers, text_mime_types, exclude_headers)
         self._flask = app
-        self._leftover_tasks = LeftoverTasks(within_s=_LEFTOVER_TASKS_WITHIN_S)
+        self._secure_defaults = secure_defaults
+        self._leftover_tasks = LeftoverTasks(_LEFTOVER_TASKS_WITHIN_S)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
         """Respond to an event.
@@ -124,23 +104,24 @@ class LambdaAdapter(Mangum):
             return super().__call__(event, context)
 
     def _respond(self, handler: HttpEvent) -> dict[str, Any]:
+        request_id = _gateway_id(handler.event, handler.context)
         try:
             environ = handler.environ()
         except HTTPException as error:
-            identifier = _gateway_id(handler.event, handler.context)
-            with correlate(identifier):
-                response = _error_response(error)
-        else:
-            given = environ.get("HTTP_X_CORRELATION_ID", "")
-            request_id = _gateway_id(handler.event, handler.context)
-            valid = given and is_valid_correlation_id(given)
-            identifier = given if valid else request_id
-            with correlate(identifier, request_id if valid else None):
-                response = self._run(environ, handler.body)
-        result = self._format(handler, response, identifier)
-        if len(result["body"]) > _CERTAINLY_SMALL and (size := _encoded_bytes(result)) > _MAX_RESPONSE_BYTES:
-            route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
-            with correlate(identifier):
+            with correlate(request_id):
+                return self._format(handler, _error_response(error), request_id)
+        given = environ.get("HTTP_X_CORRELATION_ID", "")
+        valid = given and is_valid_correlation_id(given)
+        identifier = given if valid else request_id
+        with correlate(identifier, request_id if valid else None):
+            try:
+                response = self._runtime.run(self._serve(environ, handler.body))
+            except SystemExit as error:  # of a task that the request started: asyncio passes it on to the loop's caller
+                log.exception("Request failed outside Flask's error handling")
+                response = _error_response(error, head_request=environ["REQUEST_METHOD"] == "HEAD")
+            result = self._format(handler, response, identifier)
+            if len(result["body"]) > _CERTAINLY_SMALL and (size := _encoded_bytes(result)) > _MAX_RESPONSE_BYTES:
+                route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
                 log.error("Response exceeds Lambda's limit", extra={"route": route, "response_bytes": size})
                 result = self._format(handler, _error_response(RuntimeError()), identifier)
         return result
@@ -169,13 +150,6 @@ class LambdaAdapter(Mangum):
     def _setup_event_loop(self) -> None:
         """Mangum's hook: the runtime has made the event loop."""
 
-    def _run(self, environ: dict[str, Any], body: bytes) -> BufferedResponse:
-        try:
-            return self._runtime.run(self._serve(environ, body))
-        except SystemExit as error:  # of a task that the request started: asyncio passes it on to the loop's caller
-            log.exception("Request failed outside Flask's error handling")
-            return _error_response(error, head_request=environ["REQUEST_METHOD"] == "HEAD")
-
     async def _serve(self, environ: dict[str, Any], body: bytes) -> BufferedResponse:
         self._leftover_tasks.begin()
         stream: io.BytesIO | TooLargeBody = io.BytesIO(body)
@@ -183,11 +157,9 @@ class LambdaAdapter(Mangum):
             stream = TooLargeBody(limit_bytes)
         add_body(environ, stream, len(body))
         head_request = environ["REQUEST_METHOD"] == "HEAD"
-        https = None
-        if self._secure_defaults:
-            https = environ["wsgi.url_scheme"] == "https"
-            if environ["REQUEST_METHOD"] not in SAFE_METHODS:
-                reject_cross_site(self._flask)
+        https = environ["wsgi.url_scheme"] == "https" if self._secure_defaults else None
+        if https is not None and environ["REQUEST_METHOD"] not in SAFE_METHODS:
+            reject_cross_site(self._flask)
         response = BufferedResponse(head_request=head_request, https=https)
         try:
             await call(self._flask, environ, response)
@@ -204,9 +176,7 @@ class LambdaAdapter(Mangum):
         if scope["type"] != "http":
             await self._asgi(scope, receive, send)
             return
-        leftover_tasks = LeftoverTasks(
-            within_s=_LEFTOVER_TASKS_WITHIN_S
-        )  # new, so that Mangum's lifespan task may stay
+        leftover_tasks = LeftoverTasks(_LEFTOVER_TASKS_WITHIN_S)  # new, so that Mangum's lifespan task may stay
         leftover_tasks.begin()
         await self._asgi(scope, receive, send)
         await leftover_tasks.finish()
@@ -216,6 +186,10 @@ class LambdaAdapter(Mangum):
         from decant.asgi import FlaskToAsgi  # noqa: PLC0415  # few functions need it
 
         return FlaskToAsgi(self._flask, view_threads=0, correlated=True, secure_defaults=self._secure_defaults)
+
+
+lambda_handler = LambdaAdapter
+"""Name of the adapter in a function's `app.py`: `handler = lambda_handler(app)`."""
 
 
 def _error_response(error: BaseException, *, head_request: bool = False) -> BufferedResponse:

@@ -30,7 +30,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from decant import runtime
 from decant.config import load
-from decant.web.settings import WebSettings
+from decant.web.defaults import WebSettings
 
 __all__ = ["limit_per_caller"]
 

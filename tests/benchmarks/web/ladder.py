@@ -8,11 +8,9 @@ from typing import Any
 from flask import Flask
 
 from decant import loop
-from decant.web.environ import add_body
-from decant.web.flask_app import bind
+from decant.web.flask_app import bind, call
 from decant.web.lambda_adapter import lambda_handler
-from decant.web.response import BufferedResponse
-from decant.web.wsgi import call
+from decant.web.wsgi import BufferedResponse, add_body
 from tests.loading import Context
 
 __all__ = ["rungs"]

@@ -6,8 +6,8 @@ Source: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", "Request and 
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from decant.web.environ import add_headers, base, to_wsgi_string
-from decant.web.events.base import Event, Headers, HttpEvent, join_headers, script_name
+from decant.web.events.rest import Event, Headers, HttpEvent, join_headers, script_name
+from decant.web.wsgi import add_headers, base, to_wsgi_string
 
 if TYPE_CHECKING:
     from mangum.types import LambdaConfig

@@ -8,8 +8,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from decant.web.environ import base
-from decant.web.events.base import Event, Headers, HttpEvent, join_headers, pairs
+from decant.web.events.rest import Event, Headers, HttpEvent, join_headers, pairs
+from decant.web.wsgi import base
 
 if TYPE_CHECKING:
     from mangum.types import LambdaConfig
