@@ -2,7 +2,7 @@
 # Any python3 that runs: pyenv's refuses to where .python-version names one that it lacks.
 PYTHON3 := $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 /usr/bin/python3,$(shell $(p) -c "" 2>/dev/null && echo $(p))))
 PY := .venv/bin/python
-export PYTHONPATH := shared
+export PYTHONPATH := shared:infra
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -11,56 +11,56 @@ help: ## List every target
 
 .PHONY: install
 install: ## Install everything into .venv and .decant
-	@$(PYTHON3) infra/install.py
+	@$(PYTHON3) infra/decant_cloud/install.py
 
 .PHONY: lock
 lock: ## Compile the requirements files anew, with hashes
-	@$(PYTHON3) infra/install.py --lock
+	@$(PYTHON3) infra/decant_cloud/install.py --lock
 
 .PHONY: up
 up: install ## Start the local cloud and deploy the bundle to it; Ctrl-C stops it (DETACH=1, DEBUG=task_worker)
-	@$(PY) -m infra.local up $(if $(DEBUG),--debug "$$DEBUG") $(if $(DETACH),--detach)
+	@$(PY) -m decant_cloud.local up $(if $(DEBUG),--debug "$$DEBUG") $(if $(DETACH),--detach)
 
 .PHONY: down
 down: install ## Stop the local cloud
-	@$(PY) -m infra.local down
+	@$(PY) -m decant_cloud.local down
 
 .PHONY: serve
 serve: install ## Serve the same functions as one ASGI app under Hypercorn
-	@$(PY) -m infra.local serve
+	@$(PY) -m decant_cloud.local serve
 
 .PHONY: status
 status: install ## Tell what runs locally, where and since when
-	@$(PY) -m infra.local status
+	@$(PY) -m decant_cloud.local status
 
 .PHONY: logs
 logs: install ## Follow the functions' logs: FUNCTION=users_create SINCE=10m JSON=1 FOLLOW=0
-	@$(PY) -m infra.local logs $(FUNCTION) $(if $(SINCE),--since "$$SINCE") $(if $(JSON),--json) \
+	@$(PY) -m decant_cloud.local logs $(FUNCTION) $(if $(SINCE),--since "$$SINCE") $(if $(JSON),--json) \
 		$(if $(filter 0,$(FOLLOW)),--no-follow)
 
 .PHONY: invoke
 invoke: install ## Invoke a function and print its answer: FUNCTION=users_create EVENT=a-file-or-json
-	@$(PY) -m infra.local invoke $(FUNCTION) $(if $(EVENT),--event "$$EVENT")
+	@$(PY) -m decant_cloud.local invoke $(FUNCTION) $(if $(EVENT),--event "$$EVENT")
 
 .PHONY: send
 send: install ## Send a message to a queue: MESSAGE='{"id": "…"}' QUEUE=default
-	@$(PY) -m infra.local send "$$MESSAGE" $(if $(QUEUE),--queue "$$QUEUE")
+	@$(PY) -m decant_cloud.local send "$$MESSAGE" $(if $(QUEUE),--queue "$$QUEUE")
 
 .PHONY: psql
 psql: install ## Open psql on the local database: SQL='SELECT 1'
-	@$(PY) -m infra.local psql $(if $(SQL),--sql "$$SQL")
+	@$(PY) -m decant_cloud.local psql $(if $(SQL),--sql "$$SQL")
 
 .PHONY: restore-rehearsal
 restore-rehearsal: install ## Dump the local database, restore it into a new one, and compare the two
-	@$(PY) -m infra.local.restore_rehearsal
+	@$(PY) -m decant_cloud.local.restore_rehearsal
 
 .PHONY: reset
 reset: install ## Forget the local database's data
-	@$(PY) -m infra.local reset
+	@$(PY) -m decant_cloud.local reset
 
 .PHONY: new
 new: install ## Add a function, FUNCTION=users_export ROUTE="GET /users/export" LIKE=task_status, or a task, TASK=export_users
-	@$(PY) -m infra.local new $(if $(TASK),task "$$TASK",function "$$FUNCTION" --route "$$ROUTE" $(if $(LIKE),--like "$$LIKE"))
+	@$(PY) -m decant_cloud.local new $(if $(TASK),task "$$TASK",function "$$FUNCTION" --route "$$ROUTE" $(if $(LIKE),--like "$$LIKE"))
 
 .PHONY: test
 test: check check-policy unit integration e2e ## Everything that must pass: checks, unit, integration, end to end
@@ -72,14 +72,14 @@ check: install ## Lint, types, direction of imports, templates, what each functi
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/cfn-lint template.yaml infra/*.yaml
-	$(PY) -m infra.build.agreement
-	$(PY) -m infra.build.imports
+	$(PY) -m decant_cloud.checks.layout
+	$(PY) -m decant_cloud.checks.import_budget
 
 .PHONY: check-policy
 check-policy: install ## Scan what would be deployed, the role that deploys it and the workflows, for unsafe settings
-	@$(PYTHON3) infra/install.py --with policy
-	$(PY) -m infra.build.policy
-	$(PY) -m infra.build.stack_role
+	@$(PYTHON3) infra/decant_cloud/install.py --with policy
+	$(PY) -m decant_cloud.checks.policy
+	$(PY) -m decant_cloud.checks.stack_role
 	.decant/policy/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.decant/policy/bin/zizmor --offline --quiet --min-severity medium .github/workflows
 
@@ -101,7 +101,7 @@ STAGE ?= local
 
 .PHONY: sam
 sam: install
-	@$(PYTHON3) infra/install.py --with sam
+	@$(PYTHON3) infra/decant_cloud/install.py --with sam
 
 .PHONY: test-sam
 test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine
@@ -113,7 +113,7 @@ build: sam ## Build layer and functions for a STAGE of samconfig.toml, local whe
 
 .PHONY: check-deploy
 check-deploy: install ## Check before a deployment what can go wrong in one: connections, timeouts, sizes, alarms, roles
-	@$(PY) -m infra.build.deploy_check $(STAGE)
+	@$(PY) -m decant_cloud.checks.deploy $(STAGE)
 
 .PHONY: wheel
 wheel: install ## Build the library as a wheel, dist/decant_flask-….whl
@@ -137,11 +137,11 @@ deploy: build check-deploy ## Deploy what was built for a STAGE; local is the cl
 release: sam ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BUCKET, CLOUDFORMATION_ROLE_ARN, BOUNDARY_ARN
 	@$(SAM) deploy --config-env $(STAGE) --no-confirm-changeset --no-fail-on-empty-changeset \
 		--no-resolve-s3 --s3-bucket "$(ARTEFACT_BUCKET)" --role-arn "$(CLOUDFORMATION_ROLE_ARN)" --parameter-overrides \
-		$$($(PY) -m infra.release.parameters $(STAGE) Release="$(RELEASE)" PermissionsBoundary="$(BOUNDARY_ARN)")
+		$$($(PY) -m decant_cloud.release.parameters $(STAGE) Release="$(RELEASE)" PermissionsBoundary="$(BOUNDARY_ARN)")
 
 .PHONY: smoke
 smoke: install ## Look whether a deployed STAGE answers
-	@$(PY) -m infra.release.smoke --stack decant-$(STAGE)
+	@$(PY) -m decant_cloud.release.smoke --stack decant-$(STAGE)
 
 .PHONY: bench
 bench: bench-local ## The bundle as its users first meet it: the same as bench-local
@@ -152,18 +152,18 @@ bench-local: install ## Measure the local cloud: start, requests, messages, cold
 
 .PHONY: bench-web
 bench-web: ## Measure the bridge against its peers, or against BASE=a-working-tree of an older version: ARGS="--only event"
-	@$(PYTHON3) infra/install.py --with bench
+	@$(PYTHON3) infra/decant_cloud/install.py --with bench
 	.decant/bench/bin/python -m tests.benchmarks.web $(if $(BASE),--base "$(BASE)") $(ARGS)
 
 .PHONY: bench-tasks
 bench-tasks: ## Measure durable tasks against Celery with Redis (needs redis-server), or beside BASE=a-working-tree; PROFILE=1
 ifdef BASE
 bench-tasks: install
-	PYTHONPATH=.:shared $(PY) -m tests.benchmarks.tasks --base "$(BASE)" $(ARGS)
+	PYTHONPATH=.:shared:infra $(PY) -m tests.benchmarks.tasks --base "$(BASE)" $(ARGS)
 else
 bench-tasks:
-	@$(PYTHON3) infra/install.py --with celery
-	PYTHONPATH=.:shared .decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile)
+	@$(PYTHON3) infra/decant_cloud/install.py --with celery
+	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile)
 	$(if $(PROFILE),,$(PY) -m tests.benchmarks.tasks.through_cloud)
 endif
 
@@ -173,7 +173,7 @@ storm: install ## Run 10,000 tasks while workers, PostgreSQL, SQS and messages f
 
 .PHONY: token
 token: install ## Mint a token for the admin routes of the local cloud: make token ARGS="--scope tasks:admin"
-	@$(PY) -m infra.local.tokens $(ARGS)
+	@$(PY) -m decant_cloud.local.tokens $(ARGS)
 
 .PHONY: storm-local
 storm-local: install ## Invoke 1,000 times, 16 at a time, among 50 kills and 20 updates of the code; nothing may be wrong or left
@@ -197,8 +197,8 @@ bench-cold: sam ## Measure cold starts, compiled beside no bytecode and beside M
 
 .PHONY: docs
 docs: install ## Write the README's table of settings and the list of licences
-	$(PY) -m infra.build.settings_table
-	$(PY) -m infra.build.licences
+	$(PY) -m decant_cloud.checks.settings_table
+	$(PY) -m decant_cloud.checks.licences
 
 .PHONY: format
 format: install ## Format the code and mend what ruff can

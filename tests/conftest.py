@@ -17,7 +17,7 @@ from decant import loop, observability
 from decant.runtime import Runtime
 from decant.tasks.registry import registry
 from decant.testing import memory
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.loading import load_function
 from tests.queues import SqsQueue, make_queue, sqs_server
 from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World

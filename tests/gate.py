@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import text
 
 from decant import db
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 
 __all__ = ["Gate", "Open", "answer", "make_certificate", "opened"]
 

@@ -7,10 +7,10 @@ import socket
 from pathlib import Path
 from typing import ClassVar
 
-from infra.local.database_address import write_private
-from infra.local.postgres import Postgres, free_port
-from infra.local.server import Launch, Server
-from infra.local.warden import Warden
+from decant_cloud.local.database_address import write_private
+from decant_cloud.local.postgres import Postgres, free_port
+from decant_cloud.local.server import Launch, Server
+from decant_cloud.local.warden import Warden
 
 __all__ = ["Pgbouncer"]
 

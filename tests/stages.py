@@ -6,7 +6,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from infra.build.deploy_check.stage import Stage, read_stage
+from decant_cloud.template.stage import Stage, read_stage
 from tests.loading import ROOT
 
 __all__ = ["PROD", "Check", "broken", "found", "prod", "with_functions"]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from decant import loop
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests import storm
 from tests.loading import load_function
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import psutil
 
-from infra.local.localstack import LocalStack
-from infra.local.postgres import free_port
-from infra.local.warden import Warden
+from decant_cloud.local.localstack import LocalStack
+from decant_cloud.local.postgres import free_port
+from decant_cloud.local.warden import Warden
 from tests.lambda_storm import Weather, held_at_rest, raise_storm
 
 WEATHER = Weather(invocations=1000, kills=50, updates=20)

@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from infra.local.cloud import LocalCloud, Options
-from infra.local.postgres import free_port
+from decant_cloud.local.cloud import LocalCloud, Options
+from decant_cloud.local.postgres import free_port
 from tests.e2e.running import Create, RunningCloud, archive
 from tests.upstream import Upstream
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import localstack_client.session
 
-from infra.local.cloud import LocalCloud
-from infra.local.localstack import LocalStack
+from decant_cloud.local.cloud import LocalCloud
+from decant_cloud.local.localstack import LocalStack
 from tests.upstream import Upstream
 
 __all__ = ["Create", "LogLine", "RunningCloud", "archive"]

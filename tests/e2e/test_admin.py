@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from infra.local.tokens import mint
+from decant_cloud.local.tokens import mint
 from tests.e2e.running import RunningCloud
 
 

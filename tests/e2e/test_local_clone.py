@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra.local.postgres import free_port
+from decant_cloud.local.postgres import free_port
 from tests import dap
 from tests.e2e.commands import Command, command
 from tests.e2e.running import RunningCloud
@@ -163,7 +163,16 @@ def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
 
 def test_new_function_is_live(clone: Clone, gateway: httpx.Client) -> None:
     """What `make new` writes is deployed while `make up` runs, also where another route's variable could be meant."""
-    new = [sys.executable, "-m", "infra.local", "new", "function", "users_export", "--route", "GET /users/export"]
+    new = [
+        sys.executable,
+        "-m",
+        "decant_cloud.local",
+        "new",
+        "function",
+        "users_export",
+        "--route",
+        "GET /users/export",
+    ]
 
     subprocess.run(new, cwd=clone.folder, check=True, capture_output=True)
 

@@ -4,7 +4,7 @@ import json
 
 import httpx
 
-from infra.local.deploy import LONGEST_IN_A_CALL, Cloud, delete, placed
+from decant_cloud.local.deploy import LONGEST_IN_A_CALL, Cloud, delete, placed
 from tests.e2e.running import RunningCloud
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.database_address import without_password
-from infra.local.state import Claim
+from decant_cloud.local.database_address import without_password
+from decant_cloud.local.state import Claim
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 
@@ -23,7 +23,7 @@ def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
     (tmp_path / "tokens.pem").symlink_to(local_cloud.folder.parent / "tokens.pem")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "infra.local", *arguments, "--state", str(tmp_path)]
+        command = [sys.executable, "-m", "decant_cloud.local", *arguments, "--state", str(tmp_path)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
     with Claim(tmp_path, "up") as claim:

@@ -12,8 +12,8 @@ import httpx
 import psutil
 import pytest
 
-from infra.local.deploy import Cloud, delete, deploy, with_code
-from infra.local.packages import upload
+from decant_cloud.local.deploy import Cloud, delete, deploy, with_code
+from decant_cloud.local.packages import upload
 from tests.e2e.commands import Command, command
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
@@ -46,7 +46,7 @@ def test_up_deploys_to_an_emulator_and_leaves_it_as_it_was(local_cloud: RunningC
         api_url = re.findall(r"curl -s (http\S+)/start-task", up.printed)[0]
         task = httpx.post(f"{api_url}/start-task", json={"seconds": 0}, timeout=30).json()
         invoked = subprocess.run(
-            [sys.executable, "-m", "infra.local", "invoke", "async_response", "--state", str(state / "local")],
+            [sys.executable, "-m", "decant_cloud.local", "invoke", "async_response", "--state", str(state / "local")],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -9,10 +9,10 @@ from uuid import uuid4
 
 import pytest
 
-from infra.local.deploy import Cloud, delete, deploy
-from infra.local.errors import LocalCloudError
-from infra.local.postgres import free_port
-from infra.local.stack_events import Wait
+from decant_cloud.local.deploy import Cloud, delete, deploy
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.postgres import free_port
+from decant_cloud.local.stack_events import Wait
 from tests.e2e.commands import command
 from tests.e2e.running import RunningCloud
 from tests.e2e.test_local_clone import make_clone

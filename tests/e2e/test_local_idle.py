@@ -9,10 +9,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra.local.deploy import Cloud
-from infra.local.localstack import LocalStack
-from infra.local.postgres import free_port
-from infra.local.warden import Warden
+from decant_cloud.local.deploy import Cloud
+from decant_cloud.local.localstack import LocalStack
+from decant_cloud.local.postgres import free_port
+from decant_cloud.local.warden import Warden
 from tests.lambda_storm import archive
 
 KEPT_MS = 500

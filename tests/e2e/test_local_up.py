@@ -15,10 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from infra.build.agreement import load_template
-from infra.local.endpoints import endpoints
-from infra.local.postgres import free_port
-from infra.local.state import running
+from decant_cloud.checks.layout import load_template
+from decant_cloud.local.endpoints import endpoints
+from decant_cloud.local.postgres import free_port
+from decant_cloud.local.state import running
 from tests.e2e.commands import STARTED_WITHIN_S, Command, command
 from tests.loading import ROOT
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.local.deploy import Cloud, Deployment, delete, deploy, describe
-from infra.local.errors import LocalCloudError
+from decant_cloud.local.deploy import Cloud, Deployment, delete, deploy, describe
+from decant_cloud.local.errors import LocalCloudError
 from tests.e2e.running import RunningCloud
 
 STACK = "updated"

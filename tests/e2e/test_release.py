@@ -18,12 +18,12 @@ import psycopg
 import pytest
 
 from decant.db.migrations import heads
-from infra.build.agreement import load_template
-from infra.local.cloud import LAYERS
-from infra.local.deploy import Cloud, deploy, with_code
-from infra.local.errors import LocalCloudError
-from infra.release.aliases import ALIAS, record, restore
-from infra.release.smoke import faults
+from decant_cloud.checks.layout import load_template
+from decant_cloud.local.cloud import LAYERS
+from decant_cloud.local.deploy import Cloud, deploy, with_code
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.release.aliases import ALIAS, record, restore
+from decant_cloud.release.smoke import faults
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import pytest
 
-from infra.local.executor.environment import Environment, Host, Invocation, Outcome
-from infra.local.executor.function import Function
-from infra.local.executor.journal import Journal
-from infra.local.warden import Warden
+from decant_cloud.lambda_runtime.environment import Environment, Host, Invocation, Outcome
+from decant_cloud.lambda_runtime.function import Function
+from decant_cloud.lambda_runtime.log_file import Journal
+from decant_cloud.local.warden import Warden
 from tests.loading import ROOT
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from decant import db, runtime
 from decant.db import liveness
 from decant.errors import ConfigError, DatabaseUnavailable
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 
 INSERT = text("INSERT INTO users (id, name, email) VALUES (gen_random_uuid(), :name, :email)")
 

@@ -7,7 +7,7 @@ from sqlalchemy import text
 
 from decant import db
 from decant.errors import DatabaseUnavailable
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.gate import answer, make_certificate, opened
 
 DRIVERS = ["asyncpg", "psycopg"]

@@ -15,7 +15,7 @@ from decant import db
 from decant._aws.credentials import Credentials
 from decant._aws.sigv4 import CredentialScope, presign_url
 from decant.errors import DatabaseUnavailable
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.gate import Gate, Open, answer, make_certificate, opened
 from tests.loading import run_python
 

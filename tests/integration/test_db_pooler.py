@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from decant import db
 from decant.tasks import State
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests import work
 from tests.loading import load_function
 from tests.pgbouncer import Pgbouncer

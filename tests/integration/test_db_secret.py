@@ -12,7 +12,7 @@ from moto.server import ThreadedMotoServer
 
 from decant import db, runtime
 from decant.errors import AwsUnavailable, ConfigError, DatabaseUnavailable
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.gate import Open, answer, make_certificate, opened
 
 NAME = "decant/database"

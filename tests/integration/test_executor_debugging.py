@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from infra.local.executor.debugging import PATIENCE_S, Debugger
-from infra.local.executor.environment import Environment
-from infra.local.executor.versions import Version
-from infra.local.postgres import free_port
+from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
+from decant_cloud.lambda_runtime.environment import Environment
+from decant_cloud.lambda_runtime.versions import Version
+from decant_cloud.local.postgres import free_port
 from tests import dap
 from tests.integration.conftest import Answer, Bench
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from infra.local.executor import environment as environments
+from decant_cloud.lambda_runtime import environment as environments
 from tests.integration.conftest import Bench
 
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from infra.local.executor.isolation import TMP, is_possible
-from infra.local.warden import Warden
+from decant_cloud.lambda_runtime.isolation import TMP, is_possible
+from decant_cloud.local.warden import Warden
 from tests.integration.conftest import Bench
 from tests.loading import ROOT
 
@@ -222,7 +222,7 @@ def test_no_socket_of_ours_is_inherited(bench: Bench) -> None:
 MOUNTED = """
 import subprocess, sys
 from pathlib import Path
-from infra.local.executor.isolation import isolated
+from decant_cloud.lambda_runtime.isolation import isolated
 
 folder = Path(sys.argv[1])
 (folder / "temporary").mkdir()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from decant import runtime
-from infra.local import tokens
+from decant_cloud.local import tokens
 from tests.loading import Context, event, load_function
 
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from decant import runtime
-from infra.local import tokens
-from infra.local.postgres import Postgres
+from decant_cloud.local import tokens
+from decant_cloud.local.postgres import Postgres
 from tests.loading import Answer, call, event, load_function
 
 ADA = '{"name": "Ada Lovelace", "email": "ada@example.com"}'

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.build import layer
-from infra.build.layer import LayerError, build_local
+from decant_cloud.local import layer
+from decant_cloud.local.layer import LayerError, build_local
 from tests.loading import ROOT
 
 

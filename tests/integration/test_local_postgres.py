@@ -13,8 +13,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from infra.local.errors import LocalCloudError
-from infra.local.postgres import Postgres
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.postgres import Postgres
 
 EVERYBODY = "host all all 127.0.0.1/32 trust\n"
 """What initdb wrote into pg_hba.conf of earlier versions."""

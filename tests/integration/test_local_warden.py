@@ -10,7 +10,7 @@ import psutil
 OWNER = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from infra.local.warden import Warden
+from decant_cloud.local.warden import Warden
 warden = Warden()
 warden.hold_folder(Path(sys.argv[1]))
 group = subprocess.Popen(["sh", "-c", "sleep 60 & sleep 60"], start_new_session=True)

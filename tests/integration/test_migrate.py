@@ -13,7 +13,7 @@ from sqlalchemy.exc import ProgrammingError
 from decant import runtime
 from decant.db import migrations
 from decant.errors import Conflict
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.loading import ROOT, load_function, load_module, run_python
 
 

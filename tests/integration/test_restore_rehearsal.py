@@ -3,7 +3,7 @@
 import psycopg
 from sqlalchemy import make_url
 
-from infra.local.restore_rehearsal import compare, rehearse
+from decant_cloud.local.restore_rehearsal import compare, rehearse
 
 
 def test_rehearsal_restores_every_table_with_its_rows(database_url: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from decant import db, http, loop, runtime
 from decant.runtime import Runtime
 from decant.web import asgi_app, lambda_handler
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.loading import Context, sample
 from tests.upstream import Upstream
 

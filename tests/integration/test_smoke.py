@@ -13,7 +13,7 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from infra.release.smoke import faults, main
+from decant_cloud.release.smoke import faults, main
 
 RIGHT = {
     "GET /dev/async": (200, "Async Response"),

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.build.layer import build_local
-from infra.local.cloud import LAYERS
+from decant_cloud.local.cloud import LAYERS
+from decant_cloud.local.layer import build_local
 from tests.loading import ROOT
 from tests.upstream import Upstream
 

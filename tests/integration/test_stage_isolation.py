@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from infra.build.resolving import PSEUDO_PARAMETERS
+from decant_cloud.template.evaluate import PSEUDO_PARAMETERS
 from tests.loading import ROOT
 from tests.stacks import of_type, stack
 
 pytestmark = pytest.mark.npm
 
-SOURCES = ROOT / "infra/build/simulator"
+SOURCES = ROOT / "infra/decant_cloud/checks/simulator"
 ACCOUNT, REGION = PSEUDO_PARAMETERS["AWS::AccountId"], PSEUDO_PARAMETERS["AWS::Region"]
 STAGES = ("dev", "prod")
 

@@ -12,7 +12,7 @@ from sqlalchemy import TextClause
 from decant import db, loop, runtime
 from decant.tasks.records import Outcome, State
 from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.worlds import execute
 
 FEW, SOME, MANY = 10, 10_000, 1_000_000

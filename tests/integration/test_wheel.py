@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 import pytest
 
-from infra.install import find_uv
+from decant_cloud.install import find_uv
 from tests.loading import ROOT
 
 SERVE = """

@@ -14,7 +14,7 @@ from decant.tasks import AsyncResult, State
 from decant.worker.deadline import Deadline
 from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests import mortal, work
 from tests.loading import ROOT, load_function
 from tests.worlds import PostgresWorld, as_records, execute

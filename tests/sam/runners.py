@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from infra.build.functions import Described
-from infra.local.executor.environment import Environment, Host, Invocation
-from infra.local.executor.function import Function
-from infra.local.executor.journal import Journal
-from infra.local.postgres import free_port
-from infra.local.warden import Warden
+from decant_cloud.lambda_runtime.environment import Environment, Host, Invocation
+from decant_cloud.lambda_runtime.function import Function
+from decant_cloud.lambda_runtime.log_file import Journal
+from decant_cloud.local.postgres import free_port
+from decant_cloud.local.warden import Warden
+from decant_cloud.template.functions import Described
 from tests.loading import ROOT
 
 __all__ = ["EMULATOR", "IMAGE", "SAM", "Built", "EmulatorRunner", "ExecutorRunner", "Runner", "SamLocalRunner"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.postgres import free_port
+from decant_cloud.local.postgres import free_port
 from tests.loading import ROOT
 from tests.sam.conftest import Engine
 from tests.sam.runners import SAM

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from infra.build.agreement import load_template
-from infra.build.functions import described
+from decant_cloud.checks.layout import load_template
+from decant_cloud.template.functions import described
 from tests.loading import ROOT
 
 FUNCTIONS = sorted(function.name for function in described(load_template(ROOT / "template.yaml"), {}))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.agreement import disagreements, load_template, logical_id
+from decant_cloud.checks.layout import disagreements, load_template, logical_id
 from tests.loading import ROOT
 
 

@@ -12,7 +12,7 @@ from decant.db import DatabaseSettings
 from decant.errors import ConfigError
 from decant.observability import LogSettings
 from decant.runtime import Runtime
-from infra.build import settings_table
+from decant_cloud.checks import settings_table
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.agreement import load_template
-from infra.build.deploy_check import connections, sizes, timeouts
-from infra.build.deploy_check.stage import Stage
+from decant_cloud.checks import connections, sizes, timeouts
+from decant_cloud.checks.layout import load_template
+from decant_cloud.template.stage import Stage
 from tests.loading import ROOT
 from tests.stages import broken, found, prod, with_functions
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.deploy_check import outbound
+from decant_cloud.checks import outbound
 from tests.loading import ROOT
 from tests.stages import prod
 

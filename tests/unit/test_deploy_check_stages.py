@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra.build.deploy_check import callers, certificates, parameters, references, roles
-from infra.build.deploy_check.__main__ import CHECKS, main
-from infra.build.deploy_check.stage import Stage, configured, read_stage
+from decant_cloud.checks import callers, certificates, parameters, references, roles
+from decant_cloud.checks.deploy import CHECKS, main
+from decant_cloud.template.stage import Stage, configured, read_stage
 from tests.loading import ROOT
 from tests.stages import PROD, Check, broken, found, prod
 

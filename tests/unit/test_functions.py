@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from infra.build.functions import described
+from decant_cloud.template.functions import described
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"Address": {"Type": "String"}},

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.build.imports import BUDGETS, Budget, excess, imported, lacking, load_budget
-from infra.build.imports import Import as Imported
+from decant_cloud.checks.import_budget import BUDGETS, Budget, excess, imported, lacking, load_budget
+from decant_cloud.checks.import_budget import Import as Imported
 
 BUDGET = Budget(packages=frozenset({"flask"}), never=frozenset({"unittest"}))
 
@@ -55,7 +55,7 @@ def test_budgets_are_of_functions_that_exist() -> None:
     """A budget does not outlive its function."""
     named = tomllib.loads(BUDGETS.read_text())["functions"].keys() - {"default"}
 
-    assert {name for name in named if not (BUDGETS.parents[2] / "functions" / name).is_dir()} == set()
+    assert {name for name in named if not (BUDGETS.parents[1] / "functions" / name).is_dir()} == set()
 
 
 def test_lacking_names_a_module_whose_layer_the_function_has_not() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.executor.access import Access, rejection
+from decant_cloud.emulator_patches.access import Access, rejection
 
 SIGNED = {"HTTP_AUTHORIZATION": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/sqs/aws4_request"}
 API = {"PATH_INFO": "/_aws/execute-api/decant-api/local/async"}

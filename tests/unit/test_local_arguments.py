@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.local.arguments import parser
+from decant_cloud.local.arguments import parser
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import pytest
 
-from infra.local.executor.calls import Connection, ConnectionClosed, listen
+from decant_cloud.lambda_runtime.runtime_api import Connection, ConnectionClosed, listen
 
 
 @pytest.fixture

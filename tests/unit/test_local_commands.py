@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from infra.local.commands.logs import as_json, moment
-from infra.local.errors import LocalCloudError
-from infra.local.logs import Entry
-from infra.local.names import function_named, queue_named
-from infra.local.state import Claim
+from decant_cloud.local.commands.logs import as_json, moment
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.logs import Entry
+from decant_cloud.local.names import function_named, queue_named
+from decant_cloud.local.state import Claim
 from tests.loading import ROOT
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone(timedelta(hours=2)))
@@ -27,7 +27,7 @@ TEMPLATE: dict[str, Any] = {
 
 def local(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the local cloud to its end."""
-    command = [sys.executable, "-m", "infra.local", *arguments, "--state", str(state)]
+    command = [sys.executable, "-m", "decant_cloud.local", *arguments, "--state", str(state)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
 

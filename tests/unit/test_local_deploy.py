@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from infra.local.deploy import keep_messages, with_code
-from infra.local.stack_events import failure
+from decant_cloud.local.deploy import keep_messages, with_code
+from decant_cloud.local.stack_events import failure
 
 TEMPLATE: dict[str, Any] = {
     "Resources": {

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from infra.build.agreement import load_template
-from infra.local.endpoints import Endpoint, endpoints
+from decant_cloud.checks.layout import load_template
+from decant_cloud.local.endpoints import Endpoint, endpoints
 from tests.loading import ROOT
 
 API = "http://127.0.0.1:4566/api"

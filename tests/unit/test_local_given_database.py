@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.local.errors import LocalCloudError
-from infra.local.given_database import GivenDatabase
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.given_database import GivenDatabase
 
 URL = "postgresql+asyncpg://ada:secret@db.example:5432/app"
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.executor.http_server import HttpServer, Limits
+from decant_cloud.emulator_patches.http_server import HttpServer, Limits
 
 QUICK = Limits(idle_s=5, head_s=0.3, body_s=0.3, send_s=5)
 

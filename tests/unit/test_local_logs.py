@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.executor.journal import Journal
-from infra.local.logs import Renderer, follow
-from infra.local.terminal import json_text, printable
+from decant_cloud.lambda_runtime.log_file import Journal
+from decant_cloud.local.logs import Renderer, follow
+from decant_cloud.local.terminal import json_text, printable
 
 NOON = 1795348800.25
 

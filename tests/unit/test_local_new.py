@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from infra.build.agreement import disagreements, load_template
-from infra.local.blocks import blocks_of
-from infra.local.errors import LocalCloudError
-from infra.local.new_function import add_function
-from infra.local.new_task import add_task
-from infra.local.routes import Route
+from decant_cloud.checks.layout import disagreements, load_template
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.scaffold.blocks import blocks_of
+from decant_cloud.scaffold.new_function import add_function
+from decant_cloud.scaffold.new_task import add_task
+from decant_cloud.scaffold.routes import Route
 from tests.loading import ROOT, call, load_module
 
 EXPORT = Route(method="GET", path="/users/{user_id}/export/{kind}")
@@ -22,7 +22,7 @@ EXPORT = Route(method="GET", path="/users/{user_id}/export/{kind}")
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A copy of all that `new` reads."""
-    for path in ("template.yaml", "events", "functions", "infra/build/imports.toml", "shared/domain/tasks.py"):
+    for path in ("template.yaml", "events", "functions", "infra/import_budget.toml", "shared/domain/tasks.py"):
         copy = tmp_path / path
         copy.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / path).is_dir() else shutil.copy)(ROOT / path, copy)
@@ -51,7 +51,7 @@ def test_new_function_agrees_with_the_bundle(bundle: Path) -> None:
         "events/users_export.json",
         "tests/integration/test_function_users_export.py",
         "template.yaml",
-        "infra/build/imports.toml",
+        "infra/import_budget.toml",
     }
 
 

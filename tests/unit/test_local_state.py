@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.database_address import without_password
-from infra.local.errors import LocalCloudError
-from infra.local.state import Claim, running
+from decant_cloud.local.database_address import without_password
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.state import Claim, running
 
 
 def test_folder_is_claimed_once(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.local.errors import LocalCloudError
-from infra.local.updates import MIGRATIONS, Updates
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.updates import MIGRATIONS, Updates
 
 
 @dataclass

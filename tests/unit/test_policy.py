@@ -2,7 +2,7 @@
 
 import tomllib
 
-from infra.build.policy import EXEMPTIONS, Exemption, Finding, unsettled
+from decant_cloud.checks.policy import EXEMPTIONS, Exemption, Finding, unsettled
 
 FINDING = Finding("CKV_1", "template.AWS::Lambda::Function.UsersGet", "should be otherwise")
 

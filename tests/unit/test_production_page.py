@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from infra.build.deploy_check.stage import configured, read_stage
+from decant_cloud.template.stage import configured, read_stage
 from tests.loading import ROOT
 
 PAGE = (ROOT / "docs/production.md").read_text()

@@ -10,7 +10,7 @@ from flask import Flask
 
 from decant import runtime
 from decant.web import asgi_app
-from infra.local.served import Dispatcher
+from decant_cloud.local.served import Dispatcher
 from tests.bridging import client
 from tests.loading import ROOT
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from infra.build.agreement import load_template
-from infra.build.resolving import TemplateError, resolve
+from decant_cloud.checks.layout import load_template
+from decant_cloud.template.evaluate import TemplateError, resolve
 
 PARAMETERS = """
 Parameters:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.stack_role import REASONS, Grant, Reason, asked_for, breaches, resources_of
+from decant_cloud.checks.stack_role import REASONS, Grant, Reason, asked_for, breaches, resources_of
 
 DEFINITION: dict[str, Any] = {
     "rds": {

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from decant.db import migrations
-from infra.build.deploy_check.stage import Stage, read_stage
+from decant_cloud.template.stage import Stage, read_stage
 from tests.loading import ROOT
 from tests.stages import prod
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from infra.build.agreement import load_template
+from decant_cloud.checks.layout import load_template
 from tests.loading import ROOT
 from tests.stacks import of_type, policy_statements, stack
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from infra.install import find_uv
+from decant_cloud.install import find_uv
 from tests.loading import ROOT
 
 FOLDER = ROOT / ".github/workflows"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
-from infra.build.functions import Described
-from infra.local.executor.function import Function
-from infra.local.executor.runtime import Launch, Runtime
-from infra.local.warden import Warden
+from decant_cloud.lambda_runtime.function import Function
+from decant_cloud.lambda_runtime.runtime import Launch, Runtime
+from decant_cloud.local.warden import Warden
+from decant_cloud.template.functions import Described
 from tests.benchmarks.cold.quota import CpuQuota
 from tests.loading import ROOT
 

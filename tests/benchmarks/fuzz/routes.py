@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from infra.build.agreement import load_template
-from infra.local.endpoints import Endpoint, endpoints
+from decant_cloud.checks.layout import load_template
+from decant_cloud.local.endpoints import Endpoint, endpoints
 from tests.loading import ROOT, load_function
 
 __all__ = ["Route", "load_routes"]

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from infra.local.cloud import LocalCloud, Options
-from infra.local.postgres import free_port
+from decant_cloud.local.cloud import LocalCloud, Options
+from decant_cloud.local.postgres import free_port
 from tests.benchmarks.fuzz.drafts import Subject
 from tests.benchmarks.fuzz.tokens import Tokens
 from tests.loading import ROOT
@@ -51,7 +51,7 @@ def gateway_subject(api_url: str, state: Path) -> Subject:
 def serve() -> Iterator[Subject]:
     """`make serve` as a process, in a folder of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "infra.local", "serve", "--port", str(port), "--state"]
+    command = [sys.executable, "-m", "decant_cloud.local", "serve", "--port", str(port), "--state"]
     with _folder() as state, Upstream() as upstream, (state / "output.txt").open("wb") as output:
         environment = {**os.environ, "PYTHONPATH": "shared", "FETCH_DATA_URL": f"{upstream.url}/1"}
         process = subprocess.Popen(

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from random import Random
 
-from infra.local.tokens import mint, public_key
+from decant_cloud.local.tokens import mint, public_key
 
 __all__ = ["Tokens"]
 

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from infra.build.layer import build_local
-from infra.local.cloud import LAYERS
-from infra.local.executor.environment import Environment, Host, Invocation
-from infra.local.executor.function import Function
-from infra.local.executor.journal import Journal
-from infra.local.warden import Warden
+from decant_cloud.lambda_runtime.environment import Environment, Host, Invocation
+from decant_cloud.lambda_runtime.function import Function
+from decant_cloud.lambda_runtime.log_file import Journal
+from decant_cloud.local.cloud import LAYERS
+from decant_cloud.local.layer import build_local
+from decant_cloud.local.warden import Warden
 from tests.benchmarks.local.measures import Measure
 from tests.benchmarks.local.requests import percentiles
 from tests.loading import ROOT

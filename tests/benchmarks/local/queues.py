@@ -6,7 +6,7 @@ import zipfile
 from itertools import batched
 from pathlib import Path
 
-from infra.local.deploy import Cloud
+from decant_cloud.local.deploy import Cloud
 from tests.benchmarks.local.measures import Measure
 from tests.benchmarks.local.running import Running
 

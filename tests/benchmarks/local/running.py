@@ -15,7 +15,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from infra.local.postgres import free_port
+from decant_cloud.local.postgres import free_port
 from tests.benchmarks.local.measures import Measure
 from tests.loading import ROOT
 
@@ -48,7 +48,9 @@ def up(root: Path, state: Path) -> Iterator[Running]:
     """`make up` in a bundle's folder, once GET /async has answered 200."""
     port = free_port()
     environment = {**os.environ, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
-    command = ["make", "up"] if root != ROOT else [sys.executable, "-m", "infra.local", "up", "--state", str(state)]
+    command = (
+        ["make", "up"] if root != ROOT else [sys.executable, "-m", "decant_cloud.local", "up", "--state", str(state)]
+    )
     started = time.monotonic()
     with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -92,8 +94,8 @@ def _part(process: psutil.Process) -> str:
     words = " ".join(process.cmdline())
     marks = {
         "awslambdaric": "functions",
-        "infra.local.executor": "LocalStack",
-        "infra.local": "up",
+        "decant_cloud.emulator_patches": "LocalStack",
+        "decant_cloud.local": "up",
         "warden": "wardens",
         "postgres": "PostgreSQL",
     }

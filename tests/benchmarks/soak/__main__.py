@@ -11,9 +11,9 @@ from pathlib import Path
 
 import psutil
 
-from infra.local.cloud import LocalCloud, Options
-from infra.local.localstack import LocalStack
-from infra.local.postgres import Postgres, free_port
+from decant_cloud.local.cloud import LocalCloud, Options
+from decant_cloud.local.localstack import LocalStack
+from decant_cloud.local.postgres import Postgres, free_port
 from tests.benchmarks.fuzz.drafts import Subject
 from tests.benchmarks.fuzz.routes import Route, load_routes
 from tests.benchmarks.fuzz.run import known_values

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from decant import db, loop, runtime
 from decant.tasks import Task
 from decant.tasks.sql import run
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.loading import load_function
 
 __all__ = ["claim_times_ms"]

@@ -18,7 +18,7 @@ from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.worker.deadline import Deadline
 from decant.worker.sqs_handler import handle
-from infra.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.tasks.claims import claim_times_ms
 from tests.benchmarks.tasks.sqs_stand_in import sqs_stand_in
 from tests.loading import load_function

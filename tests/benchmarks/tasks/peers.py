@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.local.postgres import free_port
+from decant_cloud.local.postgres import free_port
 
 __all__ = ["POOLS", "Celery", "celery"]
 

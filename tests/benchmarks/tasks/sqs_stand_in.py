@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from infra.local.postgres import free_port
+from decant_cloud.local.postgres import free_port
 
 __all__ = ["sqs_stand_in"]
 

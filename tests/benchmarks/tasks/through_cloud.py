@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 
 from decant import loop
+from decant_cloud.local.cloud import LocalCloud, Options
+from decant_cloud.local.postgres import free_port
 from domain.tasks import long_task
-from infra.local.cloud import LocalCloud, Options
-from infra.local.postgres import free_port
 from tests.worlds import execute
 
 TASKS = 500

@@ -1,1 +1,0 @@
-"""What builds and checks the bundle: the layer, the templates."""

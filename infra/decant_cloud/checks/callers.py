@@ -1,0 +1,128 @@
+"""Callers: the limit of each of them, and the routes and the load at which anonymous callers fill a public stage.
+
+A route is restricted when its function calls `auth.require`, which rejects callers without a token. A route is
+expensive when its view has the decorator `limit_per_caller`.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from decant.config import read
+from decant.tasks.options import TaskSettings
+from decant_cloud.checks.connections import most_environments
+from decant_cloud.paths import root
+from decant_cloud.template.stage import Function, Stage
+
+__all__ = ["anonymous", "breaches"]
+
+MIN_CALLER_RATE = 10
+
+type Route = tuple[str, str]
+"""Method and path."""
+
+_VARIABLE = re.compile("{[^}]*}")
+
+
+def breaches(stage: Stage) -> Iterator[str]:
+    """Stages and expensive routes whose callers are not limited separately: one caller uses up the rate of all."""
+    if stage.is_local:
+        return
+    if stage.parameters["Auth"] in {"jwt", "public"} and stage.parameters["Waf"] != "true":
+        yield (
+            f"Auth={stage.parameters['Auth']} without Waf=true: no caller is limited separately, and the requests of "
+            "one caller use up ApiRate and TaskRate"
+        )
+    if int(stage.parameters["CallerRate"]) < MIN_CALLER_RATE:
+        yield f"CallerRate {stage.parameters['CallerRate']} is below {MIN_CALLER_RATE}, the least that WAF accepts"
+    routes = {
+        route: name
+        for name in (each.logical_id for each in stage.functions())
+        for route in _routes(stage.template, name)
+    }
+    expensive = {
+        route for route, name in routes.items() if _refers_to(_folder(stage.template, name), "limit_per_caller")
+    }
+    for limit, limited in _limited(stage, routes).items():
+        for method, path in sorted(expensive - limited):
+            yield f"{method} {path} has limit_per_caller and is not in {limit} of infra/edge.yaml"
+        for method, path in sorted(limited - expensive):
+            yield f"{method} {path} is in {limit} of infra/edge.yaml, and its view has no limit_per_caller"
+
+
+def anonymous(stage: Stage) -> Iterator[str]:
+    """Routes that anonymous callers can read or fill; nothing for a stage that is not public."""
+    if stage.is_local or stage.parameters["Auth"] != "public":
+        return
+    for function in stage.functions():
+        for method, path in _routes(stage.template, function.logical_id):
+            folder = _folder(stage.template, function.logical_id)
+            if not _refers_to(folder, "auth.require"):
+                reads = "read and fill" if method == "GET" else "fill"
+                limit = stage.parameters["CallerRate"] if _refers_to(folder, "limit_per_caller") else None
+                yield (
+                    f"{method} {path}: anonymous callers can {reads} it; {_capacity(stage, function)}; "
+                    + (f"at most {limit} requests a minute of a caller" if limit else "no limit per caller but WafRate")
+                )
+
+
+def _limited(stage: Stage, routes: Iterable[Route]) -> dict[str, set[Route]]:
+    """Routes whose callers are limited before a function runs, by the resource that limits them."""
+    found: dict[str, set[Route]] = {}
+    if "Edge" not in stage.stacks:
+        return found
+    for name, plan in stage.of_type("AWS::ApiGateway::UsagePlan", "Edge").items():
+        methods = plan["ApiStages"][0]["Throttle"]
+        found[name] = {(method, path) for method, path in routes if f"{path}/{method}" in methods}
+    for name, acl in stage.of_type("AWS::WAFv2::WebACL", "Edge").items():
+        [rule] = (each["Statement"]["RateBasedStatement"] for each in acl["Rules"] if each["Name"] == "callers")
+        paths = re.compile(rule["ScopeDownStatement"]["RegexMatchStatement"]["RegexString"])
+        found[name] = {route for route in routes if paths.search(_VARIABLE.sub("-", route[1]))}
+    return found
+
+
+def _capacity(stage: Stage, function: Function) -> str:
+    """The rate that fills a route's environments, and the slots of the worker that runs its tasks."""
+    environments = most_environments(function)
+    if environments is None:
+        text = "nothing limits its environments"
+    else:
+        text = _rate(f"{environments} environments", environments, function.timeout_s)
+    if "TASK_QUEUE_URLS" in function.variables:
+        text += f"; {_worker_capacity(stage)}"
+    return text
+
+
+def _worker_capacity(stage: Stage) -> str:
+    """The slots of the first worker of the template: that of the default queue."""
+    worker = next(each for each in stage.functions() if each.mappings)
+    texts = {name: value for name, value in worker.variables.items() if isinstance(value, str)}
+    environments = most_environments(worker) or 0
+    at_once = min(read(TaskSettings, texts).concurrency, int(worker.mappings[0].get("BatchSize", 10)))
+    slots = environments * at_once
+    return _rate(
+        f"{worker.logical_id} has {environments} environments x {at_once} tasks = {slots} slots",
+        slots,
+        worker.timeout_s,
+    )
+
+
+def _rate(what: str, slots: int, longest_s: float) -> str:
+    return f"{what}, filled by {slots / longest_s:.2g} requests/s of {longest_s:g} s"
+
+
+def _routes(template: Mapping[str, Any], function: str) -> list[Route]:
+    events = template["Resources"][function]["Properties"].get("Events", {}).values()
+    return [(each["Properties"]["Method"], each["Properties"]["Path"]) for each in events if each["Type"] == "Api"]
+
+
+def _folder(template: Mapping[str, Any], function: str) -> Path:
+    return root() / str(template["Resources"][function]["Properties"]["CodeUri"])
+
+
+def _refers_to(folder: Path, name: str) -> bool:
+    """Whether the function's own code calls or decorates with this name."""
+    nodes = (node for path in folder.glob("*.py") for node in ast.walk(ast.parse(path.read_text())))
+    return any(isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) == name for node in nodes)

@@ -1,0 +1,168 @@
+"""What LocalStack loads: its Lambda provider's executor interface on our execution environments."""
+
+import functools
+import os
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from localstack.runtime import events
+from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InvocationResult
+from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
+from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
+
+from decant_cloud.emulator_patches.log_streams import LogStream
+from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
+from decant_cloud.lambda_runtime.environment import Environment, EnvironmentStopped, Host, Invocation
+from decant_cloud.lambda_runtime.function import Function
+from decant_cloud.lambda_runtime.log_file import Journal
+from decant_cloud.lambda_runtime.versions import Version
+from decant_cloud.local.warden import Warden
+
+__all__ = ["ProcessExecutor", "ProcessExecutorPlugin"]
+
+_NOT_AT_AWS = frozenset(
+    {
+        "AWS_LAMBDA_FUNCTION_TIMEOUT",
+        "EDGE_PORT",
+        "LOCALSTACK_FUNCTION_ACCOUNT_ID",
+        "LOCALSTACK_HOSTNAME",
+        "LOCALSTACK_RUNTIME_ENDPOINT",
+        "LOCALSTACK_RUNTIME_ID",
+    }
+)
+"""Variables that LocalStack adds for its own containers."""
+
+
+class ProcessExecutorPlugin(RuntimeExecutorPlugin):
+    """Names the executor `process`, for LAMBDA_RUNTIME_EXECUTOR."""
+
+    name = "process"
+
+    def load(self, *_args: Any, **_kwargs: Any) -> type["ProcessExecutor"]:
+        """The executor's class, of which LocalStack makes one instance an environment."""
+        return ProcessExecutor
+
+
+class ProcessExecutor(RuntimeExecutor):
+    """One execution environment, as LocalStack's Lambda provider drives it.
+
+    Attributes:
+        client_context: Of the invocation that comes next, as JSON; LocalStack has no place for it.
+    """
+
+    client_context: str | None = None
+
+    def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002  # LocalStack names it
+        super().__init__(id=id, function_version=function_version)
+        self._version: Version | None = None
+        self._environment: Environment | None = None
+        self._log_stream: LogStream | None = None
+        self._is_debugged = False
+
+    def start(self, env_vars: dict[str, Any]) -> None:
+        """Run the init phase."""
+        _same, self._version = _versions.get(id(self.function_version), (None, None))
+        if self._version is None:
+            raise EnvironmentStopped
+        group, stream = env_vars["AWS_LAMBDA_LOG_GROUP_NAME"], env_vars["AWS_LAMBDA_LOG_STREAM_NAME"]
+        self._log_stream = LogStream(self.function_version.id.account, self.function_version.id.region, group, stream)
+        function = _function(self.function_version, self._version.task, env_vars)
+        self._is_debugged = function.debugger is not None
+        environment = Environment(self.id, function, _host())
+        self._environment = self._version.start(environment, alone=self._is_debugged)
+
+    def stop(self) -> None:
+        """Shut down; a redeployment lets the invocation that is running end, and a debugger keeps the environment."""
+        if self._version is not None and self._environment is not None and not self._is_debugged:
+            self._version.stop(self._environment, _drain_s(self.function_version))
+
+    def invoke(self, payload: dict[str, str]) -> InvocationResult:
+        """Give the function one event and wait for what comes of it."""
+        assert self._environment is not None  # noqa: S101  # LocalStack has started it
+        assert self._log_stream is not None  # noqa: S101
+        invocation = Invocation(
+            request_id=payload["invoke-id"],
+            event=payload["payload"].encode(),
+            function_arn=payload["invoked-function-arn"],
+            trace_id=payload["trace-id"],
+            client_context=self.client_context,
+        )
+        outcome = self._environment.invoke(invocation)
+        self._log_stream.put(outcome.lines)
+        return InvocationResult(invocation.request_id, outcome.payload, is_error=outcome.is_error, logs=outcome.logs)
+
+    def get_logs(self) -> str:
+        """Nothing: every line went out with its invocation."""
+        return ""
+
+    def get_address(self) -> str:
+        """Where the environment is."""
+        return "127.0.0.1"
+
+    def get_endpoint_from_executor(self) -> str:
+        """Where LocalStack is, as the environment sees it."""
+        return "127.0.0.1"
+
+    def get_runtime_endpoint(self) -> str:
+        """Nothing: it is for LocalStack's own init program, which does not run here."""
+        return ""
+
+    @classmethod
+    def prepare_version(cls, function_version: FunctionVersion) -> None:
+        """Unpack the code and the layers; code that is not mounted is kept until its last invocation has ended."""
+        for each in _codes(function_version):
+            each.prepare_for_execution()
+        code = function_version.config.code
+        task = code.get_unzipped_code_location()
+        copy = _host().scratch / "code" / uuid4().hex
+        version = Version(task) if code.is_hot_reloading() else Version.of_copy(task, copy)
+        _versions[id(function_version)] = (function_version, version)
+
+    @classmethod
+    def cleanup_version(cls, function_version: FunctionVersion) -> None:
+        """Stop what LocalStack has forgotten, and let the code go."""
+        _same, version = _versions.pop(id(function_version))
+        version.close(_drain_s(function_version))
+
+
+_versions: dict[int, tuple[FunctionVersion, Version]] = {}
+"""Versions by the identity of LocalStack's own object, which is the same one in every call."""
+
+
+def _drain_s(version: FunctionVersion) -> float:
+    """How long an invocation may still run: its whole timeout, but not when LocalStack itself ends."""
+    return 0 if events.infra_stopping.is_set() else version.config.timeout
+
+
+@functools.cache
+def _host() -> Host:
+    return Host(
+        image=Path(os.environ["DECANT_LAMBDA_IMAGE"]),
+        scratch=Path(os.environ["DECANT_SCRATCH"]),
+        journal=Journal(Path(os.environ["DECANT_JOURNAL"])),
+        warden=Warden(),
+    )
+
+
+def _function(version: FunctionVersion, task: Path, variables: dict[str, Any]) -> Function:
+    own = version.config.environment or {}
+    debugger = Debugger.of(version.id.function_name)
+    codes = _codes(version)
+    return Function(
+        name=version.id.function_name,
+        version=version.id.qualifier,
+        handler=version.config.handler or "",
+        timeout_s=PATIENCE_S if debugger else version.config.timeout,
+        memory_mb=version.config.memory_size,
+        task=task,
+        layers=[code.get_unzipped_code_location() for code in codes[1:]],
+        watched=[code.get_unzipped_code_location() for code in codes if code.is_hot_reloading()],
+        variables={name: str(value) for name, value in variables.items() if name in own or name not in _NOT_AT_AWS},
+        debugger=debugger,
+    )
+
+
+def _codes(version: FunctionVersion) -> list[Any]:
+    """The function's code, then its layers', in the template's order."""
+    return [version.config.code, *(layer.code for layer in version.config.layers)]

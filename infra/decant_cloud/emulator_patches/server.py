@@ -1,0 +1,94 @@
+"""LocalStack's gateway on loopback only, in plain HTTP, on our own HTTP server.
+
+LocalStack's default server, Twisted, ignores GATEWAY_LISTEN, listens on every interface, and passes each
+request from its event loop to a thread and each part of the response back; this took more time than API Gateway and
+Lambda together. Its other server, Hypercorn, passes them in the same way.
+"""
+
+import os
+import threading
+from http import HTTPStatus
+from typing import Any
+
+from localstack.aws import handlers
+from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
+from rolo.gateway.wsgi import WsgiGateway
+
+from decant_cloud.emulator_patches.access import NOT_SIGNED, UNSIGNED, Access, is_api_route, is_presigned
+from decant_cloud.emulator_patches.http_server import HttpServer
+
+__all__ = ["LoopbackServer", "LoopbackServerPlugin"]
+
+
+class LoopbackServerPlugin(RuntimeServerPlugin):
+    """Names the server `loopback`, for GATEWAY_SERVER."""
+
+    name = "loopback"
+
+    def load(self, *_args: Any, **_kwargs: Any) -> RuntimeServer:
+        """The server."""
+        return LoopbackServer()
+
+
+class LoopbackServer(RuntimeServer):
+    """Serves the gateway at the configured addresses only; LocalStack calls it when it starts and stops."""
+
+    def __init__(self) -> None:
+        self._servers: list[HttpServer] = []
+        self._shutting_down = threading.Event()
+
+    def register(self, gateway: Any, listen: Any, _ssl_creds: tuple[str, str] | None = None) -> None:
+        """Start to serve the gateway."""
+        require_signatures(gateway)
+        keep_encoded_bodies(gateway)
+        application = Access(WsgiGateway(gateway), cors_origins())
+        self._servers += [HttpServer(application, address.host, address.port) for address in listen]
+
+    def run(self) -> None:
+        """Wait until LocalStack stops."""
+        self._shutting_down.wait()
+
+    def shutdown(self) -> None:
+        """Accept no more connections; responses that are being sent end with the process."""
+        self._shutting_down.set()
+        for server in self._servers:
+            server.close()
+
+
+def cors_origins() -> set[str]:
+    """Origins whose pages may call the routes of the deployed API."""
+    return {origin for origin in os.environ.get("DECANT_CORS_ORIGIN", "").split(",") if origin}
+
+
+def keep_encoded_bodies(gateway: Any) -> None:
+    """Pass bodies with Content-Encoding to functions as they are, as API Gateway does.
+
+    LocalStack decompresses every body, and responds with 500 to a body that is not compressed.
+    """
+    chain: list[Any] = gateway.request_handlers
+    chain[chain.index(handlers.content_decoder)] = _decode_content
+
+
+def _decode_content(chain: Any, context: Any, response: Any) -> None:
+    environ = context.request.environ
+    if not is_api_route(environ, environ.get("HTTP_HOST", "")):
+        handlers.content_decoder(chain, context, response)
+
+
+def require_signatures(gateway: Any) -> None:
+    """Let LocalStack itself reject unsigned requests that it takes for another service than S3.
+
+    `Access` decides by path and host before LocalStack routes the request. A path of an API that does not exist, or
+    a query that only looks presigned, falls through to the AWS services: LocalStack's handler for them starts here.
+    Requests that LocalStack sends to itself do not pass `Access`.
+    """
+    chain: list[Any] = gateway.request_handlers
+    chain.insert(chain.index(handlers.parse_pre_signed_url_request), _require_signature)
+
+
+def _require_signature(chain: Any, context: Any, response: Any) -> None:
+    service = context.service and context.service.service_name
+    if not context.request.environ.get(UNSIGNED) or (service == "s3" and is_presigned(context.request.environ)):
+        return
+    response.status_code, response.data = HTTPStatus.FORBIDDEN, NOT_SIGNED
+    chain.terminate()

@@ -1,0 +1,228 @@
+"""Install everything the bundle needs, for any python3 from 3.9 on and nothing else.
+
+Makes three environments of Python 3.13, each from its pinned and hashed requirements file, and only when that
+file changed since the last time:
+
+    .venv                     development and tests        requirements/dev.txt
+    .decant/localstack        the local cloud              infra/decant_cloud/local/requirements.txt
+    .decant/lambda-image      what AWS's image holds       infra/decant_cloud/local/lambda-image.txt
+
+and with `--with NAME`, only when a command needs them:
+
+    .decant/bench             what `make bench-web` measures against    requirements/bench.txt
+    .decant/celery            what `make bench-tasks` compares with     requirements/celery.txt
+    .decant/policy            what `make check-policy` scans with       requirements/policy.txt
+    .decant/sam               the SAM CLI                               requirements/sam.txt
+
+`uv` does the work, in the version of `requirements/uv.txt`. Where the machine has another version or none, it is
+installed into `.decant/uv` first, by its hash.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent
+ROOT = Path(os.environ.get("DECANT_BUNDLE") or Path.cwd()).resolve()
+STATE = ROOT / ".decant"
+PYTHON = "3.13"
+UV = ROOT / "requirements/uv.txt"
+ENVIRONMENTS = {
+    "development": (ROOT / ".venv", ROOT / "requirements/dev.txt"),
+    "local cloud": (STATE / "localstack", PACKAGE / "local/requirements.txt"),
+    "Lambda image": (STATE / "lambda-image", PACKAGE / "local/lambda-image.txt"),
+}
+OPTIONAL = {  # asked for by name: --with sam
+    "bench": (STATE / "bench", ROOT / "requirements/bench.txt"),
+    "celery": (STATE / "celery", ROOT / "requirements/celery.txt"),
+    "policy": (STATE / "policy", ROOT / "requirements/policy.txt"),
+    "sam": (STATE / "sam", ROOT / "requirements/sam.txt"),
+}
+LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
+    "shared/requirements": ["--universal"],
+    "shared/auth": ["--universal"],
+    "requirements/dev": ["--universal"],
+    "requirements/bench": ["--universal"],
+    "requirements/celery": ["--universal"],
+    "requirements/policy": [],
+    "requirements/sam": [],
+    "requirements/uv": ["--universal"],
+    "infra/decant_cloud/local/lambda-image": ["--universal"],
+    "infra/decant_cloud/local/requirements": [],
+}
+
+
+class InstallError(Exception):
+    """Something is missing that this script cannot bring; the message says what to do."""
+
+
+def main() -> int:
+    """Install, or compile the lock files; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Install everything the bundle needs.")
+    parser.add_argument("--lock", action="store_true", help="compile each *.in into its pinned *.txt and stop")
+    parser.add_argument("--with", dest="wanted", choices=OPTIONAL, help="install this environment too")
+    arguments = parser.parse_args()
+    try:
+        uv = find_uv()
+        if arguments.lock:
+            lock(uv)
+        else:
+            install(uv, arguments.wanted)
+    except InstallError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; run the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def find_uv() -> str:
+    """Path of uv in the pinned version, installed into `.decant/uv` by its hash when the machine has another one."""
+    own = STATE / "uv/bin/uv"
+    pinned = re.findall(r"^uv==(\S+)", UV.read_text(), re.MULTILINE)[0]
+    for candidate in (shutil.which("uv"), str(own)):
+        if candidate and version_of(candidate) == pinned:
+            return candidate
+    say(f"Installing uv {pinned}")
+    made = run([sys.executable, "-m", "venv", "--clear", str(own.parent.parent)])
+    if made.returncode == 0:
+        command = [str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary"]
+        made = run([*command, ":all:", "--requirement", str(UV)])
+    if made.returncode != 0:
+        shutil.rmtree(own.parent.parent, ignore_errors=True)
+        raise InstallError(f"uv could not be installed; install uv {pinned} yourself and try again.\n{tail(made)}")
+    return str(own)
+
+
+def version_of(uv: str) -> str | None:
+    """The version of a uv; None when it does not start."""
+    try:
+        found = run([uv, "--version"])
+    except OSError:
+        return None
+    return found.stdout.split()[1] if found.returncode == 0 else None
+
+
+def find_python(uv: str) -> str:
+    """Path of a Python 3.13 interpreter, fetched by uv when the machine has none."""
+    found = run([uv, "python", "find", PYTHON])
+    if found.returncode != 0:
+        say(f"Fetching Python {PYTHON}")
+        fetched = run([uv, "python", "install", PYTHON])
+        found = run([uv, "python", "find", PYTHON])
+        if fetched.returncode != 0 or found.returncode != 0:
+            raise InstallError(
+                f"Python {PYTHON} is not on this machine and could not be fetched; install it (python.org, pyenv or "
+                f"your system's packages) and try again.\n{tail(fetched)}"
+            )
+    return found.stdout.strip()
+
+
+def install(uv: str, wanted: str | None) -> None:
+    """Bring every environment up to its requirements file; what is up to date is left alone."""
+    environments = {**ENVIRONMENTS, **({wanted: OPTIONAL[wanted]} if wanted else {})}
+    outdated = {name: pair for name, pair in environments.items() if not is_current(*pair)}
+    if not outdated:
+        return
+    python = find_python(uv)
+    errors: list[str] = []
+
+    def work(name: str, folder: Path, requirements: Path) -> None:
+        started = time.monotonic()
+        failed = sync(uv, python, folder, requirements)
+        if failed is None:
+            say(f"Installed {name} ({folder.relative_to(ROOT)}) in {time.monotonic() - started:.0f} s")
+        else:
+            errors.append(f"{name}: {failed}")
+
+    say(f"Installing {', '.join(outdated)} with Python {PYTHON}")
+    threads = [threading.Thread(target=work, args=(name, *pair)) for name, pair in outdated.items()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise InstallError("not everything could be installed; is the package index reachable?\n" + "\n".join(errors))
+
+
+def sync(uv: str, python: str, folder: Path, requirements: Path) -> str | None:
+    """Make one environment hold exactly its requirements; returns what went wrong, if anything did."""
+    if not works(str(folder / "bin/python"), "--version"):
+        made = run([uv, "venv", "--quiet", "--clear", "--python", python, str(folder)])
+        if made.returncode != 0:
+            return tail(made)
+    target = str(folder / "bin/python")
+    # No bytecode yet: all of it would take a minute, of which the first start needs the tenth part.
+    command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target]
+    synced = run([*command, str(requirements)])
+    if synced.returncode != 0:
+        return tail(synced)
+    if folder == ROOT / ".venv":
+        add_sources(folder)
+    stamp(folder).write_text(fingerprint(requirements))
+    return None
+
+
+def add_sources(folder: Path) -> None:
+    """Make an environment import the packages of `shared/` and `infra/`, as an editable install does."""
+    packages = folder / f"lib/python{PYTHON}/site-packages"
+    sources = (os.path.relpath(ROOT / name, packages) for name in ("shared", "infra"))
+    (packages / "bundle.pth").write_text("".join(f"{source}\n" for source in sources))
+
+
+def lock(uv: str) -> None:
+    """Compile each `*.in` into a `*.txt` of pinned versions and hashes, with no download address in it."""
+    for name, options in LOCKS.items():
+        say(f"Locking {name}.txt")
+        command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
+        command += ["--python-version", PYTHON]
+        compiled = run([*command, f"{name}.in", "-o", f"{name}.txt"])
+        if compiled.returncode != 0:
+            raise InstallError(f"{name}.in could not be compiled.\n{tail(compiled)}")
+
+
+def is_current(folder: Path, requirements: Path) -> bool:
+    return stamp(folder).is_file() and stamp(folder).read_text() == fingerprint(requirements)
+
+
+def stamp(folder: Path) -> Path:
+    return folder / "installed-from.sha256"
+
+
+def fingerprint(requirements: Path) -> str:
+    return hashlib.sha256(requirements.read_bytes()).hexdigest()
+
+
+def works(*command: str) -> bool:
+    try:
+        return run(list(command)).returncode == 0
+    except OSError:
+        return False
+
+
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock", "UV_NO_PROGRESS": "1"}
+    environment.pop("VIRTUAL_ENV", None)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def tail(finished: subprocess.CompletedProcess[str]) -> str:
+    return "\n".join((finished.stderr or finished.stdout).strip().splitlines()[-8:])
+
+
+def say(text: str) -> None:
+    print(f"• {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

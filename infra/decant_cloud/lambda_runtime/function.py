@@ -1,0 +1,95 @@
+"""The function of an execution environment, and how its process is started: command, variables, search path."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from decant_cloud.lambda_runtime.debugging import Debugger
+from decant_cloud.lambda_runtime.isolation import isolated
+from decant_cloud.lambda_runtime.runtime import Launch
+
+__all__ = ["Function"]
+
+PYTHON = "python3.13"
+"""Name of the runtime, and of its folders."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One version of a function.
+
+    Attributes:
+        task: Folder of its code: AWS's /var/task.
+        layers: Folders of its layers, in the template's order: together AWS's /opt.
+        watched: Folders with live files: after a change, the next invocation runs in a new process.
+        variables: Environment variables of Lambda, overridden by those of the function.
+        debugger: Debugger that the process waits for.
+    """
+
+    name: str
+    version: str
+    handler: str
+    timeout_s: float
+    memory_mb: int
+    task: Path
+    layers: Sequence[Path]
+    watched: Sequence[Path]
+    variables: Mapping[str, str]
+    debugger: Debugger | None = None
+
+    def launch(
+        self, image: Path, temporary: Path, on_line: Callable[[str], None], arguments: Sequence[str] | None = None
+    ) -> Launch:
+        """Command and environment of a process of this function.
+
+        Args:
+            image: Virtual environment with the packages of AWS's image.
+            temporary: Folder for temporary files: AWS's /tmp.
+            on_line: Takes each line of its output.
+            arguments: Arguments of the interpreter; those that start the runtime client when not given.
+        """
+        search_path = [
+            *(layer / "python/lib" / PYTHON / "site-packages" for layer in reversed(self.layers)),
+            *(layer / "python" for layer in reversed(self.layers)),
+        ]
+        defaults = {
+            "LANG": "en_US.UTF-8",
+            "PATH": _joined(
+                [image / "bin", "/usr/local/bin", "/usr/bin", "/bin", *(each / "bin" for each in self.layers)]
+            ),
+            "LD_LIBRARY_PATH": _joined([self.task, self.task / "lib", *(each / "lib" for each in self.layers)]),
+            "PYTHONPATH": str(image / "lib" / PYTHON / "site-packages"),
+        }
+        variables = {**defaults, **self.variables}
+        variables |= {
+            "AWS_EXECUTION_ENV": f"AWS_Lambda_{PYTHON}",
+            "LAMBDA_TASK_ROOT": str(self.task),
+            "LAMBDA_RUNTIME_DIR": str(image),
+            # `-m` puts the working directory, which is the task, first: this is AWS's order.
+            "PYTHONPATH": _joined([*search_path, variables["PYTHONPATH"]]),
+        }
+        python, run = image / "bin/python", arguments or ["-m", "awslambdaric", self.handler]
+        command = self.debugger.command(python, run) if self.debugger else [str(python), *run]
+        if self.debugger:  # debugpy may be installed anywhere, also outside the folders of a mount namespace
+            variables["TMPDIR"] = str(temporary)
+        else:
+            command, own = isolated(command, task=self.task, needed=[image, *self._folders()], temporary=temporary)
+            variables |= own
+        return Launch(
+            command=command,
+            folder=self.task,
+            variables=variables,
+            memory_bytes=sys.maxsize if self.debugger else self.memory_mb * 1024 * 1024,
+            freezes=self.debugger is None,
+            on_line=on_line,
+        )
+
+    def _folders(self) -> list[Path]:
+        """The task, the layers, and the targets of their links."""
+        links = [entry for layer in self.layers for entry in layer.glob("python/*") if entry.is_symlink()]
+        return [folder for folder in (self.task, *self.layers, *links) if folder.is_dir()]
+
+
+def _joined(entries: Sequence[Path | str]) -> str:
+    return ":".join(str(entry) for entry in entries)

@@ -1,0 +1,230 @@
+"""One process of the runtime client: its calls, its output, its end.
+
+No thread belongs to a runtime: whoever invokes it drives it, and between invocations it is stopped with SIGSTOP, as
+AWS freezes an environment. Its timers, connections and leftover tasks see the same pauses that they will see there.
+"""
+
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from decant_cloud.lambda_runtime.runtime_api import Call, Connection, ConnectionClosed, listen
+from decant_cloud.local.warden import Warden
+
+__all__ = ["DeadlinePassed", "Launch", "OutOfMemory", "Runtime", "RuntimeExited"]
+
+_LOOK_EVERY_S = 0.05
+"""How often a busy process is looked at for its memory, and for an end that no closed socket told."""
+
+_AWAKE_AFTER_S = 0.02
+"""Of threads that just wake, any may take a signal that comes then, and Python's main thread would not hear of it."""
+
+_READ_BYTES = 64 * 1024
+
+
+class DeadlinePassed(Exception):
+    """The runtime did not call before its deadline."""
+
+
+class OutOfMemory(Exception):
+    """The runtime holds more memory than its function may."""
+
+
+class RuntimeExited(Exception):
+    """The process ended.
+
+    Attributes:
+        status: As in `subprocess.Popen.returncode`: negative is a signal.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"exited with status {status}")
+        self.status = status
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """What a runtime's process is started with.
+
+    Attributes:
+        command: Interpreter and arguments.
+        variables: Its whole environment, but for the Runtime API's address.
+        memory_bytes: The most that it may hold.
+        on_line: Takes each line of its output, without the line's end.
+        freezes: Whether it stands still between invocations.
+    """
+
+    command: Sequence[str]
+    folder: Path
+    variables: Mapping[str, str]
+    memory_bytes: int
+    on_line: Callable[[str], None]
+    freezes: bool = True
+
+
+class Runtime:
+    """One running process and its side of the Runtime API.
+
+    Attributes:
+        peak_memory_bytes: The most memory that it was seen to hold.
+    """
+
+    def __init__(self, launch: Launch, warden: Warden) -> None:
+        self.peak_memory_bytes = 0
+        self._launch = launch
+        self._on_line = launch.on_line
+        self._partial_line = b""
+        self._output_open = True
+        self._selector = selectors.DefaultSelector()
+        self._listener = listen()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._output, output_end = os.pipe()
+        os.set_blocking(self._output, False)
+        self._selector.register(self._output, selectors.EVENT_READ)
+        host, port = self._listener.getsockname()
+        try:
+            self._process = subprocess.Popen(
+                launch.command,
+                cwd=launch.folder,
+                env={**launch.variables, "AWS_LAMBDA_RUNTIME_API": f"{host}:{port}"},
+                stdin=subprocess.DEVNULL,
+                stdout=output_end,
+                stderr=output_end,
+                start_new_session=True,  # a process group of its own: what the function starts ends with it
+            )
+        except OSError:
+            self._close()
+            raise
+        finally:
+            os.close(output_end)
+        self._warden = warden
+        warden.hold_group(self.pid)
+
+    @property
+    def pid(self) -> int:
+        """Of the process, and of its process group."""
+        return self._process.pid
+
+    def next_call(self, deadline: float) -> Call:
+        """Wait for the runtime's next call; its output is read all the while.
+
+        Args:
+            deadline: On the monotonic clock.
+        Raises:
+            DeadlinePassed: no call came in time.
+            OutOfMemory: it went over its memory.
+            RuntimeExited: the process ended, or hung up.
+        """
+        while True:
+            remaining_s = deadline - time.monotonic()
+            if remaining_s <= 0:
+                raise DeadlinePassed
+            ready = self._selector.select(min(remaining_s, _LOOK_EVERY_S))
+            calls = [call for key, _events in ready if (call := self._take(key)) is not None]
+            self.peak_memory_bytes = max(self.peak_memory_bytes, _peak_memory_bytes(self.pid))
+            if self.peak_memory_bytes > self._launch.memory_bytes:
+                raise OutOfMemory
+            if calls:
+                self.flush_output()
+                return calls[0]
+            if self._process.poll() is not None:
+                self.flush_output()
+                raise RuntimeExited(self._process.returncode)
+
+    def flush_output(self) -> None:
+        """Pass on all that the process has written so far."""
+        self._read_output()
+        if self._partial_line:
+            self._on_line(self._partial_line.decode(errors="replace"))
+            self._partial_line = b""
+
+    def freeze(self) -> None:
+        """Stop the process and its children until `thaw`."""
+        if self._launch.freezes:
+            self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen process run on."""
+        self._signal(signal.SIGCONT)
+
+    def abort(self) -> None:
+        """End the process and its children, from any thread; whoever waits for its next call sees it end."""
+        self._signal(signal.SIGKILL)
+
+    def close(self, grace_s: float = 0) -> None:
+        """End the process and its children, by SIGTERM if that does it in time, and free what it held here."""
+        if grace_s:
+            self._signal(signal.SIGCONT)
+            time.sleep(_AWAKE_AFTER_S)
+            self._signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(grace_s)
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+        self._warden.release_group(self.pid)
+        self.flush_output()
+        self._close()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # the whole group has ended
+            os.killpg(self.pid, number)
+
+    def _take(self, ready: selectors.SelectorKey) -> Call | None:
+        """Take in what one source holds; the call, when that made one whole."""
+        match ready.data:
+            case Connection() as connection:
+                return self._read(connection)
+            case _ if ready.fileobj is self._listener:
+                accepted, _address = self._listener.accept()
+                self._selector.register(accepted, selectors.EVENT_READ, Connection(accepted))
+            case _:
+                self._read_output()
+        return None
+
+    def _read(self, connection: Connection) -> Call | None:
+        try:
+            return connection.read()
+        except ConnectionClosed:
+            self._selector.unregister(connection.socket)
+            connection.socket.close()
+            return None
+
+    def _read_output(self) -> None:
+        while self._output_open:
+            try:
+                data = os.read(self._output, _READ_BYTES)
+            except BlockingIOError:
+                return
+            if not data:
+                self._output_open = False
+                self._selector.unregister(self._output)
+            *lines, self._partial_line = (self._partial_line + data).split(b"\n")
+            for line in lines:
+                self._on_line(line.decode(errors="replace"))
+
+    def _close(self) -> None:
+        for key in list(self._selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        os.close(self._output)
+        self._selector.close()
+
+
+def _peak_memory_bytes(pid: int) -> int:
+    if sys.platform != "linux":
+        return int(psutil.Process(pid).memory_info().rss) if psutil.pid_exists(pid) else 0
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0

@@ -1,0 +1,1 @@
+"""What `python -m decant_cloud.local` does, a module for each command."""

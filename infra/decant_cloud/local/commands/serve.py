@@ -1,0 +1,121 @@
+"""`serve`: the same functions as one ASGI app under Hypercorn, with a worker for tasks, without AWS."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from pathlib import Path
+from typing import Any, cast
+
+from hypercorn.asyncio import serve as hypercorn
+from hypercorn.config import Config
+from rich.console import Console
+
+from decant import loop
+from decant.worker import run_forever
+from decant_cloud.local.commands.up import print_endpoints
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.logs import ReadableOutput
+from decant_cloud.local.ports import require_free
+from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.progress import Steps
+from decant_cloud.local.served import Dispatcher, load_apps, load_function
+from decant_cloud.local.state import Claim, running
+from decant_cloud.local.tokens import ISSUER, public_key
+from decant_cloud.local.warden import Warden
+from decant_cloud.paths import root
+
+__all__ = ["run"]
+
+WATCH_EVERY_S = 1
+STOPPED_WITHIN_S = 10
+
+
+def run(console: Console, arguments: argparse.Namespace) -> None:
+    """Serve every route and run the tasks, until interrupted.
+
+    The database is that of a running `up`, or a server on the same data that this command starts.
+
+    Raises:
+        LocalCloudError: the database did not start, or it has ended repeatedly.
+    """
+    require_free(arguments.port, "serve")
+    with ExitStack() as stack:
+        with Steps(console) as steps:
+            url, postgres = stack.enter_context(_database(arguments.state, steps, arguments.port))
+            os.environ |= {"STAGE": "local", "DATABASE_URL": url}
+            os.environ.setdefault("CALLER_RATE_PER_MINUTE", "0")
+            os.environ |= {"JWT_ISSUER": ISSUER, "JWT_PUBLIC_PEM": public_key(arguments.state)}
+            with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
+                load_function(root() / "functions/migrate").handler({}, None)
+        print_endpoints(console, f"http://127.0.0.1:{arguments.port}")
+        console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
+        with redirect_stdout(ReadableOutput(console)):
+            loop.run(_serve(Dispatcher(load_apps(root() / "functions")), arguments.port, postgres))
+
+
+async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.accesslog, config.errorlog = logging.getLogger("access"), logging.getLogger("hypercorn")
+    config.access_log_format = "%(m)s %(U)s %(s)s %({x-correlation-id}o)s"
+    worker, watch = asyncio.create_task(run_forever()), asyncio.create_task(_keep_running(postgres, stop))
+    try:
+        await _serve_until(stop, hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait))
+    finally:
+        worker.cancel()
+        watch.cancel()
+        await asyncio.wait({worker, watch})
+        await loop.close()
+    with suppress(asyncio.CancelledError):
+        await watch  # raises the error for which it has stopped the server
+
+
+async def _serve_until(stop: asyncio.Event, server: Coroutine[Any, Any, None]) -> None:
+    """Run the server; after its stop, wait for its connections no longer than a limit.
+
+    Hypercorn's `graceful_timeout` does not limit the wait: it begins when asyncio's server has closed all connections.
+    """
+    serving, stopping = asyncio.create_task(server), asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving}, timeout=STOPPED_WITHIN_S)
+    stopping.cancel()
+    serving.cancel()
+    with suppress(asyncio.CancelledError):
+        await serving
+
+
+async def _keep_running(postgres: Postgres | None, stop: asyncio.Event) -> None:
+    """Restart the database of this command when it ends by itself; stop the web server when that fails."""
+    try:
+        while postgres is not None:
+            await asyncio.sleep(WATCH_EVERY_S)
+            await asyncio.to_thread(postgres.keep_running, print)
+    except LocalCloudError:
+        stop.set()
+        raise
+
+
+@contextmanager
+def _database(state: Path, steps: Steps, port: int) -> Iterator[tuple[str, Postgres | None]]:
+    """Address of the database, and its server unless another process has started it."""
+    if (other := running(state)) is not None and other.command == "up":
+        yield other.database_url, None
+        return
+    warden = Warden()
+    postgres = Postgres(state / "postgres", warden=warden)
+    try:
+        with Claim(state, "serve") as claim:
+            with steps.step(f"PostgreSQL on 127.0.0.1:{postgres.port}"):
+                postgres.start()
+            claim.announce(f"http://127.0.0.1:{port}", postgres.url())
+            yield postgres.url(), postgres
+    finally:
+        postgres.stop()
+        warden.close()

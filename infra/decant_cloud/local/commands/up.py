@@ -1,0 +1,140 @@
+"""`up`: run the local cloud until it is stopped."""
+
+import argparse
+import os
+import time
+from importlib.util import find_spec
+from typing import NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+from decant_cloud.checks.layout import load_template
+from decant_cloud.lambda_runtime.debugging import Debugger
+from decant_cloud.local.cloud import LocalCloud, Options
+from decant_cloud.local.database_address import without_password
+from decant_cloud.local.detached import start_detached
+from decant_cloud.local.endpoints import endpoints
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.logs import Renderer, follow, show_errors
+from decant_cloud.local.names import files_of, function_named
+from decant_cloud.local.ports import free_or_none, require_free
+from decant_cloud.local.progress import Steps
+from decant_cloud.local.stack_events import TIMEOUT_S
+from decant_cloud.local.state import Claim
+from decant_cloud.local.updates import Updates
+from decant_cloud.paths import root
+
+__all__ = ["print_endpoints", "run"]
+
+DATABASE_PORT_ABOVE = 1000
+"""Difference between the gateway's port and PostgreSQL's, when that port is free."""
+
+PASSED_ON = {
+    "CallerRate": "CALLER_RATE_PER_MINUTE",
+    "CorsOrigin": "CORS_ORIGIN",
+    "FetchDataUrl": "FETCH_DATA_URL",
+    "LogLevel": "LOG_LEVEL",
+}
+"""Parameters of the template that the environment sets."""
+
+WATCH_EVERY_S = 1
+
+
+def run(console: Console, arguments: argparse.Namespace) -> None:
+    """Start all servers, deploy, print the endpoints and follow the logs until interrupted; detached, return then.
+
+    Raises:
+        LocalCloudError: a server did not start or has ended by itself, or the deployment failed.
+    """
+    if arguments.detach:
+        start_detached(arguments)
+        console.print("`make logs` follows the logs; `make down` stops everything.", highlight=False, soft_wrap=True)
+        return
+    options = _options(arguments)
+    with Claim(arguments.state, "up") as claim, LocalCloud(options) as cloud:
+        updates = Updates(root(), cloud.emulator.journal, cloud.deploy, cloud.migrate)
+        if debugger := options.debugger:
+            where = f"127.0.0.1:{debugger.port}; .vscode/launch.json attaches to it."
+            console.print(f"{debugger.function} will wait for a debugger on {where}", highlight=False, soft_wrap=True)
+        with Steps(console) as steps:
+            cloud.start_servers(steps.step)
+            with show_errors(console, cloud.emulator.journal, _renderer()):
+                cloud.release(steps.step, steps.report)
+        print_endpoints(console, cloud.deployment.api_url)
+        addresses = f"AWS APIs at {cloud.emulator.url}, PostgreSQL at {without_password(cloud.database.url())}"
+        console.print(addresses, highlight=False, soft_wrap=True)
+        claim.announce(cloud.emulator.url, cloud.database.url(), options.stack)
+        with updates:
+            if arguments.detached:
+                _watch(cloud)
+            end = f"deletes the stack {options.stack}" if options.endpoint else "stops everything"
+            console.print(f"Logs follow; Ctrl-C {end}.\n", highlight=False)
+            _follow_logs(console, cloud)
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    return Options(
+        state=arguments.state,
+        port=arguments.port,
+        endpoint=(endpoint := os.environ.get("AWS_ENDPOINT_URL")),
+        stack=arguments.stack,
+        database_url=os.environ.get("DATABASE_URL") if endpoint else None,
+        database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
+        parameters={name: os.environ[variable] for name, variable in PASSED_ON.items() if os.environ.get(variable)},
+        debugger=_debugger(arguments) if arguments.debug else None,
+        deploy_timeout_s=_deploy_timeout_s(),
+    )
+
+
+def _deploy_timeout_s() -> float:
+    text = os.environ.get("DEPLOY_TIMEOUT_S") or str(TIMEOUT_S)
+    try:
+        return float(text)
+    except ValueError as error:
+        raise LocalCloudError(f"DEPLOY_TIMEOUT_S is {text!r}; it has to be a number of seconds.") from error
+
+
+def _debugger(arguments: argparse.Namespace) -> Debugger:
+    if "AWS_ENDPOINT_URL" in os.environ:
+        raise LocalCloudError("DEBUG needs a LocalStack that `make up` starts; unset AWS_ENDPOINT_URL.")
+    function = function_named(load_template(root() / "template.yaml"), arguments.debug)
+    require_free(arguments.debug_port, f"up DEBUG={arguments.debug}", "DEBUG_PORT")
+    spec = find_spec("debugpy")
+    if spec is None or not spec.submodule_search_locations:
+        raise LocalCloudError("debugpy is not installed; run `make install`.")
+    return Debugger(function=function, port=arguments.debug_port, package=spec.submodule_search_locations[0])
+
+
+def print_endpoints(console: Console, api_url: str) -> None:
+    """Print each route with a curl command that works as printed."""
+    routes = endpoints(load_template(root() / "template.yaml"), root() / "events")
+    for route in routes:
+        console.print(f"\n[bold]{route.method} {route.path}[/] [dim]{route.function}", highlight=False)
+        # Not wrapped: a line that is copied must be whole.
+        console.print(Text(route.curl(api_url, routes)), soft_wrap=True)
+    console.print()
+
+
+def _watch(cloud: LocalCloud) -> NoReturn:
+    while True:
+        cloud.check()
+        time.sleep(WATCH_EVERY_S)
+
+
+def _follow_logs(console: Console, cloud: LocalCloud) -> None:
+    renderer = _renderer()
+
+    def ended() -> bool:
+        cloud.check()
+        return False
+
+    for entry in follow(cloud.emulator.journal, until=ended):
+        text = renderer.render(entry.time, entry.logical_id, entry.line)
+        if text is not None:
+            console.print(text, soft_wrap=True)
+
+
+def _renderer() -> Renderer:
+    files = files_of(load_template(root() / "template.yaml"), root())
+    return Renderer(width=max(map(len, files)), files=files)

@@ -1,0 +1,56 @@
+"""Starts the local cloud as a process that stays when its starter returns."""
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.state import Claim, running
+
+__all__ = ["start_detached"]
+
+_LOOK_EVERY_S = 0.05
+_ERROR = "error: "
+
+
+def start_detached(arguments: argparse.Namespace) -> None:
+    """Start `up` in a session of its own, and show what it prints until it is up.
+
+    Raises:
+        LocalCloudError: it did not start, for the reason that it gave.
+    """
+    state = arguments.state
+    with Claim(state, "up"):
+        pass  # or somebody else has it, and their log stays as it is
+    log = state / "up.log"
+    command = [sys.executable, "-m", "decant_cloud.local", "up", "--detached", "--state", str(state)]
+    command += ["--port", str(arguments.port), "--debug-port", str(arguments.debug_port)]
+    command += ["--stack", arguments.stack]
+    command += ["--debug", arguments.debug] if arguments.debug else []
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _show_until_up(process, log, state)
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+        raise
+
+
+def _show_until_up(process: subprocess.Popen[bytes], log: Path, state: Path) -> None:
+    shown = 0
+    while True:
+        # Before the log is read: all that was said until then is in it.
+        is_up, status = running(state) is not None, process.poll()
+        said, _, error = log.read_text().partition(_ERROR)
+        print(said[shown:], end="", flush=True)
+        shown = len(said)
+        if status is not None:
+            raise LocalCloudError(error.strip() or f"It has ended with status {status}; {log} may say why.")
+        if is_up:
+            return
+        time.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,78 @@
+"""An emulated AWS that somebody else runs, at AWS_ENDPOINT_URL: ours there is one stack, which goes when we do."""
+
+import socket
+import urllib.error
+import urllib.request
+from http import HTTPStatus
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from decant_cloud.local.cloudwatch import LogFollower
+from decant_cloud.local.deploy import Cloud, delete
+from decant_cloud.local.errors import LocalCloudError
+
+__all__ = ["Emulator"]
+
+_ANSWERS_WITHIN_S = 5
+
+
+class Emulator:
+    """What `make up` uses in place of a LocalStack of its own.
+
+    Args:
+        url: Where every AWS API answers.
+        stack: Name of our stack there.
+        folder: For the functions' log lines.
+    """
+
+    def __init__(self, url: str, stack: str, folder: Path) -> None:
+        self.url = url.rstrip("/")
+        self.title = f"Emulator at {self.url}"
+        self.journal = folder / "functions.jsonl"
+        self._stack = stack
+        self._follower = LogFollower(Cloud(self.url), stack, self.journal)
+        self._is_found = False
+
+    def start(self) -> None:
+        """See that it answers, and take over what the functions log there from now on.
+
+        Raises:
+            LocalCloudError: it does not; the message says what to do.
+        """
+        if (fault := self._fault()) is not None:
+            raise LocalCloudError(
+                f"AWS_ENDPOINT_URL is {self.url}, and nothing answers there ({fault}). Start the emulator, or unset "
+                "AWS_ENDPOINT_URL to start LocalStack."
+            )
+        self._is_found = True
+        self.journal.parent.mkdir(parents=True, exist_ok=True)
+        self.journal.write_text("")
+        self._follower.start()
+
+    def stop(self) -> None:
+        """Delete our stack, if the emulator is still there."""
+        if self._is_found:
+            self._follower.stop()
+            if self.is_running():
+                delete(Cloud(self.url), self._stack)
+
+    def is_running(self) -> bool:
+        """Whether it answers."""
+        return self._fault() is None
+
+    def mounts(self) -> bool:
+        """Whether it runs code where it lies, as LocalStack does, and takes no copy."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/_localstack/health", timeout=_ANSWERS_WITHIN_S) as answer:  # noqa: S310  # the user's own address
+                return bool(answer.status == HTTPStatus.OK)
+        except OSError:
+            return False
+
+    def _fault(self) -> str | None:
+        parts = urlsplit(self.url)
+        try:
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+            with socket.create_connection((parts.hostname or "", port), _ANSWERS_WITHIN_S):
+                return None
+        except (OSError, KeyError, ValueError) as error:
+            return str(error) or type(error).__name__

@@ -1,0 +1,70 @@
+"""The local cloud's own issuer of tokens: a key pair in the state folder, and `make token` to sign with it."""
+
+import argparse
+import importlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from decant_cloud.paths import state
+
+__all__ = ["ISSUER", "mint", "public_key", "with_token"]
+
+ISSUER = "decant-local"
+AUDIENCE = "decant"
+PLACEHOLDER = "not.a.token"
+"""What events have for a token: one that is good would have to be a new one each hour."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print a token; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="make token", description="Mint a token for the local cloud's admin routes.")
+    parser.add_argument("--state", type=Path, default=state(), help="folder of the local cloud")
+    parser.add_argument("--scope", default="tasks:admin", help="what it is good for")
+    parser.add_argument("--seconds", type=int, default=3600, help="how long it is good for")
+    given = parser.parse_args(arguments)
+    print(mint(given.state, given.scope, given.seconds))
+    return 0
+
+
+def mint(state: Path, scope: str, seconds: int = 3600) -> str:
+    """A token that the local cloud takes."""
+    now = int(time.time())
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "local", "iat": now, "exp": now + seconds, "scope": scope}
+    jwt = importlib.import_module("jwt")  # only now: the local cloud's start needs the key alone
+    token: str = jwt.encode(claims, _key(state), algorithm="ES256")
+    return token
+
+
+def with_token(event: str, state: Path) -> str:
+    """An event's text with a token that the local cloud takes, where it has the place for one."""
+    return event.replace(PLACEHOLDER, mint(state, "tasks:admin")) if PLACEHOLDER in event else event
+
+
+def public_key(state: Path) -> str:
+    """What the functions check tokens with, as PEM."""
+    public = _key(state).public_key()
+    return public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def _key(state: Path) -> ec.EllipticCurvePrivateKey:
+    """The pair, made when there is none; it opens nothing but this machine's own cloud."""
+    path = state / "tokens.pem"
+    if path.exists():
+        loaded = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        assert isinstance(loaded, ec.EllipticCurvePrivateKey)  # noqa: S101  # we wrote it below
+        return loaded
+    made = ec.generate_private_key(ec.SECP256R1())
+    state.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_bytes(
+        made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return made
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,34 @@
+"""The bundle that a command works on: the folder of `template.yaml`.
+
+It is named by the variable DECANT_BUNDLE, or found in the current folder or above.
+"""
+
+import functools
+import os
+from pathlib import Path
+
+__all__ = ["root", "state"]
+
+
+@functools.cache
+def root() -> Path:
+    """Return the bundle's folder.
+
+    Raises:
+        SystemExit: Neither the current folder nor one above it contains a `template.yaml`.
+    """
+    if named := os.environ.get("DECANT_BUNDLE"):
+        folders = [Path(named).resolve()]
+    else:
+        here = Path.cwd()
+        folders = [here, *here.parents]
+    for folder in folders:
+        if (folder / "template.yaml").is_file():
+            return folder
+    message = f"{folders[0]} is not in a bundle: it contains no template.yaml, nor does a folder above it."
+    raise SystemExit(f"{message} Change to the bundle's folder, or name it with DECANT_BUNDLE.")
+
+
+def state() -> Path:
+    """Return the folder of the local cloud's data, logs and lock files."""
+    return root() / ".decant/local"

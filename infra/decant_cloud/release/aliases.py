@@ -1,0 +1,76 @@
+"""Which version each function's alias leads to, written down before a deployment and put back after a bad one.
+
+python -m decant_cloud.release.aliases record decant-prod > before.json
+python -m decant_cloud.release.aliases restore decant-prod < before.json
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+__all__ = ["ALIAS", "record", "restore"]
+
+ALIAS = "live"
+
+
+def main() -> int:
+    """Run one of the two; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m decant_cloud.release.aliases", description=__doc__)
+    parser.add_argument("command", choices=["record", "restore"])
+    parser.add_argument("stack", help="name of the deployed stack")
+    arguments = parser.parse_args()
+    cloudformation, functions = boto3.client("cloudformation"), boto3.client("lambda")
+    if arguments.command == "record":
+        json.dump(record(cloudformation, functions, arguments.stack), sys.stdout, indent=2)
+    else:
+        for name, version in restore(functions, json.load(sys.stdin)).items():
+            print(f"{name}: {ALIAS} leads to version {version} again")
+    return 0
+
+
+def record(cloudformation: Any, functions: Any, stack: str) -> dict[str, str]:
+    """Version behind each function's alias, by the function's name; nothing for a stack that is not there yet.
+
+    Args:
+        cloudformation: boto3's client.
+        functions: boto3's client of Lambda.
+        stack: Name of the deployed stack.
+    """
+    try:
+        pages = list(cloudformation.get_paginator("list_stack_resources").paginate(StackName=stack))
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":  # CloudFormation's word for a stack that is not there
+            return {}
+        raise
+    resources = [each for page in pages for each in page["StackResourceSummaries"]]
+    aliases = [each["PhysicalResourceId"] for each in resources if each["ResourceType"] == "AWS::Lambda::Alias"]
+    found = {}
+    for arn in aliases:
+        name = arn.split(":")[6]
+        found[name] = functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"]
+    return found
+
+
+def restore(functions: Any, before: Mapping[str, str]) -> dict[str, str]:
+    """Let each alias lead where it led before, all of the traffic at once.
+
+    Returns:
+        The aliases that had to be changed: version by the function's name.
+    """
+    changed = {}
+    for name, version in before.items():
+        if functions.get_alias(FunctionName=name, Name=ALIAS)["FunctionVersion"] != version:
+            functions.update_alias(
+                FunctionName=name, Name=ALIAS, FunctionVersion=version, RoutingConfig={"AdditionalVersionWeights": {}}
+            )
+            changed[name] = version
+    return changed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""New functions and tasks: their files and their block in `template.yaml`."""

@@ -1,0 +1,1 @@
+"""What `template.yaml` declares: functions and stages, with intrinsic functions evaluated and SAM transformed."""

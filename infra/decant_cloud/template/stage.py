@@ -1,0 +1,154 @@
+"""A stage: the template and its nested stacks, worked out with the parameters that `samconfig.toml` has for it."""
+
+import shlex
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from decant_cloud.checks.layout import load_template
+from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, parameter_values, resolve
+from decant_cloud.template.sam import transformed
+
+__all__ = ["MIGRATION", "Function", "Stage", "configured", "read_stage"]
+
+_FILE = "file://"
+"""Prefix of a parameter override that names a file with parameters, as YAML."""
+
+MIGRATION = "Migrate"
+"""The function that each deployment runs once, before all others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Function:
+    """One function as it would be deployed.
+
+    Attributes:
+        logical_id: Its name in the template.
+        properties: Of the Lambda function.
+        mappings: Properties of its event source mappings.
+        has_route: Whether the API calls it.
+    """
+
+    logical_id: str
+    properties: Mapping[str, Any]
+    mappings: tuple[Mapping[str, Any], ...]
+    has_route: bool
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest that an invocation may take, seconds."""
+        return float(self.properties["Timeout"])
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        """Its environment; a value that is known only once resources are made is a dict."""
+        found: Mapping[str, Any] = self.properties.get("Environment", {}).get("Variables", {})
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Everything that a deployment of one stage would make.
+
+    Attributes:
+        name: The stage.
+        given: Parameters that `samconfig.toml` sets.
+        template: `template.yaml` as it is written.
+        parameters: Every parameter's value.
+        stacks: Resources and outputs of each stack, by the nested stack's logical id; the template's own at "".
+        tags: Tags of the stack, which CloudFormation passes on to its resources.
+    """
+
+    name: str
+    given: Mapping[str, str]
+    template: Mapping[str, Any]
+    parameters: Mapping[str, Any]
+    stacks: Mapping[str, Mapping[str, Any]]
+    tags: Mapping[str, str]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is the one that runs on a laptop."""
+        return bool(self.parameters["Stage"] == "local")
+
+    def of_type(self, kind: str, stack: str = "") -> dict[str, dict[str, Any]]:
+        """Properties of the resources of one type, by logical id."""
+        resources = self.stacks[stack]["Resources"].items()
+        return {name: each.get("Properties", {}) for name, each in resources if each["Type"] == kind}
+
+    def functions(self) -> Iterator[Function]:
+        """Every function, in the template's order."""
+        mappings = self.of_type("AWS::Lambda::EventSourceMapping").items()
+        permitted = self.of_type("AWS::Lambda::Permission").items()
+        made = self.of_type("AWS::Lambda::Function")
+        for name, properties in ((name, made[name]) for name in self.template["Resources"] if name in made):
+            yield Function(
+                logical_id=name,
+                properties=properties,
+                mappings=tuple(each for mapping, each in mappings if mapping.startswith(name)),
+                has_route=any(
+                    permission.startswith(name) and each["Principal"] == "apigateway.amazonaws.com"
+                    for permission, each in permitted
+                ),
+            )
+
+
+def configured(root: Path, stage: str) -> dict[str, str]:
+    """The parameters that `samconfig.toml` sets for one stage, for every command and for `sam deploy`.
+
+    Raises:
+        KeyError: it has no such stage.
+    """
+    sections = tomllib.loads((root / "samconfig.toml").read_text())[stage]
+    found: dict[str, str] = {}
+    for command in ("global", "deploy"):
+        overrides = sections.get(command, {}).get("parameters", {}).get("parameter_overrides", [])
+        pairs = shlex.split(overrides) if isinstance(overrides, str) else overrides
+        for pair in pairs:
+            found |= _of_file(root / pair[len(_FILE) :]) if pair.startswith(_FILE) else dict([pair.split("=", 1)])
+    return found
+
+
+def _tags(root: Path, stage: str) -> dict[str, str]:
+    """The tags that `samconfig.toml` gives to the stack of a stage; none when it has no such stage."""
+    sections = tomllib.loads((root / "samconfig.toml").read_text()).get(stage, {})
+    return dict(
+        pair.split("=", 1) for pair in shlex.split(sections.get("deploy", {}).get("parameters", {}).get("tags", ""))
+    )
+
+
+def _of_file(path: Path) -> dict[str, str]:
+    """Parameters of a file that an override names; none while `make up` has not written it."""
+    return dict(yaml.safe_load(path.read_text())) if path.exists() else {}
+
+
+def read_stage(root: Path, name: str, given: Mapping[str, str]) -> Stage:
+    """Work out a stage.
+
+    Args:
+        root: Folder of `template.yaml`.
+        name: The stage.
+        given: Values of its parameters; the others take their defaults.
+    Raises:
+        TemplateError: a parameter is unknown or has no value.
+    """
+    template = load_template(root / "template.yaml")
+    pseudo = {**PSEUDO_PARAMETERS, "AWS::StackName": f"decant-{name}"}
+    stacks = {"": resolve(transformed(template, given), given, pseudo)}
+    for nested, resource in stacks[""]["Resources"].items():
+        if resource["Type"] == "AWS::CloudFormation::Stack":
+            properties = resource["Properties"]
+            inner = load_template(root / properties["TemplateURL"])
+            stacks[nested] = resolve(inner, properties.get("Parameters", {}), {**pseudo, "AWS::StackName": nested})
+    return Stage(
+        name=name,
+        given=given,
+        template=template,
+        parameters=parameter_values(template, given),
+        stacks=stacks,
+        tags=_tags(root, name),
+    )

@@ -1,1 +1,0 @@
-"""What `python -m infra.local` does, a module for each command."""
