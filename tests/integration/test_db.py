@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from decant import db, runtime
-from decant.db import liveness
+from decant.db import pool
 from decant.errors import ConfigError, DatabaseUnavailable
 from decant_cloud.local.postgres import Postgres
 
@@ -110,7 +110,7 @@ async def test_first_statement_is_retried_when_the_server_closed_the_connection_
     """A connection that is closed between its check and its first statement costs no error."""
     before = await backend_pid()
     await terminate(before, postgres)
-    monkeypatch.setattr(liveness, "_is_quiet", lambda _connection: True)
+    monkeypatch.setattr(pool, "_is_quiet", lambda _connection: True)
     if notices:
         await asyncio.sleep(0.05)  # the driver reads from the socket
 
@@ -128,7 +128,7 @@ async def test_connection_is_asked_over_the_network_only_after_a_pause(
     monkeypatch: pytest.MonkeyPatch, moment_s: float, pings: int
 ) -> None:
     """One that was in use a moment ago costs no round trip; one that was idle longer may be dead unheard."""
-    monkeypatch.setattr(liveness, "_MOMENT_S", moment_s)
+    monkeypatch.setattr(pool, "_MOMENT_S", moment_s)
     asked: list[str] = []
     async with db.engine().connect() as connection:
         raw = await connection.get_raw_connection()

@@ -7,7 +7,7 @@ import pytest
 from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection, NullPool, create_engine
 
-from decant.db.app_role import grant
+from decant.db.migrations import grant
 
 
 @pytest.fixture

@@ -169,7 +169,7 @@ def test_migrations_run_behind_a_pooler(postgres: Postgres, monkeypatch: pytest.
 @pytest.mark.usefixtures("pooled")
 async def test_idle_connection_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check of a connection that was idle needs no prepared statement either."""
-    monkeypatch.setattr("decant.db.liveness._MOMENT_S", 0)
+    monkeypatch.setattr("decant.db.pool._MOMENT_S", 0)
 
     results = await asyncio.gather(*(through_execute(number) for number in range(CLIENTS * 2)))
 

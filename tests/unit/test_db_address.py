@@ -6,8 +6,8 @@ import pytest
 
 from decant.config import read
 from decant.db import DatabaseSettings
-from decant.db.address import Address
 from decant.db.connect import connect_args
+from decant.db.settings import Address
 from decant.errors import ConfigError
 
 PROVIDERS = {

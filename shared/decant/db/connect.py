@@ -11,8 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.util import await_only
 
 from decant.config import load
-from decant.db.address import Address
-from decant.db.settings import DatabaseSettings
+from decant.db.settings import Address, DatabaseSettings
 from decant.errors import AwsUnavailable, ConfigError, CredentialsUnavailable, DatabaseUnavailable
 from decant.observability import LogSettings
 

@@ -25,11 +25,9 @@ from sqlalchemy.util import greenlet_spawn
 from decant import runtime
 from decant._aws import AwsSettings
 from decant.config import load
-from decant.db import liveness
-from decant.db.address import Address
 from decant.db.connect import connect_args, log_in_with_secret, log_in_with_tokens, share_server_sessions
-from decant.db.pool import ConnectionPool
-from decant.db.settings import DatabaseSettings
+from decant.db.pool import ConnectionClosed, ConnectionPool, check_connections, send_begin, was_refused
+from decant.db.settings import Address, DatabaseSettings
 from decant.errors import ConfigError, DatabaseUnavailable
 
 __all__ = ["dispose", "engine", "execute", "session"]
@@ -106,7 +104,7 @@ async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable
         try:
             return _execute(statements, statement, given)
         except DBAPIError as error:
-            if not (liveness.was_refused(error) or (repeatable and error.connection_invalidated)):
+            if not (was_refused(error) or (repeatable and error.connection_invalidated)):
                 raise
         return _execute(statements, statement, given)
 
@@ -132,7 +130,7 @@ async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
             await opened.run_sync(_send_begin)
         except BaseException as error:
             await transaction.rollback()
-            if not (retry and isinstance(error, liveness.ConnectionClosed)):
+            if not (retry and isinstance(error, ConnectionClosed)):
                 raise
         else:
             break
@@ -142,18 +140,16 @@ async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
 def _send_begin(session: Session) -> None:
     with _connecting():
         connection = session.connection()
-    liveness.send_begin(connection)
+    send_begin(connection)
 
 
 @contextmanager
 def _translated() -> Iterator[None]:
     try:
         yield
-    except DBAPIError as error:
-        if error.connection_invalidated or _sqlstate(error).startswith(_AWAY):
-            raise DatabaseUnavailable("The database cannot be reached.") from error
-        raise
-    except liveness.ConnectionClosed as error:
+    except (DBAPIError, ConnectionClosed) as error:
+        if isinstance(error, DBAPIError) and not (error.connection_invalidated or _sqlstate(error).startswith(_AWAY)):
+            raise
         raise DatabaseUnavailable("The database cannot be reached.") from error
 
 
@@ -205,7 +201,7 @@ def _build_engine(settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,  # errors are logged, and parameters may hold secrets
         connect_args=connect_args(address, settings, address.url.get_driver_name()),
     )
-    liveness.install(built.sync_engine)
+    check_connections(built.sync_engine)
     if settings.iam_auth:
         log_in_with_tokens(built.sync_engine, load(AwsSettings).region)
     elif settings.secret_arn:

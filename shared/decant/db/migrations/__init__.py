@@ -18,11 +18,10 @@ from sqlalchemy import Connection, text
 
 from decant import db
 from decant.config import load
-from decant.db.app_role import grant
 from decant.db.settings import DatabaseSettings
 from decant.errors import Conflict
 
-__all__ = ["heads", "migrate"]
+__all__ = ["grant", "heads", "migrate"]
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +30,11 @@ _LOCK = "SELECT pg_advisory_xact_lock(hashtext('decant.migrate'))"
 
 _SINGLE_LINE = {"0001", "0002", "0003"}
 """Revisions of the line that the library once shared with the app, recorded in `public.alembic_version`."""
+
+_OWN_SCHEMAS = """
+SELECT quote_ident(nspname) FROM pg_namespace
+WHERE nspname = 'public' OR (nspname !~ '^pg_' AND nspname <> 'information_schema' AND nspowner = current_user::regrole)
+"""
 
 _ADOPT = "UPDATE alembic_version SET version_num = 'decant'"
 """Replace such a revision. Older releases read the new value as a newer schema and leave the schema as it is."""
@@ -134,3 +138,29 @@ def _exists(connection: Connection, relation: str) -> bool:
 
 def _joined(revisions: Sequence[str]) -> str | None:
     return ", ".join(sorted(revisions)) or None
+
+
+def grant(connection: Connection, role: str) -> None:
+    """Make the role if it is not there, and let it use every table there is now; to be repeated when there are more.
+
+    On RDS it logs in with tokens of IAM and has no password.
+
+    Args:
+        connection: As the owner of the schema, in a transaction.
+        role: Its name, with no need for quotes.
+    """
+
+    def ask(statement: str, **values: Any) -> Any:
+        return connection.execute(text(statement), values)
+
+    if not ask("SELECT 1 FROM pg_roles WHERE rolname = :role", role=role).first():
+        ask(f"CREATE ROLE {role} LOGIN")
+    if ask("SELECT 1 FROM pg_roles WHERE rolname = 'rds_iam'").first():
+        ask(f"GRANT rds_iam TO {role}")
+    for schema in ask(_OWN_SCHEMAS).scalars().all():
+        ask(f"GRANT USAGE ON SCHEMA {schema} TO {role}")
+        ask(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {schema} TO {role}")
+        ask(f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA {schema} TO {role}")
+    for table in ("decant.alembic_version", "alembic_version"):  # the second in databases of earlier releases
+        if _exists(connection, table):
+            ask(f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {role}")
