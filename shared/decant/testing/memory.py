@@ -22,8 +22,7 @@ from decant.tasks.records import (
     Status,
     Unclaimed,
 )
-from decant.testing.rows import Row, statistics
-from decant.testing.workflows import known, update_workflows
+from decant.testing.rows import Row, Rows, statistics
 
 __all__ = ["MemoryStore"]
 
@@ -32,7 +31,7 @@ class MemoryStore:
     """Rows in a dict, and a clock that can be advanced; see `decant.tasks.store.Store` for the methods."""
 
     def __init__(self) -> None:
-        self.rows: dict[UUID, Row] = {}
+        self.rows = Rows()
         self._ticked: dict[str, datetime] = {}
         self._ahead = timedelta()
 
@@ -85,11 +84,11 @@ class MemoryStore:
         return next(filter(same, rows), None)
 
     async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
-        for row in self._known(ids):
+        for row in self.rows.known(ids):
             row.publish_at = row.eta if row.waiting else None
 
     async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
-        return self._claim([row for row in self._known(ids) if row.lost_count == 0 or alone], names, lease_s)
+        return self._claim([row for row in self.rows.known(ids) if row.lost_count == 0 or alone], names, lease_s)
 
     async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
         now = self.now()
@@ -106,7 +105,7 @@ class MemoryStore:
         return min((time for time in times if 0 < time <= within_s), default=None)
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
-        return [row.unclaimed(self.now()) for row in self._known(ids)]
+        return [row.unclaimed(self.now()) for row in self.rows.known(ids)]
 
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
         """Write outcomes; those of a session are written after its commit."""
@@ -128,7 +127,7 @@ class MemoryStore:
         rows = [self.rows[outcome.id] for outcome in outcomes]
         for row, outcome in zip(rows, outcomes, strict=True):
             row.complete(outcome, self.now())
-        return self._update_workflows(rows)
+        return self.rows.update_workflows(rows, self.now())
 
     async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
         reasons = {}
@@ -144,11 +143,11 @@ class MemoryStore:
         return reasons
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
-        for row in self._known([task_id]):
+        for row in self.rows.known([task_id]):
             row.progress = value if row.leased_to(attempt) else row.progress
 
     async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
-        self._revoke(self._known([task_id]), terminate=terminate)
+        self._revoke(self.rows.known([task_id]), terminate=terminate)
 
     async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
         self._revoke([row for row in self.rows.values() if row.new.root_id == root_id], terminate=terminate)
@@ -159,10 +158,10 @@ class MemoryStore:
             row.revoked, row.terminate = True, row.terminate or terminate
             if row.state is not State.STARTED:
                 row.close(State.REVOKED, self.now(), Failure("TaskRevoked", "It was revoked before it was started."))
-        self._update_workflows(unfinished)
+        self.rows.update_workflows(unfinished, self.now())
 
     async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
-        return {row.new.id: row.status() for row in self._known(ids)}
+        return {row.new.id: row.status() for row in self.rows.known(ids)}
 
     async def page(
         self, state: State | None, name: str | None, queue: str | None, before: UUID | None, count: int
@@ -196,7 +195,7 @@ class MemoryStore:
         lost = [row for row in self.rows.values() if row.lease_expires_at and row.lease_expires_at <= now][:count]
         for row in lost:
             row.lose_worker(now)
-        return self._update_workflows(lost)
+        return self.rows.update_workflows(lost, self.now())
 
     async def tick(
         self, keys: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
@@ -210,17 +209,17 @@ class MemoryStore:
         return await self.insert(tasks, None)
 
     async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
-        for row in self._known(ids):
+        for row in self.rows.known(ids):
             row.failure = Failure("UnknownTask", error) if row.waiting else row.failure
 
     async def close_dead_lettered(self, reasons: Mapping[UUID, str]) -> Completed:
-        due = [row for row in self._known(reasons) if self._is_due(row)]
+        due = [row for row in self.rows.known(reasons) if self._is_due(row)]
         dead = [row for row in due if row.failure is not None and row.failure.type == "UnknownTask"]
         for row in dead:
             before = "" if row.failure is None else f" {row.failure.message}"
             message = reasons[row.new.id] + before
             row.close(State.FAILURE, self.now(), Failure("DeadLettered", message))
-        return self._update_workflows(dead)
+        return self.rows.update_workflows(dead, self.now())
 
     async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
         matching = sorted((row for row in self.rows.values() if row.matches(conditions)), key=lambda row: row.new.id)
@@ -237,7 +236,7 @@ class MemoryStore:
 
     def _refuse(self, row: Row) -> bool:
         """Whether results that it needs have been deleted."""
-        deleted = len(row.new.parents) - len(self._known(row.new.parents)) if row.pending_parents else 0
+        deleted = len(row.new.parents) - len(self.rows.known(row.new.parents)) if row.pending_parents else 0
         if deleted and row.failure is not None:
             parents = len(row.new.parents)
             message = f"It cannot be redriven: {deleted} of the {parents} tasks that it waits for have been deleted."
@@ -258,14 +257,8 @@ class MemoryStore:
         return len(old[:count])
 
     def _kept(self, row: Row) -> bool:
-        needed = any(child.pending_parents and not child.finished for child in self._known(row.new.children))
+        needed = any(child.pending_parents and not child.finished for child in self.rows.known(row.new.children))
         return needed or row.new.idempotency_key is not None
-
-    def _known(self, ids: Iterable[UUID]) -> list[Row]:
-        return known(self.rows, ids)
-
-    def _update_workflows(self, rows: Sequence[Row]) -> Completed:
-        return update_workflows(self.rows, rows, self.now())
 
     def _is_due(self, row: Row) -> bool:
         return row.waiting and row.eta <= self.now()

@@ -1,4 +1,4 @@
-"""Rows of the store in memory; they behave as those of PostgreSQL."""
+"""Rows of the store in memory, and their workflows; they behave as those of PostgreSQL."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
@@ -15,6 +15,7 @@ from decant.tasks.records import (
     EXPIRED,
     FINISHED,
     Claimed,
+    Completed,
     Enqueued,
     Failure,
     NewTask,
@@ -25,7 +26,7 @@ from decant.tasks.records import (
 )
 from decant.tasks.sqs import MAX_DELAY_S
 
-__all__ = ["Row", "statistics"]
+__all__ = ["Row", "Rows", "statistics"]
 
 
 @dataclass(eq=False)
@@ -208,6 +209,57 @@ class Row:
     def leased_to(self, attempt: int) -> bool:
         """Whether the run with this attempt still has the lease."""
         return self.attempt == attempt and self.state is State.STARTED
+
+
+class Rows(dict[UUID, Row]):
+    """All rows of a store, by their ids."""
+
+    def known(self, ids: Iterable[UUID]) -> list[Row]:
+        """Rows with these ids, without duplicates; unknown ids are left out."""
+        return [self[task_id] for task_id in dict.fromkeys(ids) if task_id in self]
+
+    def update_workflows(self, changed: Sequence[Row], now: datetime) -> Completed:
+        """Release or close the dependents of those of the changed rows that are finished.
+
+        Args:
+            changed: Rows whose state has changed.
+            now: Present time of the store.
+        """
+        states = {row.new.id: row.state for row in changed}
+        released = [task for row in changed if row.finished for task in self._follow(row, row, now)]
+        return Completed(states, released)
+
+    def _follow(self, row: Row, origin: Row, now: datetime) -> list[Enqueued]:
+        """Release or close the dependents of a finished row; `origin` is the row that failed first."""
+        released = self._enqueue_callbacks(row, origin, now) if origin.fails else []
+        for child in self.known(row.new.children):
+            if not child.pending_parents or child.finished:
+                continue
+            if row.state is State.SUCCESS:
+                child.pending_parents -= 1
+                if not child.pending_parents:
+                    child.release(now, [self[parent].result or "null" for parent in child.new.parents])
+                    released.append(child.enqueued(now))
+            else:
+                child.close(row.state, now, _parent_failure(origin))
+                released += self._follow(child, origin, now)
+        return released
+
+    def _enqueue_callbacks(self, row: Row, origin: Row, now: datetime) -> list[Enqueued]:
+        new = [
+            callback.for_failure_of(origin.new.id, publish=has_queue_url(callback.queue))
+            for callback in row.new.on_error
+        ]
+        started = [Row.of(task, now) for task in new if task.id not in self]
+        self.update({callback.new.id: callback for callback in started})
+        return [callback.enqueued(now) for callback in started]
+
+
+def _parent_failure(origin: Row) -> Failure:
+    failed = origin.state is State.FAILURE
+    end = "failed" if failed else "has expired" if origin.fails else "was revoked"
+    message = f"Task {origin.new.id} ({origin.new.name}), whose result it needs, {end}."
+    return Failure("ParentFailed" if failed else "TaskRevoked", message)
 
 
 def statistics(rows: Collection[Row], queues: Iterable[str], now: datetime) -> list[QueueStatistics]:
