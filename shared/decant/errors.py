@@ -113,7 +113,7 @@ class TaskNotFound(NotFound):
     title = "Task Not Found"
 
     def __init__(self, task_id: str) -> None:
-        super().__init__(f"No task has the id {task_id!r}.")
+        super().__init__(f"No task has the id {task_id[:100]!r}.")
         self.task_id = task_id
 
 

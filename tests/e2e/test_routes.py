@@ -103,6 +103,14 @@ def test_bad_input_is_answered_with_a_problem(
         assert all(error["field"] and error["detail"] for error in problem["errors"])
 
 
+@pytest.mark.parametrize("length_mib", [2, 7, 11])
+def test_body_over_a_limit_is_413(api: httpx.Client, length_mib: int) -> None:
+    """Over BODY_LIMIT_BYTES, over Lambda's limit of events, and over API Gateway's limit of requests."""
+    response = api.post("/users", content=b"x" * length_mib * 2**20, headers=JSON)
+
+    assert response.status_code == 413
+
+
 def test_email_twice_is_a_conflict(api: httpx.Client) -> None:
     """The second user with an address is refused."""
     new = ada()

@@ -65,6 +65,29 @@ async def test_allow_lists_the_methods_of_every_function() -> None:
     assert {"GET", "POST"} <= set(response.headers["allow"].split(", "))
 
 
+async def test_most_specific_path_is_selected_before_the_method() -> None:
+    """API Gateway does not fall back to the path with a variable for a method that the specific path lacks."""
+    dispatcher = Dispatcher([function("status", "/tasks/<task_id>"), function("redrive", "/tasks/redrive", "POST")])
+
+    async with client(dispatcher) as http:
+        response = await http.get("/tasks/redrive")
+
+    assert (response.status_code, response.headers["allow"]) == (405, "OPTIONS, POST")
+
+
+async def test_preflight_lists_the_methods_of_every_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page may send the methods of all functions that share a path, whatever their converters are."""
+    monkeypatch.setenv("CORS_ORIGIN", "https://shop.example")
+    runtime.current().reload()
+    dispatcher = Dispatcher([function("reads", "/users/<int:id>"), function("removes", "/users/<name>", "DELETE")])
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "DELETE"}
+
+    async with client(dispatcher) as http:
+        response = await http.options("/users/7", headers=asked)
+
+    assert {"GET", "DELETE"} <= set(response.headers["access-control-allow-methods"].split(", "))
+
+
 async def test_preflight_allows_json_from_the_configured_origin(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of CORS_ORIGIN may POST JSON."""
     monkeypatch.setenv("CORS_ORIGIN", "https://shop.example")

@@ -2,14 +2,21 @@
 
 import functools
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from localstack import config
+from localstack.aws.api.lambda_ import RequestTooLargeException
+from localstack.services.apigateway.next_gen.execute_api.gateway_response import (
+    IntegrationFailureError,
+    RequestTooLargeError,
+)
 from localstack.services.apigateway.next_gen.execute_api.integrations.aws import RestApiAwsProxyIntegration
 from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
 from localstack.services.lambda_.api_utils import function_locators_from_arn
 from localstack.services.lambda_.invocation import version_manager
 from localstack.services.plugins import SERVICE_PLUGINS
+from localstack.utils.patch import patch
 from localstack.utils.threads import start_thread
 
 __all__ = ["call_functions_directly", "leave_out_metrics", "wait_for_resources_briefly"]
@@ -20,6 +27,17 @@ RESOURCE_LOOK_EVERY_S = 0.02
 def call_functions_directly() -> None:
     """Let API Gateway call a function in Python, and not sign, write and parse a request to Lambda's API for it."""
     RestApiAwsProxyIntegration.call_lambda = staticmethod(_call_function)
+    patch(RestApiAwsProxyIntegration.invoke)(_respond_to_large_events)
+
+
+def _respond_to_large_events(invoke: Callable[..., Any], integration: RestApiAwsProxyIntegration, context: Any) -> Any:
+    """Respond with 413 to a request whose event is over Lambda's limit; LocalStack responds with 502."""
+    try:
+        return invoke(integration, context)
+    except IntegrationFailureError as error:
+        if isinstance(error.__cause__, RequestTooLargeException):
+            raise RequestTooLargeError("Request Too Long") from error
+        raise
 
 
 def _call_function(function_arn: str, event: bytes, **_allowed: Any) -> bytes:

@@ -2,13 +2,14 @@
 
 import importlib.util
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from flask import Flask
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.security import safe_join
 
@@ -17,22 +18,32 @@ from decant.web import asgi_app
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope, WebSocketScope
 
+_METHOD_HEADERS = frozenset({b"allow", b"access-control-allow-methods"})
+_VARIABLE = re.compile("<[^>]*>")
+
 __all__ = ["Dispatcher", "load_apps", "load_function"]
 
 
 class Dispatcher:
     """An ASGI application over Flask apps, which selects the app of a request as API Gateway selects a function.
 
-    The most specific route wins; the order of the apps has no effect. `Allow` lists the methods of every app. Static
-    files are served from the first app that has the file. A request without a route gets the first app's 404.
+    The most specific path wins, whatever its methods are; the order of the apps has no effect. `Allow` and the response
+    to a preflight request list the methods of every app with this path. Static files are served from the first app that
+    has the file. A request without a route gets the first app's 404.
     """
 
     def __init__(self, apps: Sequence[Flask]) -> None:
         self._flasks = list(apps)
         self._apps = [asgi_app(app, secure_defaults=True) for app in apps]
         converters = {name: kind for app in apps for name, kind in app.url_map.converters.items()}
-        rules = [_indexed(rule, index) for index, app in enumerate(apps) for rule in app.url_map.iter_rules()]
-        self._routes = Map(rules, converters=converters).bind("")
+        paths: list[Rule] = []
+        routes: dict[str, list[Rule]] = {}
+        for index, app in enumerate(apps):
+            for rule in app.url_map.iter_rules():
+                paths.append(_of_any_method(rule))
+                routes.setdefault(_path(rule), []).append(_indexed(rule, index))
+        self._paths = Map(paths, converters=converters).bind("")
+        self._routes = {path: Map(rules, converters=converters).bind("") for path, rules in routes.items()}
 
     async def __call__(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         """Serve one ASGI connection."""
@@ -43,7 +54,7 @@ class Dispatcher:
 
         async def send_allowed_methods(message: "ASGISendEvent") -> None:
             if methods and message["type"] == "http.response.start":
-                headers = [(name, methods if name == b"allow" else value) for name, value in message["headers"]]
+                headers = [(name, methods if name in _METHOD_HEADERS else value) for name, value in message["headers"]]
                 message = {**message, "headers": headers}
             await send(message)
 
@@ -52,22 +63,15 @@ class Dispatcher:
     def _find(self, scope: "HTTPScope | WebSocketScope") -> tuple[int, bytes]:
         """Which app serves the request, and the `Allow` of its response when it has one."""
         path, method = scope["path"], scope["method"] if scope["type"] == "http" else "GET"
-        methods = ", ".join(sorted(self._routes.allowed_methods(path))).encode()
         try:
-            endpoint, values = self._routes.match(path, method=method)
-        except MethodNotAllowed as error:
-            return self._find_other(path, list(error.valid_methods or ())), methods
+            routes = self._routes[self._paths.match(path)[0]]
+            methods = sorted(routes.allowed_methods(path)) or [method]
+            endpoint, values = routes.match(path, method=method if method in methods else methods[0])
         except HTTPException:  # no route, or a redirect, which only an app with the route can make
             return self._find_redirect(path), b""
         index, _, name = endpoint.partition(" ")
-        return self._find_static(values["filename"], int(index)) if name == "static" else int(index), methods
-
-    def _find_other(self, path: str, methods: Sequence[str]) -> int:
-        """Which app serves the path for another method."""
-        try:
-            return int(self._routes.match(path, method=methods[0])[0].partition(" ")[0])
-        except RequestRedirect:  # a path with two slashes in succession has no allowed methods
-            return self._find_redirect(path)
+        found = self._find_static(values["filename"], int(index)) if name == "static" else int(index)
+        return found, ", ".join(methods).encode()
 
     def _find_redirect(self, path: str) -> int:
         for index, app in enumerate(self._flasks):
@@ -85,6 +89,18 @@ class Dispatcher:
             if file is not None and os.path.isfile(file):  # noqa: PTH113  # Path.is_file raises for long names
                 return index
         return default
+
+
+def _path(rule: Rule) -> str:
+    """The rule without the names and converters of its variables: functions that share it share a path of the API."""
+    return _VARIABLE.sub("<>", rule.rule)
+
+
+def _of_any_method(rule: Rule) -> Rule:
+    """A copy of an app's rule that matches every method, and whose endpoint is its path."""
+    copy = rule.empty()
+    copy.methods, copy.endpoint = None, _path(rule)
+    return copy
 
 
 def _indexed(rule: Rule, index: int) -> Rule:
