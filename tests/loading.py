@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 __all__ = [
+    "PYTHONPATH",
     "ROOT",
     "Answer",
     "Context",
@@ -26,6 +27,8 @@ __all__ = [
 ]
 
 ROOT = Path(__file__).resolve().parents[1]
+PYTHONPATH = os.pathsep.join(map(str, (ROOT, ROOT / "shared", ROOT / "infra")))
+"""Where processes that tests start find the tests, the library and the tooling."""
 
 
 def load_function(name: str) -> ModuleType:
@@ -54,7 +57,7 @@ def run_module(name: str, *arguments: str) -> str:
 
 
 def _run_python(*arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, *arguments]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return finished.stdout

@@ -50,7 +50,7 @@ def command(state: Path, *arguments: str, root: Path = ROOT, **variables: str) -
         process = subprocess.Popen(
             [sys.executable, "-m", "decant_cloud.local", *arguments, "--state", str(state / "local")],
             cwd=root,
-            env={**plain, "PYTHONPATH": "shared", "COLUMNS": "80", **variables},
+            env={**plain, "PYTHONPATH": "shared:infra", "COLUMNS": "80", **variables},
             stdout=file,
             stderr=file,
             start_new_session=True,

@@ -16,7 +16,7 @@ from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep
 from decant_cloud.local.postgres import Postgres
 from tests import mortal, work
-from tests.loading import ROOT, load_function
+from tests.loading import PYTHONPATH, ROOT, load_function
 from tests.worlds import PostgresWorld, as_records, execute
 
 LEASE_S = 100
@@ -25,7 +25,7 @@ LEASE_S = 100
 
 def run_process(*ids: str, point: str = "", timeout_s: float = 30) -> subprocess.CompletedProcess[str]:
     """Give the messages of rows to a worker in a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, "-m", "tests.worker_process", point, *ids]
     return subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=timeout_s, check=False
@@ -220,7 +220,7 @@ async def test_queue_unreachable_at_a_retry_leaves_it_to_the_sweeper(monkeypatch
 @pytest.mark.usefixtures("database_url")
 def test_storm_of_faults_leaves_every_effect_once() -> None:
     """A hundred tasks, kills, lost messages and outages; `make storm` runs 10,000 and kills PostgreSQL too."""
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, "-m", "tests.storm", "100"]
 
     finished = subprocess.run(

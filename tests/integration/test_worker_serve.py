@@ -18,7 +18,7 @@ from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker import run_forever
 from tests import work
-from tests.loading import ROOT
+from tests.loading import PYTHONPATH, ROOT
 from tests.worlds import PostgresWorld, execute
 
 pytestmark = pytest.mark.usefixtures("database_url")
@@ -164,7 +164,7 @@ async def test_lease_is_short_and_renewed(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_sigint_ends_the_worker_and_releases_its_tasks() -> None:
     """A process whose task is running ends at Ctrl-C; the task is not a failure."""
     job = await work.sleeps.delay(30)
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'shared'}"}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     program = (
         "from decant import loop; from decant.worker import run_forever; import tests.work; loop.run(run_forever())"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loading import ROOT, run_python
+from tests.loading import PYTHONPATH, ROOT, run_python
 
 
 def test_start_imports_nothing_that_can_wait() -> None:
@@ -24,7 +24,7 @@ def test_start_imports_nothing_that_can_wait() -> None:
 def test_interrupt_while_packages_are_imported_prints_no_traceback(tmp_path: Path, module: str) -> None:
     """Ctrl-C in the first second ends the command with the status of a signal, and prints nothing."""
     command = [sys.executable, "-X", "importtime", "-m", "decant_cloud.local", "up", "--state", str(tmp_path)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "shared")}
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         signal_sent = False

@@ -53,7 +53,7 @@ def serve() -> Iterator[Subject]:
     port = free_port()
     command = [sys.executable, "-m", "decant_cloud.local", "serve", "--port", str(port), "--state"]
     with _folder() as state, Upstream() as upstream, (state / "output.txt").open("wb") as output:
-        environment = {**os.environ, "PYTHONPATH": "shared", "FETCH_DATA_URL": f"{upstream.url}/1"}
+        environment = {**os.environ, "PYTHONPATH": "shared:infra", "FETCH_DATA_URL": f"{upstream.url}/1"}
         process = subprocess.Popen(
             [*command, str(state)], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
