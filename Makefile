@@ -116,8 +116,9 @@ check-deploy: install ## Check before a deployment what can go wrong in one: con
 	@$(PY) -m decant_cloud.checks.deploy $(STAGE)
 
 .PHONY: wheel
-wheel: install ## Build the library as a wheel, dist/decant_flask-….whl
+wheel: install ## Build the library and the commands as wheels, dist/decant_flask-….whl and dist/decant_cloud-….whl
 	$(PY) -m hatchling build --target wheel
+	cd infra && ../$(PY) -m hatchling build --target wheel --directory ../dist
 
 .PHONY: rds-roots
 rds-roots: ## Fetch the authorities that vouch for databases of RDS, from AWS, into the layer

@@ -50,6 +50,7 @@ OPTIONAL = {  # asked for by name: --with sam
 LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
     "shared/requirements": ["--universal"],
     "shared/auth": ["--universal"],
+    "requirements/bundle": ["--universal"],
     "requirements/dev": ["--universal"],
     "requirements/bench": ["--universal"],
     "requirements/celery": ["--universal"],

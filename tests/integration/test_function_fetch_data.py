@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from decant import runtime
-from tests.loading import Answer, call, event, load_function
+from tests.loading import Response, call, event, load_function
 from tests.upstream import BROKEN_ID, ERROR_ID, HANGING_UP_ID, MISSING_ID, SLOW_ID, Upstream
 
 
@@ -24,7 +24,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
         yield running
 
 
-def fetch(query: str = "") -> Answer:
+def fetch(query: str = "") -> Response:
     """Call the route with a query string."""
     return call(load_function("fetch_data"), event("fetch_data", query=query))
 

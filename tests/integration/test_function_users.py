@@ -11,7 +11,7 @@ import pytest
 from decant import runtime
 from decant_cloud.local import tokens
 from decant_cloud.local.postgres import Postgres
-from tests.loading import Answer, call, event, load_function
+from tests.loading import Response, call, event, load_function
 
 ADA = '{"name": "Ada Lovelace", "email": "ada@example.com"}'
 
@@ -52,7 +52,7 @@ def test_users_create_answers_the_user(users_create: ModuleType) -> None:
     assert answer.headers["location"] == f"users/{user['id']}"
 
 
-def get(user_id: str, token: str | None = None) -> Answer:
+def get(user_id: str, token: str | None = None) -> Response:
     """The response of GET /users/{user_id}, with a token or without."""
     given = event("users_get", path=f"/users/{user_id}")
     if token is not None:

@@ -20,7 +20,7 @@ from jwt.algorithms import ECAlgorithm
 
 from decant import auth, loop, runtime, tokens
 from tests import work
-from tests.loading import Answer, call, event, load_function
+from tests.loading import Response, call, event, load_function
 from tests.worlds import PostgresWorld
 
 pytestmark = pytest.mark.usefixtures("database_url")
@@ -38,7 +38,7 @@ def token(key: Any = KEY, algorithm: str = "ES256", *, kid: str | None = None, *
     return jwt.encode(kept, key, algorithm, headers={"kid": kid} if kid else None)
 
 
-def ask(function: str, bearer: str | None, **changed: Any) -> Answer:
+def ask(function: str, bearer: str | None, **changed: Any) -> Response:
     """Give a function its event, with an Authorization header in place of the event's."""
     given = event(function, **changed)
     given["headers"].pop("Authorization"), given["multiValueHeaders"].pop("Authorization")

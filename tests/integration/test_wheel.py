@@ -1,4 +1,4 @@
-"""The wheel of the library, installed in an environment of its own."""
+"""The two wheels, installed in environments of their own."""
 
 import subprocess
 import sys
@@ -33,28 +33,66 @@ print(json.dumps(lambda_handler(app)(json.load(sys.stdin), Context())))
 """
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, as `make wheel` builds it."""
-    folder = tmp_path_factory.mktemp("wheel")
+USE_THE_PLUGIN = """
+from decant.tasks import task
+
+@task
+async def greet(name: str) -> str:
+    return f"Hello, {name}"
+
+async def test_tasks(tasks):
+    job = await greet.delay("Ada")
+    await tasks.run()
+    assert await job.result == "Hello, Ada"
+
+def test_token(token):
+    assert token("tasks:admin").count(".") == 2
+"""
+
+
+def build(project: Path, folder: Path) -> Path:
+    """Build the wheel of a project, as `make wheel` does."""
     command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    subprocess.run(command, cwd=project, check=True, capture_output=True)
     return next(folder.glob("*.whl"))
 
 
-@pytest.fixture(scope="module")
-def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of an environment that holds the wheel and the layer's locked packages."""
-    folder = tmp_path_factory.mktemp("environment")
+def make_environment(folder: Path, lock: Path, *wheels: Path) -> Path:
+    """Make an environment with the packages of a lock file and with wheels; returns its interpreter."""
     python = folder / "bin/python"
     pip = [find_uv(), "pip"]
     for command in (
         [find_uv(), "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [*pip, "sync", "--quiet", "--require-hashes", "--python", str(python), str(ROOT / "shared/requirements.txt")],
-        [*pip, "install", "--quiet", "--no-deps", "--python", str(python), str(wheel)],
+        [*pip, "sync", "--quiet", "--require-hashes", "--python", str(python), str(lock)],
+        [*pip, "install", "--quiet", "--no-deps", "--python", str(python), *map(str, wheels)],
     ):
         subprocess.run(command, check=True, capture_output=True)
     return python
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The library's wheel."""
+    return build(ROOT, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def cloud_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of the commands."""
+    return build(ROOT / "infra", tmp_path_factory.mktemp("cloud-wheel"))
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment that holds the library's wheel and the layer's locked packages."""
+    return make_environment(tmp_path_factory.mktemp("environment"), ROOT / "shared/requirements.txt", wheel)
+
+
+@pytest.fixture(scope="module")
+def development(wheel: Path, cloud_wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a bundle's development environment, which holds both wheels."""
+    folder = tmp_path_factory.mktemp("development")
+    return make_environment(folder, ROOT / "requirements/bundle.txt", wheel, cloud_wheel)
 
 
 @pytest.fixture(scope="module")
@@ -77,13 +115,46 @@ def test_wheel_serves_a_rest_event(python: Path, tmp_path: Path) -> None:
     assert f"{python.parents[1]}/lib" in finished.stdout
 
 
-def test_wheel_declares_what_it_imports(python: Path) -> None:
-    """The locked packages of the layer satisfy the dependencies that the wheel declares."""
+@pytest.mark.parametrize("environment", ["python", "development"])
+def test_wheels_declare_their_dependencies(environment: str, request: pytest.FixtureRequest) -> None:
+    """The locked packages of an environment satisfy the dependencies that its wheels declare."""
+    python = request.getfixturevalue(environment)
+
     checked = subprocess.run(
         [find_uv(), "pip", "check", "--python", str(python)], capture_output=True, text=True, check=False
     )
 
     assert checked.returncode == 0, checked.stderr
+
+
+def test_wheels_have_one_version(wheel: Path, cloud_wheel: Path) -> None:
+    """The two wheels are released together."""
+    assert wheel.name.split("-")[1] == cloud_wheel.name.split("-")[1]
+
+
+def test_cloud_wheel_provides_its_fixtures(development: Path, tmp_path: Path) -> None:
+    """Outside of the repository, pytest finds the plug-in by its entry point."""
+    (tmp_path / "test_plugin.py").write_text(USE_THE_PLUGIN)
+
+    finished = subprocess.run(
+        [str(development), "-m", "pytest", "-q", str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "2 passed" in finished.stdout, finished.stdout + finished.stderr
+
+
+def test_cloud_wheel_holds_its_locks(cloud_wheel: Path) -> None:
+    """The wheel holds the locks of the environments that its commands make, and the emulator's registration."""
+    with ZipFile(cloud_wheel) as archive:
+        names = set(archive.namelist())
+
+    assert {f"decant_cloud/locks/{name}.txt" for name in ("policy", "sam", "uv")} <= names
+    assert {f"decant_cloud/local/{name}.txt" for name in ("requirements", "lambda-image")} <= names
+    assert any(name.endswith(".dist-info/entry_points.txt") and "emulator_patches" in name for name in names)
 
 
 def test_wheel_takes_its_dependencies_from_the_layers(metadata: Message) -> None:

@@ -1,0 +1,121 @@
+"""Import a bundle's functions and invoke their handlers in this process, as Lambda does."""
+
+import base64
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qsl
+
+from decant_cloud.paths import root
+
+__all__ = ["Context", "Response", "call", "event", "load_function", "load_module"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Lambda's context object.
+
+    Attributes:
+        remaining_ms: Milliseconds until the function would be stopped.
+    """
+
+    aws_request_id: str = "11111111-2222-3333-4444-555555555555"
+    function_name: str = "test"
+    remaining_ms: int = 25_000
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the function would be stopped."""
+        return self.remaining_ms
+
+
+@dataclass(frozen=True)
+class Response:
+    """Response of a function to API Gateway.
+
+    Attributes:
+        status: HTTP status.
+        text: Body; of a binary response, decoded as UTF-8.
+        headers: Headers by lower-case name; of a repeated header, the last value.
+    """
+
+    status: int
+    text: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def json(self) -> Any:
+        """The body, parsed as JSON."""
+        return json.loads(self.text)
+
+
+def load_function(name: str) -> ModuleType:
+    """Import `functions/<name>/app.py` anew, as Lambda does at a cold start."""
+    return load_module(root() / "functions" / name / "app.py")
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import a file anew, under a name of its own; modules in its folder can be imported by it."""
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_app", path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is not a Python module", path=str(path))
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def event(
+    name: str,
+    *,
+    path: str | None = None,
+    query: str | None = None,
+    body: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Read the function's event from `events/`, with parts of it replaced.
+
+    Args:
+        name: The function's folder.
+        path: Another path.
+        query: Another query string.
+        body: Another body; the empty text for none.
+        headers: More headers, or other values of present ones.
+    """
+    made: dict[str, Any] = json.loads((root() / "events" / f"{name}.json").read_text())
+    if path is not None:
+        made |= {"path": path, "requestContext": made["requestContext"] | {"path": f"/dev{path}"}}
+    if query is not None:
+        pairs = parse_qsl(query, keep_blank_values=True)
+        made["queryStringParameters"] = dict(pairs) or None
+        made["multiValueQueryStringParameters"] = {key: [v for k, v in pairs if k == key] for key, _ in pairs} or None
+    if body is not None:
+        made["body"] = body or None
+    for header, value in (headers or {}).items():
+        for table, entry in (("headers", value), ("multiValueHeaders", [value])):
+            others = {key: old for key, old in (made.get(table) or {}).items() if key.lower() != header.lower()}
+            made[table] = others | {header: entry}
+    return made
+
+
+def call(function: ModuleType | str, given: Mapping[str, Any]) -> Response:
+    """Invoke the handler of a function with a route.
+
+    Args:
+        function: The imported module, or the function's folder, which is imported anew.
+        given: Event of API Gateway, as `event` returns it.
+    """
+    module = load_function(function) if isinstance(function, str) else function
+    returned = module.handler(given, Context())
+    headers = {name.lower(): values[-1] for name, values in (returned.get("multiValueHeaders") or {}).items()}
+    headers |= {name.lower(): value for name, value in (returned.get("headers") or {}).items()}
+    text = returned["body"]
+    if returned.get("isBase64Encoded"):
+        text = base64.b64decode(text).decode(errors="replace")
+    return Response(returned["statusCode"], text, headers)

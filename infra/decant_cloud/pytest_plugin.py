@@ -1,0 +1,170 @@
+"""Pytest fixtures for the tests of a bundle: its functions, a migrated database, tasks, tokens and the local cloud.
+
+The wheel `decant-cloud` registers them. An `async def` test runs on the event loop that the functions use.
+"""
+
+import asyncio
+import inspect
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from decant import loop
+from decant.runtime import Runtime
+from decant.testing import Broker, memory
+from decant_cloud import invocation
+from decant_cloud.local.postgres import Postgres, free_port
+
+if TYPE_CHECKING:
+    from localstack_client.session import Session
+
+    from decant_cloud.local.state import Running
+
+TEMPLATE_DATABASE = "migrated"
+FAST_POSTGRES = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""Settings of a server whose data is deleted with the test session."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run an `async def` test on the library's event loop, so that it shares engine and client with the functions."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}  # noqa: SLF001
+    loop.run(pyfuncitem.obj(**arguments))
+    return True
+
+
+@pytest.fixture(autouse=True)
+def own_runtime() -> Iterator[None]:
+    """A runtime for each test, which reads its settings from the test's environment and closes its clients."""
+    with Runtime(os.environ).active() as own:
+        yield
+        own.shut_down()
+
+
+@pytest.fixture
+def call() -> Callable[..., invocation.Response]:
+    """Invoke a function's handler: `call("hello", event("hello")).json()`."""
+    return invocation.call
+
+
+@pytest.fixture
+def event() -> Callable[..., dict[str, Any]]:
+    """Read an event from `events/`: `event("users_get", path="/users/1", headers={"authorization": "Bearer …"})`."""
+    return invocation.event
+
+
+@pytest.fixture
+def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Sign a token with the scopes that a text lists, `token("bookings:read")`; functions accept its issuer."""
+    from decant_cloud.local import tokens  # noqa: PLC0415  # cryptography, which few tests need
+
+    state = tmp_path_factory.getbasetemp() / "tokens"
+    monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
+    monkeypatch.setenv("JWT_AUDIENCE", tokens.AUDIENCE)
+    monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(state))
+    return lambda scope: tokens.mint(state, scope)
+
+
+@pytest.fixture
+def tasks() -> Iterator[Broker]:
+    """Keep enqueued tasks in memory; `await tasks.run()` runs those that are due."""
+    with memory() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server of this test session."""
+    # Not below pytest's folder, which another session may remove while the server runs.
+    with (
+        tempfile.TemporaryDirectory(prefix="decant-postgres-") as folder,
+        Postgres(Path(folder), settings=FAST_POSTGRES) as server,
+    ):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Postgres:
+    """The server with a database to which the function `migrate` was applied, as the template of others."""
+    administer(postgres, f"CREATE DATABASE {TEMPLATE_DATABASE}")
+    with Runtime({"DATABASE_URL": postgres.url(TEMPLATE_DATABASE)}).active() as own:
+        invocation.load_function("migrate").handler({}, None)
+        own.shut_down()
+    return postgres
+
+
+@pytest.fixture
+def database_url(migrated: Postgres, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """SQLAlchemy address of a migrated database of this test; DATABASE_URL is set to it."""
+    name = f"test_{abs(hash(request.node.nodeid)):x}"
+    administer(migrated, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE} STRATEGY FILE_COPY")
+    monkeypatch.setenv("DATABASE_URL", migrated.url(name))
+    yield migrated.url(name)
+    loop.run(loop.close())
+    administer(migrated, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def local_cloud(running_cloud: "Running") -> "Session":
+    """A localstack-client session: `local_cloud.client("sqs")` is boto3's client of the local cloud.
+
+    The local cloud is the one that `make up` runs, else one that is started for the test session.
+    """
+    from localstack_client.session import Session  # noqa: PLC0415  # boto3, which few tests need
+
+    return Session(localstack_host=running_cloud.url.removeprefix("http://"))
+
+
+@pytest.fixture(scope="session")
+def api_url(running_cloud: "Running") -> str:
+    """Address of the API in the local cloud, without a slash at its end."""
+    from decant_cloud.local.deploy import Cloud, describe  # noqa: PLC0415  # boto3, which few tests need
+
+    return describe(Cloud(running_cloud.url), running_cloud.stack).api_url
+
+
+@pytest.fixture(scope="session")
+def running_cloud() -> Iterator["Running"]:
+    """Addresses of the local cloud."""
+    from decant_cloud.local.cloud import LocalCloud, Options  # noqa: PLC0415  # boto3, which few tests need
+    from decant_cloud.local.state import Running, running  # noqa: PLC0415
+    from decant_cloud.paths import state  # noqa: PLC0415
+
+    if (other := running(state())) is not None and other.command == "up":
+        yield other
+        return
+    with tempfile.TemporaryDirectory(prefix="decant-cloud-") as folder:
+        Path(folder).chmod(0o755)  # root's PostgreSQL runs as another user
+        options = Options(state=Path(folder), port=free_port(), postgres_settings=FAST_POSTGRES)
+        with LocalCloud(options) as cloud:
+            cloud.start()
+            yield Running(
+                pid=os.getpid(),
+                command="test",
+                since=time.time(),
+                url=cloud.emulator.url,
+                database_url=cloud.database.url(),
+                stack=options.stack,
+            )
+
+
+def administer(server: Postgres, statement: str) -> None:
+    """Execute a statement outside of a transaction, as the server's superuser."""
+
+    async def execute() -> None:
+        connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    with asyncio.Runner() as runner:
+        runner.run(execute())
