@@ -30,9 +30,14 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PACKAGE = Path(__file__).resolve().parent
-ROOT = Path(os.environ.get("DECANT_BUNDLE") or Path.cwd()).resolve()
+HERE = Path(os.environ.get("DECANT_BUNDLE") or Path.cwd()).resolve()
+ROOT = next((each for each in (HERE, *HERE.parents) if (each / "template.yaml").is_file()), HERE)
 STATE = ROOT / ".decant"
 PYTHON = "3.13"
 UV = ROOT / "requirements/uv.txt"
@@ -66,18 +71,18 @@ class InstallError(Exception):
     """Something is missing that this script cannot bring; the message says what to do."""
 
 
-def main() -> int:
+def run(arguments: Sequence[str] = ()) -> int:
     """Install, or compile the lock files; returns the exit status."""
     parser = argparse.ArgumentParser(description="Install everything the bundle needs.")
     parser.add_argument("--lock", action="store_true", help="compile each *.in into its pinned *.txt and stop")
     parser.add_argument("--with", dest="wanted", choices=OPTIONAL, help="install this environment too")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     try:
         uv = find_uv()
-        if arguments.lock:
+        if given.lock:
             lock(uv)
         else:
-            install(uv, arguments.wanted)
+            install(uv, given.wanted)
     except InstallError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -95,10 +100,10 @@ def find_uv() -> str:
         if candidate and version_of(candidate) == pinned:
             return candidate
     say(f"Installing uv {pinned}")
-    made = run([sys.executable, "-m", "venv", "--clear", str(own.parent.parent)])
+    made = execute([sys.executable, "-m", "venv", "--clear", str(own.parent.parent)])
     if made.returncode == 0:
         command = [str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary"]
-        made = run([*command, ":all:", "--requirement", str(UV)])
+        made = execute([*command, ":all:", "--requirement", str(UV)])
     if made.returncode != 0:
         shutil.rmtree(own.parent.parent, ignore_errors=True)
         raise InstallError(f"uv could not be installed; install uv {pinned} yourself and try again.\n{tail(made)}")
@@ -108,7 +113,7 @@ def find_uv() -> str:
 def version_of(uv: str) -> str | None:
     """The version of a uv; None when it does not start."""
     try:
-        found = run([uv, "--version"])
+        found = execute([uv, "--version"])
     except OSError:
         return None
     return found.stdout.split()[1] if found.returncode == 0 else None
@@ -116,11 +121,11 @@ def version_of(uv: str) -> str | None:
 
 def find_python(uv: str) -> str:
     """Path of a Python 3.13 interpreter, fetched by uv when the machine has none."""
-    found = run([uv, "python", "find", PYTHON])
+    found = execute([uv, "python", "find", PYTHON])
     if found.returncode != 0:
         say(f"Fetching Python {PYTHON}")
-        fetched = run([uv, "python", "install", PYTHON])
-        found = run([uv, "python", "find", PYTHON])
+        fetched = execute([uv, "python", "install", PYTHON])
+        found = execute([uv, "python", "find", PYTHON])
         if fetched.returncode != 0 or found.returncode != 0:
             raise InstallError(
                 f"Python {PYTHON} is not on this machine and could not be fetched; install it (python.org, pyenv or "
@@ -134,6 +139,7 @@ def install(uv: str, wanted: str | None) -> None:
     environments = {**ENVIRONMENTS, **({wanted: OPTIONAL[wanted]} if wanted else {})}
     outdated = {name: pair for name, pair in environments.items() if not is_current(*pair)}
     if not outdated:
+        add_bundle()
         return
     python = find_python(uv)
     errors: list[str] = []
@@ -154,31 +160,34 @@ def install(uv: str, wanted: str | None) -> None:
         thread.join()
     if errors:
         raise InstallError("not everything could be installed; is the package index reachable?\n" + "\n".join(errors))
+    add_bundle()
 
 
 def sync(uv: str, python: str, folder: Path, requirements: Path) -> str | None:
     """Make one environment hold exactly its requirements; returns what went wrong, if anything did."""
     if not works(str(folder / "bin/python"), "--version"):
-        made = run([uv, "venv", "--quiet", "--clear", "--python", python, str(folder)])
+        made = execute([uv, "venv", "--quiet", "--clear", "--python", python, str(folder)])
         if made.returncode != 0:
             return tail(made)
     target = str(folder / "bin/python")
     # No bytecode yet: all of it would take a minute, of which the first start needs the tenth part.
     command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target]
-    synced = run([*command, str(requirements)])
+    synced = execute([*command, str(requirements)])
     if synced.returncode != 0:
         return tail(synced)
-    if folder == ROOT / ".venv":
-        add_sources(folder)
     stamp(folder).write_text(fingerprint(requirements))
     return None
 
 
-def add_sources(folder: Path) -> None:
-    """Make an environment import the packages of `shared/` and `infra/`, as an editable install does."""
+def add_bundle() -> None:
+    """Make .venv import the packages of `shared/` and `infra/`, as an editable install does, and run `decant`."""
+    folder = ROOT / ".venv"
     packages = folder / f"lib/python{PYTHON}/site-packages"
     sources = (os.path.relpath(ROOT / name, packages) for name in ("shared", "infra"))
     (packages / "bundle.pth").write_text("".join(f"{source}\n" for source in sources))
+    command = folder / "bin/decant"
+    command.write_text(f"#!{folder}/bin/python\nimport sys\nfrom decant_cloud.__main__ import main\nsys.exit(main())\n")
+    command.chmod(0o755)
 
 
 def lock(uv: str) -> None:
@@ -187,7 +196,7 @@ def lock(uv: str) -> None:
         say(f"Locking {name}.txt")
         command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
         command += ["--python-version", PYTHON]
-        compiled = run([*command, f"{name}.in", "-o", f"{name}.txt"])
+        compiled = execute([*command, f"{name}.in", "-o", f"{name}.txt"])
         if compiled.returncode != 0:
             raise InstallError(f"{name}.in could not be compiled.\n{tail(compiled)}")
 
@@ -206,12 +215,12 @@ def fingerprint(requirements: Path) -> str:
 
 def works(*command: str) -> bool:
     try:
-        return run(list(command)).returncode == 0
+        return execute(list(command)).returncode == 0
     except OSError:
         return False
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def execute(command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock", "UV_NO_PROGRESS": "1"}
     environment.pop("VIRTUAL_ENV", None)
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
@@ -226,4 +235,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(sys.argv[1:]))

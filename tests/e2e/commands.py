@@ -17,7 +17,7 @@ STARTED_WITHIN_S = 60
 
 @dataclass
 class Command:
-    """A running `python -m decant_cloud.local …` and what it has printed."""
+    """A running `decant …` and what it has printed."""
 
     process: subprocess.Popen[bytes]
     output: Path
@@ -48,7 +48,7 @@ def command(state: Path, *arguments: str, root: Path = ROOT, **variables: str) -
     plain = {name: value for name, value in os.environ.items() if name != "AWS_ENDPOINT_URL"}
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "decant_cloud.local", *arguments, "--state", str(state / "local")],
+            [sys.executable, "-m", "decant_cloud", *arguments, "--state", str(state / "local")],
             cwd=root,
             env={**plain, "PYTHONPATH": "shared:infra", "COLUMNS": "80", **variables},
             stdout=file,

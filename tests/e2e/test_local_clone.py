@@ -166,7 +166,7 @@ def test_new_function_is_live(clone: Clone, gateway: httpx.Client) -> None:
     new = [
         sys.executable,
         "-m",
-        "decant_cloud.local",
+        "decant_cloud",
         "new",
         "function",
         "users_export",

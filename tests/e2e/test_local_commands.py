@@ -23,7 +23,7 @@ def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
     (tmp_path / "tokens.pem").symlink_to(local_cloud.folder.parent / "tokens.pem")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "decant_cloud.local", *arguments, "--state", str(tmp_path)]
+        command = [sys.executable, "-m", "decant_cloud", *arguments, "--state", str(tmp_path)]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
     with Claim(tmp_path, "up") as claim:

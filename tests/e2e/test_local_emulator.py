@@ -46,7 +46,7 @@ def test_up_deploys_to_an_emulator_and_leaves_it_as_it_was(local_cloud: RunningC
         api_url = re.findall(r"curl -s (http\S+)/start-task", up.printed)[0]
         task = httpx.post(f"{api_url}/start-task", json={"seconds": 0}, timeout=30).json()
         invoked = subprocess.run(
-            [sys.executable, "-m", "decant_cloud.local", "invoke", "async_response", "--state", str(state / "local")],
+            [sys.executable, "-m", "decant_cloud", "invoke", "async_response", "--state", str(state / "local")],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +12,7 @@ import httpx
 import pytest
 from moto import mock_aws
 
-from decant_cloud.release.smoke import faults, main
+from decant_cloud.release.smoke import faults, run
 
 RIGHT = {
     "GET /dev/async": (200, "Async Response"),
@@ -91,10 +90,9 @@ def found(url: str) -> list[str]:
         return list(faults(client, task_within_s=0.3))
 
 
-def smoke(patch: pytest.MonkeyPatch, *arguments: str) -> int:
+def smoke(*, url: str | None = None, stack: str | None = None, token: str | None = None) -> int:
     """Run the command; its exit status."""
-    patch.setattr(sys, "argv", ["smoke", *arguments])
-    return main()
+    return run(stage="dev", stack=stack, url=url, token=token)
 
 
 def test_smoke_finds_nothing_wrong_with_a_stage_that_works(stage: Stage) -> None:
@@ -150,22 +148,18 @@ def test_smoke_says_so_when_nobody_answers() -> None:
     assert all(re.match(r"(GET|POST) /\S+ got no answer: ConnectError", line) for line in lines)
 
 
-def test_smoke_succeeds_with_a_stage_that_works(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_smoke_succeeds_with_a_stage_that_works(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """The pipeline goes on."""
-    status = smoke(monkeypatch, "--url", stage.url)
+    status = smoke(url=stage.url)
 
     assert (status, *capsys.readouterr()) == (0, "API, database, queue and worker answer\n", "")
 
 
-def test_smoke_fails_with_a_stage_that_does_not_work(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_smoke_fails_with_a_stage_that_does_not_work(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
     """The pipeline puts the versions before back."""
     stage.answers["GET /dev/async"] = (500, "oops")
 
-    status = smoke(monkeypatch, "--url", stage.url)
+    status = smoke(url=stage.url)
 
     expected = "error: GET /async?seconds=0 answered 500 and not 200: oops\n"
     assert (status, *capsys.readouterr()) == (1, "", expected)
@@ -181,44 +175,42 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield boto3.client("cloudformation")
 
 
-def test_smoke_asks_the_stack_where_it_answers(account: Any, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smoke_asks_the_stack_where_it_answers(account: Any, stage: Stage) -> None:
     """Address and API key are the stack's outputs."""
     key = boto3.client("apigateway").create_api_key(name="first", value="a-key-of-twenty-signs", enabled=True)
     outputs = {"ApiUrl": {"Value": stage.url}, "ApiKeyId": {"Value": key["id"]}}
     template = {"Resources": {"T": {"Type": "AWS::SNS::Topic"}}, "Outputs": outputs}
     account.create_stack(StackName="decant-dev", TemplateBody=json.dumps(template))
 
-    assert smoke(monkeypatch, "--stack", "decant-dev") == 0
+    assert smoke(stack="decant-dev") == 0
     assert stage.keys == {"a-key-of-twenty-signs"}
 
 
 @pytest.mark.usefixtures("account")
-def test_smoke_tells_a_stack_that_is_not_there_from_one_that_is_broken(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_smoke_tells_a_stack_that_is_not_there_from_one_that_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     """A slip of the pen in the name is no fault of the stage."""
-    status = smoke(monkeypatch, "--stack", "decant-prud")
+    status = smoke(stack="decant-prud")
 
     assert status == 1
-    assert re.match("error: nobody knows where decant-prud answers: .*does not exist", capsys.readouterr().err)
+    assert re.match(
+        "error: the address of the stack decant-prud is not known: .*does not exist", capsys.readouterr().err
+    )
 
 
 def test_smoke_checks_that_a_stage_with_tokens_rejects_callers_without(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a token of its issuer, the rejection is all that can be checked, and the output says so."""
     stage.answers = {"GET /dev/async": (401, '{"message": "Unauthorized"}')}
     stage.headers = {"WWW-Authenticate": "Bearer"}
 
-    status = smoke(monkeypatch, "--url", stage.url)
+    status = smoke(url=stage.url)
 
     assert status == 0
     assert capsys.readouterr().out.startswith("API rejects callers without a token; set SMOKE_TOKEN")
 
 
-def test_smoke_calls_a_stage_with_the_token_that_is_set(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_smoke_calls_a_stage_with_the_token_that_is_set(stage: Stage) -> None:
     """With SMOKE_TOKEN, every part is checked."""
-    monkeypatch.setenv("SMOKE_TOKEN", "a.b.c")
-
-    assert smoke(monkeypatch, "--url", stage.url) == 0
+    assert smoke(url=stage.url, token="a.b.c") == 0
     assert stage.tokens == {"Bearer a.b.c"}

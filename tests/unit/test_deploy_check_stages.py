@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from decant_cloud.checks import callers, certificates, parameters, references, roles
-from decant_cloud.checks.deploy import CHECKS, main
+from decant_cloud.checks.deploy import CHECKS, run
 from decant_cloud.template.stage import Stage, configured, read_stage
 from tests.loading import ROOT
 from tests.stages import PROD, Check, broken, found, prod
@@ -38,11 +38,10 @@ def test_check_finds_nothing_in_the_stages_of_this_repository(check: Check, stag
     assert found(check, read_stage(ROOT, stage, configured(ROOT, stage))) == ""
 
 
-def test_check_says_what_a_stage_takes(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_says_what_a_stage_takes(capsys: pytest.CaptureFixture[str]) -> None:
     """A stage that is right says how much of database and account it may come to."""
-    monkeypatch.setattr("sys.argv", ["check-deploy", "prod", "ReservedConcurrency=7", "DatabaseMaxConnections=1000"])
-
-    status, out = main(), capsys.readouterr().out
+    status = run(stage="prod", overrides=["ReservedConcurrency=7", "DatabaseMaxConnections=1000"])
+    out = capsys.readouterr().out
 
     assert status == 0
     assert re.match(r"prod can be deployed: up to \d+ of 900 connections, and \d+ of the account's concurrent", out)
@@ -57,12 +56,12 @@ def test_check_says_what_a_stage_takes(monkeypatch: pytest.MonkeyPatch, capsys: 
     ],
 )
 def test_check_fails_with_a_line_for_each_breach(
-    arguments: list[str], expected: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The deployment that would come next is not begun."""
-    monkeypatch.setattr("sys.argv", ["check-deploy", *arguments])
+    stage, *overrides = arguments
 
-    assert (main(), capsys.readouterr().err) == (1, expected)
+    assert (run(stage=stage, overrides=overrides), capsys.readouterr().err) == (1, expected)
 
 
 def watching(dimension: dict[str, Any]) -> Stage:
@@ -145,13 +144,12 @@ PUBLIC = {"Auth": "public", "AuthKeys": "", "WorkerConcurrency": "10"}
 
 
 def test_callers_of_a_public_stage_are_listed_with_the_load_that_fills_it(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Routes that require a scope are not listed; the others are, with the calculation."""
     given = [f"{name}={value}" for name, value in PUBLIC.items()]
-    monkeypatch.setattr("sys.argv", ["check-deploy", "prod", "ReservedConcurrency=50", *given])
-
-    status, lines = main(), capsys.readouterr().out.splitlines()
+    status = run(stage="prod", overrides=["ReservedConcurrency=50", *given])
+    lines = capsys.readouterr().out.splitlines()
 
     assert status == 0
     assert (

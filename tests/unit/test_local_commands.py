@@ -27,7 +27,7 @@ TEMPLATE: dict[str, Any] = {
 
 def local(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the local cloud to its end."""
-    command = [sys.executable, "-m", "decant_cloud.local", *arguments, "--state", str(state)]
+    command = [sys.executable, "-m", "decant_cloud", *arguments, "--state", str(state)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
 
 

@@ -23,7 +23,7 @@ def test_start_imports_nothing_that_can_wait() -> None:
 @pytest.mark.parametrize("module", ["rich.", "yaml.", "decant_cloud.lambda_runtime."])
 def test_interrupt_while_packages_are_imported_prints_no_traceback(tmp_path: Path, module: str) -> None:
     """Ctrl-C in the first second ends the command with the status of a signal, and prints nothing."""
-    command = [sys.executable, "-X", "importtime", "-m", "decant_cloud.local", "up", "--state", str(tmp_path)]
+    command = [sys.executable, "-X", "importtime", "-m", "decant_cloud", "up", "--state", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

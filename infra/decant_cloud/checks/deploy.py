@@ -1,8 +1,7 @@
-"""Checks a stage before it is deployed: `python -m decant_cloud.checks.deploy prod`."""
+"""Checks a stage before it is deployed: `decant check-deploy prod`."""
 
-import argparse
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from decant_cloud.checks import (
     callers,
@@ -32,28 +31,29 @@ CHECKS: dict[str, Callable[[Stage], Iterator[str]]] = {
 }
 
 
-def main() -> int:
-    """Print each breach; the exit status is 1 when there is one."""
-    parser = argparse.ArgumentParser(prog="make check-deploy", description="Check a stage before it is deployed.")
-    parser.add_argument("stage", help="a stage of samconfig.toml")
-    parser.add_argument("overrides", nargs="*", metavar="Parameter=value", help="over what samconfig.toml sets")
-    arguments = parser.parse_args()
+def run(*, stage: str, overrides: Sequence[str] = ()) -> int:
+    """Print each breach; the exit status is 1 when there is one.
+
+    Args:
+        stage: A stage of samconfig.toml.
+        overrides: `Parameter=value`, in place of what samconfig.toml sets.
+    """
     try:
-        given = configured(root(), arguments.stage) | dict(each.split("=", 1) for each in arguments.overrides)
-        stage = read_stage(root(), arguments.stage, given)
+        given = configured(root(), stage) | dict(each.split("=", 1) for each in overrides)
+        checked = read_stage(root(), stage, given)
     except KeyError:
-        print(f"error: samconfig.toml has no stage {arguments.stage}", file=sys.stderr)
+        print(f"error: samconfig.toml has no stage {stage}", file=sys.stderr)
         return 1
     except TemplateError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    found = [f"{check}: {line}" for check, breaches in CHECKS.items() for line in breaches(stage)]
+    found = [f"{check}: {line}" for check, breaches in CHECKS.items() for line in breaches(checked)]
     for line in found:
         print(f"error: {line}", file=sys.stderr)
-    for line in callers.anonymous(stage):
+    for line in callers.anonymous(checked):
         print(f"public: {line}")
     if not found:
-        print(f"{arguments.stage} can be deployed{_summary(stage)}")
+        print(f"{stage} can be deployed{_summary(checked)}")
     return 1 if found else 0
 
 
@@ -64,7 +64,3 @@ def _summary(stage: Stage) -> str:
     reserved = sum(int(each.properties.get("ReservedConcurrentExecutions", 0)) for each in stage.functions())
     taken, there_are = sum(connections.wanted(stage).values()), connections.usable(stage)
     return f": up to {taken} of {there_are} connections, and {reserved} of the account's concurrent executions reserved"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""What each function imports when it starts, held to `imports.toml`: `python -m decant_cloud.checks.import_budget`.
+"""What each function imports when it starts, held to `infra/import_budget.toml`: `decant check`.
 
 A budget is broken by a module, never by a time: times are printed, beside a bare `import flask` of the same layer.
 """
@@ -70,7 +70,7 @@ class Budget:
     never: frozenset[str]
 
 
-def main() -> int:
+def run() -> int:
     """Print the table; the exit status is 1 when a function imports what it may not."""
     layers, image = build_local(LAYERS), str(next(IMAGE.glob("lib/python*/site-packages")))
     bare = [str(layers["SharedLayer"] / "python"), image]
@@ -177,7 +177,3 @@ def _print_table(nothing: Import, flask: Import, starts: Mapping[str, Import]) -
         ratio = (start.cpu_s - nothing.cpu_s) / (flask.cpu_s - nothing.cpu_s)
         beyond = sorted(start.packages - flask.packages - OWN_PACKAGES - _own_modules(name))
         print(f"{name:<16}{modules:>8}{ratio:>9.2f}   {' '.join(beyond)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

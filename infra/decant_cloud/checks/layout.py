@@ -16,7 +16,7 @@ from decant_cloud.paths import root
 __all__ = ["disagreements", "load_template", "logical_id"]
 
 
-def main() -> int:
+def run() -> int:
     """Print each disagreement; the exit status is 1 when there is one."""
     found = disagreements(root())
     for each in found:
@@ -85,7 +85,3 @@ def _malformed(path: Path) -> list[str]:
     except ValueError as error:
         return [f"events/{path.name} is no JSON: {error}"]
     return []
-
-
-if __name__ == "__main__":
-    sys.exit(main())

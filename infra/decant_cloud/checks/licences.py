@@ -1,6 +1,5 @@
-"""Write the licences of the layers' packages to docs/licences.md: `python -m decant_cloud.checks.licences`."""
+"""Write the licences of the layers' packages to docs/licences.md: `decant docs`."""
 
-import sys
 from pathlib import Path
 
 from decant_cloud.local.layer import build_local
@@ -19,7 +18,7 @@ Licences of the packages that the layers contain, as the packages declare them. 
 """
 
 
-def main() -> int:
+def run() -> int:
     """Write the page; returns the exit status."""
     PAGE.write_text(page(LAYERS))
     return 0
@@ -36,7 +35,3 @@ def page(layers: Path) -> str:
         rows = [f"| {each.name} | {licence(each)} |" for each in packages(folder / "python")]
         parts.append("\n".join((f"## {name}\n", "| package | licence |", "|---|---|", *rows)) + "\n")
     return "\n".join(parts)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

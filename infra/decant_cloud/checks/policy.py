@@ -67,7 +67,7 @@ class Exemption:
         return finding.check == self.check and fnmatch.fnmatchcase(finding.resource, self.resources)
 
 
-def main() -> int:
+def run() -> int:
     """Print what is not settled; the exit status is 1 when something is not."""
     exemptions = [Exemption(**each) for each in tomllib.loads(EXEMPTIONS.read_text())["exemption"]]
     passed, findings = scan(everything())
@@ -113,7 +113,3 @@ def unsettled(findings: Sequence[Finding], exemptions: Sequence[Exemption]) -> I
     for exemption in exemptions:
         if not any(map(exemption.covers, findings)):
             yield f"policy.toml: nothing fails {exemption.check} at {exemption.resources} any more"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

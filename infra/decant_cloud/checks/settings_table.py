@@ -33,7 +33,7 @@ GROUPS = (
 _TABLE = re.compile(r"^\| variable \|.*?(?=\n\n)", flags=re.MULTILINE | re.DOTALL)
 
 
-def main() -> int:
+def run() -> int:
     """Write the table into the README; the exit status is 1 when it has no place for it."""
     readme = root() / "README.md"
     text = readme.read_text()
@@ -69,7 +69,3 @@ def _default(of: Field[Any]) -> str:
             return f"`{of.default:g}`"
         case default:
             return f"`{default}`" if default else "none"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

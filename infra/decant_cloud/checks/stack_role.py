@@ -71,7 +71,7 @@ class Reason:
         return self.type == kind and any(_matches(action, each) for each in self.actions)
 
 
-def main() -> int:
+def run() -> int:
     """Print what the role lacks, or has for nothing; the exit status is 1 when there is something."""
     reasons = [Reason(**each) for each in tomllib.loads(REASONS.read_text())["not_needed"]]
     definition = json.loads(next((root() / ".decant/policy").glob(DEFINITION)).read_text())
@@ -175,7 +175,3 @@ def _text(given: Any) -> str:
 
 def _matches(action: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(action.lower(), pattern.lower())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

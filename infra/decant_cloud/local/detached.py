@@ -1,40 +1,37 @@
 """Starts the local cloud as a process that stays when its starter returns."""
 
-import argparse
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.state import Claim, running
 
-__all__ = ["start_detached"]
+__all__ = ["run"]
 
 _LOOK_EVERY_S = 0.05
 _ERROR = "error: "
 
 
-def start_detached(arguments: argparse.Namespace) -> None:
-    """Start `up` in a session of its own, and show what it prints until it is up.
+def run(*, state: Path, arguments: Iterable[str]) -> None:
+    """Start `decant` with these arguments in a session of its own, and show what it prints until it is up.
 
     Raises:
         LocalCloudError: it did not start, for the reason that it gave.
     """
-    state = arguments.state
     with Claim(state, "up"):
         pass  # or somebody else has it, and their log stays as it is
     log = state / "up.log"
-    command = [sys.executable, "-m", "decant_cloud.local", "up", "--detached", "--state", str(state)]
-    command += ["--port", str(arguments.port), "--debug-port", str(arguments.debug_port)]
-    command += ["--stack", arguments.stack]
-    command += ["--debug", arguments.debug] if arguments.debug else []
+    command = [sys.executable, "-m", "decant_cloud", *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
         )
     try:
         _show_until_up(process, log, state)
+        print("`make logs` follows the logs; `make down` stops everything.")
     except KeyboardInterrupt:
         process.terminate()
         process.wait()

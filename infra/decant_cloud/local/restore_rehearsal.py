@@ -3,13 +3,12 @@
 Dump and comparison use one snapshot, so that tasks may run meanwhile.
 """
 
-import argparse
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -21,9 +20,8 @@ from sqlalchemy import URL, make_url
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.postgres import PSQL
 from decant_cloud.local.state import require_running
-from decant_cloud.paths import state
 
-__all__ = ["Table", "compare", "rehearse"]
+__all__ = ["Table", "compare", "rehearse", "run"]
 
 type Table = tuple[int, str]
 """Number of a table's rows, and a hash of them."""
@@ -34,19 +32,14 @@ SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog
 _FINGERPRINT = "SELECT count(*), coalesce(md5(string_agg(t::text, '|' ORDER BY t::text)), '') FROM {} AS t"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Rehearse with the database of the running local cloud; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="make restore-rehearsal", description="Rehearse a restore of the local database."
-    )
-    parser.add_argument("--state", type=Path, default=state(), help="folder of the local cloud")
-    given = parser.parse_args(arguments)
-    try:
-        started = time.monotonic()
-        tables, differences = rehearse(make_url(require_running(given.state).database_url))
-    except LocalCloudError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+def run(*, state: Path) -> int:
+    """Rehearse with the database of the running local cloud; returns the exit status.
+
+    Raises:
+        LocalCloudError: no local cloud runs, or the dump or the restore failed.
+    """
+    started = time.monotonic()
+    tables, differences = rehearse(make_url(require_running(state).database_url))
     for line in differences:
         print(f"error: {line}", file=sys.stderr)
     if not differences:
@@ -118,7 +111,3 @@ def _run(program: str, database: URL, *arguments: str) -> None:
 
 def _address(database: URL) -> str:
     return database.set(drivername="postgresql").render_as_string(hide_password=False)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

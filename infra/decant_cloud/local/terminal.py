@@ -2,9 +2,12 @@
 
 import json
 import re
+import sys
 from typing import Any
 
-__all__ = ["json_text", "printable"]
+from rich.console import Console
+
+__all__ = ["json_text", "output", "printable"]
 
 _UNPRINTABLE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor, screen
@@ -14,6 +17,11 @@ _UNPRINTABLE = re.compile(
     r"|[\x00-\x08\x0b-\x1f\x7f-\x9f]"  # control characters but for tab and newline
 )
 """Source: ECMA-48."""
+
+
+def output() -> Console:
+    """The console of a command: standard output as it is now, also while it is redirected later."""
+    return Console(file=sys.stdout)
 
 
 def printable(text: str) -> str:

@@ -1,17 +1,13 @@
-"""The local cloud's own issuer of tokens: a key pair in the state folder, and `make token` to sign with it."""
+"""The local cloud's own issuer of tokens: a key pair in the state folder, and `decant token` to sign with it."""
 
-import argparse
 import importlib
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from decant_cloud.paths import state
-
-__all__ = ["ISSUER", "mint", "public_key", "with_token"]
+__all__ = ["ISSUER", "mint", "public_key", "run", "with_token"]
 
 ISSUER = "decant-local"
 AUDIENCE = "decant"
@@ -19,15 +15,9 @@ PLACEHOLDER = "not.a.token"
 """What events have for a token: one that is good would have to be a new one each hour."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print a token; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="make token", description="Mint a token for the local cloud's admin routes.")
-    parser.add_argument("--state", type=Path, default=state(), help="folder of the local cloud")
-    parser.add_argument("--scope", default="tasks:admin", help="what it is good for")
-    parser.add_argument("--seconds", type=int, default=3600, help="how long it is good for")
-    given = parser.parse_args(arguments)
-    print(mint(given.state, given.scope, given.seconds))
-    return 0
+def run(*, state: Path, scope: str, seconds: int) -> None:
+    """Print a token with these scopes, valid for this time."""
+    print(mint(state, scope, seconds))
 
 
 def mint(state: Path, scope: str, seconds: int = 3600) -> str:
@@ -64,7 +54,3 @@ def _key(state: Path) -> ec.EllipticCurvePrivateKey:
         made.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return made
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,10 +1,9 @@
 """Which version each function's alias leads to, written down before a deployment and put back after a bad one.
 
-python -m decant_cloud.release.aliases record decant-prod > before.json
-python -m decant_cloud.release.aliases restore decant-prod < before.json
+decant aliases record decant-prod > before.json
+decant aliases restore decant-prod < before.json
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -18,19 +17,14 @@ __all__ = ["ALIAS", "record", "restore"]
 ALIAS = "live"
 
 
-def main() -> int:
-    """Run one of the two; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m decant_cloud.release.aliases", description=__doc__)
-    parser.add_argument("command", choices=["record", "restore"])
-    parser.add_argument("stack", help="name of the deployed stack")
-    arguments = parser.parse_args()
+def run(*, command: str, stack: str) -> None:
+    """Print the versions of a stack (`record`), or restore those of standard input (`restore`)."""
     cloudformation, functions = boto3.client("cloudformation"), boto3.client("lambda")
-    if arguments.command == "record":
-        json.dump(record(cloudformation, functions, arguments.stack), sys.stdout, indent=2)
+    if command == "record":
+        json.dump(record(cloudformation, functions, stack), sys.stdout, indent=2)
     else:
         for name, version in restore(functions, json.load(sys.stdin)).items():
             print(f"{name}: {ALIAS} leads to version {version} again")
-    return 0
 
 
 def record(cloudformation: Any, functions: Any, stack: str) -> dict[str, str]:
@@ -70,7 +64,3 @@ def restore(functions: Any, before: Mapping[str, str]) -> dict[str, str]:
             )
             changed[name] = version
     return changed
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,14 +1,12 @@
 """A look at a deployed stage from outside: each part answers once, or this says which does not.
 
-python -m decant_cloud.release.smoke --stack decant-prod
-python -m decant_cloud.release.smoke --url https://api.example.com
+decant smoke prod
+decant smoke --url https://api.example.com
 
 A stage with Auth=jwt is called with the token in SMOKE_TOKEN. Without a token, only the rejection of anonymous callers
 is checked.
 """
 
-import argparse
-import os
 import sys
 import time
 import uuid
@@ -27,17 +25,13 @@ _TASK_WITHIN_S = 60
 _OVER = {"SUCCESS", "FAILURE", "REVOKED"}
 
 
-def main() -> int:
+def run(*, stage: str, stack: str | None, url: str | None, token: str | None) -> int:
     """Print what is wrong; the exit status is 1 when something is."""
-    parser = argparse.ArgumentParser(prog="python -m decant_cloud.release.smoke", description=__doc__)
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--url", help="address of the stage")
-    where.add_argument("--stack", help="name of the deployed stack, which knows its address and an API key")
-    arguments = parser.parse_args()
+    stack = stack or f"decant-{stage}"
     try:
-        client = client_of(arguments.stack) if arguments.stack else _client(arguments.url)
+        client = _client(url, token) if url else client_of(stack, token)
     except (BotoCoreError, ClientError, KeyError) as error:
-        print(f"error: nobody knows where {arguments.stack} answers: {error}", file=sys.stderr)
+        print(f"error: the address of the stack {stack} is not known: {error}", file=sys.stderr)
         return 1
     with client:
         closed = _is_closed(client)
@@ -62,7 +56,7 @@ def _is_closed(client: httpx.Client) -> bool:
     return response.status_code == HTTPStatus.UNAUTHORIZED and response.headers.get("www-authenticate") == "Bearer"
 
 
-def client_of(stack: str) -> httpx.Client:
+def client_of(stack: str, token: str | None = None) -> httpx.Client:
     """A client of a deployed stack's API, with a key where it asks for one.
 
     Raises:
@@ -72,13 +66,12 @@ def client_of(stack: str) -> httpx.Client:
     found = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0].get("Outputs", [])
     outputs = {each["OutputKey"]: each["OutputValue"] for each in found}
     if (key := outputs.get("ApiKeyId")) is None:
-        return _client(outputs["ApiUrl"])
+        return _client(outputs["ApiUrl"], token)
     read = boto3.client("apigateway").get_api_key(apiKey=key, includeValue=True)
-    return _client(outputs["ApiUrl"], {"x-api-key": read["value"]})
+    return _client(outputs["ApiUrl"], token, {"x-api-key": read["value"]})
 
 
-def _client(url: str, headers: Mapping[str, str] | None = None) -> httpx.Client:
-    token = os.environ.get("SMOKE_TOKEN")
+def _client(url: str, token: str | None, headers: Mapping[str, str] | None = None) -> httpx.Client:
     bearer = {"Authorization": f"Bearer {token}"} if token else {}
     return httpx.Client(base_url=url, headers={**bearer, **(headers or {})}, timeout=_ANSWER_WITHIN_S)
 
@@ -136,7 +129,3 @@ def _field(answer: httpx.Response, name: str) -> str:
         return str(answer.json()[name])
     except (ValueError, KeyError, TypeError) as error:
         raise _Fault(f"{answer.request.url.path} answered without {name}: {answer.text[:200]}") from error
-
-
-if __name__ == "__main__":
-    sys.exit(main())

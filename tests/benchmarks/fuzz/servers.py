@@ -51,7 +51,7 @@ def gateway_subject(api_url: str, state: Path) -> Subject:
 def serve() -> Iterator[Subject]:
     """`make serve` as a process, in a folder of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "decant_cloud.local", "serve", "--port", str(port), "--state"]
+    command = [sys.executable, "-m", "decant_cloud", "serve", "--port", str(port), "--state"]
     with _folder() as state, Upstream() as upstream, (state / "output.txt").open("wb") as output:
         environment = {**os.environ, "PYTHONPATH": "shared:infra", "FETCH_DATA_URL": f"{upstream.url}/1"}
         process = subprocess.Popen(

@@ -48,9 +48,7 @@ def up(root: Path, state: Path) -> Iterator[Running]:
     """`make up` in a bundle's folder, once GET /async has answered 200."""
     port = free_port()
     environment = {**os.environ, "PORT": str(port), "PYTHONUNBUFFERED": "1"}
-    command = (
-        ["make", "up"] if root != ROOT else [sys.executable, "-m", "decant_cloud.local", "up", "--state", str(state)]
-    )
+    command = ["make", "up"] if root != ROOT else [sys.executable, "-m", "decant_cloud", "up", "--state", str(state)]
     started = time.monotonic()
     with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -95,7 +93,7 @@ def _part(process: psutil.Process) -> str:
     marks = {
         "awslambdaric": "functions",
         "decant_cloud.emulator_patches": "LocalStack",
-        "decant_cloud.local": "up",
+        "decant_cloud": "up",
         "warden": "wardens",
         "postgres": "PostgreSQL",
     }

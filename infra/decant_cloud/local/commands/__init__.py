@@ -1,1 +1,1 @@
-"""What `python -m decant_cloud.local` does, a module for each command."""
+"""Bodies of the commands of the local cloud; `decant_cloud.cli` imports them when a command runs."""

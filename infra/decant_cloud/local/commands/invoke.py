@@ -1,17 +1,14 @@
 """`invoke`: a function's answer to an event, on standard output."""
 
-import argparse
 import json
 from pathlib import Path
-
-from rich.console import Console
 
 from decant_cloud.checks.layout import load_template
 from decant_cloud.local.deploy import Cloud, physical_id, refusals
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.names import event_of, function_named
 from decant_cloud.local.state import require_up
-from decant_cloud.local.terminal import json_text
+from decant_cloud.local.terminal import json_text, output
 from decant_cloud.local.tokens import with_token
 from decant_cloud.paths import root
 
@@ -21,23 +18,23 @@ LONGEST_S = 15 * 60
 """That a function can take, at AWS and here."""
 
 
-def run(console: Console, arguments: argparse.Namespace) -> None:
+def run(*, state: Path, function: str, event: str | None) -> None:
     """Invoke a function and print its response; for a failed invocation, the error follows.
 
     Raises:
         LocalCloudError: the function or event does not exist, no local cloud runs, or the function failed.
     """
     template = load_template(root() / "template.yaml")
-    function = function_named(template, arguments.function)
-    event = _event(arguments.event or str(event_of(template, function, root() / "events")))
-    up = require_up(arguments.state)
+    function = function_named(template, function)
+    text = _event(event or str(event_of(template, function, root() / "events")))
+    up = require_up(state)
     cloud = Cloud(up.url)
     name = physical_id(cloud, up.stack, function)
     client = cloud.client("lambda", read_timeout_s=LONGEST_S + 10)
     with refusals(cloud, "the invocation"):
-        response = client.invoke(FunctionName=name, Payload=with_token(event, arguments.state).encode())
+        response = client.invoke(FunctionName=name, Payload=with_token(text, state).encode())
     payload = response["Payload"].read().decode() or "null"
-    console.print_json(payload, ensure_ascii=json_text(json.loads(payload)).isascii())
+    output().print_json(payload, ensure_ascii=json_text(json.loads(payload)).isascii())
     if "FunctionError" in response:
         failed = json.loads(payload)
         raise LocalCloudError(f"{function} failed: {failed.get('errorType')}: {failed.get('errorMessage')}")

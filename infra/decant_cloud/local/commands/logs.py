@@ -1,20 +1,19 @@
 """`logs`: log lines of all functions or of one, from a given time on."""
 
-import argparse
 import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
-
-from rich.console import Console
 
 from decant_cloud.checks.layout import load_template
 from decant_cloud.local.errors import LocalCloudError
-from decant_cloud.local.logs import Entry, Renderer, follow
+from decant_cloud.local.logs import Entry, Renderer
+from decant_cloud.local.logs import follow as entries_of
 from decant_cloud.local.names import files_of, function_named
 from decant_cloud.local.state import holder
-from decant_cloud.local.terminal import json_text
+from decant_cloud.local.terminal import json_text, output
 from decant_cloud.paths import root
 
 __all__ = ["as_json", "moment", "run"]
@@ -22,21 +21,21 @@ __all__ = ["as_json", "moment", "run"]
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
-def run(console: Console, arguments: argparse.Namespace) -> None:
+def run(*, state: Path, function: str | None, since: str | None, as_objects: bool, follow: bool) -> None:
     """Print the lines of the current or last run, and follow them while the local cloud runs.
 
     Raises:
         LocalCloudError: the function does not exist, the time is invalid, or there are no logs.
     """
-    template = load_template(root() / "template.yaml")
-    function = function_named(template, arguments.function) if arguments.function else None
-    since = moment(arguments.since, datetime.now().astimezone()) if arguments.since else 0
+    console, template = output(), load_template(root() / "template.yaml")
+    function = function_named(template, function) if function else None
+    start = moment(since, datetime.now().astimezone()) if since else 0
     files = files_of(template, root())
     renderer = Renderer(width=len(function or max(files, key=len)), files=files)
-    for entry in _entries(arguments):
-        if entry.time < since or function not in {None, entry.logical_id}:
+    for entry in _entries(state, follow=follow):
+        if entry.time < start or function not in {None, entry.logical_id}:
             continue
-        if arguments.json:
+        if as_objects:
             console.print(as_json(entry), soft_wrap=True, markup=False, highlight=False)
         elif (text := renderer.render(entry.time, entry.logical_id, entry.line)) is not None:
             console.print(text, soft_wrap=True)
@@ -70,8 +69,8 @@ def as_json(entry: Entry) -> str:
     return json_text({**fields, "line": line})
 
 
-def _entries(arguments: argparse.Namespace) -> Iterator[Entry]:
-    journal = arguments.state / "localstack/functions.jsonl"
+def _entries(state: Path, *, follow: bool) -> Iterator[Entry]:
+    journal = state / "localstack/functions.jsonl"
     if not journal.exists():
-        raise LocalCloudError(f"There are no logs in {arguments.state}; `make up` starts the local cloud.")
-    return follow(journal, until=lambda: not arguments.follow or holder(arguments.state) is None)
+        raise LocalCloudError(f"There are no logs in {state}; `make up` starts the local cloud.")
+    return entries_of(journal, until=lambda: not follow or holder(state) is None)

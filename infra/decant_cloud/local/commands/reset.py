@@ -1,22 +1,21 @@
 """`reset`: forgets what the local cloud keeps."""
 
-import argparse
 import shutil
-
-from rich.console import Console
+from pathlib import Path
 
 from decant_cloud.local.state import Claim
+from decant_cloud.local.terminal import output
 
 __all__ = ["run"]
 
 
-def run(console: Console, arguments: argparse.Namespace) -> None:
+def run(*, state: Path) -> None:
     """Delete the database and the logs of the last time.
 
     Raises:
         LocalCloudError: a local cloud is using them.
     """
-    with Claim(arguments.state, "reset"):
+    with Claim(state, "reset"):
         for part in ("postgres", "localstack"):
-            shutil.rmtree(arguments.state / part, ignore_errors=True)
-    console.print(f"Forgotten: all data in {arguments.state}.", highlight=False, soft_wrap=True)
+            shutil.rmtree(state / part, ignore_errors=True)
+    output().print(f"Forgotten: all data in {state}.", highlight=False, soft_wrap=True)

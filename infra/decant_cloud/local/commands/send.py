@@ -1,28 +1,27 @@
 """`send`: a message to a queue, as any program at AWS could send it."""
 
-import argparse
-
-from rich.console import Console
+from pathlib import Path
 
 from decant_cloud.checks.layout import load_template
 from decant_cloud.local.deploy import Cloud, physical_id, refusals
 from decant_cloud.local.names import queue_named
 from decant_cloud.local.state import require_up
+from decant_cloud.local.terminal import output
 from decant_cloud.paths import root
 
 __all__ = ["run"]
 
 
-def run(console: Console, arguments: argparse.Namespace) -> None:
+def run(*, state: Path, message: str, queue: str) -> None:
     """Send a message and print its id.
 
     Raises:
         LocalCloudError: there is no such queue, nothing runs, or the message was refused.
     """
-    queue = queue_named(load_template(root() / "template.yaml"), arguments.queue)
-    up = require_up(arguments.state)
+    queue = queue_named(load_template(root() / "template.yaml"), queue)
+    up = require_up(state)
     cloud = Cloud(up.url)
     url = physical_id(cloud, up.stack, queue)
     with refusals(cloud, "the message"):
-        sent = cloud.client("sqs").send_message(QueueUrl=url, MessageBody=arguments.message)
-    console.print(f"Sent to {queue}: message {sent['MessageId']}", highlight=False, soft_wrap=True)
+        sent = cloud.client("sqs").send_message(QueueUrl=url, MessageBody=message)
+    output().print(f"Sent to {queue}: message {sent['MessageId']}", highlight=False, soft_wrap=True)

@@ -1,6 +1,5 @@
 """`serve`: the same functions as one ASGI app under Hypercorn, with a worker for tasks, without AWS."""
 
-import argparse
 import asyncio
 import logging
 import os
@@ -12,7 +11,6 @@ from typing import Any, cast
 
 from hypercorn.asyncio import serve as hypercorn
 from hypercorn.config import Config
-from rich.console import Console
 
 from decant import loop
 from decant.worker import run_forever
@@ -24,6 +22,7 @@ from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.progress import Steps
 from decant_cloud.local.served import Dispatcher, load_apps, load_function
 from decant_cloud.local.state import Claim, running
+from decant_cloud.local.terminal import output
 from decant_cloud.local.tokens import ISSUER, public_key
 from decant_cloud.local.warden import Warden
 from decant_cloud.paths import root
@@ -34,7 +33,7 @@ WATCH_EVERY_S = 1
 STOPPED_WITHIN_S = 10
 
 
-def run(console: Console, arguments: argparse.Namespace) -> None:
+def run(*, state: Path, port: int) -> None:
     """Serve every route and run the tasks, until interrupted.
 
     The database is that of a running `up`, or a server on the same data that this command starts.
@@ -42,19 +41,20 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
     Raises:
         LocalCloudError: the database did not start, or it has ended repeatedly.
     """
-    require_free(arguments.port, "serve")
+    console = output()
+    require_free(port, "serve")
     with ExitStack() as stack:
         with Steps(console) as steps:
-            url, postgres = stack.enter_context(_database(arguments.state, steps, arguments.port))
+            url, postgres = stack.enter_context(_database(state, steps, port))
             os.environ |= {"STAGE": "local", "DATABASE_URL": url}
             os.environ.setdefault("CALLER_RATE_PER_MINUTE", "0")
-            os.environ |= {"JWT_ISSUER": ISSUER, "JWT_PUBLIC_PEM": public_key(arguments.state)}
+            os.environ |= {"JWT_ISSUER": ISSUER, "JWT_PUBLIC_PEM": public_key(state)}
             with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
                 load_function(root() / "functions/migrate").handler({}, None)
-        print_endpoints(console, f"http://127.0.0.1:{arguments.port}")
+        print_endpoints(console, f"http://127.0.0.1:{port}")
         console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
         with redirect_stdout(ReadableOutput(console)):
-            loop.run(_serve(Dispatcher(load_apps(root() / "functions")), arguments.port, postgres))
+            loop.run(_serve(Dispatcher(load_apps(root() / "functions")), port, postgres))
 
 
 async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -> None:

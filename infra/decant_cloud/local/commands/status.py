@@ -1,10 +1,9 @@
 """`status`: what runs, where, since when, and what it answers to."""
 
-import argparse
 import time
 from datetime import datetime
+from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from decant_cloud.checks.layout import load_template
@@ -12,22 +11,23 @@ from decant_cloud.local.database_address import without_password
 from decant_cloud.local.deploy import Cloud, describe, refusals
 from decant_cloud.local.endpoints import endpoints
 from decant_cloud.local.state import Running, require_running
+from decant_cloud.local.terminal import output
 from decant_cloud.paths import root
 
 __all__ = ["run"]
 
 
-def run(console: Console, arguments: argparse.Namespace) -> None:
+def run(*, state: Path) -> None:
     """Tell of the local cloud that runs.
 
     Raises:
         LocalCloudError: none does, or it does not answer.
     """
-    local = require_running(arguments.state)
+    console, local = output(), require_running(state)
     since = datetime.fromtimestamp(local.since).astimezone().strftime("%Y-%m-%d %H:%M:%S")
     lines = [f"`{local.command}` runs since {since} ({_span(time.time() - local.since)}), process {local.pid}", ""]
     lines += [f"{name:<12}{value}" for name, value in _addresses(local).items()]
-    lines.append(f"{'State':<12}{arguments.state}\n")
+    lines.append(f"{'State':<12}{state}\n")
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
     for route in endpoints(load_template(root() / "template.yaml"), root() / "events"):

@@ -1,9 +1,9 @@
 """`up`: run the local cloud until it is stopped."""
 
-import argparse
 import os
 import time
 from importlib.util import find_spec
+from pathlib import Path
 from typing import NoReturn
 
 from rich.console import Console
@@ -13,7 +13,6 @@ from decant_cloud.checks.layout import load_template
 from decant_cloud.lambda_runtime.debugging import Debugger
 from decant_cloud.local.cloud import LocalCloud, Options
 from decant_cloud.local.database_address import without_password
-from decant_cloud.local.detached import start_detached
 from decant_cloud.local.endpoints import endpoints
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.logs import Renderer, follow, show_errors
@@ -22,6 +21,7 @@ from decant_cloud.local.ports import free_or_none, require_free
 from decant_cloud.local.progress import Steps
 from decant_cloud.local.stack_events import TIMEOUT_S
 from decant_cloud.local.state import Claim
+from decant_cloud.local.terminal import output
 from decant_cloud.local.updates import Updates
 from decant_cloud.paths import root
 
@@ -41,22 +41,25 @@ PASSED_ON = {
 WATCH_EVERY_S = 1
 
 
-def run(console: Console, arguments: argparse.Namespace) -> None:
-    """Start all servers, deploy, print the endpoints and follow the logs until interrupted; detached, return then.
+def run(*, state: Path, port: int, debugger: tuple[str, int] | None, stack: str, detached: bool) -> None:
+    """Start all servers, deploy, print the endpoints and follow the logs until interrupted.
 
+    Args:
+        state: Folder for all files.
+        port: TCP port of the gateway on 127.0.0.1.
+        debugger: Function that waits for a debugger, and the port on which it waits.
+        stack: Name of the deployed stack.
+        detached: Whether nobody reads the output: logs are not followed.
     Raises:
         LocalCloudError: a server did not start or has ended by itself, or the deployment failed.
     """
-    if arguments.detach:
-        start_detached(arguments)
-        console.print("`make logs` follows the logs; `make down` stops everything.", highlight=False, soft_wrap=True)
-        return
-    options = _options(arguments)
-    with Claim(arguments.state, "up") as claim, LocalCloud(options) as cloud:
+    console = output()
+    options = _options(state, port, stack, _debugger(*debugger) if debugger else None)
+    with Claim(state, "up") as claim, LocalCloud(options) as cloud:
         updates = Updates(root(), cloud.emulator.journal, cloud.deploy, cloud.migrate)
-        if debugger := options.debugger:
-            where = f"127.0.0.1:{debugger.port}; .vscode/launch.json attaches to it."
-            console.print(f"{debugger.function} will wait for a debugger on {where}", highlight=False, soft_wrap=True)
+        if waiting := options.debugger:
+            where = f"127.0.0.1:{waiting.port}; .vscode/launch.json attaches to it."
+            console.print(f"{waiting.function} will wait for a debugger on {where}", highlight=False, soft_wrap=True)
         with Steps(console) as steps:
             cloud.start_servers(steps.step)
             with show_errors(console, cloud.emulator.journal, _renderer()):
@@ -66,23 +69,23 @@ def run(console: Console, arguments: argparse.Namespace) -> None:
         console.print(addresses, highlight=False, soft_wrap=True)
         claim.announce(cloud.emulator.url, cloud.database.url(), options.stack)
         with updates:
-            if arguments.detached:
+            if detached:
                 _watch(cloud)
             end = f"deletes the stack {options.stack}" if options.endpoint else "stops everything"
             console.print(f"Logs follow; Ctrl-C {end}.\n", highlight=False)
             _follow_logs(console, cloud)
 
 
-def _options(arguments: argparse.Namespace) -> Options:
+def _options(state: Path, port: int, stack: str, debugger: Debugger | None) -> Options:
     return Options(
-        state=arguments.state,
-        port=arguments.port,
+        state=state,
+        port=port,
         endpoint=(endpoint := os.environ.get("AWS_ENDPOINT_URL")),
-        stack=arguments.stack,
+        stack=stack,
         database_url=os.environ.get("DATABASE_URL") if endpoint else None,
-        database_port=free_or_none(arguments.port + DATABASE_PORT_ABOVE),
+        database_port=free_or_none(port + DATABASE_PORT_ABOVE),
         parameters={name: os.environ[variable] for name, variable in PASSED_ON.items() if os.environ.get(variable)},
-        debugger=_debugger(arguments) if arguments.debug else None,
+        debugger=debugger,
         deploy_timeout_s=_deploy_timeout_s(),
     )
 
@@ -95,15 +98,15 @@ def _deploy_timeout_s() -> float:
         raise LocalCloudError(f"DEPLOY_TIMEOUT_S is {text!r}; it has to be a number of seconds.") from error
 
 
-def _debugger(arguments: argparse.Namespace) -> Debugger:
+def _debugger(function: str, port: int) -> Debugger:
     if "AWS_ENDPOINT_URL" in os.environ:
         raise LocalCloudError("DEBUG needs a LocalStack that `make up` starts; unset AWS_ENDPOINT_URL.")
-    function = function_named(load_template(root() / "template.yaml"), arguments.debug)
-    require_free(arguments.debug_port, f"up DEBUG={arguments.debug}", "DEBUG_PORT")
+    logical_id = function_named(load_template(root() / "template.yaml"), function)
+    require_free(port, f"up DEBUG={function}", "DEBUG_PORT")
     spec = find_spec("debugpy")
     if spec is None or not spec.submodule_search_locations:
         raise LocalCloudError("debugpy is not installed; run `make install`.")
-    return Debugger(function=function, port=arguments.debug_port, package=spec.submodule_search_locations[0])
+    return Debugger(function=logical_id, port=port, package=spec.submodule_search_locations[0])
 
 
 def print_endpoints(console: Console, api_url: str) -> None:

@@ -1,0 +1,356 @@
+"""Command line of `decant`: every command with its options. The bodies are imported when a command runs.
+
+Each option can be given as an environment variable too, so that `make logs FUNCTION=users_get SINCE=10m` and
+`decant logs users_get --since 10m` are the same.
+"""
+
+import importlib
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from decant_cloud import signals
+from decant_cloud.paths import state as state_folder
+
+__all__ = ["cli", "run"]
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as of a shell."""
+
+
+class _Group(click.Group):
+    """Commands in the order of their definition."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
+        return list(self.commands)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command line; returns the exit status. An error is one line on standard error."""
+    try:
+        return int(cli.main(arguments, "decant", standalone_mode=False) or 0)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        if isinstance(error, click.MissingParameter) and context is not None:
+            print(f"{context.get_usage()}\n{context.command.epilog or ''}", file=sys.stderr)
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    return click.UsageError.exit_code
+
+
+def _call(body: str, **options: Any) -> int:
+    """Import a command's module and call its `run`, with the options as keyword arguments.
+
+    Returns:
+        Exit status: what `run` returns, 0 for None.
+    Raises:
+        click.ClickException: the command failed, with a message of one line.
+    """
+    module = importlib.import_module(f"decant_cloud.{body}")
+    errors = importlib.import_module("decant_cloud.local.errors")
+    signals.interrupt()
+    try:
+        return module.run(**options) or 0
+    except errors.LocalCloudError as error:
+        terminal = importlib.import_module("decant_cloud.local.terminal")
+        raise click.ClickException(terminal.printable(str(error))) from error
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _port(default: int, variable: str = "PORT", about: str = "TCP port on 127.0.0.1.") -> Callable[..., Any]:
+    name = f"--{variable.lower().replace('_', '-')}"
+    return click.option(
+        name, envvar=variable, type=click.IntRange(1, 65535), default=default, metavar="PORT", help=about,
+        show_default=True, show_envvar=True,
+    )  # fmt: skip
+
+
+def _option(*names: str, variable: str | None = None, **attributes: Any) -> Callable[..., Any]:
+    """An option that its environment variable can set too."""
+    return click.option(*names, envvar=variable, show_envvar=variable is not None, **attributes)
+
+
+_STATE = click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=state_folder,
+    show_default=".decant/local",
+    metavar="FOLDER",
+    help="Folder of the local cloud, with its database.",
+)
+_STAGE = click.argument("stage", envvar="STAGE", default="local")
+
+
+def _check_stack(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9]{0,19}", value):
+        raise click.BadParameter(f"{value!r} is not a stack name; use up to 20 lower-case letters and digits.")
+    return value
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+def cli() -> None:
+    """Develop, check and deploy a bundle of Flask functions.
+
+    The bundle is the folder of template.yaml: the current one, one above it, or DECANT_BUNDLE.
+    """
+
+
+# ---------------------------------------------------------------- the local cloud
+
+
+@cli.command(epilog="Example: decant up --detach, or make up DETACH=1 PORT=4600")
+@_STATE
+@_port(4566)
+@_option("--debug", variable="DEBUG", metavar="FUNCTION", help="Function that waits for a debugger: users_create.")
+@_port(5678, "DEBUG_PORT", "TCP port on which the function waits for the debugger.")
+@_option("--stack", variable="STACK", default="decant", callback=_check_stack, metavar="NAME", show_default=True,
+         help="Name of the deployed stack.")  # fmt: skip
+@_option("--detach", variable="DETACH", is_flag=True, help="Return once it is up; `decant down` stops it.")
+@click.option("--detached", is_flag=True, hidden=True)  # the process that --detach starts
+@click.pass_context
+def up(context: click.Context, /, *, detach: bool, detached: bool, **options: Any) -> int:
+    """Start the local cloud and deploy the bundle to it; Ctrl-C stops it.
+
+    With AWS_ENDPOINT_URL, deploy to the emulator at that address, and with DATABASE_URL use that database.
+    """
+    if detach and not detached:
+        return _call("local.detached", state=options["state"], arguments=["up", "--detached", *_as_written(context)])
+    debug, debug_port = options.pop("debug"), options.pop("debug_port")
+    debugger = (debug, debug_port) if debug else None
+    return _end(_call("local.commands.up", detached=detached, debugger=debugger, **options))
+
+
+@cli.command(epilog="Example: decant down")
+@_STATE
+def down(**options: Any) -> int:
+    """Stop what `decant up` or `decant serve` has started, in any terminal."""
+    return _call("local.commands.down", **options)
+
+
+@cli.command(epilog="Example: decant serve --port 8080, or make serve PORT=8080")
+@_STATE
+@_port(8000)
+def serve(**options: Any) -> int:
+    """Serve the same functions as one ASGI app under Hypercorn, without AWS."""
+    return _end(_call("local.commands.serve", **options))
+
+
+@cli.command(epilog="Example: decant status")
+@_STATE
+def status(**options: Any) -> int:
+    """Show what runs, where and since when, with every route."""
+    return _call("local.commands.status", **options)
+
+
+@cli.command(epilog="Example: decant logs users_create --since 10m, or make logs FUNCTION=users_create SINCE=10m")
+@_STATE
+@click.argument("function", envvar="FUNCTION", required=False)
+@_option("--since", variable="SINCE", metavar="WHEN", help="Start: 90s, 10m, 2h (ago), 14:30, 2026-11-22T14:30.")
+@_option("--json", "as_objects", variable="JSON", is_flag=True, help="One JSON object per line.")
+@_option("--follow/--no-follow", variable="FOLLOW", default=True, help="Wait for further lines.  [default: follow]")
+def logs(**options: Any) -> int:
+    """Show the log lines of all functions or of one, and follow them."""
+    return _end(_call("local.commands.logs", **options), silently=True)
+
+
+@cli.command(epilog="Example: decant invoke users_create, or make invoke FUNCTION=users_create EVENT=event.json")
+@_STATE
+@click.argument("function", envvar="FUNCTION")
+@_option("-e", "--event", variable="EVENT", help="A JSON file, or JSON.  [default: events/<function>.json]")
+def invoke(**options: Any) -> int:
+    """Invoke a function and print its response."""
+    return _call("local.commands.invoke", **options)
+
+
+@cli.command(epilog="""Example: decant send '{"id": 1}' --queue slow, or make send MESSAGE='{"id": 1}' QUEUE=slow""")
+@_STATE
+@click.argument("message", envvar="MESSAGE")
+@_option("--queue", variable="QUEUE", default="default", show_default=True, help="Queue: default, or DefaultQueue.")
+def send(**options: Any) -> int:
+    """Send a message to a queue."""
+    return _call("local.commands.send", **options)
+
+
+@cli.command(epilog="Example: decant psql --sql 'SELECT 1', or make psql SQL='SELECT 1'")
+@_STATE
+@_option("-c", "--sql", variable="SQL", help="Run this statement and exit.")
+def psql(**options: Any) -> int:
+    """Open psql on the local database."""
+    return _call("local.commands.psql", **options)
+
+
+@cli.command(epilog="Example: decant reset")
+@_STATE
+def reset(**options: Any) -> int:
+    """Delete the local database; the next `decant up` starts with an empty one."""
+    return _call("local.commands.reset", **options)
+
+
+@cli.command(epilog='Example: decant token --scope tasks:admin, or make token ARGS="--scope tasks:admin"')
+@_STATE
+@_option("--scope", default="tasks:admin", show_default=True, help="Scopes of the token, separated by spaces.")
+@_option("--seconds", default=3600, show_default=True, help="Seconds for which the token is valid.")
+def token(**options: Any) -> int:
+    """Create a token that the local cloud accepts."""
+    return _call("local.tokens", **options)
+
+
+@cli.command(epilog="Example: decant restore-rehearsal")
+@_STATE
+def restore_rehearsal(**options: Any) -> int:
+    """Dump the local database, restore it into a new one, and compare the two."""
+    return _call("local.restore_rehearsal", **options)
+
+
+# ---------------------------------------------------------------- scaffolding
+
+
+@cli.group(cls=_Group, epilog='Example: decant new function users_export --route "GET /users/export"')
+def new() -> None:
+    """Add a function or a task to the bundle."""
+
+
+@new.command(epilog='Example: decant new function users_export --route "GET /users/export" --like task_status')
+@click.argument("name", envvar="FUNCTION")
+@_option("--route", variable="ROUTE", required=True, help='Method and path: "GET /users/export".')
+@_option("--like", variable="LIKE", default="async_response", metavar="FUNCTION", show_default=True,
+         help="Function whose part of template.yaml is copied: task_status has a database.")  # fmt: skip
+def function(**options: Any) -> int:
+    """Add a function: folder, part of template.yaml, event, test and import budget."""
+    return _call("local.commands.new", kind="function", **options)
+
+
+@new.command(epilog="Example: decant new task export_users")
+@click.argument("name", envvar="TASK")
+def task(**options: Any) -> int:
+    """Add a task to shared/domain/tasks.py, and its test."""
+    return _call("local.commands.new", kind="task", **options)
+
+
+# ---------------------------------------------------------------- checks and documents
+
+
+@cli.command(epilog="Example: decant check")
+def check() -> int:
+    """Compare template.yaml, functions/ and events/, and what each function imports with its budget."""
+    return max(_call("checks.layout"), _call("checks.import_budget"))
+
+
+@cli.command(epilog="Example: decant check-deploy prod, or make check-deploy STAGE=prod")
+@_STAGE
+@click.argument("overrides", nargs=-1, metavar="[PARAMETER=VALUE]...")
+def check_deploy(**options: Any) -> int:
+    """Check a stage of samconfig.toml before it is deployed: connections, timeouts, sizes, alarms, roles.
+
+    Overrides replace the parameters that samconfig.toml sets.
+    """
+    return _call("checks.deploy", **options)
+
+
+@cli.command(epilog="Example: decant check-policy")
+def check_policy() -> int:
+    """Scan what would be deployed, and the role that deploys it, for unsafe settings."""
+    return max(_call("checks.policy"), _call("checks.stack_role"))
+
+
+@cli.command(epilog="Example: decant docs")
+def docs() -> int:
+    """Write the README's table of settings and the list of licences."""
+    return max(_call("checks.settings_table"), _call("checks.licences"))
+
+
+# ---------------------------------------------------------------- releases
+
+
+@cli.command(epilog="Example: decant build prod, or make build STAGE=prod")
+@_STAGE
+def build(**options: Any) -> int:
+    """Build layer and functions with SAM."""
+    return _call("release.sam", command="build", **options)
+
+
+@cli.command(epilog="Example: decant deploy dev, or make deploy STAGE=local PORT=4600")
+@_STAGE
+@_port(4566, about="Port of the local cloud, for the stage local.")
+def deploy(**options: Any) -> int:
+    """Build, check and deploy a stage with SAM; the stage local is the cloud that `decant up` has started."""
+    return _call("release.sam", command="deploy", **options)
+
+
+@cli.command(epilog="Example: make release STAGE=prod RELEASE=1a2b3c ARTEFACT_BUCKET=…")
+@_STAGE
+@_option("--release", variable="RELEASE", help="Name of the release, for logs and traces.")
+@_option("--bucket", variable="ARTEFACT_BUCKET", help="S3 bucket for the packages.")
+@_option("--role", variable="CLOUDFORMATION_ROLE_ARN", help="Role of CloudFormation.")
+@_option("--boundary", variable="BOUNDARY_ARN", help="Permissions boundary of the roles that the stack creates.")
+def release(stage: str, release: str | None, bucket: str | None, role: str | None, boundary: str | None) -> int:
+    """Deploy what was built, as the pipeline does: without questions and without a build."""
+    given = {"Release": release, "s3-bucket": bucket, "role-arn": role, "PermissionsBoundary": boundary}
+    return _call("release.sam", command="release", stage=stage, release=given)
+
+
+@cli.command(epilog="Example: decant smoke prod, decant smoke --url https://api.example.com, or make smoke STAGE=prod")
+@_STAGE
+@_option("--stack", help="Name of the deployed stack.  [default: that of the stage]")
+@_option("--url", help="Address of the stage, in place of its stack.")
+@_option("--token", variable="SMOKE_TOKEN", help="Token for a stage with Auth=jwt. Without it, only the rejection of "
+         "anonymous callers is checked.")  # fmt: skip
+def smoke(**options: Any) -> int:
+    """Test a deployed stage from outside: API, database, queue and worker."""
+    return _call("release.smoke", **options)
+
+
+@cli.group(cls=_Group, epilog="Example: decant aliases record decant-prod > before.json")
+def aliases() -> None:
+    """Record the versions behind a stack's aliases, and restore them after a failed release."""
+
+
+@aliases.command(epilog="Example: decant aliases record decant-prod > before.json")
+@click.argument("stack")
+def record(**options: Any) -> int:
+    """Print the version behind each function's alias, as JSON."""
+    return _call("release.aliases", command="record", **options)
+
+
+@aliases.command(epilog="Example: decant aliases restore decant-prod < before.json")
+@click.argument("stack")
+def restore(**options: Any) -> int:
+    """Move each function's alias back to the version that standard input names."""
+    return _call("release.aliases", command="restore", **options)
+
+
+@cli.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+    epilog="Example: decant install --with sam",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def install(**options: Any) -> int:
+    """Install everything that the bundle needs into .venv and .decant, or lock the requirements (--lock)."""
+    return _call("install", **options)
+
+
+def _as_written(context: click.Context) -> Iterator[str]:
+    """The options of a command line, for another process: those with a value, and no flags."""
+    for parameter in context.command.params:
+        value = context.params[parameter.name or ""]
+        if value is not None and not isinstance(value, bool):
+            yield from (parameter.opts[0], str(value))
+
+
+def _end(status: int, *, silently: bool = False) -> int:
+    """Exit status of a command that runs until it is interrupted."""
+    if status != INTERRUPTED:
+        return status
+    if not silently:
+        print("Stopped.")
+    return 0
