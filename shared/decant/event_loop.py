@@ -73,12 +73,11 @@ class LeftoverTasks:
         """Note the start of an invocation; tasks that run since before the first invocation may stay."""
         if self._resident is None:
             self._resident = _other_tasks()
-        self._started_before = getattr(asyncio.get_running_loop(), "started_tasks", None)
+        self._started_before = _started_tasks()
 
     async def finish(self) -> None:
         """Wait for the tasks that the invocation left behind, or cancel them."""
-        loop = asyncio.get_running_loop()
-        if getattr(loop, "started_tasks", None) == self._started_before is not None and _counts_tasks(loop):
+        if self._started_before is not None and self._started_before == _started_tasks():
             return  # nearly always: looking through all tasks costs a request 5 µs
         left = _other_tasks() - (self._resident or set())
         if not left:
@@ -94,9 +93,10 @@ class LeftoverTasks:
         )
 
 
-def _counts_tasks(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether the loop counts the tasks that are started on it; another task factory may not."""
-    return loop.get_task_factory() is count_and_start_task
+def _started_tasks() -> int | None:
+    """Number of tasks started on the running loop so far; None for a loop, or a task factory, that does not count."""
+    loop = asyncio.get_running_loop()
+    return loop.started_tasks if loop.get_task_factory() is count_and_start_task else None  # type: ignore[attr-defined]
 
 
 def _other_tasks() -> set[asyncio.Task[Any]]:

@@ -93,14 +93,6 @@ class Runtime:
         """Make this the current runtime of a `with` block, and of the tasks that are started in it."""
         return _Active(self)
 
-    def settings[T](self, group: type[T]) -> T:
-        """A group of settings, read once.
-
-        Raises:
-            ConfigError: every missing or bad variable of the group, together.
-        """
-        return self.environment.load(group)
-
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop, or else the runtime's own, which is then set as the thread's current loop."""
@@ -234,7 +226,7 @@ class Runtime:
         """
         self.environment.check()
         observability.configure()
-        if self.settings(LambdaSettings).initialization_type == "snap-start":
+        if self.environment.load(LambdaSettings).initialization_type == "snap-start":
             self._register_snapshot_hooks()
         self.loop  # noqa: B018  # sets it as the thread's current loop
 

@@ -13,6 +13,7 @@ from flask import Flask
 from greenlet import getcurrent
 
 from decant import runtime
+from decant._sync.greenlets import run_in_greenlet
 from decant.asgi.request import ClientDisconnected, environ_of, read_body
 from decant.config import check, load
 from decant.observability import CORRELATION_HEADER, configure, correlate, correlation_id, is_valid_correlation_id
@@ -137,15 +138,14 @@ class FlaskToAsgi:
                     raise RuntimeError("the response was aborted after its headers were sent") from error
                 log.exception("Request failed outside Flask's error handling")
                 if not response.headers_sent:
-                    await _send_error(error, respond, send)
+                    await run_in_greenlet(partial(respond_with_error, respond(_deliverer(send)), error))
 
     async def _call(self, scope: "HTTPScope", receive: "ASGIReceiveCallable", response: AsgiResponse) -> None:
-        if self._body_limit_bytes is None:
-            self._body_limit_bytes = load(WebSettings).body_limit_bytes
+        limit_bytes = load(WebSettings).body_limit_bytes if self._body_limit_bytes is None else self._body_limit_bytes
         environ = environ_of(scope)
         if self._secure_defaults and scope["method"] not in SAFE_METHODS:
             reject_cross_site(self.app)
-        stream, length = await read_body(scope, receive, self._body_limit_bytes)
+        stream, length = await read_body(scope, receive, limit_bytes)
         with stream:
             add_body(environ, stream, length)
             await call(self.app, environ, response, executor=self._threads(), receive=receive)
@@ -153,22 +153,12 @@ class FlaskToAsgi:
     def _threads(self) -> "_ViewThreads | None":
         if not self._view_threads:
             return None
-        return self._runtime.get(_ViewThreads, lambda: _ViewThreads(self._view_threads), _ViewThreads.close)
+        build = partial(_ViewThreads, self._view_threads, "decant-view")
+        return self._runtime.get(_ViewThreads, build, partial(_ViewThreads.shutdown, wait=False))
 
 
 class _ViewThreads(ThreadPoolExecutor):
-    def __init__(self, number: int) -> None:
-        super().__init__(number, thread_name_prefix="decant-view")
-
-    def close(self) -> None:
-        self.shutdown(wait=False)
-
-
-async def _send_error(error: BaseException, respond: "Callable[..., AsgiResponse]", send: "ASGISendCallable") -> None:
-    messages: list[ASGISendEvent] = []
-    respond_with_error(respond(lambda *more: messages.extend(more)), error)
-    for message in messages:
-        await send(message)
+    """Worker threads of synchronous requests."""
 
 
 def _deliverer(send: "ASGISendCallable") -> "Callable[..., None]":

@@ -50,7 +50,8 @@ def compare(base: Path, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def _start(tree: Path) -> "subprocess.Popen[str]":
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tree / 'shared'}", "LOG_LEVEL": "WARNING"}
+    paths = os.pathsep.join(map(str, (ROOT, tree / "shared", ROOT / "infra")))
+    environment = {**os.environ, "PYTHONPATH": paths, "LOG_LEVEL": "WARNING"}
     command = [sys.executable, "-m", "tests.benchmarks.web.versions"]
     return subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

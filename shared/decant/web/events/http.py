@@ -3,14 +3,11 @@
 Source: AWS, "Create AWS Lambda proxy integrations for HTTP APIs", "Request and response payloads" (function URLs).
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
-from decant.web.events.rest import Event, Headers, HttpEvent, join_headers, script_name
+from decant.web.events.rest import Headers, HttpEvent, join_headers, script_name
 from decant.web.wsgi import add_headers, base, to_wsgi_string
-
-if TYPE_CHECKING:
-    from mangum.types import LambdaConfig
 
 __all__ = ["HttpApiEvent"]
 
@@ -18,10 +15,7 @@ __all__ = ["HttpApiEvent"]
 class HttpApiEvent(HttpEvent):
     """An event in payload format 2.0."""
 
-    @classmethod
-    def infer(cls, event: Event, _context: Any, _config: "LambdaConfig") -> bool:
-        """Whether the event is of this kind."""
-        return "http" in (event.get("requestContext") or ())
+    member = "http"
 
     def build_environ(self) -> dict[str, Any]:
         """The WSGI environ, without body, scheme and server."""

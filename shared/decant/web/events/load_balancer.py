@@ -5,14 +5,11 @@ Source: AWS, "Use Lambda functions as targets of an Application Load Balancer".
 
 from collections.abc import Iterator
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
-from decant.web.events.rest import Event, Headers, HttpEvent, join_headers, pairs
+from decant.web.events.rest import Headers, HttpEvent, join_headers, pairs
 from decant.web.wsgi import base
-
-if TYPE_CHECKING:
-    from mangum.types import LambdaConfig
 
 __all__ = ["LoadBalancerEvent"]
 
@@ -20,10 +17,7 @@ __all__ = ["LoadBalancerEvent"]
 class LoadBalancerEvent(HttpEvent):
     """A load balancer's event, with or without multi-value headers."""
 
-    @classmethod
-    def infer(cls, event: Event, _context: Any, _config: "LambdaConfig") -> bool:
-        """Whether the event is of this kind."""
-        return "elb" in (event.get("requestContext") or ())
+    member = "elb"
 
     def build_environ(self) -> dict[str, Any]:
         """The WSGI environ, without body, scheme and server."""

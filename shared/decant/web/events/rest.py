@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote_plus, unquote
 
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
@@ -41,6 +41,9 @@ class HttpEvent(ABC):
         event: The function's input.
         context: Lambda's context object.
         config: Mangum's options.
+
+    Attributes:
+        member: Member of `requestContext` that identifies the kind.
     """
 
     def __init__(self, event: Event, context: Any, config: "LambdaConfig") -> None:
@@ -48,10 +51,12 @@ class HttpEvent(ABC):
         self.context = context
         self.config = config
 
+    member: ClassVar[str]
+
     @classmethod
-    @abstractmethod
-    def infer(cls, event: Event, context: Any, config: "LambdaConfig") -> bool:
+    def infer(cls, event: Event, context: Any, config: "LambdaConfig") -> bool:  # noqa: ARG003  # Mangum's protocol
         """Whether the event is of this kind."""
+        return cls.member in (event.get("requestContext") or ())
 
     @abstractmethod
     def build_environ(self) -> dict[str, Any]:
