@@ -38,6 +38,18 @@ async def test_group_key_is_the_message_group(queue: SqsQueue) -> None:
 
 
 @pytest.mark.usefixtures("database_url")
+@pytest.mark.parametrize("key", ["Zürich", "a b", "k" * 129])
+async def test_group_key_that_sqs_rejects_is_sent_as_digest(queue: SqsQueue, key: str) -> None:
+    """Other messages of the call would be rejected with it; the run receives the key as it is."""
+    job = await work.add.apply_async((1,), group_key=key)
+
+    (record,) = queue.receive()
+
+    assert record["body"] == f'{{"id":"{job.id}"}}'
+    assert record["attributes"]["MessageGroupId"].startswith("sha256:")
+
+
+@pytest.mark.usefixtures("database_url")
 async def test_countdown_within_the_queues_reach_delays_the_message(queue: SqsQueue) -> None:
     """The message is delayed."""
     await work.add.apply_async((1,), countdown=900)

@@ -48,6 +48,8 @@ async def test_call_option_is_rejected(options: dict[str, Any], error: type[Exce
         {"time_limit": -1},
         {"expires": float("nan")},
         {"queue": ""},
+        {"name": ""},
+        {"name": "a\x00b"},
     ],
 )
 def test_task_option_is_rejected(options: dict[str, Any]) -> None:

@@ -127,6 +127,8 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
         if self.max_retries is not None:
             checks.count("max_retries", self.max_retries)
         checks.text("queue", self.queue)
+        if self.name is not None:  # a name is part of the statement that claims all tasks
+            checks.text("name", self.name)
 
     def of_call(self, stored: str | None) -> "TaskOptions":
         """The options of a call.

@@ -4,6 +4,8 @@ Source: Amazon SQS API reference, SendMessageBatch.
 """
 
 import asyncio
+import hashlib
+import re
 from collections.abc import Sequence
 from itertools import batched
 from typing import Any
@@ -19,6 +21,7 @@ __all__ = ["MAX_DELAY_S", "Message", "send"]
 MAX_DELAY_S = 900
 """Longest delay of a message, seconds. Source: SQS SendMessage, DelaySeconds."""
 
+_MESSAGE_GROUP = re.compile("[!-~]{1,128}")
 _BATCH = 10  # messages per call
 _CALLS_AT_ONCE = 16
 _TIMEOUT_S = 5  # the caller of delay() waits, and the sweeper publishes the task later
@@ -38,8 +41,13 @@ class Message(msgspec.Struct, frozen=True):
 
     def entry(self, number: int) -> dict[str, Any]:
         """The message as an entry of SendMessageBatch; the response refers to it by the number."""
-        group = {} if self.group_key is None else {"MessageGroupId": self.group_key}
+        group = {} if self.group_key is None else {"MessageGroupId": _message_group(self.group_key)}
         return {"Id": str(number), "MessageBody": self.body, "DelaySeconds": self.delay_s, **group}
+
+
+def _message_group(key: str) -> str:
+    """A valid name of a message group: the key, or its digest. SQS would reject the other messages of the call too."""
+    return key if _MESSAGE_GROUP.fullmatch(key) else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 async def send(queue_url: str, messages: Sequence[Message]) -> list[AwsUnavailable | None]:
