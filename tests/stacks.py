@@ -6,8 +6,8 @@ from typing import Any
 
 import boto3
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, resolve
+from decant_cloud.template.model import load_template
 from tests.loading import ROOT
 
 __all__ = ["deploy_to_moto", "of_type", "policy_statements", "stack"]

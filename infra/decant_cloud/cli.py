@@ -55,11 +55,11 @@ def _call(body: str, **options: Any) -> int:
         click.ClickException: the command failed, with a message of one line.
     """
     module = importlib.import_module(f"decant_cloud.{body}")
-    errors = importlib.import_module("decant_cloud.local.errors")
+    errors = importlib.import_module("decant_cloud.errors")
     signals.interrupt()
     try:
         return module.run(**options) or 0
-    except errors.LocalCloudError as error:
+    except errors.CommandError as error:
         terminal = importlib.import_module("decant_cloud.local.terminal")
         raise click.ClickException(terminal.printable(str(error))) from error
     except KeyboardInterrupt:

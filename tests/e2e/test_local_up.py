@@ -15,10 +15,10 @@ import httpx
 import psutil
 import pytest
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.endpoints import endpoints
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.state import running
+from decant_cloud.template.model import Template
 from tests.e2e.commands import STARTED_WITHIN_S, Command, command
 from tests.loading import ROOT
 
@@ -88,9 +88,7 @@ def up() -> Iterator[Command]:
 
 def test_every_route_is_printed(up: Command) -> None:
     """Each route of the template has a curl line, on one line however narrow the terminal."""
-    routes = {
-        f"{each.method} {each.path}" for each in endpoints(load_template(ROOT / "template.yaml"), ROOT / "events")
-    }
+    routes = {f"{each.method} {each.path}" for each in endpoints(Template(ROOT))}
 
     assert set(curl_lines(up.printed)) == routes
 

@@ -18,12 +18,12 @@ import psycopg
 import pytest
 
 from decant.db.migrations import heads
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.cloud import LAYERS
 from decant_cloud.local.deploy import Cloud, deploy, with_code
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.release.aliases import ALIAS, record, restore
 from decant_cloud.release.smoke import faults
+from decant_cloud.template.model import load_template
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, resolve
+from decant_cloud.template.model import load_template
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 

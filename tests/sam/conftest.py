@@ -12,11 +12,11 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.tokens import ISSUER, public_key, with_token
 from decant_cloud.local.warden import Warden
 from decant_cloud.template.functions import described
+from decant_cloud.template.model import load_template
 from tests.loading import ROOT
 from tests.sam.reaching import Reach
 from tests.sam.runners import SAM, Built, EmulatorRunner, ExecutorRunner, Runner, SamLocalRunner

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.template.functions import described
+from decant_cloud.template.model import load_template
 from tests.loading import ROOT
 
 FUNCTIONS = sorted(function.name for function in described(load_template(ROOT / "template.yaml"), {}))

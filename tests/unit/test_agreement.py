@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from decant_cloud.checks.layout import disagreements, load_template, logical_id
+from decant_cloud.checks.layout import disagreements
+from decant_cloud.template.evaluate import TemplateError
+from decant_cloud.template.model import load_template, logical_id
 from tests.loading import ROOT
 
 
@@ -80,11 +82,45 @@ def test_logical_id_is_the_folder_in_camel_case() -> None:
 def test_load_template_reads_short_forms(tmp_path: Path) -> None:
     """`!Ref`, `!GetAtt` and `!Sub` become what they are short for."""
     template = tmp_path / "template.yaml"
-    template.write_text("a: !Ref X\nb: !GetAtt X.Arn\nc: !Sub ${X}\nd: !If [C, 1, 2]\n")
+    template.write_text("Resources: {}\na: !Ref X\nb: !GetAtt X.Arn\nc: !Sub ${X}\nd: !If [C, 1, 2]\n")
 
     assert load_template(template) == {
+        "Resources": {},
         "a": {"Ref": "X"},
         "b": {"Fn::GetAtt": ["X", "Arn"]},
         "c": {"Fn::Sub": "${X}"},
         "d": {"Fn::If": ["C", 1, 2]},
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Resources: [", r"is not valid YAML: .*line 2, column 1"),
+        ("", "is not a template: each entry of Resources needs a Type"),
+        ("Resources: {Queue: }", "is not a template: each entry of Resources needs a Type"),
+        (None, "cannot be read: No such file"),
+    ],
+)
+def test_load_template_reports_invalid_files_in_one_line(tmp_path: Path, text: str | None, expected: str) -> None:
+    """The line names the file and the reason."""
+    template = tmp_path / "template.yaml"
+    if text is not None:
+        template.write_text(text)
+
+    with pytest.raises(TemplateError, match=expected) as raised:
+        load_template(template)
+
+    assert "\n" not in str(raised.value)
+    assert str(template) in str(raised.value)
+
+
+def test_load_template_reads_a_changed_file_again_and_returns_copies(tmp_path: Path) -> None:
+    """Parsing is cached by the file's time and size; a caller may change what it gets."""
+    template = tmp_path / "template.yaml"
+    template.write_text("Resources: {}\n")
+    load_template(template)["Resources"]["Queue"] = {}
+
+    assert load_template(template) == {"Resources": {}}
+    template.write_text("Resources: {}\nOutputs: {}\n")
+    assert load_template(template) == {"Resources": {}, "Outputs": {}}

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.template.evaluate import resolve
+from decant_cloud.template.model import load_template
 from tests.loading import ROOT
 
 TEMPLATE = load_template(ROOT / "template.yaml")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from decant_cloud.checks import connections, sizes, timeouts
-from decant_cloud.checks.layout import load_template
+from decant_cloud.template.model import load_template
 from decant_cloud.template.stage import Stage
 from tests.loading import ROOT
 from tests.stages import broken, found, prod, with_functions

@@ -12,17 +12,19 @@ import pytest
 from decant_cloud.local.commands.logs import as_json, moment
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.logs import Entry
-from decant_cloud.local.names import function_named, queue_named
 from decant_cloud.local.state import Claim
+from decant_cloud.template.evaluate import TemplateError
+from decant_cloud.template.model import Template
 from tests.loading import ROOT
 
 NOON = datetime(2026, 11, 22, 12, 0, tzinfo=timezone(timedelta(hours=2)))
-TEMPLATE: dict[str, Any] = {
+DOCUMENT: dict[str, Any] = {
     "Resources": {
         "UsersGet": {"Type": "AWS::Serverless::Function", "Properties": {"CodeUri": "functions/users_get/"}},
         "DefaultQueue": {"Type": "AWS::SQS::Queue", "Properties": {}},
     }
 }
+TEMPLATE = Template(ROOT, DOCUMENT)
 
 
 def local(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -71,21 +73,21 @@ def test_logs_json_holds_lines_as_objects(line: str, expected: object) -> None:
 @pytest.mark.parametrize("name", ["users_get", "UsersGet"])
 def test_function_is_named_as_folder_or_as_resource(name: str) -> None:
     """Both names are in front of a person all day."""
-    assert function_named(TEMPLATE, name) == "UsersGet"
+    assert TEMPLATE.function(name).logical_id == "UsersGet"
 
 
 @pytest.mark.parametrize("name", ["default", "DefaultQueue"])
 def test_queue_is_named_as_tasks_or_as_resource(name: str) -> None:
     """As tasks name it, or as the template does."""
-    assert queue_named(TEMPLATE, name) == "DefaultQueue"
+    assert TEMPLATE.queue(name) == "DefaultQueue"
 
 
 def test_unknown_names_are_answered_with_known_ones() -> None:
     """Who mistypes sees what to type."""
-    with pytest.raises(LocalCloudError, match=r"no function user_get; there are users_get\."):
-        function_named(TEMPLATE, "user_get")
-    with pytest.raises(LocalCloudError, match=r"no queue slow; there are DefaultQueue\."):
-        queue_named(TEMPLATE, "slow")
+    with pytest.raises(TemplateError, match=r"no function user_get; there are users_get\."):
+        TEMPLATE.function("user_get")
+    with pytest.raises(TemplateError, match=r"no queue slow; there are DefaultQueue\."):
+        TEMPLATE.queue("slow")
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["invoke", "users_get"], ["send", "{}"], ["psql"]])

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.endpoints import Endpoint, endpoints
+from decant_cloud.template.model import Template
 from tests.loading import ROOT
 
 API = "http://127.0.0.1:4566/api"
@@ -75,7 +75,22 @@ def test_other_path_parameters_are_the_events() -> None:
 
 def test_every_route_of_the_template_is_an_endpoint() -> None:
     """The template's routes are found with their events."""
-    found = endpoints(load_template(ROOT / "template.yaml"), ROOT / "events")
+    found = endpoints(Template(ROOT))
 
     events = {json.loads(path.read_text()).get("resource") for path in Path(ROOT / "events").glob("*.json")}
     assert {each.path for each in found} == {path for path in events if path}
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"], ids=["no file", "no JSON", "no object"])
+def test_route_without_a_valid_event_is_listed_with_an_empty_one(tmp_path: Path, text: str | None) -> None:
+    """`make up`, `status` and `serve` print the routes also while an event is missing or half written."""
+    api = {"Type": "Api", "Properties": {"Path": "/users", "Method": "get"}}
+    properties = {"CodeUri": "functions/users_list/", "Events": {"Api": api}}
+    document = {"Resources": {"UsersList": {"Type": "AWS::Serverless::Function", "Properties": properties}}}
+    if text is not None:
+        (tmp_path / "events").mkdir()
+        (tmp_path / "events/users_list.json").write_text(text)
+
+    [found] = endpoints(Template(tmp_path, document))
+
+    assert found.curl(API, []) == f"curl -s {API}/users"

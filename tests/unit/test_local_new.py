@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.checks.layout import disagreements, load_template
+from decant_cloud.checks.layout import disagreements
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.scaffold.blocks import blocks_of
 from decant_cloud.scaffold.new_function import add_function
 from decant_cloud.scaffold.new_task import add_task
 from decant_cloud.scaffold.routes import Route
+from decant_cloud.template.model import load_template
 from tests.loading import ROOT, call, load_module
 
 EXPORT = Route(method="GET", path="/users/{user_id}/export/{kind}")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.template.evaluate import TemplateError, resolve
+from decant_cloud.template.model import load_template
 
 PARAMETERS = """
 Parameters:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.checks.layout import load_template
+from decant_cloud.template.model import load_template
 from tests.loading import ROOT
 from tests.stacks import of_type, policy_statements, stack
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from decant_cloud.checks.layout import load_template
+from decant_cloud.template.model import load_template
 from tests.loading import ROOT
 
 TEMPLATES = [ROOT / "template.yaml", *sorted((ROOT / "infra").glob("*.yaml"))]

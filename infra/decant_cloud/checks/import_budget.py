@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.layer import build_local
 from decant_cloud.paths import root
 from decant_cloud.template.functions import Described, described
+from decant_cloud.template.model import load_template
 
 __all__ = ["Budget", "Import", "excess", "imported", "lacking", "load_budget"]
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.paths import root
 from decant_cloud.template.evaluate import resolve
+from decant_cloud.template.model import load_template
 from decant_cloud.template.stage import configured, read_stage
 
 __all__ = ["Exemption", "Finding", "unsettled"]

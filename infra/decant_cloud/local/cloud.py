@@ -10,9 +10,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import yaml
-
-from decant_cloud.checks.layout import load_template
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.log_file import Journal
 from decant_cloud.local.deploy import Cloud, Deployment, deploy, keep_messages, mount, refusals, with_code
@@ -28,6 +25,7 @@ from decant_cloud.local.stack_events import TIMEOUT_S, Report, Wait
 from decant_cloud.local.tokens import ISSUER, public_key
 from decant_cloud.local.warden import Warden
 from decant_cloud.paths import root
+from decant_cloud.template.model import load_template
 
 __all__ = ["LocalCloud", "Options"]
 
@@ -161,7 +159,7 @@ class LocalCloud:
     def _template(self) -> dict[str, Any]:
         try:
             template = with_code(load_template(root() / "template.yaml"), root(), LAYERS, self._place)
-        except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise LocalCloudError(f"template.yaml cannot be read: {error}") from error
         for function, variables in self._options.environment.items():
             properties = template["Resources"][function]["Properties"]

@@ -3,10 +3,13 @@
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from decant_cloud.template.model import Template
 
 __all__ = ["Endpoint", "endpoints"]
 
@@ -64,25 +67,25 @@ class Endpoint:
         return self.method == "POST" and re.search(rf"\b{noun}s?$", self.path) is not None
 
 
-def endpoints(template: Mapping[str, Any], events: Path) -> list[Endpoint]:
-    """Every route of the template, in its order.
-
-    Args:
-        template: As it stands in `template.yaml`.
-        events: Folder of the events, one for each function.
-    """
+def endpoints(template: Template) -> list[Endpoint]:
+    """Every route of the template, in its order; without an event in `events/` that can be read, with an empty one."""
+    functions = template.functions()
     return [
         Endpoint(
-            function=function,
-            method=route["Properties"]["Method"].upper(),
-            path=route["Properties"]["Path"],
-            event=json.loads((events / f"{Path(resource['Properties']['CodeUri']).name}.json").read_text()),
+            function=route.function,
+            method=route.method,
+            path=route.path,
+            event=_event(template.root / f"events/{functions[route.function].name}.json"),
         )
-        for function, resource in template["Resources"].items()
-        if resource["Type"] == "AWS::Serverless::Function"
-        for route in resource["Properties"].get("Events", {}).values()
-        if route["Type"] == "Api"
+        for route in template.routes()
     ]
+
+
+def _event(path: Path) -> Mapping[str, Any]:
+    with suppress(OSError, ValueError):
+        event = json.loads(path.read_text())
+        return event if isinstance(event, dict) else {}
+    return {}
 
 
 def _fresh(body: str) -> str:

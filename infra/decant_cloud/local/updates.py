@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from decant_cloud.errors import CommandError
 from decant_cloud.lambda_runtime.log_file import Journal
-from decant_cloud.local.errors import LocalCloudError
 
 __all__ = ["Updates"]
 
@@ -62,7 +62,7 @@ class Updates:
                     self._update(journal)
                 if is_migration_new:
                     self._migrate()
-            except LocalCloudError as error:
+            except CommandError as error:
                 if not self._over.is_set():
                     journal.write(TEMPLATE if is_template_new else "migrations", "", "", f"[ERROR] {error}")
 

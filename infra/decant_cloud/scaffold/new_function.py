@@ -2,16 +2,14 @@
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from decant_cloud.checks.layout import load_template, logical_id
 from decant_cloud.local.errors import LocalCloudError
-from decant_cloud.local.names import event_of, function_named, functions_of
 from decant_cloud.scaffold.blocks import blocks_of, copied
 from decant_cloud.scaffold.files import check_name, write
 from decant_cloud.scaffold.routes import Route
+from decant_cloud.template.model import Template, logical_id
 
 __all__ = ["add_function"]
 
@@ -67,30 +65,21 @@ def add_function(root: Path, name: str, route: Route, like: str) -> list[Path]:
     check_name(name)
     if (root / f"functions/{name}").exists():
         raise LocalCloudError(f"There is a function {name} already.")
-    template = load_template(root / "template.yaml")
-    model = function_named(template, like)
-    route.check_beside(_routes(template))
+    template = Template(root)
+    model = template.function(like)
+    route.check_beside([Route(method=each.method, path=each.path) for each in template.routes()])
     budgets = root / "infra/import_budget.toml"
     changed = {
-        root / "template.yaml": _template(root / "template.yaml", model, name, route),
+        root / "template.yaml": _template(template, model.logical_id, name, route),
         budgets: _budgets(budgets.read_text(), name),
     }
-    event = _event(json.loads(event_of(template, model, root / "events").read_text()), route)
+    event = _event(json.loads((root / f"events/{model.name}.json").read_text()), route)
     new = {
         root / f"functions/{name}/app.py": _app(name, route),
         root / f"events/{name}.json": json.dumps(event, indent=2) + "\n",
         root / f"tests/integration/test_function_{name}.py": _test(name, route),
     }
     return write(new, changed)
-
-
-def _routes(template: Mapping[str, Any]) -> list[Route]:
-    return [
-        Route(method=event["Properties"]["Method"].upper(), path=event["Properties"]["Path"])
-        for function in functions_of(template).values()
-        for event in function["Properties"].get("Events", {}).values()
-        if event["Type"] == "Api"
-    ]
 
 
 def _app(name: str, route: Route) -> str:
@@ -118,12 +107,11 @@ def _budgets(text: str, name: str) -> str:
     return f'{text[: table.end()]}{name} = ["flask", "web", "inputs"]\n{text[table.end() :]}'
 
 
-def _template(path: Path, model: str, name: str, route: Route) -> str:
+def _template(template: Template, model: str, name: str, route: Route) -> str:
     """The template's text with a copy of all that a model has in it, and the new function's own folder and route."""
-    text, new = path.read_text(), logical_id(name)
-    template = load_template(path)
-    blocks = blocks_of(text, model, functions_of(template))
-    known = template["Resources"].keys() | template.get("Conditions", {}).keys()
+    text, new = (template.root / "template.yaml").read_text(), logical_id(name)
+    blocks = blocks_of(text, model, template.functions())
+    known = template.document["Resources"].keys() | template.document.get("Conditions", {}).keys()
     if taken := known & {block.name.replace(model, new, 1) for block in blocks}:
         raise LocalCloudError(f"template.yaml has {', '.join(sorted(taken))} already; take another name than {name}.")
     text = copied(text, blocks, model, new)

@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from decant_cloud.errors import CommandError
+
 __all__ = ["PSEUDO_PARAMETERS", "TemplateError", "parameter_values", "resolve"]
 
 PSEUDO_PARAMETERS: Mapping[str, str] = {
@@ -31,7 +33,7 @@ _ABSENT = object()
 _VARIABLE = re.compile(r"\$\{(?!!)([^}]+)\}")
 
 
-class TemplateError(Exception):
+class TemplateError(CommandError):
     """The template cannot be worked out with these parameters; the message says why."""
 
 

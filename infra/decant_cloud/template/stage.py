@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, parameter_values, resolve
+from decant_cloud.template.model import load_template
 from decant_cloud.template.sam import transformed
 
 __all__ = ["MIGRATION", "Function", "Stage", "configured", "read_stage"]

@@ -13,10 +13,10 @@ import boto3
 import psycopg
 from moto.server import ThreadedMotoServer
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.warden import Warden
 from decant_cloud.template.functions import Described, described
+from decant_cloud.template.model import load_template
 from tests.benchmarks.cold.starts import Built, ColdStart, cold_start
 from tests.loading import ROOT
 from tests.upstream import Upstream

@@ -3,15 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.endpoints import Endpoint, endpoints
+from decant_cloud.template.model import Template
 from tests.loading import ROOT, load_function
 
 __all__ = ["Route", "load_routes"]
@@ -46,13 +45,13 @@ class Route:
 
 def load_routes() -> list[Route]:
     """Every route, those of the template first."""
-    template = load_template(ROOT / "template.yaml")
-    all_endpoints = endpoints(template, ROOT / "events")
+    template = Template(ROOT)
+    all_endpoints = endpoints(template)
     variables = {name for endpoint in all_endpoints for name in re.findall(r"{(\w+)}", endpoint.path)}
     found: dict[str, Route] = {}
     modules: dict[str, ModuleType] = {}
     for endpoint in all_endpoints:
-        folder = Path(template["Resources"][endpoint.function]["Properties"]["CodeUri"]).name
+        folder = template.function(endpoint.function).name
         modules[folder] = modules.get(folder) or load_function(folder)
         route = _route(endpoint, modules[folder], sorted(variables))
         found[str(route)] = route

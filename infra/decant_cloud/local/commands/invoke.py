@@ -3,14 +3,13 @@
 import json
 from pathlib import Path
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.deploy import Cloud, physical_id, refusals
 from decant_cloud.local.errors import LocalCloudError
-from decant_cloud.local.names import event_of, function_named
 from decant_cloud.local.state import require_up
 from decant_cloud.local.terminal import json_text, output
 from decant_cloud.local.tokens import with_token
 from decant_cloud.paths import root
+from decant_cloud.template.model import Template
 
 __all__ = ["run"]
 
@@ -24,12 +23,11 @@ def run(*, state: Path, function: str, event: str | None) -> None:
     Raises:
         LocalCloudError: the function or event does not exist, no local cloud runs, or the function failed.
     """
-    template = load_template(root() / "template.yaml")
-    function = function_named(template, function)
-    text = _event(event or str(event_of(template, function, root() / "events")))
+    found = Template(root()).function(function)
+    text = _event(event or str(root() / f"events/{found.name}.json"))
     up = require_up(state)
     cloud = Cloud(up.url)
-    name = physical_id(cloud, up.stack, function)
+    name = physical_id(cloud, up.stack, found.logical_id)
     client = cloud.client("lambda", read_timeout_s=LONGEST_S + 10)
     with refusals(cloud, "the invocation"):
         response = client.invoke(FunctionName=name, Payload=with_token(text, state).encode())
@@ -37,7 +35,7 @@ def run(*, state: Path, function: str, event: str | None) -> None:
     output().print_json(payload, ensure_ascii=json_text(json.loads(payload)).isascii())
     if "FunctionError" in response:
         failed = json.loads(payload)
-        raise LocalCloudError(f"{function} failed: {failed.get('errorType')}: {failed.get('errorMessage')}")
+        raise LocalCloudError(f"{found.logical_id} failed: {failed.get('errorType')}: {failed.get('errorMessage')}")
 
 
 def _event(given: str) -> str:

@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.logs import Entry, Renderer
 from decant_cloud.local.logs import follow as entries_of
-from decant_cloud.local.names import files_of, function_named
 from decant_cloud.local.state import holder
 from decant_cloud.local.terminal import json_text, output
 from decant_cloud.paths import root
+from decant_cloud.template.model import Template
 
 __all__ = ["as_json", "moment", "run"]
 
@@ -27,10 +26,10 @@ def run(*, state: Path, function: str | None, since: str | None, as_objects: boo
     Raises:
         LocalCloudError: the function does not exist, the time is invalid, or there are no logs.
     """
-    console, template = output(), load_template(root() / "template.yaml")
-    function = function_named(template, function) if function else None
+    console, template = output(), Template(root())
+    function = template.function(function).logical_id if function else None
     start = moment(since, datetime.now().astimezone()) if since else 0
-    files = files_of(template, root())
+    files = {name: each.folder / "app.py" for name, each in template.functions().items()}
     renderer = Renderer(width=len(function or max(files, key=len)), files=files)
     for entry in _entries(state, follow=follow):
         if entry.time < start or function not in {None, entry.logical_id}:

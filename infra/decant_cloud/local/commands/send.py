@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.deploy import Cloud, physical_id, refusals
-from decant_cloud.local.names import queue_named
 from decant_cloud.local.state import require_up
 from decant_cloud.local.terminal import output
 from decant_cloud.paths import root
+from decant_cloud.template.model import Template
 
 __all__ = ["run"]
 
@@ -18,7 +17,7 @@ def run(*, state: Path, message: str, queue: str) -> None:
     Raises:
         LocalCloudError: there is no such queue, nothing runs, or the message was refused.
     """
-    queue = queue_named(load_template(root() / "template.yaml"), queue)
+    queue = Template(root()).queue(queue)
     up = require_up(state)
     cloud = Cloud(up.url)
     url = physical_id(cloud, up.stack, queue)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.local.database_address import without_password
 from decant_cloud.local.deploy import Cloud, describe, refusals
 from decant_cloud.local.endpoints import endpoints
 from decant_cloud.local.state import Running, require_running
 from decant_cloud.local.terminal import output
 from decant_cloud.paths import root
+from decant_cloud.template.model import Template
 
 __all__ = ["run"]
 
@@ -30,7 +30,7 @@ def run(*, state: Path) -> None:
     lines.append(f"{'State':<12}{state}\n")
     console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
     table = Table(box=None, show_header=False, padding=(0, 3, 0, 0))
-    for route in endpoints(load_template(root() / "template.yaml"), root() / "events"):
+    for route in endpoints(Template(root())):
         table.add_row(f"[bold]{route.method}", route.path, f"[dim]{route.function}")
     console.print(table)
 

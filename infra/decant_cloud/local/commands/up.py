@@ -9,14 +9,12 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from decant_cloud.checks.layout import load_template
 from decant_cloud.lambda_runtime.debugging import Debugger
 from decant_cloud.local.cloud import LocalCloud, Options
 from decant_cloud.local.database_address import without_password
 from decant_cloud.local.endpoints import endpoints
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.logs import Renderer, follow, show_errors
-from decant_cloud.local.names import files_of, function_named
 from decant_cloud.local.ports import free_or_none, require_free
 from decant_cloud.local.progress import Steps
 from decant_cloud.local.stack_events import TIMEOUT_S
@@ -24,6 +22,7 @@ from decant_cloud.local.state import Claim
 from decant_cloud.local.terminal import output
 from decant_cloud.local.updates import Updates
 from decant_cloud.paths import root
+from decant_cloud.template.model import Template
 
 __all__ = ["print_endpoints", "run"]
 
@@ -101,7 +100,7 @@ def _deploy_timeout_s() -> float:
 def _debugger(function: str, port: int) -> Debugger:
     if "AWS_ENDPOINT_URL" in os.environ:
         raise LocalCloudError("DEBUG needs a LocalStack that `make up` starts; unset AWS_ENDPOINT_URL.")
-    logical_id = function_named(load_template(root() / "template.yaml"), function)
+    logical_id = Template(root()).function(function).logical_id
     require_free(port, f"up DEBUG={function}", "DEBUG_PORT")
     spec = find_spec("debugpy")
     if spec is None or not spec.submodule_search_locations:
@@ -111,7 +110,7 @@ def _debugger(function: str, port: int) -> Debugger:
 
 def print_endpoints(console: Console, api_url: str) -> None:
     """Print each route with a curl command that works as printed."""
-    routes = endpoints(load_template(root() / "template.yaml"), root() / "events")
+    routes = endpoints(Template(root()))
     for route in routes:
         console.print(f"\n[bold]{route.method} {route.path}[/] [dim]{route.function}", highlight=False)
         # Not wrapped: a line that is copied must be whole.
@@ -139,5 +138,5 @@ def _follow_logs(console: Console, cloud: LocalCloud) -> None:
 
 
 def _renderer() -> Renderer:
-    files = files_of(load_template(root() / "template.yaml"), root())
+    files = {name: each.folder / "app.py" for name, each in Template(root()).functions().items()}
     return Renderer(width=max(map(len, files)), files=files)
