@@ -19,6 +19,7 @@ __all__ = [
     "configure",
     "correlate",
     "correlation_id",
+    "correlation_ids",
     "is_valid_correlation_id",
 ]
 
@@ -35,7 +36,7 @@ class LogSettings:
     log_level: str = setting("LOG_LEVEL", log_level, "DEBUG, INFO, WARNING, ERROR or CRITICAL", default="INFO")
 
 
-_ids: ContextVar[tuple[str | None, str | None]] = ContextVar("decant_ids", default=(None, None))
+correlation_ids: ContextVar[tuple[str | None, str | None]] = ContextVar("decant_ids", default=(None, None))
 """The correlation id, and the gateway's id of the request when it is another id."""
 
 
@@ -49,7 +50,7 @@ _VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 
 def correlation_id() -> str | None:
     """Id that is common to the log lines of a request and of the tasks that it enqueued; None outside of both."""
-    return _ids.get()[0]
+    return correlation_ids.get()[0]
 
 
 class correlate:  # noqa: N801  # a context manager; as a class it costs a request 1 µs, as a generator 5
@@ -66,10 +67,10 @@ class correlate:  # noqa: N801  # a context manager; as a class it costs a reque
         self._ids = identifier, request_id
 
     def __enter__(self) -> None:
-        self._token = _ids.set(self._ids)
+        self._token = correlation_ids.set(self._ids)
 
     def __exit__(self, *_error: object) -> None:
-        _ids.reset(self._token)
+        correlation_ids.reset(self._token)
 
 
 def configure() -> None:
@@ -121,7 +122,7 @@ class _JsonHandler(logging.Handler):
         if self.formatter is None:
             self.formatter = _powertools_formatter()
         record = copy.copy(record)  # other handlers receive it without these fields
-        record.correlation_id, request_id = _ids.get()
+        record.correlation_id, request_id = correlation_ids.get()
         if request_id is not None:
             record.request_id = request_id
         record.logger = record.name

@@ -103,22 +103,22 @@ async def test_session_of_an_exhausted_pool_is_reported(monkeypatch: pytest.Monk
 async def test_connection_is_free_after_the_wait_for_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that gave up waiting holds nothing, within a run and outside of it."""
     configure(monkeypatch, DATABASE_POOL_SIZE="2", DATABASE_CONNECT_TIMEOUT_S="0.1")
-    with db.wait_for_turn():
-        async with db.session():
-            waits = asyncio.create_task(_wait_in_another_run())
-            await asyncio.sleep(0.2)
-            waits.cancel()
-            await asyncio.wait({waits})
-        async with db.session() as session:
-            found = (await session.execute(text("SELECT 1"))).scalar_one()
+    db.wait_for_turn()
+    async with db.session():
+        waits = asyncio.create_task(_wait_in_another_run())
+        await asyncio.sleep(0.2)
+        waits.cancel()
+        await asyncio.wait({waits})
+    async with db.session() as session:
+        found = (await session.execute(text("SELECT 1"))).scalar_one()
 
     assert found == 1
 
 
 async def _wait_in_another_run() -> None:
-    with db.wait_for_turn():
-        async with db.session():
-            pass
+    db.wait_for_turn()
+    async with db.session():
+        pass
 
 
 async def test_enqueue_with_the_only_connection_in_use_names_the_session(monkeypatch: pytest.MonkeyPatch) -> None:

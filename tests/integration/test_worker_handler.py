@@ -12,6 +12,7 @@ from decant.tasks.records import Outcome
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker.completions import Completions
 from decant.worker.deadline import Deadline
+from decant.worker.execution import Execution
 from decant.worker.sqs_handler import handle
 from tests import work
 from tests.loading import ROOT, Context, load_function
@@ -343,12 +344,15 @@ async def test_rejected_result_does_not_affect_its_batch() -> None:
     """PostgreSQL rejects an outcome: its task fails with the error, and the other outcomes are recorded."""
     jobs = [await work.add.delay(number) for number in range(3)]
     claimed = await PostgresStore().claim([UUID(job.id) for job in jobs], ["tests.work.add"], 60, alone=False)
-    completions = Completions(Deadline(30))
+    deadline = Deadline(30)
+    runs = [Execution(task, work.add, deadline) for task in claimed]
+    completions = Completions(deadline, leased := set(runs))
     outcomes = [Outcome(id=task.id, attempt=task.attempt, state=State.SUCCESS, result="1") for task in claimed]
     outcomes[1] = Outcome(id=claimed[1].id, attempt=1, state=State.RETRY, delay_s=1e13)
 
-    await asyncio.gather(*map(completions.add, claimed, outcomes))
+    await asyncio.gather(*map(completions.add, runs, outcomes))
 
+    assert not leased
     failed = await AsyncResult(claimed[1].id).status()
     assert failed.failure is not None
     assert "could not be stored" in failed.failure.message

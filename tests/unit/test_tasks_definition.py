@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from decant.tasks import Request, Retry, Run, task
+from decant.tasks import Retry, Run, task
 from decant.tasks.registry import registry
 from decant.tasks.schedule import every
 from decant.testing import memory
@@ -113,6 +113,6 @@ async def test_progress_outside_of_a_row_goes_nowhere() -> None:
     with memory() as broker:
         await work.add.delay(1)
 
-        await Run("x", 3, Request()).update_progress({"done": 1})
+        await Run("x", 3).update_progress({"done": 1})
 
     assert [row.progress for row in broker.store.rows.values()] == [None]

@@ -36,21 +36,14 @@ _HOLDER = "decant.holder"  # key of a connection record's `record_info`
 _run: ContextVar[object | None] = ContextVar("decant_pool_run", default=None)
 
 
-class wait_for_turn:  # noqa: N801  # a context manager; as a generator it costs a run 2 µs more
-    """Wait inside the block for a free connection without limit, in the order of the requests.
+def wait_for_turn() -> None:
+    """Let the current asyncio task, and those that it starts, wait for a free connection without limit, in order.
 
-    The wait has a limit, `DATABASE_CONNECT_TIMEOUT_S`, while the code of the block holds a connection already: such
-    blocks could otherwise wait for each other for ever. They share all connections of the pool but one, which remains
-    for other statements of the process.
+    The wait has a limit, `DATABASE_CONNECT_TIMEOUT_S`, while they hold a connection already: such tasks could otherwise
+    wait for each other for ever. They share all connections of the pool but one, which remains for other statements of
+    the process.
     """
-
-    __slots__ = ("_token",)
-
-    def __enter__(self) -> None:
-        self._token = _run.set(object())
-
-    def __exit__(self, *_error: object) -> None:
-        _run.reset(self._token)
+    _run.set(object())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,8 +52,8 @@ class _Holder:
 
     Attributes:
         task: The asyncio task that took the connection.
-        run: The block of `wait_for_turn` that it is part of.
-        took_turn: It counts among the connections of such blocks.
+        run: The call of `wait_for_turn` whose asyncio tasks it is part of.
+        took_turn: It counts among the connections of such tasks.
     """
 
     task: asyncio.Task[Any] | None

@@ -4,13 +4,12 @@ A value that PostgreSQL would reject later, in a statement for many tasks, must 
 """
 
 import hashlib
-import math
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
+from decant.tasks.parameters import encode
 
-__all__ = ["aware", "count", "encode", "key", "priority", "seconds", "text"]
+__all__ = ["aware", "count", "key", "priority", "seconds", "text"]
 
 _LONGEST_S = 100 * 365.25 * 86_400  # of a delay; PostgreSQL's intervals and Python's dates end later
 _MOST = 2**31 - 1  # PostgreSQL's `integer`
@@ -87,34 +86,6 @@ def text(name: str, value: Any) -> str:
         raise ValueError(f"{name} must not be empty or contain NUL: {value!r}")
     _encoded(name, value)
     return value
-
-
-def encode(value: Any, *, order: Literal["deterministic"] | None = None) -> bytes:
-    """Encode a value as JSON.
-
-    Args:
-        value: The value.
-        order: "deterministic" sorts the keys of objects, so that equal values have equal JSON.
-    Raises:
-        TypeError: the value is not JSON.
-        ValueError: the value contains NaN or infinity, which msgspec would encode as null, or a lone surrogate.
-    """
-    encoded = msgspec.json.encode(value, order=order)
-    if b"null" in encoded:
-        _check_finite(msgspec.to_builtins(value))
-    return encoded
-
-
-def _check_finite(value: Any) -> None:
-    found = [value]
-    while found:
-        item = found.pop()
-        if isinstance(item, float) and not math.isfinite(item):
-            raise ValueError(f"NaN and infinity are not JSON, found {item!r}")
-        if isinstance(item, dict):
-            found += item.values()
-        elif isinstance(item, list | tuple):
-            found += item
 
 
 def key(name: str, value: Any) -> str:

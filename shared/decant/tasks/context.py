@@ -3,16 +3,16 @@
 A task with `bind=True` receives its `Run` as the first argument; other tasks call `current_run()`.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, NoReturn
 from uuid import UUID
 
 import msgspec
 
 from decant.tasks import checks
+from decant.tasks.parameters import encode
 from decant.tasks.records import Claimed
 from decant.tasks.store import store
 
@@ -58,15 +58,27 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Run:
     """A run of a task: Celery's `self`.
 
+    Args:
+        name: Name of the task.
+        max_retries: Its bound of retries.
+        claimed: The claimed task; None when the function was called directly.
     Attributes:
         unawaited: Coroutines that the run has not awaited, with their lines; see `decant.tasks.unawaited`.
     """
 
-    def __init__(self, name: str, max_retries: int | None, request: Request) -> None:
+    def __init__(self, name: str, max_retries: int | None, claimed: Claimed | None = None) -> None:
         self.name = name
         self.max_retries = max_retries
-        self.request = request
         self.unawaited: dict[object, str] = {}
+        self._claimed = claimed
+
+    @cached_property
+    def request(self) -> Request:
+        """The call that is run."""
+        if self._claimed is None:
+            return Request()
+        fields = {name: getattr(self._claimed, name) for name in Request.__struct_fields__}
+        return Request(**fields | {"id": str(self._claimed.id)})
 
     def retry(
         self,
@@ -104,26 +116,15 @@ class Run:
             ValueError: the value contains NaN or infinity.
             DatabaseUnavailable: retrying helps once PostgreSQL is back.
         """
-        encoded = checks.encode(value).decode()
+        encoded = encode(value).decode()
         if self.request.id:
             await store().set_progress(UUID(self.request.id), self.request.attempt, encoded)
 
 
-_current: ContextVar[Run | None] = ContextVar("decant_run", default=None)
+running: ContextVar[Run | None] = ContextVar("decant_run", default=None)
+"""The current run; set by the worker, for the asyncio task of the run."""
 
 
 def current_run() -> Run | None:
     """The run that this code is part of; None outside of a task."""
-    return _current.get()
-
-
-@contextmanager
-def running(claimed: Claimed) -> Iterator[Run]:
-    """Make the run of a claimed task the current run inside the block."""
-    shared = {name: getattr(claimed, name) for name in Request.__struct_fields__ if name != "id"}
-    run = Run(claimed.name, claimed.max_retries, Request(id=str(claimed.id), **shared))
-    token = _current.set(run)
-    try:
-        yield run
-    finally:
-        _current.reset(token)
+    return running.get()

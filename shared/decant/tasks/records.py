@@ -135,7 +135,7 @@ class Completed(Struct, frozen=True):
     released: list[Enqueued]
 
 
-class Claimed(Struct, frozen=True, kw_only=True):
+class Claimed(Struct, frozen=True):
     """A task leased to this worker.
 
     Attributes:

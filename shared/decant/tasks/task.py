@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.observability import correlation_id
 from decant.tasks import checks
-from decant.tasks.context import Request, Run
+from decant.tasks.context import Run
 from decant.tasks.options import CallOptions, TaskOptions, has_queue_url, validate
 from decant.tasks.parameters import Parameters
 from decant.tasks.publish import enqueue
@@ -51,7 +51,7 @@ class Task[**P, T]:
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function directly; a bound function receives a `Run` without an id."""
         if self.options.bind:
-            return self.function(Run(self.name, self.options.max_retries, Request()), *args, **kwargs)  # type: ignore[arg-type]  # P holds the parameter that binding supplies
+            return self.function(Run(self.name, self.options.max_retries), *args, **kwargs)  # type: ignore[arg-type]  # P holds the parameter that binding supplies
         return self.function(*args, **kwargs)
 
     def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:

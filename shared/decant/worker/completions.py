@@ -6,16 +6,18 @@ No batch waits to be filled: batches grow with the load, and a single outcome is
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextvars import copy_context
 from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
 from decant.errors import DatabaseUnavailable
+from decant.observability import correlate
 from decant.tasks.publish import publish
-from decant.tasks.records import Claimed, Completed, Enqueued, Outcome, State
+from decant.tasks.records import Completed, Enqueued, Outcome, State
 from decant.tasks.store import TRANSIENT, is_temporary, store
 from decant.worker.deadline import Deadline
-from decant.worker.execution import describe
+from decant.worker.execution import Execution, describe
 from decant.worker.outcomes import rejected
 
 __all__ = ["Completions"]
@@ -27,8 +29,9 @@ _PAUSE_S = 0.5
 
 class _Batch:
     def __init__(self) -> None:
+        self.executions: list[Execution] = []
         self.outcomes: list[Outcome] = []
-        self.written: asyncio.Task[dict[UUID, State]]
+        self.recording: asyncio.Task[None]
 
 
 class Completions:
@@ -36,31 +39,32 @@ class Completions:
 
     Args:
         deadline: Writing is retried until this time while PostgreSQL is unavailable.
+        leased: Runs whose outcomes are not recorded; those that are recorded are removed.
     """
 
-    def __init__(self, deadline: Deadline) -> None:
+    def __init__(self, deadline: Deadline, leased: set[Execution]) -> None:
         self._deadline = deadline
+        self._leased = leased
         self._open: _Batch | None = None
-        self._last: asyncio.Task[dict[UUID, State]] | None = None
+        self._last: asyncio.Task[None] | None = None
+        self._context = copy_context()  # not that of the run which opens a batch
 
-    async def add(self, claimed: Claimed, outcome: Outcome) -> None:
+    def add(self, execution: Execution, outcome: Outcome) -> asyncio.Task[None]:
         """Record an outcome, and publish the next run if there is any.
 
-        Raises:
-            DatabaseUnavailable: PostgreSQL remained unavailable; the lease expires, and the task is run again.
+        Returns:
+            Ends when it is recorded. Raises `DatabaseUnavailable` when PostgreSQL remained unavailable; the lease
+            expires, and the task is run again.
         """
         if self._open is None:
             self._open = _Batch()
-            self._last = self._open.written = asyncio.create_task(self._write(self._open, after=self._last))
-        batch = self._open
-        batch.outcomes.append(outcome)
-        state = (await asyncio.shield(batch.written)).get(claimed.id)
-        if state is None:
-            log.warning("Lease lost; result discarded", extra=describe(claimed))
-        elif outcome.publish and state in {State.PENDING, State.RETRY}:
-            await publish([Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, publish=True)])
+            writing = self._write(self._open, after=self._last)
+            self._last = self._open.recording = asyncio.create_task(writing, context=self._context)
+        self._open.executions.append(execution)
+        self._open.outcomes.append(outcome)
+        return self._open.recording
 
-    async def _write(self, batch: _Batch, after: asyncio.Task[dict[UUID, State]] | None) -> dict[UUID, State]:
+    async def _write(self, batch: _Batch, after: asyncio.Task[None] | None) -> None:
         if after is not None:
             await asyncio.wait({after})
         self._open = None  # outcomes from here on belong to the next batch
@@ -68,8 +72,17 @@ class Completions:
             completed = await self._complete(batch.outcomes)
         except DBAPIError:
             completed = await self._complete_singly(batch.outcomes)
-        await publish(completed.released)
-        return completed.states
+        finally:
+            self._leased.difference_update(batch.executions)
+        again = []
+        for execution, outcome in zip(batch.executions, batch.outcomes, strict=True):
+            claimed, state = execution.claimed, completed.states.get(outcome.id)
+            if state is None:
+                with correlate(claimed.correlation_id):
+                    log.warning("Lease lost; result discarded", extra=describe(claimed))
+            elif outcome.publish and state in {State.PENDING, State.RETRY}:
+                again.append(Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, publish=True))
+        await publish([*completed.released, *again])
 
     async def _complete_singly(self, outcomes: Sequence[Outcome]) -> Completed:
         """Record every outcome by itself, because PostgreSQL rejected the batch; a rejected outcome is a FAILURE."""

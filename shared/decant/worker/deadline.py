@@ -23,6 +23,10 @@ class Deadline:
         """The time at which Lambda kills the invocation."""
         return cls(context.get_remaining_time_in_millis() / 1000)
 
+    def earlier(self, seconds: float) -> "Deadline":
+        """A deadline of its own that lies so many seconds before this one."""
+        return Deadline(self.remaining_s() - seconds)
+
     def remaining_s(self) -> float:
         """Seconds until the deadline; negative after it."""
         return self._at - time.monotonic()

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable
+import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant import db, runtime
 from decant._sync.threads import run_in_thread
 from decant.errors import DatabaseUnavailable, PoolExhausted, TaskStopped, TimeLimitExceeded
-from decant.observability import correlate
+from decant.observability import correlation_ids
 from decant.tasks.context import Run, running
 from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Outcome, State
@@ -22,6 +22,7 @@ from decant.tasks.store import is_temporary, store
 from decant.tasks.task import Task
 from decant.tasks.unawaited import check_finished
 from decant.worker import outcomes
+from decant.worker.deadline import Deadline
 from decant.worker.interruptible import Interruptible
 from decant.worker.transaction import kept_open
 
@@ -49,63 +50,46 @@ class Execution:
     Args:
         claimed: The claimed task.
         task: Its definition.
-        time_left_s: Returns the seconds that the invocation has left for it.
+        deadline: When the run must have ended.
     """
 
-    def __init__(self, claimed: Claimed, task: Task[..., Any], time_left_s: Callable[[], float]) -> None:
+    def __init__(self, claimed: Claimed, task: Task[..., Any], deadline: Deadline) -> None:
         self.claimed = claimed
         self._task = task
-        self._options = task.options.of_call(claimed.options)
+        self._options = task.options if claimed.options is None else task.options.of_call(claimed.options)
         self._own_limit_s = self._options.time_limit or math.inf
-        self._time_left_s = time_left_s
-        self._least_s = min(self._own_limit_s, time_left_s() / 2)
+        self._deadline = deadline
+        self._least_s = min(self._own_limit_s, deadline.remaining_s() / 2)
         self._started_at: float | None = None
         self._started: asyncio.Future[None] | None = None
-        self._interruptible: Interruptible[Outcome | None]
+        self._interruptible: Interruptible[Outcome | None] | None = None
         self._body: asyncio.Task[Outcome | None] | None = None
         self._cancelled: CancelReason | None = None
 
     def has_time(self) -> bool:
         """Whether the task can be started: waiting has left it half of the time, or as much as its time limit."""
-        left_s = self._time_left_s()
+        left_s = self._deadline.remaining_s()
         return left_s > 0 and left_s >= self._least_s
 
     def cancel(self, reason: CancelReason) -> None:
-        """Cancel the run."""
+        """Cancel the run; nothing happens before its start and after its end."""
         if self._body is not None:
             self._cancelled = reason
             self._body.cancel()
 
     async def outcome(self) -> Outcome | None:
-        """Run the task.
+        """Run the task, in an asyncio task of its own: its context variables become those of the run.
 
         Returns:
             The outcome to record; None when it was recorded in the task's transaction, or the lease was lost.
         """
         if self.claimed.expired:
             return outcomes.expired(self.claimed)
-        with correlate(self.claimed.correlation_id), db.wait_for_turn(), running(self.claimed) as run:
-            return await self._outcome_of(self._create_body(run))
-
-    def _create_body(self, run: Run) -> asyncio.Task[Outcome | None]:
-        loop = asyncio.get_running_loop()
-        self._started = loop.create_future() if self._task.transactional else None
-        self._interruptible = Interruptible(self._call(run))
-        body = asyncio.Task(self._interruptible, loop=loop, eager_start=True)  # many tasks return without waiting
-        self._body = body
-        return body
-
-    async def _outcome_of(self, body: asyncio.Task[Outcome | None]) -> Outcome | None:
-        if self._started is not None and not body.done():
-            waits: set[asyncio.Future[Any]] = {body, self._started}
-            await asyncio.wait(waits, timeout=self._time_left_s(), return_when=asyncio.FIRST_COMPLETED)
-        time_left_s = self._time_left_s()
-        own_left_s = self._own_limit_s - self._seconds()
+        correlation_ids.set((self.claimed.correlation_id, None))
+        db.wait_for_turn()
+        body = self._body = self._start_body()
         if not body.done():
-            await asyncio.wait({body}, timeout=min(own_left_s, time_left_s))
-        if not body.done():
-            self.cancel(CancelReason.TIME_LIMIT if own_left_s <= time_left_s else CancelReason.DEADLINE)
-            await asyncio.wait({body}, timeout=_GRACE_S)
+            await self._wait(body)
         if not body.done() or body.cancelled():
             return self._cancelled_outcome()
         error = body.exception()
@@ -115,21 +99,47 @@ class Execution:
             log.info("Task succeeded", extra={**describe(self.claimed), "seconds": round(self._seconds(), 3)})
         return body.result()
 
+    def _start_body(self) -> asyncio.Task[Outcome | None]:
+        run = Run(self.claimed.name, self.claimed.max_retries, self.claimed)
+        running.set(run)
+        loop = asyncio.get_running_loop()
+        if self._task.transactional:
+            self._started = loop.create_future()
+        if self._options.soft_time_limit is None:
+            return asyncio.Task(self._call(run), loop=loop, eager_start=True)  # many tasks return without waiting
+        self._interruptible = Interruptible(self._call(run))
+        return asyncio.Task(self._interruptible, loop=loop, eager_start=True)
+
+    async def _wait(self, body: asyncio.Task[Outcome | None]) -> None:
+        """Wait for the end of the run, or of its time, at which it is cancelled."""
+        if self._started is not None:
+            waits: set[asyncio.Future[Any]] = {body, self._started}
+            await asyncio.wait(waits, timeout=self._deadline.remaining_s(), return_when=asyncio.FIRST_COMPLETED)
+        time_left_s = self._deadline.remaining_s()
+        own_left_s = self._own_limit_s - self._seconds()
+        if not body.done():
+            await asyncio.wait({body}, timeout=min(own_left_s, time_left_s))
+        if not body.done():
+            self.cancel(CancelReason.TIME_LIMIT if own_left_s <= time_left_s else CancelReason.DEADLINE)
+            await asyncio.wait({body}, timeout=_GRACE_S)
+
     def _start(self) -> None:
         """Start the time limits, right before the first line of the task's code."""
-        loop, body = asyncio.get_running_loop(), asyncio.current_task()
-        self._started_at = loop.time()
+        self._started_at = time.monotonic()
         if self._started is not None:
             self._started.set_result(None)
-        soft_limit_s = self._options.soft_time_limit
-        if soft_limit_s is not None and body is not None:
-            message = f"It ran longer than {soft_limit_s:g} s."
-            timer = loop.call_later(soft_limit_s, self._interruptible.interrupt, body, message)
+        if self._interruptible is not None:
+            self._start_soft_limit(self._interruptible)
+
+    def _start_soft_limit(self, interruptible: Interruptible[Outcome | None]) -> None:
+        loop, body, limit_s = asyncio.get_running_loop(), asyncio.current_task(), self._options.soft_time_limit
+        if body is not None and limit_s is not None:
+            timer = loop.call_later(limit_s, interruptible.interrupt, body, f"It ran longer than {limit_s:g} s.")
             body.add_done_callback(lambda _: timer.cancel())
 
     def _seconds(self) -> float:
         """Seconds since the start; 0 before it."""
-        return 0.0 if self._started_at is None else asyncio.get_running_loop().time() - self._started_at
+        return 0.0 if self._started_at is None else time.monotonic() - self._started_at
 
     async def _call(self, run: Run) -> Outcome | None:
         args, kwargs = self._task.parameters.decode(self.claimed.args, self.claimed.kwargs)
@@ -170,7 +180,14 @@ class Execution:
     def _succeeded(self, run: Run, result: Any) -> Outcome:
         check_finished(run, self._task.function, result)
         encoded = None if self._options.ignore_result else self._task.parameters.encode_result(result)
-        return outcomes.succeeded(self.claimed, encoded)
+        claimed = self.claimed
+        return Outcome(
+            id=claimed.id,
+            attempt=claimed.attempt,
+            state=State.SUCCESS,
+            result=encoded,
+            has_dependents=claimed.has_dependents,
+        )
 
     def _cancelled_outcome(self) -> Outcome | None:
         match self._cancelled:

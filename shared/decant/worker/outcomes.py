@@ -1,4 +1,4 @@
-"""Outcomes of runs: success, failure, retry with its delay, or release."""
+"""Outcomes of runs that did not succeed: failure, retry with its delay, or release."""
 
 from traceback import TracebackException
 from typing import Any
@@ -10,14 +10,9 @@ from decant.tasks.records import EXPIRED, Claimed, Failure, Outcome, State
 from decant.tasks.retry import backoff_s
 from decant.tasks.sqs import MAX_DELAY_S
 
-__all__ = ["expired", "failed", "lost", "rejected", "released", "revoked", "succeeded"]
+__all__ = ["expired", "failed", "lost", "rejected", "released", "revoked"]
 
 _LONGEST_TEXT = 20_000  # characters of a message or a traceback that are stored
-
-
-def succeeded(claimed: Claimed, result: str | None) -> Outcome:
-    """The function returned."""
-    return _outcome(claimed, state=State.SUCCESS, result=result)
 
 
 def revoked(claimed: Claimed, message: str) -> Outcome:

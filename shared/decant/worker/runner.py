@@ -3,10 +3,9 @@
 import asyncio
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import UUID
 
 from decant import metrics
@@ -44,12 +43,14 @@ class Runner:
     def __init__(self, deadline: Deadline, renewed_lease_s: float | None = None) -> None:
         limits = task_settings()
         self._deadline = deadline
-        self._renewed_lease_s = renewed_lease_s
+        self._runs_end = deadline.earlier(limits.margin_s)
         self._margin_s = limits.margin_s
+        self._renewed_lease_s = renewed_lease_s
         self._slots = asyncio.Semaphore(limits.concurrency)
-        self._completions = Completions(deadline)
-        self._heartbeat = _Heartbeat(limits.heartbeat_s, renewed_lease_s)
-        self._counts = defaultdict[str, Counter[str]](Counter)
+        self._leased = set[Execution]()  # until their outcomes are recorded
+        self._completions = Completions(deadline, self._leased)
+        self._heartbeat = _Heartbeat(limits.heartbeat_s, renewed_lease_s, self._leased)
+        self._counts = defaultdict[str, Counter[str]](Counter) if metrics.are_enabled() else None
         self.failed = set[UUID]()
 
     async def __aenter__(self) -> Self:
@@ -65,7 +66,7 @@ class Runner:
     @property
     def time_left_s(self) -> float:
         """Seconds that a run started now may take; 0 or less when it is too late."""
-        return self._deadline.remaining_s() - self._margin_s
+        return self._runs_end.remaining_s()
 
     @property
     def lease_s(self) -> float:
@@ -75,7 +76,9 @@ class Runner:
     def stop(self) -> None:
         """Cancel all runs and release their tasks, also those that have not started."""
         self._deadline.shorten(self._margin_s)
-        self._heartbeat.cancel_all(CancelReason.SHUTDOWN)
+        self._runs_end.shorten(0)
+        for execution in self._leased:
+            execution.cancel(CancelReason.SHUTDOWN)
 
     async def run_due(self, count: int) -> int:
         """Claim and run up to `count` due tasks that have no message; returns their number."""
@@ -88,10 +91,11 @@ class Runner:
         by_priority = sorted(claimed, key=lambda task: -task.priority)
         loop = asyncio.get_running_loop()
         runs = {asyncio.Task(self._run(task), loop=loop, eager_start=True): task for task in by_priority}
-        if runs:
-            await asyncio.wait(runs)
+        await _ended([run for run in runs if not run.done()])
+        recorded = {run: run.result() for run in runs if run.exception() is None}
+        await _ended({recording for recording in recorded.values() if recording is not None})
         for run, task in runs.items():
-            error = run.exception()
+            error = (recorded.get(run) or run).exception()
             if error is not None:
                 log.error("Could not record task result", exc_info=error, extra=describe(task))
                 self.failed.add(task.id)
@@ -99,30 +103,40 @@ class Runner:
             name, counts = self._counts.popitem()
             metrics.record(counts, task=name)
 
-    async def _run(self, claimed: Claimed) -> None:
-        with self._heartbeat.holding(claimed):
-            execution = Execution(claimed, registry[claimed.name], lambda: self.time_left_s)
+    async def _run(self, claimed: Claimed) -> asyncio.Task[None] | None:
+        """Run a task, and return the recording of its outcome; None when there is nothing to record."""
+        execution = Execution(claimed, registry[claimed.name], self._runs_end)
+        self._leased.add(execution)
+        outcome = None
+        try:
             async with self._slots:
                 outcome = await self._outcome(execution)
-            if outcome is not None:
-                await self._completions.add(claimed, outcome)
+            return None if outcome is None else self._completions.add(execution, outcome)
+        finally:
+            if outcome is None:
+                self._leased.discard(execution)
 
     async def _outcome(self, execution: Execution) -> Outcome | None:
         if not execution.has_time():
             return outcomes.released(execution.claimed)
-        with self._heartbeat.watching(execution):
-            outcome = await execution.outcome()
-        self._count(execution.claimed, outcome)
+        outcome = await execution.outcome()
+        if self._counts is not None:
+            _count(self._counts[execution.claimed.name], execution.claimed, outcome)
         return outcome
 
-    def _count(self, claimed: Claimed, outcome: Outcome | None) -> None:
-        state = None if outcome is None else outcome.state
-        if claimed.expired or state is State.PENDING:
-            return  # it was not run, or not to its end
-        counts = self._counts[claimed.name]
-        counts["TaskRuns"] += 1
-        if state in _METRICS:
-            counts[_METRICS[state]] += 1
+
+async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks)
+
+
+def _count(counts: Counter[str], claimed: Claimed, outcome: Outcome | None) -> None:
+    state = None if outcome is None else outcome.state
+    if claimed.expired or state is State.PENDING:
+        return  # it was not run, or not to its end
+    counts["TaskRuns"] += 1
+    if state in _METRICS:
+        counts[_METRICS[state]] += 1
 
 
 class _Heartbeat:
@@ -131,13 +145,13 @@ class _Heartbeat:
     Args:
         interval_s: Seconds between two checks. There is no check while nothing runs.
         lease_s: Duration of leases that are renewed, from the claim until the outcome is recorded; None to renew none.
+        leased: The runs.
     """
 
-    def __init__(self, interval_s: float, lease_s: float | None) -> None:
+    def __init__(self, interval_s: float, lease_s: float | None, leased: set[Execution]) -> None:
         self._interval_s = interval_s
         self._lease_s = lease_s
-        self._held = dict[UUID, int]()
-        self._watched = dict[UUID, Execution]()
+        self._leased = leased
         self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -148,37 +162,19 @@ class _Heartbeat:
             self._checking.cancel()
             await asyncio.wait({self._checking})
 
-    @contextmanager
-    def holding(self, claimed: Claimed) -> Iterator[None]:
-        """Renew the task's lease inside the block."""
-        self._held[claimed.id] = claimed.attempt
-        try:
-            yield
-        finally:
-            del self._held[claimed.id]
-
-    @contextmanager
-    def watching(self, execution: Execution) -> Iterator[None]:
-        self._watched[execution.claimed.id] = execution
-        try:
-            yield
-        finally:
-            del self._watched[execution.claimed.id]
-
-    def cancel_all(self, reason: CancelReason) -> None:
-        for execution in self._watched.values():
-            execution.cancel(reason)
-
     async def _check_forever(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            if not self._held:
+            runs = {execution.claimed.id: execution for execution in self._leased}
+            if not runs:
                 continue
             try:
-                cancelled = await store().heartbeat(list(self._held.items()), self._lease_s)
+                cancelled = await store().heartbeat(
+                    [(task_id, run.claimed.attempt) for task_id, run in runs.items()], self._lease_s
+                )
             except TRANSIENT as error:
-                extra = {"tasks": len(self._held), "error": repr(error)}
+                extra = {"tasks": len(runs), "error": repr(error)}
                 log.warning("Could not check whether tasks were revoked; retrying", extra=extra)
                 continue
-            for task_id in cancelled.keys() & self._watched.keys():
-                self._watched[task_id].cancel(cancelled[task_id])
+            for task_id, reason in cancelled.items():
+                runs[task_id].cancel(reason)

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -48,18 +48,18 @@ async def handle(records: Iterable[dict[str, Any]], deadline: Deadline) -> Repor
         DatabaseUnavailable: SQS must deliver all messages again.
     Source: Lambda, "Reporting batch item failures for Lambda functions with an Amazon SQS trigger".
     """
-    messages = defaultdict[UUID, list[str]](list)
+    received = list[tuple[UUID, str]]()
     for record in records:
         task_id = decode_message(record.get("body"))
         if task_id is None:
             log.warning("Unknown message dropped", extra={"message_id": record["messageId"]})
         else:
-            messages[task_id].append(record["messageId"])
-    failed = await run_batch(messages, deadline)
-    return {"batchItemFailures": [{"itemIdentifier": message} for task_id in failed for message in messages[task_id]]}
+            received.append((task_id, record["messageId"]))
+    failed = await run_batch({task_id for task_id, _ in received}, deadline)
+    return {"batchItemFailures": [{"itemIdentifier": message} for task_id, message in received if task_id in failed]}
 
 
-async def run_batch(ids: Iterable[UUID], deadline: Deadline) -> set[UUID]:
+async def run_batch(ids: set[UUID], deadline: Deadline) -> set[UUID]:
     """Claim and run the tasks of an SQS batch.
 
     Finished, running and early tasks are skipped and their messages deleted. A task whose last worker crashed runs
@@ -70,11 +70,10 @@ async def run_batch(ids: Iterable[UUID], deadline: Deadline) -> set[UUID]:
     Raises:
         DatabaseUnavailable: no task could be claimed; all messages must be delivered again.
     """
-    requested = set(ids)
     async with Runner(deadline) as runner:
-        claimed = await _claim(sorted(requested), runner.lease_s)
+        claimed = await _claim(sorted(ids, key=attrgetter("int")), runner.lease_s)
         await runner.run(claimed)
-        for task in await _claimable(requested - {task.id for task in claimed}, runner.failed):
+        for task in await _claimable(ids - {task.id for task in claimed}, runner.failed):
             await _run_alone(task, runner)
     return runner.failed
 

@@ -69,7 +69,7 @@ def compare(base: Path, rounds: int) -> None:
 
 @contextmanager
 def _side(tree: Path) -> Iterator[Side]:
-    environment = os.environ | {"PYTHONPATH": f"{tree}:{tree / 'shared'}", "PYTHONSAFEPATH": "1"}
+    environment = os.environ | {"PYTHONPATH": f"{tree}:{tree / 'shared'}:{tree / 'infra'}", "PYTHONSAFEPATH": "1"}
     process = subprocess.Popen(
         [sys.executable, str(SIDE)],
         cwd=tree,

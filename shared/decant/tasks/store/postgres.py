@@ -62,11 +62,11 @@ class PostgresStore:
 
     async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
         given = {"ids": list(ids), "names": list(names), "lease_s": lease_s, "alone": alone}
-        return [Claimed(**row) for row in await _execute(run.CLAIM, given)]
+        return [Claimed(*row.values()) for row in await _execute(run.CLAIM, given)]
 
     async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
         given = {"names": list(names), "lease_s": lease_s, "count": count}
-        return [Claimed(**row) for row in await _execute(run.CLAIM_DUE, given)]
+        return [Claimed(*row.values()) for row in await _execute(run.CLAIM_DUE, given)]
 
     async def next_due_in_s(self, names: Sequence[str], within_s: float) -> float | None:
         (row,) = await _execute(run.NEXT_DUE, {"names": list(names), "within_s": within_s})
@@ -78,7 +78,7 @@ class PostgresStore:
         return [Unclaimed(**{**row, "state": State(row["state"])}) for row in rows]
 
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
-        in_order = sorted(outcomes, key=lambda outcome: outcome.id)
+        in_order = sorted(outcomes, key=lambda outcome: outcome.id.int)
         given = {"outcomes": msgspec.json.encode(in_order).decode(), "republish_after_s": _republish_after_s()}
         if session is None and not any(outcome.has_dependents for outcome in outcomes):
             rows = await _execute(run.COMPLETE, given)
@@ -120,7 +120,7 @@ class PostgresStore:
 
     async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         given = {"queues": list(queues), "ahead_s": ahead_s, "count": count, "republish_after_s": _republish_after_s()}
-        return [Enqueued(**row) for row in await _execute(sweep.UNPUBLISHED, given)]
+        return [Enqueued(*row.values()) for row in await _execute(sweep.UNPUBLISHED, given)]
 
     async def expire_leases(self, count: int) -> Completed:
         return await _complete(sweep.EXPIRE_LEASES, {"count": count})
@@ -151,7 +151,7 @@ class PostgresStore:
         # As text: asyncpg converts times to UTC, which takes the first and the last of them out of datetime's range.
         given |= {"since": _text(conditions.since), "until": _text(conditions.until)}
         given |= {"queues": _queues(), "republish_after_s": _republish_after_s()}
-        return [Enqueued(**row) for row in await _execute(dead_letters.REDRIVE, given)]
+        return [Enqueued(*row.values()) for row in await _execute(dead_letters.REDRIVE, given)]
 
     async def delete(self, age_s: float, count: int) -> int:
         return len(await _execute(sweep.DELETE, {"age_s": age_s, "count": count}))
@@ -177,7 +177,7 @@ async def _insert(tasks: Sequence[NewTask], session: AsyncSession | None) -> lis
         return []
     in_order = sorted(tasks, key=lambda task: task.unique_key or "")  # two callers with the same keys lock in one order
     given = {"tasks": msgspec.json.encode(in_order).decode(), **_delays()}
-    return [Enqueued(**row) for row in await _execute(enqueue.INSERT, given, session, repeatable=True)]
+    return [Enqueued(*row.values()) for row in await _execute(enqueue.INSERT, given, session, repeatable=True)]
 
 
 async def _complete(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Completed:
@@ -215,7 +215,7 @@ async def _release_dependents(ids: Sequence[UUID], session: AsyncSession) -> lis
     if not ready:
         return []
     given = {"ids": ready, "queues": _queues(), **_delays()}
-    return [Enqueued(**row) for row in await _execute(workflow.RELEASE, given, session)]
+    return [Enqueued(*row.values()) for row in await _execute(workflow.RELEASE, given, session)]
 
 
 def _delays() -> dict[str, float]:
