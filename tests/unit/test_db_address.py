@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import certifi
 import pytest
 
 from decant.config import read
@@ -51,6 +52,10 @@ def test_address_of_a_provider_is_read(url: str) -> None:
         ("postgresql+psycopg://h/app?prepare_threshold=0", "DATABASE_POOLER=true"),
         ("postgresql://h/app?statement_cache_size=100", "parameter statement_cache_size must be one of 0"),
         ("postgresql://h/app?sslmode=always", "parameter sslmode must be one of disable, allow"),
+        (
+            "postgresql://h/app?sslmode=require&sslrootcert=system",
+            "sslrootcert=system needs sslmode=verify-full, not require",
+        ),
         ("postgresql://h/app?connect_timeout=soon", "parameter connect_timeout must be a whole number"),
         ("postgresql://h/app?target_session_attrs=best", "parameter target_session_attrs must be one of"),
         ("postgresql://h/app?channel_binding=require", "use postgresql+psycopg://"),
@@ -103,7 +108,8 @@ def test_parameters_override_the_settings_with_both_drivers() -> None:
     [
         ("sslmode=require", False, False),
         ("ssl=true", False, False),
-        ("sslmode=require&sslrootcert=system", True, False),
+        (f"sslmode=require&sslrootcert={certifi.where()}", True, False),
+        ("sslrootcert=system", True, True),
         ("sslmode=verify-ca", True, False),
         ("sslmode=verify-full", True, True),
         ("sslmode=disable", True, True),

@@ -70,6 +70,8 @@ class Address:
                 fields |= _field(name, value if isinstance(value, str) else value[-1], driver)
             except ValueError as error:
                 problems.append(f"parameter {name} {error}")
+        if fields.get("ca_file") == _SYSTEM and fields.setdefault("tls_mode", "verify-full") != "verify-full":
+            problems.append(f"parameter sslrootcert=system needs sslmode=verify-full, not {fields['tls_mode']}")
         if problems:
             raise ValueError("; ".join(problems))
         hosts = {name: url.query[name] for name in _HOSTS if name in url.query}
@@ -152,6 +154,9 @@ _DRIVERS = {
     "postgresql+asyncpg": "postgresql+asyncpg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
+
+_SYSTEM = "system"
+"""The public authorities. As in libpq, nothing but verify-full goes with them: everybody can get their certificates."""
 
 _HOSTS = ("host", "port")
 """Parameters that SQLAlchemy translates for both drivers."""
