@@ -5,12 +5,10 @@ import shutil
 import signal
 import socket
 from pathlib import Path
-from typing import ClassVar
 
 from decant_cloud.local.database_address import write_private
 from decant_cloud.local.postgres import Postgres, free_port
-from decant_cloud.local.server import Launch, Server
-from decant_cloud.local.warden import Warden
+from decant_cloud.local.server import Launch, Server, Spec
 
 __all__ = ["Pgbouncer"]
 
@@ -27,13 +25,12 @@ class Pgbouncer(Server):
         connections: Number of connections to the server that its clients share.
     """
 
-    name = "PgBouncer"
-    _stop_with: ClassVar[signal.Signals] = signal.SIGTERM  # closes every connection at once
-    _grace_s: ClassVar[float] = 5
-    _end_with: ClassVar[signal.Signals] = signal.SIGKILL
-
     def __init__(self, folder: Path, postgres: Postgres, connections: int) -> None:
-        super().__init__(free_port(), folder / "pgbouncer.log", None)
+        # SIGTERM closes every connection at once.
+        spec = Spec(
+            name="PgBouncer", prepare=self._prepare, is_ready=self._is_ready, stop_with=signal.SIGTERM, grace_s=5
+        )
+        super().__init__(spec, free_port(), folder / "pgbouncer.log")
         self._folder = folder
         self._postgres = postgres
         self._connections = connections
@@ -64,12 +61,6 @@ max_client_conn = 500
         assert program is not None
         return Launch(command=[program, str(configuration)], user=user)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def _hold(self, warden: Warden) -> None:
-        """No warden: the test stops it."""
-
-    def _release(self, warden: Warden, pid: int) -> None:
-        """No warden: the test stops it."""

@@ -4,13 +4,14 @@ Makes three environments of Python 3.13, each from its pinned and hashed require
 file changed since the last time:
 
     .venv                     development and tests        requirements/dev.txt
-    .decant/localstack        the local cloud              infra/decant_cloud/local/requirements.txt
+    .decant/localstack        the local cloud              infra/decant_cloud/local/localstack.txt
     .decant/lambda-image      what AWS's image holds       infra/decant_cloud/local/lambda-image.txt
 
 and with `--with NAME`, only when a command needs them:
 
     .decant/bench             what `make bench-web` measures against    requirements/bench.txt
     .decant/celery            what `make bench-tasks` compares with     requirements/celery.txt
+    .decant/localemu          the local cloud's second engine, ENGINE=localemu    infra/decant_cloud/local/localemu.txt
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
 
@@ -43,12 +44,13 @@ PYTHON = "3.13"
 UV = ROOT / "requirements/uv.txt"
 ENVIRONMENTS = {
     "development": (ROOT / ".venv", ROOT / "requirements/dev.txt"),
-    "local cloud": (STATE / "localstack", PACKAGE / "local/requirements.txt"),
+    "local cloud": (STATE / "localstack", PACKAGE / "local/localstack.txt"),
     "Lambda image": (STATE / "lambda-image", PACKAGE / "local/lambda-image.txt"),
 }
 OPTIONAL = {  # asked for by name: --with sam
     "bench": (STATE / "bench", ROOT / "requirements/bench.txt"),
     "celery": (STATE / "celery", ROOT / "requirements/celery.txt"),
+    "localemu": (STATE / "localemu", PACKAGE / "local/localemu.txt"),
     "policy": (STATE / "policy", ROOT / "requirements/policy.txt"),
     "sam": (STATE / "sam", ROOT / "requirements/sam.txt"),
 }
@@ -63,7 +65,8 @@ LOCKS = {  # requirements that are compiled for every platform, and those for on
     "requirements/sam": [],
     "requirements/uv": ["--universal"],
     "infra/decant_cloud/local/lambda-image": ["--universal"],
-    "infra/decant_cloud/local/requirements": [],
+    "infra/decant_cloud/local/localemu": [],
+    "infra/decant_cloud/local/localstack": [],
 }
 
 

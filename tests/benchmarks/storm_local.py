@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from decant_cloud.local.localstack import LocalStack
+from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.warden import Warden
 from tests.lambda_storm import Weather, held_at_rest, raise_storm
@@ -18,7 +18,7 @@ WEATHER = Weather(invocations=1000, kills=50, updates=20)
 def main() -> int:
     """Raise the storm; 1 when anything is amiss."""
     warden = Warden()
-    with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder), free_port(), warden) as localstack:
+    with tempfile.TemporaryDirectory() as folder, EngineServer(Path(folder), free_port(), warden) as localstack:
         process = psutil.Process(localstack.pid)
         before = held_at_rest(process, localstack.url)
         started = time.monotonic()

@@ -13,7 +13,7 @@ from typing import Any
 import localstack_client.session
 
 from decant_cloud.local.cloud import LocalCloud
-from decant_cloud.local.localstack import LocalStack
+from decant_cloud.local.engine_server import EngineServer
 from tests.upstream import Upstream
 
 __all__ = ["Create", "LogLine", "RunningCloud", "archive"]
@@ -66,7 +66,7 @@ class RunningCloud:
     @property
     def localstack_pid(self) -> int:
         """Of LocalStack's process."""
-        assert isinstance(self._cloud.emulator, LocalStack)
+        assert isinstance(self._cloud.emulator, EngineServer)
         return self._cloud.emulator.pid
 
     def session(self) -> localstack_client.session.Session:

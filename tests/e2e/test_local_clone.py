@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from decant_cloud.local.engine_server import chosen
 from decant_cloud.local.postgres import free_port
 from tests import dap
 from tests.e2e.commands import Command, command
@@ -66,7 +67,8 @@ def make_clone(folder: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".decant").mkdir()
-    for name in (".venv", ".decant/localstack", ".decant/lambda-image", ".decant/localstack-cache"):
+    engine = chosen().package
+    for name in (".venv", f".decant/{engine}", ".decant/lambda-image", f".decant/{engine}-cache"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / ".decant/layers", folder / ".decant/layers", symlinks=True, copy_function=os.link)
 

@@ -19,7 +19,7 @@ Local = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
     """Runs a command to its end, in a state folder that names the session's cloud."""
-    (tmp_path / "localstack").symlink_to(local_cloud.folder)
+    (tmp_path / "engine").symlink_to(local_cloud.folder)
     (tmp_path / "tokens.pem").symlink_to(local_cloud.folder.parent / "tokens.pem")
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from decant_cloud.local.deploy import Cloud, delete, deploy, with_code
+from decant_cloud.local.engine_server import chosen
 from decant_cloud.local.packages import upload
 from tests.e2e.commands import Command, command
 from tests.e2e.running import RunningCloud
@@ -70,7 +71,7 @@ def test_emulator_that_does_not_answer_is_one_clear_line(state: Path) -> None:
 
     assert refused.process.wait(30) == 1
     assert "error: AWS_ENDPOINT_URL is http://127.0.0.1:1, and nothing answers there (" in refused.printed
-    assert refused.printed.endswith("Start the emulator, or unset AWS_ENDPOINT_URL to start LocalStack.\n")
+    assert refused.printed.endswith(f"Start the emulator, or unset AWS_ENDPOINT_URL to start {chosen().title}.\n")
 
 
 @pytest.fixture

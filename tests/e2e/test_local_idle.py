@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from decant_cloud.local.deploy import Cloud
-from decant_cloud.local.localstack import LocalStack
+from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.warden import Warden
 from tests.lambda_storm import archive
@@ -23,7 +23,10 @@ def cloud() -> Iterator[Cloud]:
     """Lambda alone, which ends environments after half a second, not ten minutes."""
     warden = Warden()
     settings = {"LAMBDA_KEEPALIVE_MS": str(KEPT_MS)}
-    with tempfile.TemporaryDirectory() as folder, LocalStack(Path(folder), free_port(), warden, settings) as localstack:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EngineServer(Path(folder), free_port(), warden, settings) as localstack,
+    ):
         yield Cloud(localstack.url)
     warden.close()
 

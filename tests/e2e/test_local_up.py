@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from decant_cloud.local.endpoints import endpoints
+from decant_cloud.local.engine_server import chosen
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.state import running
 from decant_cloud.template.model import Template
@@ -211,7 +212,7 @@ def test_busy_port_is_one_clear_line(state: Path) -> None:
 def test_interrupt_half_way_stops_everything(state: Path) -> None:
     """Ctrl-C while it starts ends what has been started."""
     started = command(state, "up", "--port", str(free_port()))
-    started.wait_for("LocalStack on")
+    started.wait_for(f"{chosen().title} on")
     processes = below(started.process)
 
     status = started.stop()
@@ -220,7 +221,7 @@ def test_interrupt_half_way_stops_everything(state: Path) -> None:
 
 
 def test_kill_leaves_nothing(state: Path) -> None:
-    """Even SIGKILL takes LocalStack, its functions and the database with it."""
+    """Even SIGKILL takes the engine, its functions and the database with it."""
     started = command(state, "up", "--port", str(free_port()))
     started.wait_for("Deployment of")
     processes = below(started.process)

@@ -153,7 +153,7 @@ def test_cloud_wheel_holds_its_locks(cloud_wheel: Path) -> None:
         names = set(archive.namelist())
 
     assert {f"decant_cloud/locks/{name}.txt" for name in ("policy", "sam", "uv")} <= names
-    assert {f"decant_cloud/local/{name}.txt" for name in ("requirements", "lambda-image")} <= names
+    assert {f"decant_cloud/local/{name}.txt" for name in ("lambda-image", "localemu", "localstack")} <= names
     assert any(name.endswith(".dist-info/entry_points.txt") and "emulator_patches" in name for name in names)
 
 

@@ -123,8 +123,8 @@ def test_command_that_needs_aws_says_that_serve_has_none(tmp_path: Path) -> None
 def test_logs_of_the_last_time_can_be_read(tmp_path: Path) -> None:
     """They stay until the next start; with nothing running there is nothing to follow."""
     entry = {"time": 1.5, "function": "decant-UsersGet-1a2b", "environment": "e", "request": "r", "line": "Hello"}
-    (tmp_path / "localstack").mkdir()
-    (tmp_path / "localstack/functions.jsonl").write_text(json.dumps(entry) + "\n")
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine/functions.jsonl").write_text(json.dumps(entry) + "\n")
 
     finished = local(tmp_path, "logs", "users_get")
 
@@ -142,7 +142,7 @@ def test_logs_say_that_there_are_none(tmp_path: Path) -> None:
 
 def test_reset_forgets_the_data(tmp_path: Path) -> None:
     """Database and logs go; what else is in the folder stays."""
-    for name in ("postgres/data", "localstack", "mine"):
+    for name in ("postgres/data", "engine", "mine"):
         (tmp_path / name).mkdir(parents=True)
 
     finished = local(tmp_path, "reset")

@@ -1,21 +1,18 @@
-"""Code that runs inside LocalStack; its main part is the `process` Lambda executor.
+"""Code that runs inside the engine, the emulator of AWS: plug-ins and patches for LocalStack and LocalEmu.
 
-`plugin` implements the executor interface of LocalStack's Lambda provider with the environments of `lambda_runtime`.
-The other modules add to LocalStack or change it, through its extension points where it has them:
+`python -m decant_cloud.emulator_patches` starts the engine. `engine` describes both engines and names their package;
+`start` lists the patches and checks that they fit the engine's version. Each patch is a module that says what it
+changes in which file of the engine, relative to its package, why, and what it gains:
 
-    server         the gateway on loopback only
-    access         rejects requests that web pages can send
-    http_server    the HTTP server of the gateway
-    identities     ids of APIs that stay the same
-    invocations    client context, size limits of events
-    event_sources  polls queues as Lambda does
-    log_streams    log lines with their own timestamps
-    timers         one thread for the timers of all environments
-    economies      omits work that no user of the local cloud needs
-    stack_updates  updates stacks in place, with rollback
-    resources      updates of resources that LocalStack cannot update
-    quick_start    omits work at start
+    access, server, http_server   the gateway on loopback only, without requests that web pages can send
+    plugin, log_streams           functions as processes of `lambda_runtime`, and their logs
+    invocations, async_events     limits, client context, no invocation lost to an update
+    event_sources                 queues polled as by Lambda
+    api_ids                       ids of APIs that stay the same
+    stack_updates                 stacks updated in place, with rollback
+    resource_updates              resources updated in place
+    custom_resource               custom resources
+    direct_invocations, metrics, resource_waits, timers, update_threads, quick_start    less work
 
-LocalStack finds the plug-ins by the entry points in `infra/decant_cloud/emulator_patches/registration`.
-`python -m decant_cloud.emulator_patches` starts LocalStack.
+The engine finds the plug-ins by the entry points in `registration`.
 """

@@ -1,6 +1,6 @@
-"""Reject requests that a web page can send to the gateway on loopback: WSGI middleware in front of LocalStack.
+"""Reject requests that a web page can send to the gateway on loopback: WSGI middleware in front of the engine.
 
-LocalStack runs code for every client that can connect. A web page in the developer's browser is such a client: it can
+The engine runs code for every client that can connect. A web page in the developer's browser is such a client: it can
 send cross-site requests, and with DNS rebinding it can read the responses under a host name of its own. Rules, in this
 order:
 
@@ -22,6 +22,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
 
+from decant_cloud.emulator_patches.engine import engine
+
 __all__ = ["NOT_SIGNED", "UNSIGNED", "Access", "is_api_route", "is_presigned", "rejection"]
 
 UNSIGNED = "decant.unsigned"
@@ -30,18 +32,17 @@ UNSIGNED = "decant.unsigned"
 NOT_SIGNED = "AWS API requests need an Authorization header (presigned S3 URLs excepted)."
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
-_NAMES = ("localhost", "host.docker.internal", "localhost.localstack.cloud")
-"""Accepted with their subdomains, by which LocalStack addresses buckets and APIs."""
+_NAMES = ("localhost", "host.docker.internal", engine.domain)
+"""Accepted with their subdomains, which address buckets and APIs."""
 
 _API_HOSTS = (".execute-api.", ".lambda-url.")
 _API_PATHS = ("/_aws/execute-api/", "/restapis/")
-_HEALTH = "/_localstack/health"
 _LOGGED_CHARACTERS = 200
 _SIGNATURES = (
     frozenset({"X-Amz-Signature", "X-Amz-Credential"}),  # version 4
     frozenset({"Signature", "AWSAccessKeyId", "Expires"}),  # version 2
 )
-_LOG = logging.getLogger("localstack.decant.access")
+_LOG = logging.getLogger("decant.access")
 
 Environ = dict[str, Any]
 
@@ -50,7 +51,7 @@ class Access:
     """WSGI middleware that responds 403 to rejected requests and passes all others on.
 
     Args:
-        application: LocalStack's gateway.
+        application: The engine's gateway.
         cors_origins: Origins whose pages may call the routes of the deployed API; `*` for all.
     """
 
@@ -110,7 +111,7 @@ def _is_own_name(host: str) -> bool:
 
 
 def is_api_route(environ: Environ, host: str) -> bool:
-    """The request is for a route of a deployed API or a function's URL, by the rules of LocalStack's router."""
+    """The request is for a route of a deployed API or a function's URL, by the rules of the engine's router."""
     path = environ.get("PATH_INFO", "")
     is_api_path = path.startswith(_API_PATHS[0]) or (path.startswith(_API_PATHS[1]) and "/_user_request_" in path)
     return is_api_path or any(part in host.lower() for part in _API_HOSTS)
@@ -122,11 +123,11 @@ def _is_signed(environ: Environ) -> bool:
 
 
 def _is_health_check(environ: Environ) -> bool:
-    return environ["REQUEST_METHOD"] in {"GET", "HEAD"} and environ.get("PATH_INFO") == _HEALTH
+    return environ["REQUEST_METHOD"] in {"GET", "HEAD"} and environ.get("PATH_INFO") == engine.health_path
 
 
 def is_presigned(environ: Environ) -> bool:
-    """The query holds a signature for S3. The handler in `server` makes sure that S3 is what LocalStack selects."""
+    """The query holds a signature for S3. The handler in `server` makes sure that the engine selects S3."""
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     if environ.get("PATH_INFO", "").startswith("/_") or "Action" in query or "HTTP_X_AMZ_TARGET" in environ:
         return False

@@ -1,8 +1,10 @@
-"""Custom resources, which the open LocalStack does not support: invoke a function of the stack as CloudFormation does.
+"""Support custom resources, which the engine lacks: invoke a function of the stack as CloudFormation does.
 
 CloudFormation waits for a PUT to the request's ResponseURL, up to an hour. Unlike CloudFormation, the deployment fails
-at once with the function's error when the invocation fails, because the function will send no response then.
+at once with the function's error when the invocation fails, because the function sends no response then.
 
+Uses: `services/cloudformation/resource_provider.py`, an extension point.
+Gain: `Migrate` runs in the deployment, as at AWS.
 Source: AWS CloudFormation User Guide, custom resource request and response reference.
 """
 
@@ -16,14 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Self
 
-from localstack.services.cloudformation.resource_provider import (
-    CloudFormationResourceProviderPlugin,
-    OperationStatus,
-    ProgressEvent,
-    ResourceProvider,
-    ResourceRequest,
-)
-
+from decant_cloud.emulator_patches.engine import find
 from decant_cloud.emulator_patches.http_server import HttpServer
 
 __all__ = ["CustomResource", "CustomResourcePlugin"]
@@ -36,8 +31,16 @@ _NOT_FOR_FUNCTION = ("PhysicalResourceId", "ServiceTimeout")
 """Properties of the resource that a request does not contain."""
 
 
+CloudFormationResourceProviderPlugin: Any = find(
+    "services.cloudformation.resource_provider:CloudFormationResourceProviderPlugin",
+)
+OperationStatus = find("services.cloudformation.resource_provider:OperationStatus")
+ProgressEvent = find("services.cloudformation.resource_provider:ProgressEvent")
+ResourceProvider: Any = find("services.cloudformation.resource_provider:ResourceProvider")
+
+
 class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
-    """Names the resource type, for LocalStack to look it up."""
+    """Names the resource type."""
 
     name = "AWS::CloudFormation::CustomResource"
 
@@ -45,26 +48,26 @@ class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
         self.factory: type[CustomResource] | None = None
 
     def load(self) -> None:
-        """Make the provider known."""
+        """Make the provider available."""
         self.factory = CustomResource
 
 
-class CustomResource(ResourceProvider[dict[str, Any]]):
+class CustomResource(ResourceProvider):
     """Invokes the function that the resource's ServiceToken names, and waits for its response."""
 
     TYPE = CustomResourcePlugin.name
     SCHEMA: Mapping[str, Any] = {"primaryIdentifier": ["/properties/PhysicalResourceId"]}
 
-    def create(self, request: ResourceRequest[dict[str, Any]]) -> ProgressEvent[dict[str, Any]]:
+    def create(self, request: Any) -> Any:
         """Create the resource."""
         return self._send("Create", request, {})
 
-    def update(self, request: ResourceRequest[dict[str, Any]]) -> ProgressEvent[dict[str, Any]]:
+    def update(self, request: Any) -> Any:
         """Change the resource; the request contains the properties from before."""
         return self._send("Update", request, request.previous_state)
 
-    def delete(self, request: ResourceRequest[dict[str, Any]]) -> ProgressEvent[dict[str, Any]]:
-        """Delete the resource, unless LocalStack, after an update that failed, has deleted the function first."""
+    def delete(self, request: Any) -> Any:
+        """Delete the resource, unless the engine, after a failed update, has deleted the function first."""
         functions = request.aws_client_factory.lambda_
         try:
             functions.get_function(FunctionName=request.previous_state["ServiceToken"])
@@ -73,9 +76,7 @@ class CustomResource(ResourceProvider[dict[str, Any]]):
         return self._send("Delete", request, request.previous_state)
 
     @staticmethod
-    def _send(
-        kind: str, request: ResourceRequest[dict[str, Any]], before: Mapping[str, Any]
-    ) -> ProgressEvent[dict[str, Any]]:
+    def _send(kind: str, request: Any, before: Mapping[str, Any]) -> Any:
         properties = request.desired_state or dict(before)
         with _ResponseListener() as listener:
             event = {

@@ -30,7 +30,7 @@ _HEAD_BYTES = 64 * 1024
 _DISCARDED_BYTES = 1024 * 1024
 """Of a request body that the application has not read; with a longer rest, the connection is closed."""
 
-_LOG = logging.getLogger("localstack.decant.http")
+_LOG = logging.getLogger("decant.http")
 
 Environ = dict[str, Any]
 

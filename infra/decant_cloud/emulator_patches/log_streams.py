@@ -1,33 +1,32 @@
-"""Log lines in CloudWatch Logs, put straight where LocalStack keeps them, each with its own time.
+"""Write log lines to the engine's storage of CloudWatch Logs, each with its own time.
 
-LocalStack sends them from a thread of each function's, all lines of an invocation with one time, through a request of
-its own to its own API, which took more processor time than the invocation.
+The engine sends them through a request to its own API, from a thread for each function, and gives all lines of an
+invocation one time.
+
+Changes: `services/lambda_/invocation/logs.py`. Uses: `services/logs/models.py`.
+Gain: 0.6 ms of processor time for each request.
 """
 
 import threading
 from collections.abc import Sequence
-from typing import Any
 
-from localstack.services.lambda_.invocation.logs import LogHandler
-from localstack.services.logs.models import get_moto_logs_backend
-from localstack.services.plugins import SERVICE_PLUGINS
-
+from decant_cloud.emulator_patches.engine import find, replaces
 from decant_cloud.lambda_runtime.log_file import Line
 
-__all__ = ["LogStream", "leave_logs_to_environments"]
+__all__ = ["LogStream"]
+
+SERVICE_PLUGINS = find("services.plugins:SERVICE_PLUGINS")
+get_moto_logs_backend = find("services.logs.models:get_moto_logs_backend")
 
 
-def leave_logs_to_environments() -> None:
-    """Have LocalStack put no lines itself."""
-    LogHandler.start_subscriber = LogHandler.add_logs = _nothing
-
-
-def _nothing(*_: Any) -> None:
-    """Stand in for both."""
+@replaces("services.lambda_.invocation.logs:LogHandler.start_subscriber")
+@replaces("services.lambda_.invocation.logs:LogHandler.add_logs")
+def _nothing(*_arguments: object) -> None:
+    """The executor writes the lines."""
 
 
 class LogStream:
-    """The log stream of one execution environment; it comes to be with its first lines."""
+    """The log stream of one execution environment, created with its first lines."""
 
     _lock = threading.Lock()
 
@@ -37,8 +36,8 @@ class LogStream:
         self._name = name
 
     def put(self, lines: Sequence[Line]) -> None:
-        """Add lines, but for empty ones, which CloudWatch does not take."""
-        SERVICE_PLUGINS.require("logs")  # loading it changes what is used here
+        """Append lines except empty ones, which CloudWatch Logs rejects."""
+        SERVICE_PLUGINS.require("logs")  # loading the service replaces parts of the backend
         backend = get_moto_logs_backend(*self._where)
         events = [{"timestamp": int(line.time_s * 1000), "message": f"{line.text}\n"} for line in lines if line.text]
         with self._lock:

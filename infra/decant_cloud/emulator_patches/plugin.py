@@ -1,4 +1,8 @@
-"""What LocalStack loads: its Lambda provider's executor interface on our execution environments."""
+"""The Lambda executor `process`: the engine's executor interface on the environments of `lambda_runtime`.
+
+Uses: `services/lambda_/invocation/runtime_executor.py`, an extension point.
+Gain: functions run as processes, without Docker.
+"""
 
 import functools
 import os
@@ -6,11 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from localstack.runtime import events
-from localstack.services.lambda_.invocation.lambda_models import FunctionVersion, InvocationResult
-from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
-from localstack.services.lambda_.invocation.runtime_executor import RuntimeExecutor
-
+from decant_cloud.emulator_patches.engine import engine, find
 from decant_cloud.emulator_patches.log_streams import LogStream
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.environment import Environment, EnvironmentStopped, Host, Invocation
@@ -25,13 +25,18 @@ _NOT_AT_AWS = frozenset(
     {
         "AWS_LAMBDA_FUNCTION_TIMEOUT",
         "EDGE_PORT",
-        "LOCALSTACK_FUNCTION_ACCOUNT_ID",
-        "LOCALSTACK_HOSTNAME",
-        "LOCALSTACK_RUNTIME_ENDPOINT",
-        "LOCALSTACK_RUNTIME_ID",
+        f"{engine.variables}FUNCTION_ACCOUNT_ID",
+        f"{engine.variables}HOSTNAME",
+        f"{engine.variables}RUNTIME_ENDPOINT",
+        f"{engine.variables}RUNTIME_ID",
     }
 )
-"""Variables that LocalStack adds for its own containers."""
+"""Variables that the engine adds for its own containers."""
+
+InvocationResult = find("services.lambda_.invocation.lambda_models:InvocationResult")
+RuntimeExecutor: Any = find("services.lambda_.invocation.runtime_executor:RuntimeExecutor")
+RuntimeExecutorPlugin: Any = find("services.lambda_.invocation.plugins:RuntimeExecutorPlugin")
+infra_stopping = find("runtime.events:infra_stopping")
 
 
 class ProcessExecutorPlugin(RuntimeExecutorPlugin):
@@ -40,20 +45,20 @@ class ProcessExecutorPlugin(RuntimeExecutorPlugin):
     name = "process"
 
     def load(self, *_args: Any, **_kwargs: Any) -> type["ProcessExecutor"]:
-        """The executor's class, of which LocalStack makes one instance an environment."""
+        """Class of the executor; the engine makes one instance for each environment."""
         return ProcessExecutor
 
 
 class ProcessExecutor(RuntimeExecutor):
-    """One execution environment, as LocalStack's Lambda provider drives it.
+    """One execution environment, as the engine's Lambda provider uses it.
 
     Attributes:
-        client_context: Of the invocation that comes next, as JSON; LocalStack has no place for it.
+        client_context: Of the next invocation, as JSON; the engine does not pass it.
     """
 
     client_context: str | None = None
 
-    def __init__(self, id: str, function_version: FunctionVersion) -> None:  # noqa: A002  # LocalStack names it
+    def __init__(self, id: str, function_version: Any) -> None:  # noqa: A002  # the engine names it
         super().__init__(id=id, function_version=function_version)
         self._version: Version | None = None
         self._environment: Environment | None = None
@@ -73,13 +78,13 @@ class ProcessExecutor(RuntimeExecutor):
         self._environment = self._version.start(environment, alone=self._is_debugged)
 
     def stop(self) -> None:
-        """Shut down; a redeployment lets the invocation that is running end, and a debugger keeps the environment."""
+        """Shut down after the running invocation; a debugger keeps the environment."""
         if self._version is not None and self._environment is not None and not self._is_debugged:
             self._version.stop(self._environment, _drain_s(self.function_version))
 
-    def invoke(self, payload: dict[str, str]) -> InvocationResult:
-        """Give the function one event and wait for what comes of it."""
-        assert self._environment is not None  # noqa: S101  # LocalStack has started it
+    def invoke(self, payload: dict[str, str], function_timeout: float | None = None) -> Any:  # noqa: ARG002
+        """Invoke the function and wait for the result; the environment enforces the timeout itself."""
+        assert self._environment is not None  # noqa: S101  # the engine has started it
         assert self._log_stream is not None  # noqa: S101
         invocation = Invocation(
             request_id=payload["invoke-id"],
@@ -93,24 +98,24 @@ class ProcessExecutor(RuntimeExecutor):
         return InvocationResult(invocation.request_id, outcome.payload, is_error=outcome.is_error, logs=outcome.logs)
 
     def get_logs(self) -> str:
-        """Nothing: every line went out with its invocation."""
+        """Empty: `invoke` writes the lines."""
         return ""
 
     def get_address(self) -> str:
-        """Where the environment is."""
+        """Host of the environment."""
         return "127.0.0.1"
 
     def get_endpoint_from_executor(self) -> str:
-        """Where LocalStack is, as the environment sees it."""
+        """Host of the engine, for the environment."""
         return "127.0.0.1"
 
     def get_runtime_endpoint(self) -> str:
-        """Nothing: it is for LocalStack's own init program, which does not run here."""
+        """Empty: it is for the engine's own init program, which does not run here."""
         return ""
 
     @classmethod
-    def prepare_version(cls, function_version: FunctionVersion) -> None:
-        """Unpack the code and the layers; code that is not mounted is kept until its last invocation has ended."""
+    def prepare_version(cls, function_version: Any) -> None:
+        """Unpack code and layers; keep a copy of code that is not mounted until its last invocation has ended."""
         for each in _codes(function_version):
             each.prepare_for_execution()
         code = function_version.config.code
@@ -120,19 +125,19 @@ class ProcessExecutor(RuntimeExecutor):
         _versions[id(function_version)] = (function_version, version)
 
     @classmethod
-    def cleanup_version(cls, function_version: FunctionVersion) -> None:
-        """Stop what LocalStack has forgotten, and let the code go."""
+    def cleanup_version(cls, function_version: Any) -> None:
+        """Stop environments that the engine has forgotten, and release the code."""
         _same, version = _versions.pop(id(function_version))
         version.close(_drain_s(function_version))
 
 
-_versions: dict[int, tuple[FunctionVersion, Version]] = {}
-"""Versions by the identity of LocalStack's own object, which is the same one in every call."""
+_versions: dict[int, tuple[Any, Version]] = {}
+"""Versions by the identity of the engine's object, which is the same in each call."""
 
 
-def _drain_s(version: FunctionVersion) -> float:
-    """How long an invocation may still run: its whole timeout, but not when LocalStack itself ends."""
-    return 0 if events.infra_stopping.is_set() else version.config.timeout
+def _drain_s(version: Any) -> float:
+    """How long a running invocation may go on: its timeout, or not at all when the engine stops."""
+    return 0 if infra_stopping.is_set() else version.config.timeout
 
 
 @functools.cache
@@ -145,7 +150,7 @@ def _host() -> Host:
     )
 
 
-def _function(version: FunctionVersion, task: Path, variables: dict[str, Any]) -> Function:
+def _function(version: Any, task: Path, variables: dict[str, Any]) -> Function:
     own = version.config.environment or {}
     debugger = Debugger.of(version.id.function_name)
     codes = _codes(version)
@@ -163,6 +168,6 @@ def _function(version: FunctionVersion, task: Path, variables: dict[str, Any]) -
     )
 
 
-def _codes(version: FunctionVersion) -> list[Any]:
-    """The function's code, then its layers', in the template's order."""
+def _codes(version: Any) -> list[Any]:
+    """Code of the function, then of its layers, in the order of the template."""
     return [version.config.code, *(layer.code for layer in version.config.layers)]

@@ -1,8 +1,10 @@
-"""LocalStack's gateway on loopback only, in plain HTTP, on our own HTTP server.
+"""Serve the engine's gateway on loopback only, in plain HTTP, with `http_server`.
 
-LocalStack's default server, Twisted, ignores GATEWAY_LISTEN, listens on every interface, and passes each
-request from its event loop to a thread and each part of the response back; this took more time than API Gateway and
-Lambda together. Its other server, Hypercorn, passes them in the same way.
+The engine's default server, Twisted, ignores GATEWAY_LISTEN, listens on every interface, and passes each request from
+its event loop to a thread and each part of the response back. Its other server, Hypercorn, does the same.
+
+Uses: `runtime/server/core.py`, an extension point. Changes: the chain of handlers of `aws/app.py`.
+Gain: 2.5 ms of processor time for each request, more than API Gateway and Lambda together.
 """
 
 import os
@@ -10,14 +12,18 @@ import threading
 from http import HTTPStatus
 from typing import Any
 
-from localstack.aws import handlers
-from localstack.runtime.server.core import RuntimeServer, RuntimeServerPlugin
 from rolo.gateway.wsgi import WsgiGateway
 
 from decant_cloud.emulator_patches.access import NOT_SIGNED, UNSIGNED, Access, is_api_route, is_presigned
+from decant_cloud.emulator_patches.engine import find
 from decant_cloud.emulator_patches.http_server import HttpServer
 
 __all__ = ["LoopbackServer", "LoopbackServerPlugin"]
+
+RuntimeServer: Any = find("runtime.server.core:RuntimeServer")
+RuntimeServerPlugin: Any = find("runtime.server.core:RuntimeServerPlugin")
+content_decoder = find("aws.handlers:content_decoder")
+parse_pre_signed_url_request = find("aws.handlers:parse_pre_signed_url_request")
 
 
 class LoopbackServerPlugin(RuntimeServerPlugin):
@@ -25,13 +31,13 @@ class LoopbackServerPlugin(RuntimeServerPlugin):
 
     name = "loopback"
 
-    def load(self, *_args: Any, **_kwargs: Any) -> RuntimeServer:
+    def load(self, *_args: Any, **_kwargs: Any) -> "LoopbackServer":
         """The server."""
         return LoopbackServer()
 
 
 class LoopbackServer(RuntimeServer):
-    """Serves the gateway at the configured addresses only; LocalStack calls it when it starts and stops."""
+    """Serves the gateway at the configured addresses only; the engine calls it when it starts and stops."""
 
     def __init__(self) -> None:
         self._servers: list[HttpServer] = []
@@ -45,7 +51,7 @@ class LoopbackServer(RuntimeServer):
         self._servers += [HttpServer(application, address.host, address.port) for address in listen]
 
     def run(self) -> None:
-        """Wait until LocalStack stops."""
+        """Wait until the engine stops."""
         self._shutting_down.wait()
 
     def shutdown(self) -> None:
@@ -63,27 +69,27 @@ def cors_origins() -> set[str]:
 def keep_encoded_bodies(gateway: Any) -> None:
     """Pass bodies with Content-Encoding to functions as they are, as API Gateway does.
 
-    LocalStack decompresses every body, and responds with 500 to a body that is not compressed.
+    The engine decompresses every body, and responds with 500 to a body that is not compressed.
     """
     chain: list[Any] = gateway.request_handlers
-    chain[chain.index(handlers.content_decoder)] = _decode_content
+    chain[chain.index(content_decoder)] = _decode_content
 
 
 def _decode_content(chain: Any, context: Any, response: Any) -> None:
     environ = context.request.environ
     if not is_api_route(environ, environ.get("HTTP_HOST", "")):
-        handlers.content_decoder(chain, context, response)
+        content_decoder(chain, context, response)
 
 
 def require_signatures(gateway: Any) -> None:
-    """Let LocalStack itself reject unsigned requests that it takes for another service than S3.
+    """Let the engine itself reject unsigned requests that it takes for another service than S3.
 
-    `Access` decides by path and host before LocalStack routes the request. A path of an API that does not exist, or
-    a query that only looks presigned, falls through to the AWS services: LocalStack's handler for them starts here.
-    Requests that LocalStack sends to itself do not pass `Access`.
+    `Access` decides by path and host before the engine routes the request. A path of an API that does not exist, or
+    a query that only looks presigned, falls through to the AWS services: the engine's handler for them starts here.
+    Requests that the engine sends to itself do not pass `Access`.
     """
     chain: list[Any] = gateway.request_handlers
-    chain.insert(chain.index(handlers.parse_pre_signed_url_request), _require_signature)
+    chain.insert(chain.index(parse_pre_signed_url_request), _require_signature)
 
 
 def _require_signature(chain: Any, context: Any, response: Any) -> None:

@@ -1,57 +1,76 @@
-"""Starts LocalStack with our plug-ins, once it is sure that they are found, and with what we change in it.
+"""Starts the engine with the plug-ins and the patches of this package, after a check that they fit it.
 
-Without the executor, LocalStack would fall back to Docker with a mere warning.
+Without the check, an engine that does not find the executor would use Docker with a warning, and an engine of another
+version would hang or fail in the middle of a deployment.
 """
 
+import importlib
+import inspect
 import sys
+from importlib.metadata import version
 
-from localstack.runtime.main import main
-from localstack.runtime.server.plugins import RuntimeServerPlugin
-from localstack.services.lambda_.invocation.runtime_executor import EXECUTOR_PLUGIN_MANAGER
 from plux import PluginManager
 
-from decant_cloud.emulator_patches.async_events import keep_async_events
-from decant_cloud.emulator_patches.economies import (
-    call_functions_directly,
-    leave_out_metrics,
-    wait_for_resources_briefly,
+from decant_cloud.emulator_patches.engine import apply, engine, find, missing
+from decant_cloud.emulator_patches.quick_start import shorten_start, without_ec2
+
+__all__ = ["problems", "start"]
+
+PATCHES = (
+    "api_ids",
+    "async_events",
+    "custom_resource",
+    "direct_invocations",
+    "event_sources",
+    "invocations",
+    "log_streams",
+    "metrics",
+    "plugin",
+    "resource_updates",
+    "resource_waits",
+    "server",
+    "stack_updates",
+    "timers",
+    "update_threads",
 )
-from decant_cloud.emulator_patches.event_sources import poll_as_lambda_does
-from decant_cloud.emulator_patches.identities import keep_api_ids
-from decant_cloud.emulator_patches.invocations import complete_invocations
-from decant_cloud.emulator_patches.log_streams import leave_logs_to_environments
-from decant_cloud.emulator_patches.resources import complete_resource_updates
-from decant_cloud.emulator_patches.stack_updates import update_stacks_as_cloudformation_does
-from decant_cloud.emulator_patches.timers import share_timers
-
-__all__ = ["start"]
-
-
-def check_registration() -> None:
-    """End here if LocalStack does not find what `registration/` names."""
-    found = {
-        "Lambda executor `process`": EXECUTOR_PLUGIN_MANAGER.exists("process"),
-        "server `loopback`": PluginManager(RuntimeServerPlugin.namespace).exists("loopback"),
-    }
-    if missing := [name for name, exists in found.items() if not exists]:
-        sys.exit(
-            f"LocalStack does not find the {' and the '.join(missing)}: "
-            "PYTHONPATH must name a folder with the package decant_cloud and its registration"
-        )
 
 
 def start() -> None:
-    """Run it until it is told to end."""
-    check_registration()
-    keep_api_ids()
-    leave_out_metrics()
-    leave_logs_to_environments()
-    call_functions_directly()
-    share_timers()
-    wait_for_resources_briefly()
-    poll_as_lambda_does()
-    complete_invocations()
-    keep_async_events()
-    complete_resource_updates()
-    update_stacks_as_cloudformation_does()
-    main()
+    """Run the engine until it is told to end."""
+    shorten_start()
+    with without_ec2():
+        found = problems()
+    if found:
+        sys.exit("\n".join(found))
+    apply()
+    find("runtime.main:main")()
+
+
+def problems() -> list[str]:
+    """Reasons why the engine cannot start with the patches; the last line says what to do."""
+    found = []
+    if (installed := version(engine.distribution)) != engine.version:
+        found.append(f"{engine.title} is installed in version {installed}; the patches are for {engine.version}.")
+    for name in PATCHES:
+        importlib.import_module(f"decant_cloud.emulator_patches.{name}")
+    found += [f"{engine.title} {installed} has no {name}." for name in (*missing, *_unknown_parameters())]
+    if found:
+        return [*found, f"Run `{engine.install}`, or change `decant_cloud/emulator_patches` for that version."]
+    return [
+        f"{engine.title} does not find the plug-in `{name}`: PYTHONPATH must name a folder with the package "
+        "decant_cloud and its registration."
+        for name, group in engine.entry_points.items()
+        if not PluginManager(group).exists(name)
+    ]
+
+
+def _unknown_parameters() -> list[str]:
+    """Methods of the executor that the engine calls with a parameter which they do not have."""
+    ours = importlib.import_module("decant_cloud.emulator_patches.plugin").ProcessExecutor
+    base = find("services.lambda_.invocation.runtime_executor:RuntimeExecutor")
+    return [
+        f"RuntimeExecutor.{name} with the parameters of `plugin`, but {inspect.signature(method)}"
+        for name in getattr(base, "__abstractmethods__", ())
+        if not inspect.signature(method := getattr(base, name)).parameters.keys()
+        <= inspect.signature(getattr(ours, name)).parameters.keys()
+    ]

@@ -32,7 +32,7 @@ their own mode. `nosuid,nodev`: it may not remove these flags from a mount eithe
 working directory from before bypasses them. Each mount is a process that takes 2 ms.
 """
 
-_LOG = logging.getLogger("localstack.decant.isolation")
+_LOG = logging.getLogger("decant.isolation")
 
 
 def isolated(

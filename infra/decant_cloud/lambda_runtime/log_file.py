@@ -1,6 +1,6 @@
 """Every log line of every function, in one file that others follow: JSON, one line each.
 
-CloudWatch Logs hold the same lines; this is how a terminal shows them while they are written, at no cost to LocalStack.
+CloudWatch Logs hold the same lines; this is how a terminal shows them while they are written, at no cost to the engine.
 """
 
 import json

@@ -108,7 +108,7 @@ class Runtime:
         finally:
             os.close(output_end)
         self._warden = warden
-        warden.hold_group(self.pid)
+        warden.hold(-self.pid)
 
     @property
     def pid(self) -> int:
@@ -171,7 +171,7 @@ class Runtime:
                 self._process.wait(grace_s)
         self._signal(signal.SIGKILL)
         self._process.wait()
-        self._warden.release_group(self.pid)
+        self._warden.release(-self.pid)
         self.flush_output()
         self._close()
 

@@ -1,4 +1,4 @@
-"""The whole local cloud: PostgreSQL, LocalStack, the layers, the deployed stack, the migrated schema."""
+"""The whole local cloud: PostgreSQL, the engine, the layers, the deployed stack, the migrated schema."""
 
 import contextlib
 import json
@@ -14,10 +14,10 @@ from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.log_file import Journal
 from decant_cloud.local.deploy import Cloud, Deployment, deploy, keep_messages, mount, refusals, with_code
 from decant_cloud.local.emulator import Emulator
+from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.given_database import GivenDatabase
 from decant_cloud.local.layer import LayerError, build_local
-from decant_cloud.local.localstack import LocalStack
 from decant_cloud.local.packages import upload
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.server import Server
@@ -40,8 +40,8 @@ class Options:
 
     Attributes:
         state: Folder for all files.
-        port: LocalStack's TCP port on 127.0.0.1.
-        endpoint: URL of a running emulator, used in place of LocalStack.
+        port: The engine's TCP port on 127.0.0.1.
+        endpoint: URL of a running emulator, used in place of an engine.
         stack: Name of the deployed stack.
         database_url: SQLAlchemy address of an existing database, used in place of PostgreSQL from the wheel.
         database_port: PostgreSQL's TCP port on 127.0.0.1; a free one when not given.
@@ -208,26 +208,24 @@ class LocalCloud:
             given.state / "postgres", given.database_port, settings=given.postgres_settings, warden=self._warden
         )
 
-    def _make_emulator(self) -> LocalStack | Emulator:
+    def _make_emulator(self) -> EngineServer | Emulator:
         given = self._options
         if given.endpoint:
-            return Emulator(given.endpoint, given.stack, given.state / "localstack")
+            return Emulator(given.endpoint, given.stack, given.state / "engine")
         variables = {"DECANT_CORS_ORIGIN": given.parameters.get("CorsOrigin", "")}
         variables |= given.debugger.variables if given.debugger else {}
-        return LocalStack(given.state / "localstack", given.port, self._warden, variables)
+        return EngineServer(given.state / "engine", given.port, self._warden, variables)
 
     def _place(self, folder: Path) -> dict[str, str]:
         """Location of a folder's code for the emulator."""
-        if isinstance(self.emulator, LocalStack) or self.emulator.mounts():
-            return mount(folder)
-        return upload(self.cloud, folder)
+        return mount(folder) if self.emulator.mounts() else upload(self.cloud, folder)
 
     def _start_database(self, step: Step) -> None:
         with step(self.database.title):
             self.database.start()
 
     def _prepare_clients(self) -> None:
-        """Load botocore's service descriptions while LocalStack starts: half a second each."""
+        """Load botocore's service descriptions while the engine starts: half a second each."""
         for service in ("cloudformation", "lambda", "s3"):
             self.cloud.client(service)
 

@@ -7,8 +7,10 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from decant_cloud.emulator_patches.engine import ENGINES
 from decant_cloud.local.cloudwatch import LogFollower
 from decant_cloud.local.deploy import Cloud, delete
+from decant_cloud.local.engine_server import chosen
 from decant_cloud.local.errors import LocalCloudError
 
 __all__ = ["Emulator"]
@@ -17,7 +19,7 @@ _ANSWERS_WITHIN_S = 5
 
 
 class Emulator:
-    """What `make up` uses in place of a LocalStack of its own.
+    """What `make up` uses in place of an engine of its own.
 
     Args:
         url: Where every AWS API answers.
@@ -42,7 +44,7 @@ class Emulator:
         if (fault := self._fault()) is not None:
             raise LocalCloudError(
                 f"AWS_ENDPOINT_URL is {self.url}, and nothing answers there ({fault}). Start the emulator, or unset "
-                "AWS_ENDPOINT_URL to start LocalStack."
+                f"AWS_ENDPOINT_URL to start {chosen().title}."
             )
         self._is_found = True
         self.journal.parent.mkdir(parents=True, exist_ok=True)
@@ -61,10 +63,13 @@ class Emulator:
         return self._fault() is None
 
     def mounts(self) -> bool:
-        """Whether it runs code where it lies, as LocalStack does, and takes no copy."""
+        """Whether it is one of the engines, which run code from its folder; other emulators get a copy."""
+        return any(self._responds(engine.health_path) for engine in ENGINES.values())
+
+    def _responds(self, path: str) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/_localstack/health", timeout=_ANSWERS_WITHIN_S) as answer:  # noqa: S310  # the user's own address
-                return bool(answer.status == HTTPStatus.OK)
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=_ANSWERS_WITHIN_S) as response:  # noqa: S310  # the user's own address
+                return bool(response.status == HTTPStatus.OK)
         except OSError:
             return False
 

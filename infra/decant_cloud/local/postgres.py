@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 
 from decant_cloud.local.database_address import write_private
 from decant_cloud.local.errors import LocalCloudError
-from decant_cloud.local.server import Launch, Server
+from decant_cloud.local.server import Launch, Server, Spec
 from decant_cloud.local.warden import Warden
 
 __all__ = ["PSQL", "Postgres", "free_port"]
@@ -70,11 +70,6 @@ class Postgres(Server):
         warden: Ends the server when this process dies.
     """
 
-    name = "PostgreSQL"
-    _stop_with = signal.SIGINT  # "fast" shutdown
-    _grace_s = 15
-    _end_with = signal.SIGQUIT  # "immediate": recovers from its log at the next start
-
     def __init__(
         self,
         folder: Path,
@@ -88,7 +83,15 @@ class Postgres(Server):
         self._restarts: list[float] = []
         self._settings = {"max_connections": "200", **(settings or {})}
         self._user = _USER_WHEN_ROOT if os.geteuid() == 0 else None
-        super().__init__(port or free_port(), self.folder / "postgres.log", warden)
+        spec = Spec(
+            name="PostgreSQL",
+            prepare=self._prepare,
+            is_ready=self._is_ready,
+            stop_with=signal.SIGINT,  # "fast" shutdown
+            grace_s=15,
+            end_with=signal.SIGQUIT,  # "immediate": recovers from its log at the next start
+        )
+        super().__init__(spec, port or free_port(), self.folder / "postgres.log", warden)
 
     @functools.cached_property
     def password(self) -> str:
@@ -151,15 +154,9 @@ class Postgres(Server):
             command += ["-c", f"{name}={value}"]
         return Launch(command=command, user=self._user)
 
-    def _answers(self) -> bool:
+    def _is_ready(self) -> bool:
         ready = [str(POSTGRES_BIN_PATH / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         return subprocess.run(ready, check=False).returncode == 0
-
-    def _hold(self, warden: Warden) -> None:
-        warden.hold_process(self.pid, self._stop_with)
-
-    def _release(self, warden: Warden, pid: int) -> None:
-        warden.release_process(pid)
 
     def _initialise(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -3,17 +3,16 @@
 import signal
 import subprocess
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.warden import Warden
 
-__all__ = ["Launch", "Server"]
+__all__ = ["Launch", "Server", "Spec"]
 
 _LOOK_EVERY_S = 0.05
 _LINES_OF_LOG = 8
@@ -21,12 +20,13 @@ _LINES_OF_LOG = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """What a server's process is started with.
+    """Arguments of a server's process; what is not given is this process's.
 
     Attributes:
-        folder: That it runs in; ours when not given.
-        variables: Its environment; likewise.
-        user: That it runs as; likewise.
+        command: Command line.
+        folder: Working directory.
+        variables: Environment.
+        user: Name of the system user.
     """
 
     command: Sequence[str]
@@ -35,23 +35,41 @@ class Launch:
     user: str | None = None
 
 
-class Server(ABC):
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """How a server is started and stopped.
+
+    Attributes:
+        name: Name in messages.
+        prepare: Prepares the server's files; called before each start.
+        is_ready: Whether the server accepts requests.
+        stop_with: Signal that stops it.
+        grace_s: Seconds until the server gets `end_with`.
+        end_with: Signal that ends it at once.
+        is_group: When this process dies, the whole process group is killed, and not its leader stopped.
+    """
+
+    name: str
+    prepare: Callable[[], Launch]
+    is_ready: Callable[[], bool]
+    stop_with: signal.Signals
+    grace_s: float
+    end_with: signal.Signals = signal.SIGKILL
+    is_group: bool = False
+
+
+class Server:
     """A server on a port of loopback; a context manager that starts and stops it.
 
     Attributes:
-        title: What it is, and where.
-        log: File of what it writes.
+        title: Name and address.
+        log: File with its output.
     """
 
-    name: ClassVar[str]
-    _stop_with: ClassVar[signal.Signals]
-    _grace_s: ClassVar[float]
-    _end_with: ClassVar[signal.Signals]
-    """When it has not stopped within its grace."""
-
-    def __init__(self, port: int, log: Path, warden: Warden | None) -> None:
+    def __init__(self, spec: Spec, port: int, log: Path, warden: Warden | None = None) -> None:
+        self._spec = spec
         self.port = port
-        self.title = f"{self.name} on 127.0.0.1:{port}"
+        self.title = f"{spec.name} on 127.0.0.1:{port}"
         self.log = log
         self._warden = warden
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,17 +85,17 @@ class Server(ABC):
 
     @property
     def pid(self) -> int:
-        """Of its process, once it is started."""
+        """Id of its process, once it is started."""
         assert self._process is not None  # noqa: S101  # start() sets it
         return self._process.pid
 
     def start(self, timeout_s: float = 60) -> None:
-        """Start it and wait until it answers.
+        """Start the server and wait until it is ready.
 
         Raises:
-            LocalCloudError: it ended, or did not answer in time; the message holds the end of its log.
+            LocalCloudError: it ended, or was not ready in time; the message contains the end of its log.
         """
-        launch = self._prepare()
+        launch = self._spec.prepare()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 launch.command,
@@ -87,50 +105,34 @@ class Server(ABC):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C reaches us, and we stop it in its turn
+                start_new_session=True,  # Ctrl-C reaches this process, which stops the servers in order
             )
         if self._warden:
-            self._hold(self._warden)
+            self._warden.hold(*((-self.pid,) if self._spec.is_group else (self.pid, self._spec.stop_with)))
         deadline = time.monotonic() + timeout_s
-        while not self._answers():
+        while not self._spec.is_ready():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
-                raise LocalCloudError(f"{self.name} did not start; the end of {self.log}:\n{self._log_tail()}")
+                raise LocalCloudError(f"{self._spec.name} did not start; the end of {self.log}:\n{self._log_tail()}")
             time.sleep(_LOOK_EVERY_S)
 
     def stop(self) -> None:
-        """End it, in order if that is done in time; nothing happens when it is not running."""
+        """Stop the server, within its grace period if possible; does nothing when it is not running."""
         process, self._process = self._process, None
         if process is None:
             return
-        process.send_signal(self._stop_with)
+        process.send_signal(self._spec.stop_with)
         try:
-            process.wait(self._grace_s)
+            process.wait(self._spec.grace_s)
         except subprocess.TimeoutExpired:
-            process.send_signal(self._end_with)
+            process.send_signal(self._spec.end_with)
             process.wait()
         if self._warden:
-            self._release(self._warden, process.pid)
+            self._warden.release(-process.pid if self._spec.is_group else process.pid)
 
     def is_running(self) -> bool:
         """Whether it was started and has not ended."""
         return self._process is not None and self._process.poll() is None
-
-    @abstractmethod
-    def _prepare(self) -> Launch:
-        """Bring its files into order, and say how it is started."""
-
-    @abstractmethod
-    def _answers(self) -> bool:
-        """Whether it is ready."""
-
-    @abstractmethod
-    def _hold(self, warden: Warden) -> None:
-        """Have its process ended when ours dies."""
-
-    @abstractmethod
-    def _release(self, warden: Warden, pid: int) -> None:
-        """Take that back."""
 
     def _log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LINES_OF_LOG:])

@@ -27,25 +27,17 @@ class Warden:
         )
         self._lock = threading.Lock()
 
-    def hold_process(self, pid: int, end_with: signal.Signals) -> None:
-        """Name a process that must not outlive this one."""
+    def hold(self, pid: int, end_with: signal.Signals = signal.SIGKILL) -> None:
+        """Name a process that must not outlive this one, or with a negative number a process group."""
         self._tell(f"hold {pid} {end_with.value}")
-
-    def hold_group(self, pid: int) -> None:
-        """Name a whole process group, by its leader; it is killed."""
-        self._tell(f"hold -{pid} {signal.SIGKILL.value}")
 
     def hold_folder(self, folder: Path) -> None:
         """Name a folder that must not outlive this process."""
         self._tell(f"remove {folder}")
 
-    def release_process(self, pid: int) -> None:
-        """Take back a process that has ended."""
+    def release(self, pid: int) -> None:
+        """Take back a process or a group that has ended."""
         self._tell(f"release {pid}")
-
-    def release_group(self, pid: int) -> None:
-        """Take back a process group that has ended."""
-        self._tell(f"release -{pid}")
 
     def close(self) -> None:
         """End now what is still named."""

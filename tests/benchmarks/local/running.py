@@ -58,7 +58,7 @@ def up(root: Path, state: Path) -> Iterator[Running]:
             yield Running(
                 api_url=api_url,
                 url=f"http://127.0.0.1:{port}",
-                journal=state / "localstack/functions.jsonl",
+                journal=state / "engine/functions.jsonl",
                 process=psutil.Process(process.pid),
                 started_s=time.monotonic() - started,
             )
@@ -92,7 +92,7 @@ def _part(process: psutil.Process) -> str:
     words = " ".join(process.cmdline())
     marks = {
         "awslambdaric": "functions",
-        "decant_cloud.emulator_patches": "LocalStack",
+        "decant_cloud.emulator_patches": "engine",
         "decant_cloud": "up",
         "warden": "wardens",
         "postgres": "PostgreSQL",

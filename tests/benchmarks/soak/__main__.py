@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from decant_cloud.local.cloud import LocalCloud, Options
-from decant_cloud.local.localstack import LocalStack
+from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.postgres import Postgres, free_port
 from tests.benchmarks.fuzz.drafts import Subject
 from tests.benchmarks.fuzz.routes import Route, load_routes
@@ -53,7 +53,7 @@ class Soak:
 
     def __init__(self, cloud: LocalCloud, options: argparse.Namespace) -> None:
         assert isinstance(cloud.database, Postgres)
-        assert isinstance(cloud.emulator, LocalStack)
+        assert isinstance(cloud.emulator, EngineServer)
         self._cloud, self._options = cloud, options
         self._database, self._emulator = cloud.database, cloud.emulator
         self.windows: list[Window] = []
@@ -97,7 +97,7 @@ class Soak:
         self._note("kill", started)
 
     def _is_restarted(self, killed: int) -> bool:
-        return self._database.is_running() and self._database.pid != killed and self._database._answers()
+        return self._database.is_running() and self._database.pid != killed and self._database._spec.is_ready()
 
     def _freeze(self) -> None:
         started, server = time.monotonic(), psutil.Process(self._database.pid)
@@ -125,7 +125,7 @@ def main() -> int:
         Path(folder).chmod(0o755)  # PostgreSQL's own user needs access when this process is root
         parameters = {"FetchDataUrl": f"{upstream.url}/1"}
         with LocalCloud(Options(state=Path(folder), port=free_port(), parameters=parameters)) as cloud:
-            assert isinstance(cloud.emulator, LocalStack)
+            assert isinstance(cloud.emulator, EngineServer)
             cloud.emulator._variables = {**cloud.emulator._variables, "LAMBDA_KEEPALIVE_MS": str(_KEPT_S * 1000)}
             cloud.start()
             subject = known_values(routes, gateway_subject(cloud.deployment.api_url, Path(folder)), LIMIT_S)

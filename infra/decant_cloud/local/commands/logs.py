@@ -69,7 +69,7 @@ def as_json(entry: Entry) -> str:
 
 
 def _entries(state: Path, *, follow: bool) -> Iterator[Entry]:
-    journal = state / "localstack/functions.jsonl"
+    journal = state / "engine/functions.jsonl"
     if not journal.exists():
         raise LocalCloudError(f"There are no logs in {state}; `make up` starts the local cloud.")
     return entries_of(journal, until=lambda: not follow or holder(state) is None)

@@ -16,6 +16,6 @@ def run(*, state: Path) -> None:
         LocalCloudError: a local cloud is using them.
     """
     with Claim(state, "reset"):
-        for part in ("postgres", "localstack"):
+        for part in ("postgres", "engine"):
             shutil.rmtree(state / part, ignore_errors=True)
     output().print(f"Forgotten: all data in {state}.", highlight=False, soft_wrap=True)

@@ -1,0 +1,66 @@
+"""Update REST APIs, their stages and functions in place.
+
+The engine cannot update the first two. An update of a function leaves settings that the new template omits, and
+uploads unchanged code again, which takes a tenth of a second.
+
+Changes: `aws_apigateway_restapi.py`, `aws_apigateway_stage.py` in `services/apigateway/resource_providers`;
+`services/lambda_/resource_providers/aws_lambda_function.py`.
+Gain: see `stack_updates`.
+Source: AWS CloudFormation User Guide, AWS resource and property types reference.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from decant_cloud.emulator_patches.engine import find, replaces
+
+_FUNCTION_DEFAULTS = {"Description": "", "Environment": {}, "Layers": [], "MemorySize": 128, "Timeout": 3}
+"""Settings of a function whose template omits them."""
+
+OperationStatus = find("services.cloudformation.resource_provider:OperationStatus")
+ProgressEvent = find("services.cloudformation.resource_provider:ProgressEvent")
+
+
+@replaces(
+    "services.apigateway.resource_providers.aws_apigateway_restapi:ApiGatewayRestApiProvider.update",
+)
+def _update_api(_engines: object, _provider: object, request: Any) -> Any:
+    """Replace the routes; a stage serves them after its next deployment."""
+    request.aws_client_factory.apigateway.put_rest_api(
+        restApiId=request.previous_state["RestApiId"],
+        body=json.dumps(request.desired_state["Body"]),
+        mode="overwrite",
+        parameters={"basepath": "ignore"},
+    )
+    return _updated({**request.previous_state, **request.desired_state})
+
+
+@replaces(
+    "services.apigateway.resource_providers.aws_apigateway_stage:ApiGatewayStageProvider.update",
+)
+def _update_stage(_engines: object, _provider: object, request: Any) -> Any:
+    """Serve another deployment."""
+    desired = request.desired_state
+    request.aws_client_factory.apigateway.update_stage(
+        restApiId=desired["RestApiId"],
+        stageName=desired["StageName"],
+        patchOperations=[{"op": "replace", "path": "/deploymentId", "value": desired["DeploymentId"]}],
+    )
+    return _updated({**request.previous_state, **desired})
+
+
+@replaces("services.lambda_.resource_providers.aws_lambda_function:LambdaFunctionProvider.update")
+def _update_function(update: Callable[[Any, Any], Any], provider: Any, request: Any) -> Any:
+    """Reset omitted settings, and skip unchanged code."""
+    desired, previous = request.desired_state, request.previous_state
+    if desired.get("Code") == previous.get("Code"):
+        del desired["Code"]
+    for name, default in _FUNCTION_DEFAULTS.items():
+        if name in previous:
+            desired.setdefault(name, default)
+    return update(provider, request)
+
+
+def _updated(model: dict[str, Any]) -> Any:
+    return ProgressEvent(OperationStatus.SUCCESS, resource_model=model)

@@ -1,0 +1,31 @@
+"""Check every 20 ms instead of every second whether a resource is ready.
+
+A function is ready after a tenth of a second. CFN_NO_WAIT_ITERATIONS of the engine checks without a pause, a limited
+number of times, which end before the function is ready on an idle machine.
+
+Changes: `services/cloudformation/resource_provider.py`; `config.py`, whose variables accept whole seconds only.
+Gain: up to a second for each function that a deployment creates or updates.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from decant_cloud.emulator_patches.engine import at_start, find, replaces
+
+CHECK_EVERY_S = 0.02
+
+config = find("config")
+waiter_delay_s = find("config:BOTO_WAITER_DELAY")
+waiter_attempts = find("config:BOTO_WAITER_MAX_ATTEMPTS")
+
+
+@replaces("services.cloudformation.resource_provider:ResourceProviderExecutor.deploy_loop")
+def _deploy_loop(deploy_loop: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    return deploy_loop(*arguments, **options, sleep_time=CHECK_EVERY_S)
+
+
+@at_start
+def _shorten_waiters() -> None:
+    """Updates of functions wait by boto's waiters."""
+    config.BOTO_WAITER_MAX_ATTEMPTS = waiter_attempts * round(waiter_delay_s / CHECK_EVERY_S)
+    config.BOTO_WAITER_DELAY = CHECK_EVERY_S

@@ -1,0 +1,43 @@
+"""The engines of the local cloud: what the repository says of them agrees."""
+
+import configparser
+
+import pytest
+
+from decant_cloud.emulator_patches.engine import ENGINES, Engine
+from decant_cloud.local.engine_server import chosen
+from decant_cloud.local.errors import LocalCloudError
+from tests.loading import ROOT
+
+PACKAGE = ROOT / "infra/decant_cloud"
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_engine_is_pinned_to_the_version_of_the_patches(engine: Engine) -> None:
+    """The lock file installs the version whose names the patches use."""
+    lines = (PACKAGE / "local" / engine.requirements).read_text().splitlines()
+
+    assert f"{engine.distribution}=={engine.version} \\" in lines
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_plugins_are_registered_for_every_engine(engine: Engine) -> None:
+    """The entry points have the groups that the engine searches."""
+    registered = configparser.ConfigParser(delimiters="=")
+    registered.optionxform = str  # type: ignore[assignment,method-assign]
+    registered.read(next((PACKAGE / "emulator_patches/registration").glob("*/entry_points.txt")))
+
+    assert all(name in registered[group] for name, group in engine.entry_points.items())
+
+
+def test_engine_is_chosen_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default is LocalStack; an unknown name is an error that lists the engines."""
+    titles = {}
+    for name in ("", "localstack", "localemu"):
+        monkeypatch.setenv("ENGINE", name)
+        titles[name] = chosen().title
+    monkeypatch.setenv("ENGINE", "ministack")
+
+    assert titles == {"": "LocalStack", "localstack": "LocalStack", "localemu": "LocalEmu"}
+    with pytest.raises(LocalCloudError, match=r"^ENGINE is 'ministack'; it has to be localstack or localemu\.$"):
+        chosen()
