@@ -1,8 +1,10 @@
 """Arguments and results: validated at the caller, and converted in the worker."""
 
+import importlib
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import UUID
 
@@ -181,13 +183,46 @@ def unresolved(order: "Order") -> None:  # type: ignore[name-defined]  # noqa: F
     [
         pytest.param(in_a_union, r"in_a_union\(\): annotation of when: Type unions may not", id="argument"),
         pytest.param(returns_a_union, r"annotation of return_value: Type unions may not", id="result"),
-        pytest.param(unresolved, r"annotation of order: name 'Order' is not defined. .* TYPE_CHECKING", id="name"),
+        pytest.param(unresolved, r"annotation of order: name 'Order' is not defined. Import it before", id="name"),
     ],
 )
 def test_annotation_that_cannot_be_used_is_refused_at_the_definition(function: Any, message: str) -> None:
     """The error names the function, the parameter and the reason."""
     with pytest.raises(TypeError, match=message):
         Parameters(function, ())
+
+
+MODULE = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import collections.abc
+    import decimal as numbers
+    from datetime import datetime as When
+    from tests import work
+    from .circular import Order
+
+def resolves(when: When, amounts: collections.abc.Sequence[numbers.Decimal]) -> When: ...
+def is_circular(order: Order) -> None: ...
+"""
+
+
+def test_annotations_imported_under_type_checking_resolve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linters move imports there that only annotations use."""
+    (tmp_path / "checked").mkdir()
+    (tmp_path / "checked/__init__.py").write_text(MODULE)
+    (tmp_path / "checked/circular.py").write_text("import missing_module")
+    monkeypatch.syspath_prepend(tmp_path)
+    checked = importlib.import_module("checked")
+
+    args, _ = Parameters(checked.resolves, ()).encode(("2030-01-01T00:00:00Z", ["1.5"]), {})
+
+    assert Parameters(checked.resolves, ()).decode(args, "{}")[0] == (
+        datetime(2030, 1, 1, tzinfo=UTC),
+        [Decimal("1.5")],
+    )
+    with pytest.raises(TypeError, match="name 'Order' is not defined"):
+        Parameters(checked.is_circular, ())
 
 
 def test_annotation_of_a_supplied_parameter_need_not_resolve() -> None:

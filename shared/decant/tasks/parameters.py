@@ -4,11 +4,14 @@ Arguments are stored as JSON. A msgspec Struct derived from the function's annot
 converts them in the worker, so that the function receives a `datetime`, a `UUID` or a Struct as annotated.
 """
 
+import ast
 import hashlib
 import inspect
 import math
+import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, lru_cache
+from importlib.util import resolve_name
 from types import GenericAlias, SimpleNamespace
 from typing import Any, Literal, NamedTuple, Never, NoReturn, get_type_hints
 
@@ -52,6 +55,30 @@ def _check_finite(value: Any) -> None:
             found += item.values()
         elif isinstance(item, list | tuple):
             found += item
+
+
+def _imported_under_type_checking(function: Callable[..., Any], name: str) -> Any:
+    """Import what the function's module imports under TYPE_CHECKING, where linters move imports for annotations.
+
+    Raises:
+        AttributeError, ImportError, LookupError, OSError, TypeError: there is no such import, or it fails, for example
+            because the other module is being imported.
+    """
+    module = inspect.getmodule(function)
+    package = getattr(module, "__package__", None)
+    paths: dict[str, list[str]] = {}
+    for block in ast.parse(inspect.getsource(module)).body:  # type: ignore[arg-type]  # None is a TypeError
+        if not isinstance(block, ast.If) or ast.unparse(block.test) not in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
+            continue
+        for statement in block.body:
+            if isinstance(statement, ast.ImportFrom):
+                source = resolve_name(f"{'.' * statement.level}{statement.module or ''}", package)
+                paths |= {alias.asname or alias.name: [f"{source}.{alias.name}"] for alias in statement.names}
+            elif isinstance(statement, ast.Import):
+                for alias in statement.names:
+                    top = alias.name.partition(".")[0]
+                    paths[alias.asname or top] = [alias.name, alias.name if alias.asname else top]
+    return [pkgutil.resolve_name(path) for path in paths[name]][-1]
 
 
 class _Binding(NamedTuple):
@@ -194,14 +221,19 @@ class Parameters:
         if parameter.annotation is _EMPTY:
             return Any
         annotated = SimpleNamespace(__annotations__={parameter.name: parameter.annotation})
-        names = getattr(inspect.unwrap(self._function), "__globals__", {})
-        try:
-            hint = get_type_hints(annotated, names, include_extras=True)[parameter.name]
-        except NameError as error:
-            message = (
-                f"{error}. It must be imported at runtime, not under TYPE_CHECKING, and before the task is defined"
-            )
-            raise TypeError(f"{self._name}: annotation of {parameter.name}: {message}.") from error
+        function = inspect.unwrap(self._function)
+        imported: dict[str, Any] = {}
+        while True:
+            try:
+                names = getattr(function, "__globals__", {}) | imported
+                hint = get_type_hints(annotated, names, include_extras=True)[parameter.name]
+                break
+            except NameError as error:
+                try:
+                    imported[str(error.name)] = _imported_under_type_checking(function, str(error.name))
+                except (AttributeError, ImportError, LookupError, OSError, TypeError) as reason:
+                    message = f"{error}. Import it before the task is defined"
+                    raise TypeError(f"{self._name}: annotation of {parameter.name}: {message}.") from reason
         hint = Any if hint is Never or hint is NoReturn else hint
         try:
             msgspec.json.Decoder(hint)
