@@ -11,6 +11,7 @@ from flask import Flask
 from decant import runtime
 from decant.web import asgi_app
 from decant_cloud.local.served import Dispatcher
+from decant_cloud.template.model import load_template
 from tests.bridging import client
 from tests.loading import ROOT
 
@@ -105,13 +106,30 @@ async def test_preflight_allows_json_from_the_configured_origin(monkeypatch: pyt
     assert "content-type" in response.headers.get("access-control-allow-headers", "").lower()
 
 
-def test_gateway_allows_bearer_tokens() -> None:
-    """A page may send the bearer token that the admin routes require."""
-    template = (ROOT / "template.yaml").read_text()
+async def test_gateway_and_servers_allow_the_same_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page may send the bearer token that the admin routes require, and an API key, wherever the routes are served."""
+    monkeypatch.setenv("CORS_ORIGIN", "https://shop.example")
+    runtime.current().reload()
+    asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
 
-    allowed = next(line for line in template.splitlines() if "AllowHeaders:" in line)
+    async with client(asgi_app(function("writes", "/users", "POST"))) as http:
+        response = await http.options("/users", headers=asked)
 
-    assert "authorization" in allowed.lower()
+    api = load_template(ROOT / "template.yaml")["Resources"]["Api"]["Properties"]
+    allowed = set(response.headers["access-control-allow-headers"].split(", "))
+    assert allowed == set(api["Cors"]["AllowHeaders"].strip("'").split(","))
+    assert {"authorization", "x-api-key"} <= allowed
+
+
+def test_gateway_exposes_the_headers_of_its_own_errors() -> None:
+    """A page can read when it may repeat a request that the gateway has rejected, and which token it needs."""
+    api = load_template(ROOT / "template.yaml")["Resources"]["Api"]["Properties"]
+    headers = [each["ResponseParameters"]["Headers"] for each in api["GatewayResponses"].values()]
+
+    exposed = [given.get("Access-Control-Expose-Headers", "''").strip("'") for given in headers]
+
+    own = [",".join(name.lower() for name in given if not name.startswith("Access-Control-")) for given in headers]
+    assert exposed == own
 
 
 async def test_doubled_slash_and_another_method_are_no_error_of_the_server() -> None:

@@ -40,7 +40,7 @@ _NO_ROUTE = "unmatched"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REASON = "decant_cross_site"
 _MAX_AGE_S = 600
-_ALLOWED_HEADERS = "authorization, content-type, if-match, if-none-match, idempotency-key, x-correlation-id"
+_ALLOWED_HEADERS = "authorization, content-type, idempotency-key, if-match, if-none-match, x-api-key, x-correlation-id"
 _EXPOSED_HEADERS = "etag, location, retry-after, www-authenticate, x-correlation-id"
 
 
