@@ -107,7 +107,7 @@ async def test_preflight_allows_json_from_the_configured_origin(monkeypatch: pyt
 
 
 async def test_gateway_and_servers_allow_the_same_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page may send the bearer token that the admin routes require, and an API key, wherever the routes are served."""
+    """A page may send the bearer token that the admin routes require, and an API key, to every front end."""
     monkeypatch.setenv("CORS_ORIGIN", "https://shop.example")
     runtime.current().reload()
     asked = {"Origin": "https://shop.example", "Access-Control-Request-Method": "POST"}
