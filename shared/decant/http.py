@@ -54,7 +54,7 @@ def _build() -> httpx.AsyncClient:
     limits = httpx.Limits(max_connections=settings.max_connections)
     return httpx.AsyncClient(
         timeout=httpx.Timeout(settings.timeout_s, connect=settings.connect_timeout_s),
-        transport=_RetryOnDeadConnection(httpx.AsyncHTTPTransport(limits=limits)),
+        transport=_RetryOnDeadConnection(limits=limits),
         follow_redirects=False,
     )
 
@@ -131,7 +131,7 @@ async def _read(response: httpx.Response, limit_bytes: int) -> bytes:
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class _RetryOnDeadConnection(httpx.AsyncBaseTransport):
+class _RetryOnDeadConnection(httpx.AsyncHTTPTransport):
     """Sends a request again when its connection turned out to be closed before a response began.
 
     Only for idempotent methods: it is not known whether the server saw the first request.
@@ -141,16 +141,10 @@ class _RetryOnDeadConnection(httpx.AsyncBaseTransport):
 
     _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
-    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
-        self._inner = inner
-
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         try:
-            return await self._inner.handle_async_request(request)
+            return await super().handle_async_request(request)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
             if request.method not in self._REPEATABLE or not isinstance(request.stream, httpx.ByteStream):
                 raise
-            return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+            return await super().handle_async_request(request)

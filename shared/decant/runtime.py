@@ -162,7 +162,9 @@ class Runtime:
             instance: T = self._shared[kind][0]
         return instance
 
-    def client[T](self, kind: type[T], build: Callable[[], T], close: Callable[[T], Awaitable[object]]) -> T:
+    def client[T](
+        self, kind: type[T], build: Callable[[], T], close: Callable[[T], Awaitable[object]] | None = None
+    ) -> T:
         """The runtime's instance of a client on the running event loop, or on its own loop when none runs.
 
         Args:
@@ -174,7 +176,8 @@ class Runtime:
         found = clients.built.get(kind)
         if found is None:
             found = clients.built[kind] = build()
-            clients.closers.append(lambda: close(found))
+            if close is not None:
+                clients.closers.append(lambda: close(found))
         instance: T = found
         return instance
 

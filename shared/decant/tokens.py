@@ -151,13 +151,10 @@ class _KeySet:
 class _KeySets(dict[str, _KeySet]):
     """Key sets by address."""
 
-    async def aclose(self) -> None:
-        self.clear()
-
 
 async def _published_key(key_id: str | None, settings: AuthSettings) -> "PyJWK":
     url = str(settings.jwks_url)
-    sets = runtime.current().client(_KeySets, _KeySets, _KeySets.aclose)
+    sets = runtime.current().client(_KeySets, _KeySets)
     if url not in sets:
         sets[url] = _KeySet(url)
     return await sets[url].key(key_id)

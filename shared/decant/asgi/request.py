@@ -8,7 +8,7 @@ Source: ASGI specification (HTTP connection scope), RFC 9112 section 3.2 (reques
 
 import io
 from contextlib import ExitStack
-from tempfile import TemporaryFile
+from tempfile import SpooledTemporaryFile
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from decant.web.wsgi import TooLargeBody, add_headers, base
@@ -97,28 +97,22 @@ def _expects_continue(scope: "HTTPScope", limit_bytes: int) -> bool:
 async def _gather(
     receive: "ASGIReceiveCallable", message: "HTTPRequestEvent", limit_bytes: int
 ) -> tuple[IO[bytes] | TooLargeBody, int]:
-    pieces: list[bytes] = []
-    file: IO[bytes] | None = None
     length = 0
     with ExitStack() as on_failure:
+        stream = on_failure.enter_context(SpooledTemporaryFile(_IN_MEMORY_BYTES))
         while True:
-            pieces.append(message.get("body", b""))
-            length += len(pieces[-1])
-            if length > limit_bytes:
-                pieces.clear()
-            elif length > _IN_MEMORY_BYTES:
-                file = file or on_failure.enter_context(TemporaryFile())
-                file.writelines(pieces)
-                pieces.clear()
+            chunk = message.get("body", b"")
+            length += len(chunk)
+            if length <= limit_bytes:
+                stream.write(chunk)
             if not message.get("more_body", False) or length > limit_bytes + _DROPPED_BYTES:
                 break
             message = await _next(receive)
         if length > limit_bytes:
             return TooLargeBody(limit_bytes), length
         on_failure.pop_all()
-    stream = file or io.BytesIO(b"".join(pieces))
     stream.seek(0)
-    return stream, length
+    return cast("IO[bytes]", stream), length
 
 
 async def _next(receive: "ASGIReceiveCallable") -> "HTTPRequestEvent":
