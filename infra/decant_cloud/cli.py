@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from decant_cloud import signals
+from decant_cloud.errors import CommandError
 from decant_cloud.paths import state as state_folder
 
 __all__ = ["cli", "run"]
@@ -41,6 +42,11 @@ def run(arguments: Sequence[str]) -> int:
             print(f"{context.get_usage()}\n{context.command.epilog or ''}", file=sys.stderr)
         print(f"error: {error.format_message()}", file=sys.stderr)
         return error.exit_code
+    except CommandError as error:
+        from decant_cloud.local.terminal import printable  # noqa: PLC0415  # rich, which takes 0.1 s to import
+
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return 1
     except click.Abort:
         return INTERRUPTED
     return click.UsageError.exit_code
@@ -52,16 +58,12 @@ def _call(body: str, **options: Any) -> int:
     Returns:
         Exit status: what `run` returns, 0 for None.
     Raises:
-        click.ClickException: the command failed, with a message of one line.
+        CommandError: the command failed, with a message of one line.
     """
     module = importlib.import_module(f"decant_cloud.{body}")
-    errors = importlib.import_module("decant_cloud.errors")
     signals.interrupt()
     try:
         return module.run(**options) or 0
-    except errors.CommandError as error:
-        terminal = importlib.import_module("decant_cloud.local.terminal")
-        raise click.ClickException(terminal.printable(str(error))) from error
     except KeyboardInterrupt:
         return INTERRUPTED
 
@@ -90,8 +92,8 @@ _STATE = click.option(
 _STAGE = click.argument("stage", envvar="STAGE", default="local")
 
 
-def _check_stack(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    if not re.fullmatch("[a-z][a-z0-9]{0,19}", value):
+def _check_stack(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch("[a-z][a-z0-9]{0,19}", value):
         raise click.BadParameter(f"{value!r} is not a stack name; use up to 20 lower-case letters and digits.")
     return value
 
@@ -112,8 +114,8 @@ def cli() -> None:
 @_port(4566)
 @_option("--debug", variable="DEBUG", metavar="FUNCTION", help="Function that waits for a debugger: users_create.")
 @_port(5678, "DEBUG_PORT", "TCP port on which the function waits for the debugger.")
-@_option("--stack", variable="STACK", default="decant", callback=_check_stack, metavar="NAME", show_default=True,
-         help="Name of the deployed stack.")  # fmt: skip
+@_option("--stack", variable="STACK", callback=_check_stack, metavar="NAME",
+         help="Name of the deployed stack.  [default: the name in pyproject.toml]")  # fmt: skip
 @_option("--detach", variable="DETACH", is_flag=True, help="Return once it is up; `decant down` stops it.")
 @click.option("--detached", is_flag=True, hidden=True)  # the process that --detach starts
 @click.pass_context
@@ -197,7 +199,7 @@ def reset(**options: Any) -> int:
 
 @cli.command(epilog='Example: decant token --scope tasks:admin, or make token ARGS="--scope tasks:admin"')
 @_STATE
-@_option("--scope", default="tasks:admin", show_default=True, help="Scopes of the token, separated by spaces.")
+@_option("--scope", help="Scopes of the token, separated by spaces.  [default: all that the functions name]")
 @_option("--seconds", default=3600, show_default=True, help="Seconds for which the token is valid.")
 def token(**options: Any) -> int:
     """Create a token that the local cloud accepts."""
@@ -309,20 +311,20 @@ def smoke(**options: Any) -> int:
     return _call("release.smoke", **options)
 
 
-@cli.group(cls=_Group, epilog="Example: decant aliases record decant-prod > before.json")
+@cli.group(cls=_Group, epilog="Example: decant aliases record prod > before.json")
 def aliases() -> None:
-    """Record the versions behind a stack's aliases, and restore them after a failed release."""
+    """Record the versions behind a stage's aliases, and restore them after a failed release."""
 
 
-@aliases.command(epilog="Example: decant aliases record decant-prod > before.json")
-@click.argument("stack")
+@aliases.command(epilog="Example: decant aliases record prod > before.json")
+@click.argument("stage", envvar="STAGE")
 def record(**options: Any) -> int:
     """Print the version behind each function's alias, as JSON."""
     return _call("release.aliases", command="record", **options)
 
 
-@aliases.command(epilog="Example: decant aliases restore decant-prod < before.json")
-@click.argument("stack")
+@aliases.command(epilog="Example: decant aliases restore prod < before.json")
+@click.argument("stage", envvar="STAGE")
 def restore(**options: Any) -> int:
     """Move each function's alias back to the version that standard input names."""
     return _call("release.aliases", command="restore", **options)

@@ -7,6 +7,8 @@ import functools
 import os
 from pathlib import Path
 
+from decant_cloud.errors import CommandError
+
 __all__ = ["root", "state"]
 
 
@@ -15,7 +17,7 @@ def root() -> Path:
     """Return the bundle's folder.
 
     Raises:
-        SystemExit: Neither the current folder nor one above it contains a `template.yaml`.
+        CommandError: Neither the current folder nor one above it contains a `template.yaml`.
     """
     if named := os.environ.get("DECANT_BUNDLE"):
         folders = [Path(named).resolve()]
@@ -26,7 +28,7 @@ def root() -> Path:
         if (folder / "template.yaml").is_file():
             return folder
     message = f"{folders[0]} is not in a bundle: it contains no template.yaml, nor does a folder above it."
-    raise SystemExit(f"{message} Change to the bundle's folder, or name it with DECANT_BUNDLE.")
+    raise CommandError(f"{message} Change to the bundle's folder, or name it with DECANT_BUNDLE.")
 
 
 def state() -> Path:

@@ -19,6 +19,7 @@ from decant import loop
 from decant.runtime import Runtime
 from decant.testing import Broker, memory
 from decant_cloud import invocation
+from decant_cloud.bundle import bundle
 from decant_cloud.local.postgres import Postgres, free_port
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 
     state = tmp_path_factory.getbasetemp() / "tokens"
     monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
-    monkeypatch.setenv("JWT_AUDIENCE", tokens.AUDIENCE)
+    monkeypatch.setenv("JWT_AUDIENCE", bundle().name)
     monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(state))
     return lambda scope: tokens.mint(state, scope)
 

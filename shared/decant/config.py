@@ -12,7 +12,7 @@ from typing import Any, dataclass_transform
 
 from decant.errors import ConfigError
 
-__all__ = ["Environment", "check", "load", "read", "setting", "settings_group"]
+__all__ = ["Environment", "check", "groups", "load", "read", "setting", "settings_group"]
 
 
 def setting[T](
@@ -40,6 +40,11 @@ def settings_group[T](declared: type[T]) -> type[T]:
     group = dataclass(frozen=True, kw_only=True, slots=True)(declared)
     _groups.append(group)
     return group
+
+
+def groups() -> list[type]:
+    """The groups of settings that the imported modules have declared."""
+    return list(_groups)
 
 
 def text(value: str) -> str:

@@ -135,6 +135,8 @@ def test_wheels_have_one_version(wheel: Path, cloud_wheel: Path) -> None:
 def test_cloud_wheel_provides_its_fixtures(development: Path, tmp_path: Path) -> None:
     """Outside of the repository, pytest finds the plug-in by its entry point."""
     (tmp_path / "test_plugin.py").write_text(USE_THE_PLUGIN)
+    (tmp_path / "template.yaml").touch()
+    (tmp_path / "pyproject.toml").write_text("[tool.decant]\nname = 'shop'\n")
 
     finished = subprocess.run(
         [str(development), "-m", "pytest", "-q", str(tmp_path)],

@@ -60,7 +60,7 @@ def _alarm(stage: Stage, name: str, alarm: Mapping[str, Any]) -> Iterator[str]:
         for dimension in metric.get("Dimensions", []):
             value, namespace = dimension["Value"], metric["Namespace"]
             if dimension["Name"] in _OWN_NAME:
-                if value not in {stage.parameters["Stage"], f"decant-{stage.name}"}:
+                if value not in {stage.parameters["Stage"], stage.stack}:
                     yield f"{name}: it watches {dimension['Name']} {value}, which is not this stage's"
             elif _type(stage, value) not in _MADE_BY.get(namespace, set()):
                 yield f"{name}: it watches {namespace} {dimension['Name']} {value}, which is not there"

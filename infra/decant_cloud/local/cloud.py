@@ -10,9 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from decant_cloud.bundle import bundle
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.log_file import Journal
-from decant_cloud.local.deploy import Cloud, Deployment, deploy, keep_messages, mount, refusals, with_code
+from decant_cloud.local.deploy import Cloud, Deployment, deploy, keep_messages, mount, put_secrets, refusals, with_code
 from decant_cloud.local.emulator import Emulator
 from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.errors import LocalCloudError
@@ -42,7 +43,7 @@ class Options:
         state: Folder for all files.
         port: The engine's TCP port on 127.0.0.1.
         endpoint: URL of a running emulator, used in place of an engine.
-        stack: Name of the deployed stack.
+        stack: Name of the deployed stack; the bundle's name by default.
         database_url: SQLAlchemy address of an existing database, used in place of PostgreSQL from the wheel.
         database_port: PostgreSQL's TCP port on 127.0.0.1; a free one when not given.
         parameters: Of the template, over its defaults; `DatabaseUrl` is set here.
@@ -55,7 +56,7 @@ class Options:
     state: Path
     port: int
     endpoint: str | None = None
-    stack: str = "decant"
+    stack: str = field(default_factory=lambda: bundle().name)
     database_url: str | None = None
     database_port: int | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
@@ -130,6 +131,9 @@ class LocalCloud:
             starts += [pool.submit(self._prepare_clients)]
         for start in starts:
             start.result()
+        if secrets := bundle().secrets:
+            with step("Secrets"), refusals(self.cloud, "the secrets"):
+                put_secrets(self.cloud, secrets)
 
     def release(self, step: Step = _silently, report: Report = _ignore) -> None:
         """Deploy the template and apply the migrations.
@@ -169,7 +173,7 @@ class LocalCloud:
         return template
 
     def _parameters(self) -> dict[str, str]:
-        issuer = {"JwtIssuer": ISSUER, "JwtPublicPem": public_key(self._options.state)}
+        issuer = {"JwtIssuer": ISSUER, "JwtAudience": bundle().name, "JwtPublicPem": public_key(self._options.state)}
         return {"DatabaseUrl": self.database.url(), "CallerRate": "0", **issuer, **self._options.parameters}
 
     def check(self) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "mount",
     "physical_id",
     "placed",
+    "put_secrets",
     "refusals",
     "with_code",
 ]
@@ -194,6 +195,16 @@ def refusals(cloud: Cloud, what: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise LocalCloudError(f"{cloud.url} refused {what}: {error}") from error
+
+
+def put_secrets(cloud: Cloud, secrets: Mapping[str, str]) -> None:
+    """Create secrets, or give existing ones these values."""
+    client = cloud.client("secretsmanager")
+    for name, value in secrets.items():
+        try:
+            client.create_secret(Name=name, SecretString=value)
+        except client.exceptions.ResourceExistsException:
+            client.put_secret_value(SecretId=name, SecretString=value)
 
 
 def placed(cloud: Cloud, template: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Which version each function's alias leads to, written down before a deployment and put back after a bad one.
 
-decant aliases record decant-prod > before.json
-decant aliases restore decant-prod < before.json
+decant aliases record prod > before.json
+decant aliases restore prod < before.json
 """
 
 import json
@@ -12,16 +12,18 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from decant_cloud.bundle import bundle
+
 __all__ = ["ALIAS", "record", "restore"]
 
 ALIAS = "live"
 
 
-def run(*, command: str, stack: str) -> None:
-    """Print the versions of a stack (`record`), or restore those of standard input (`restore`)."""
+def run(*, command: str, stage: str) -> None:
+    """Print the versions of a stage's stack (`record`), or restore those of standard input (`restore`)."""
     cloudformation, functions = boto3.client("cloudformation"), boto3.client("lambda")
     if command == "record":
-        json.dump(record(cloudformation, functions, stack), sys.stdout, indent=2)
+        json.dump(record(cloudformation, functions, bundle().stack(stage)), sys.stdout, indent=2)
     else:
         for name, version in restore(functions, json.load(sys.stdin)).items():
             print(f"{name}: {ALIAS} leads to version {version} again")

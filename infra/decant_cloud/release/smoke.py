@@ -18,6 +18,8 @@ import boto3
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from decant_cloud.bundle import bundle
+
 __all__ = ["client_of", "faults"]
 
 _ANSWER_WITHIN_S = 30
@@ -27,7 +29,7 @@ _OVER = {"SUCCESS", "FAILURE", "REVOKED"}
 
 def run(*, stage: str, stack: str | None, url: str | None, token: str | None) -> int:
     """Print what is wrong; the exit status is 1 when something is."""
-    stack = stack or f"decant-{stage}"
+    stack = stack or bundle().stack(stage)
     try:
         client = _client(url, token) if url else client_of(stack, token)
     except (BotoCoreError, ClientError, KeyError) as error:

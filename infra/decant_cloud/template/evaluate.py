@@ -21,8 +21,8 @@ PSEUDO_PARAMETERS: Mapping[str, str] = {
     "AWS::NotificationARNs": "",
     "AWS::Partition": "aws",
     "AWS::Region": "eu-west-1",
-    "AWS::StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/decant/1",
-    "AWS::StackName": "decant",
+    "AWS::StackId": "arn:aws:cloudformation:eu-west-1:123456789012:stack/app/1",
+    "AWS::StackName": "app",
     "AWS::URLSuffix": "amazonaws.com",
 }
 """Values of a deployment that never happens; any account and region would do."""

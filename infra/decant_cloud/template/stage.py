@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from decant_cloud.bundle import bundle
 from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, parameter_values, resolve
 from decant_cloud.template.model import load_template
 from decant_cloud.template.sam import transformed
@@ -56,6 +57,7 @@ class Stage:
 
     Attributes:
         name: The stage.
+        stack: Name of its stack.
         given: Parameters that `samconfig.toml` sets.
         template: `template.yaml` as it is written.
         parameters: Every parameter's value.
@@ -64,6 +66,7 @@ class Stage:
     """
 
     name: str
+    stack: str
     given: Mapping[str, str]
     template: Mapping[str, Any]
     parameters: Mapping[str, Any]
@@ -137,7 +140,8 @@ def read_stage(root: Path, name: str, given: Mapping[str, str]) -> Stage:
         TemplateError: a parameter is unknown or has no value.
     """
     template = load_template(root / "template.yaml")
-    pseudo = {**PSEUDO_PARAMETERS, "AWS::StackName": f"decant-{name}"}
+    stack = bundle(root).stack(name)
+    pseudo = {**PSEUDO_PARAMETERS, "AWS::StackName": stack}
     stacks = {"": resolve(transformed(template, given), given, pseudo)}
     for nested, resource in stacks[""]["Resources"].items():
         if resource["Type"] == "AWS::CloudFormation::Stack":
@@ -146,6 +150,7 @@ def read_stage(root: Path, name: str, given: Mapping[str, str]) -> Stage:
             stacks[nested] = resolve(inner, properties.get("Parameters", {}), {**pseudo, "AWS::StackName": nested})
     return Stage(
         name=name,
+        stack=stack,
         given=given,
         template=template,
         parameters=parameter_values(template, given),

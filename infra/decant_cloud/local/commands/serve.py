@@ -14,6 +14,7 @@ from hypercorn.config import Config
 
 from decant import loop
 from decant.worker import run_forever
+from decant_cloud.bundle import bundle
 from decant_cloud.local.commands.up import print_endpoints
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.logs import ReadableOutput
@@ -46,9 +47,9 @@ def run(*, state: Path, port: int) -> None:
     with ExitStack() as stack:
         with Steps(console) as steps:
             url, postgres = stack.enter_context(_database(state, steps, port))
-            os.environ |= {"STAGE": "local", "DATABASE_URL": url}
-            os.environ.setdefault("CALLER_RATE_PER_MINUTE", "0")
-            os.environ |= {"JWT_ISSUER": ISSUER, "JWT_PUBLIC_PEM": public_key(state)}
+            defaults = {"CALLER_RATE_PER_MINUTE": "0", "SERVICE": bundle().name, **bundle().environment}
+            issuer = {"JWT_ISSUER": ISSUER, "JWT_AUDIENCE": bundle().name, "JWT_PUBLIC_PEM": public_key(state)}
+            os.environ |= {**defaults, **os.environ, **issuer, "STAGE": "local", "DATABASE_URL": url}
             with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
                 load_function(root() / "functions/migrate").handler({}, None)
         print_endpoints(console, f"http://127.0.0.1:{port}")

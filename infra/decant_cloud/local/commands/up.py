@@ -9,6 +9,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.text import Text
 
+from decant_cloud.bundle import bundle
 from decant_cloud.lambda_runtime.debugging import Debugger
 from decant_cloud.local.cloud import LocalCloud, Options
 from decant_cloud.local.database_address import without_password
@@ -29,25 +30,17 @@ __all__ = ["print_endpoints", "run"]
 DATABASE_PORT_ABOVE = 1000
 """Difference between the gateway's port and PostgreSQL's, when that port is free."""
 
-PASSED_ON = {
-    "CallerRate": "CALLER_RATE_PER_MINUTE",
-    "CorsOrigin": "CORS_ORIGIN",
-    "FetchDataUrl": "FETCH_DATA_URL",
-    "LogLevel": "LOG_LEVEL",
-}
-"""Parameters of the template that the environment sets."""
-
 WATCH_EVERY_S = 1
 
 
-def run(*, state: Path, port: int, debugger: tuple[str, int] | None, stack: str, detached: bool) -> None:
+def run(*, state: Path, port: int, debugger: tuple[str, int] | None, stack: str | None, detached: bool) -> None:
     """Start all servers, deploy, print the endpoints and follow the logs until interrupted.
 
     Args:
         state: Folder for all files.
         port: TCP port of the gateway on 127.0.0.1.
         debugger: Function that waits for a debugger, and the port on which it waits.
-        stack: Name of the deployed stack.
+        stack: Name of the deployed stack; the bundle's name by default.
         detached: Whether nobody reads the output: logs are not followed.
     Raises:
         LocalCloudError: a server did not start or has ended by itself, or the deployment failed.
@@ -75,15 +68,15 @@ def run(*, state: Path, port: int, debugger: tuple[str, int] | None, stack: str,
             _follow_logs(console, cloud)
 
 
-def _options(state: Path, port: int, stack: str, debugger: Debugger | None) -> Options:
+def _options(state: Path, port: int, stack: str | None, debugger: Debugger | None) -> Options:
     return Options(
         state=state,
         port=port,
         endpoint=(endpoint := os.environ.get("AWS_ENDPOINT_URL")),
-        stack=stack,
+        stack=stack or bundle().name,
         database_url=os.environ.get("DATABASE_URL") if endpoint else None,
         database_port=free_or_none(port + DATABASE_PORT_ABOVE),
-        parameters={name: os.environ[variable] for name, variable in PASSED_ON.items() if os.environ.get(variable)},
+        parameters=bundle().parameters(Template(root()).document.get("Parameters", {})),
         debugger=debugger,
         deploy_timeout_s=_deploy_timeout_s(),
     )
