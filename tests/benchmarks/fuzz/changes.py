@@ -53,6 +53,7 @@ def _bytes(random: Random, draft: Draft, _subject: Subject) -> None:
             random.randbytes(random.choice([1, 100, 10_000])),
             b" " * MEGABYTE + body,
             b"x" * (2 * MEGABYTE),
+            b"x" * (7 * MEGABYTE),
             b"name=Ada&email=ada%40example.com",
             b'--x\r\nContent-Disposition: form-data; name="a"; filename="\xff"\r\n\r\n1\r\n--x--\r\n',
             gzip.compress(body),

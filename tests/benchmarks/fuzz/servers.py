@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,6 @@ __all__ = ["gateway", "gateway_subject", "serve"]
 
 _STARTED_WITHIN_S = 60
 _STOPPED_WITHIN_S = 30
-_READY = "Tasks run in this process"
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def serve() -> Iterator[Subject]:
             [*command, str(state)], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )
         try:
-            _wait(process, Path(output.name))
+            _wait(process, port, Path(output.name))
             yield Subject(name="make serve", address=("127.0.0.1", port), prefix="", tokens=Tokens(state))
         finally:
             process.send_signal(signal.SIGINT)
@@ -72,10 +72,17 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _wait(process: subprocess.Popen[bytes], output: Path) -> None:
+def _wait(process: subprocess.Popen[bytes], port: int, output: Path) -> None:
     deadline = time.monotonic() + _STARTED_WITHIN_S
-    while _READY not in output.read_text(errors="replace"):
+    while not _accepts(port):
         if process.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError(f"make serve did not start:\n{output.read_text(errors='replace')}")
         time.sleep(0.05)
-    time.sleep(0.5)  # Hypercorn listens after the line is printed
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionError:
+        return False
+    return True
