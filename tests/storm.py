@@ -24,7 +24,7 @@ from decant.tasks.admin import redrive
 from decant.tasks.publish import decode_message
 from decant.tasks.store import TRANSIENT
 from decant.worker.dead_letters import close_dead_lettered
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.sweeper import sweep
 from tests import storm_tasks
 from tests.storm_processes import ForeverWorker, LambdaWorker, Message, Sqs

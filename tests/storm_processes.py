@@ -16,7 +16,7 @@ from decant import loop
 from decant.errors import DatabaseUnavailable
 from decant.tasks.registry import registry
 from decant.worker import run_forever
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.sqs_handler import handle
 from tests import storm_tasks
 

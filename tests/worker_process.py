@@ -8,7 +8,7 @@ import sys
 import time
 
 from decant import loop
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.sqs_handler import handle
 from tests import mortal
 from tests.worlds import as_records

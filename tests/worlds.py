@@ -14,7 +14,7 @@ from decant.tasks.publish import encode_message
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from decant.testing import Broker
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from decant.config import flag, load, setting, settings_group
 from decant.observability import LogSettings
 
-__all__ = ["MetricsSettings", "are_enabled", "record"]
+__all__ = ["MetricsSettings", "record"]
 
 
 @settings_group
@@ -28,11 +28,6 @@ class MetricsSettings:
     )
 
 
-def are_enabled() -> bool:
-    """Whether metrics are written."""
-    return load(MetricsSettings).enabled
-
-
 def record(values: Mapping[str, float], unit: str = "Count", **dimensions: str) -> None:
     """Write a line with metrics that share their unit and dimensions, or nothing when metrics are off.
 
@@ -41,7 +36,7 @@ def record(values: Mapping[str, float], unit: str = "Count", **dimensions: str) 
         unit: One of CloudWatch's units.
         dimensions: Values by name. CloudWatch keeps a metric for every combination, so their number must be small.
     """
-    if not are_enabled():
+    if not load(MetricsSettings).enabled:
         return
     from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415  # at the first metric
 

@@ -19,7 +19,7 @@ from decant.tasks import AsyncResult, State, task
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.worker import run_forever
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from tests import work
 from tests.worlds import execute

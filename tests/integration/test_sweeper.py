@@ -14,7 +14,7 @@ from decant.tasks.registry import registry
 from decant.tasks.schedule import Missed, Schedule, every
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker import sweeper
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.sweeper import sweep
 from tests import work
 from tests.queues import SqsQueue

@@ -11,7 +11,7 @@ import pytest
 
 from decant import db, runtime
 from decant.tasks import AsyncResult, State
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep
 from decant_cloud.local.postgres import Postgres

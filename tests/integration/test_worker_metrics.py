@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.sweeper import sweep
 from tests import work
 from tests.worlds import deliver, execute

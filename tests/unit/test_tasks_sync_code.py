@@ -8,7 +8,7 @@ import pytest
 
 from decant.errors import NeverAwaited
 from decant.tasks import AsyncResult, State, chain, current_run, task
-from decant.tasks.unawaited import watch
+from decant.tasks.context import watch
 from decant.testing import Broker, memory
 from tests import work
 

@@ -45,7 +45,7 @@ def count(name: str, value: Any) -> int:
     return value
 
 
-def priority(value: Any) -> int:
+def priority(name: str, value: Any) -> int:
     """A priority.
 
     Raises:
@@ -53,9 +53,9 @@ def priority(value: Any) -> int:
         ValueError: the number does not fit 16 bits.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"priority must be a whole number, not {value!r}")
+        raise TypeError(f"{name} must be a whole number, not {value!r}")
     if value not in _PRIORITIES:
-        raise ValueError(f"priority must be a whole number from -32768 to 32767, not {value!r}")
+        raise ValueError(f"{name} must be a whole number from -32768 to 32767, not {value!r}")
     return value
 
 

@@ -13,12 +13,14 @@ from uuid import UUID
 
 import msgspec
 
-from decant.config import count, load, named_urls, seconds, setting, settings_group
+from decant.config import count, named_urls, seconds, setting, settings_group
 from decant.tasks import checks
-from decant.tasks.ids import uuid7
 from decant.tasks.schedule import Schedule
 
-__all__ = ["CallOptions", "TaskOptions", "TaskSettings", "has_queue_url", "task_settings", "validate"]
+__all__ = ["MAX_DELAY_S", "CallOptions", "TaskOptions", "TaskSettings", "validate"]
+
+MAX_DELAY_S = 900
+"""Longest delay of a message, seconds. Source: SQS SendMessage, DelaySeconds."""
 
 type Errors = tuple[type[Exception], ...]
 
@@ -55,21 +57,6 @@ class TaskSettings:
         default=300.0,
         formerly="TASK_PATIENCE_S",
     )
-
-
-def task_settings() -> TaskSettings:
-    """Settings of task queues and workers.
-
-    Raises:
-        ConfigError: every missing or bad variable, together.
-    """
-    loaded: TaskSettings = load(TaskSettings)
-    return loaded
-
-
-def has_queue_url(queue: str) -> bool:
-    """Whether the queue has an address. A worker reads the tasks of a queue without address from the table."""
-    return queue in task_settings().queue_urls
 
 
 class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,8 +164,27 @@ _CALL_OPTIONS = CallOptions.__annotations__.keys()
 _STORED = (_CALL_OPTIONS & set(TaskOptions.__struct_fields__)) - {"queue", "expires"}  # these have columns
 
 
+def _task_id(name: str, value: str | UUID) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError as error:
+        raise ValueError(f"{name} must be a UUID, not {value!r}") from error
+
+
+_FIELDS: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "countdown": ("countdown_s", checks.seconds),
+    "eta": ("eta", checks.aware),
+    "group_key": ("group_key", checks.text),
+    "idempotency_key": ("idempotency_key", checks.key),
+    "priority": ("priority", checks.priority),
+    "queue": ("queue", checks.text),
+    "task_id": ("id", _task_id),
+}
+"""Fields of `NewTask`, and the check of the value, by the option of a call."""
+
+
 def validate(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Check the options of a call and return them as fields of `NewTask`, without the queue.
+    """Check the options of a call and return them as fields of `NewTask`; options that are None are left out.
 
     Raises:
         TypeError: an option does not exist, or has another type.
@@ -187,22 +193,13 @@ def validate(options: Mapping[str, Any]) -> dict[str, Any]:
     unknown = options.keys() - _CALL_OPTIONS
     if unknown:
         raise TypeError(f"no such option: {', '.join(sorted(unknown))}")
-    task_id = options.get("task_id")
-    _optional(checks.text, "queue", options)
-    return {
-        "id": UUID(str(task_id)) if task_id else uuid7(),
-        "countdown_s": _optional(checks.seconds, "countdown", options) or 0.0,
-        "eta": _optional(checks.aware, "eta", options),
-        "priority": checks.priority(options.get("priority") or 0),
-        "idempotency_key": _optional(checks.key, "idempotency_key", options),
-        "group_key": _optional(checks.text, "group_key", options),
-        "options": _stored(options),
-        **_expires(options.get("expires")),
-    }
+    given = {name: value for name, value in options.items() if value is not None}
+    fields = {field: check(name, given[name]) for name, (field, check) in _FIELDS.items() if name in given}
+    return fields | {"options": _stored(given)} | _expires(given.get("expires"))
 
 
 def _stored(options: Mapping[str, Any]) -> dict[str, Any]:
-    stored = {name: options[name] for name in options.keys() & _STORED if options[name] is not None}
+    stored = {name: options[name] for name in options.keys() & _STORED}
     for name, value in stored.items():
         try:
             msgspec.convert(value, CallOptions.__annotations__[name])
@@ -217,8 +214,3 @@ def _expires(value: float | datetime | None) -> dict[str, Any]:
     if isinstance(value, datetime):
         return {"expires": checks.aware("expires", value)}
     return {"expires_in_s": checks.seconds("expires", value)}
-
-
-def _optional[T](check: Callable[[str, Any], T], name: str, options: Mapping[str, Any]) -> T | None:
-    value = options.get(name)
-    return None if value is None else check(name, value)

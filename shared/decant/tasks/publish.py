@@ -5,26 +5,37 @@ later.
 """
 
 import asyncio
+import hashlib
 import logging
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import batched
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import runtime
-from decant.errors import DatabaseUnavailable
-from decant.tasks import sqs
+from decant._aws import api
+from decant.config import load
+from decant.errors import AwsUnavailable, DatabaseUnavailable
 from decant.tasks.commit import after_commit
-from decant.tasks.options import task_settings
+from decant.tasks.options import MAX_DELAY_S, TaskSettings
 from decant.tasks.records import Enqueued, NewTask
 from decant.tasks.store import store
 
 __all__ = ["decode_message", "encode_message", "enqueue", "publish", "work_available"]
 
 log = logging.getLogger("decant.tasks")
+
+_MESSAGE_GROUP = re.compile("[!-~]{1,128}")
+_BATCH = 10  # messages per call
+_CALLS_AT_ONCE = 16
+_TIMEOUT_S = 5  # the caller of delay() waits, and the sweeper publishes the task later
 
 
 class _WorkAvailable(asyncio.Event):
@@ -91,9 +102,8 @@ async def publish(tasks: Iterable[Enqueued]) -> None:
 
 
 async def _publish(queue: str, tasks: Sequence[Enqueued]) -> None:
-    messages = [sqs.Message(encode_message(task.id), _delay_s(task.due_in_s), task.group_key) for task in tasks]
-    results = await sqs.send(task_settings().queue_urls[queue], messages)
-    failed = [(task, error) for task, error in zip(tasks, results, strict=True) if error is not None]
+    errors = await _send(load(TaskSettings).queue_urls[queue], tasks)
+    failed = [(task, error) for task, error in zip(tasks, errors, strict=True) if error is not None]
     if not failed:
         return
     first, error = failed[0]
@@ -107,6 +117,49 @@ async def _publish(queue: str, tasks: Sequence[Enqueued]) -> None:
         log.warning("Could not mark tasks as unpublished", extra={"queue": queue, "tasks": len(failed)})
 
 
-def _delay_s(due_in_s: float) -> int:
-    """Whole seconds after which the task is due: a message that arrives too early is not used."""
-    return max(0, min(sqs.MAX_DELAY_S, math.ceil(due_in_s)))
+async def _send(queue_url: str, tasks: Sequence[Enqueued]) -> list[AwsUnavailable | None]:
+    """Send messages, ten per call and several calls concurrently. Sending a message twice does no harm.
+
+    Returns:
+        For every task in order, None, or the error for which its message was not accepted.
+    """
+    if len(tasks) <= _BATCH:
+        return await _send_batch(queue_url, tasks)
+    gate = asyncio.Semaphore(_CALLS_AT_ONCE)
+
+    async def call(chunk: Sequence[Enqueued]) -> list[AwsUnavailable | None]:
+        async with gate:
+            return await _send_batch(queue_url, chunk)
+
+    results = await asyncio.gather(*(call(chunk) for chunk in batched(tasks, _BATCH, strict=False)))
+    return [result for chunk in results for result in chunk]
+
+
+async def _send_batch(queue_url: str, tasks: Sequence[Enqueued]) -> list[AwsUnavailable | None]:
+    """Call SendMessageBatch.
+
+    Source: Amazon SQS API reference, SendMessageBatch.
+    """
+    given = {"QueueUrl": queue_url, "Entries": [_entry(number, task) for number, task in enumerate(tasks)]}
+    address = "{0.scheme}://{0.netloc}/".format(urlsplit(queue_url))
+    try:
+        response = await api.call("sqs", "AmazonSQS.SendMessageBatch", given, url=address, timeout_s=_TIMEOUT_S)
+    except AwsUnavailable as error:
+        return [error] * len(tasks)
+    results: list[AwsUnavailable | None] = [None] * len(tasks)
+    for failed in response.get("Failed", ()):
+        reason = f"SendMessageBatch: {failed['Code']} {failed.get('Message', '')}"
+        results[int(failed["Id"])] = AwsUnavailable(reason.rstrip(), failed["Code"])
+    return results
+
+
+def _entry(number: int, task: Enqueued) -> dict[str, Any]:
+    """A message as an entry of SendMessageBatch; the response refers to it by the number."""
+    group = {} if task.group_key is None else {"MessageGroupId": _message_group(task.group_key)}
+    delay_s = max(0, min(MAX_DELAY_S, math.ceil(task.due_in_s)))  # a message that arrives too early is not used
+    return {"Id": str(number), "MessageBody": encode_message(task.id), "DelaySeconds": delay_s, **group}
+
+
+def _message_group(key: str) -> str:
+    """A valid name of a message group: the key, or its digest. SQS would reject the other messages of the call too."""
+    return key if _MESSAGE_GROUP.fullmatch(key) else f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"

@@ -13,6 +13,8 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct, field
 
+from decant.tasks.ids import uuid7
+
 __all__ = [
     "EXPIRED",
     "FINISHED",
@@ -78,7 +80,7 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
         on_error: Error callbacks, enqueued when this task fails.
     """
 
-    id: UUID
+    id: UUID = field(default_factory=uuid7)
     name: str
     queue: str
     args: str

@@ -10,10 +10,9 @@ from uuid import UUID
 
 from decant._sync.greenlets import await_
 from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
-from decant.tasks.context import current_run
+from decant.tasks.context import running, tracked
 from decant.tasks.records import FINISHED, State, Status
 from decant.tasks.store import store
-from decant.tasks.unawaited import tracked
 
 __all__ = ["AsyncResult", "GroupResult", "WorkflowResult", "enqueued"]
 
@@ -271,7 +270,7 @@ def enqueued[R](work: Coroutine[Any, Any, R]) -> R:
     """
     if _get_running_loop() is None:  # the public function raises, which costs 1 µs
         return await_(work)
-    run = current_run()
+    run = running.get()
     if run is not None:
         caller = sys._getframe(2)  # noqa: SLF001  # the documented way to read the caller's line
         work = tracked(work, run, f"{caller.f_code.co_filename}:{caller.f_lineno}")

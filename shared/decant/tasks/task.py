@@ -7,10 +7,11 @@ from typing import Any, Unpack
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant.observability import correlation_id
+from decant.config import load
+from decant.observability import correlation_ids
 from decant.tasks import checks
 from decant.tasks.context import Run
-from decant.tasks.options import CallOptions, TaskOptions, has_queue_url, validate
+from decant.tasks.options import CallOptions, TaskOptions, TaskSettings, validate
 from decant.tasks.parameters import Parameters
 from decant.tasks.publish import enqueue
 from decant.tasks.records import NewTask
@@ -114,8 +115,9 @@ class Task[**P, T]:
         Returns:
             Handles, in order.
         """
+        fields = self._fields(options)
         tasks = [
-            self.new((), call, options) if isinstance(call, Mapping) else self.new(call, {}, options) for call in calls
+            self._new((), call, fields) if isinstance(call, Mapping) else self._new(call, {}, fields) for call in calls
         ]
         return [AsyncResult(task_id) for task_id in await enqueue(tasks, session)]
 
@@ -148,25 +150,39 @@ class Task[**P, T]:
             TypeError: the arguments do not fit the task's parameters, or are not JSON.
             ValueError: an option is invalid.
         """
+        return self._new(args, kwargs, self._fields(options), partial=partial, unique=unique)
+
+    def _fields(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields of `NewTask` that all calls with these options share."""
+        fields = validate(options) if options else {}
+        if self.options.expires is not None and fields.keys().isdisjoint({"expires", "expires_in_s"}):
+            fields["expires_in_s"] = self.options.expires
+        queue = fields.setdefault("queue", self.options.queue)
+        return {
+            "name": self.name,
+            "max_retries": self.options.max_retries,
+            "publish": queue in load(TaskSettings).queue_urls,
+            "correlation_id": correlation_ids.get()[0],
+            **fields,
+        }
+
+    def _new(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        fields: Mapping[str, Any],
+        *,
+        partial: bool = False,
+        unique: bool = True,
+    ) -> NewTask:
         encode = self.parameters.encode_partial if partial else self.parameters.encode
         encoded_args, encoded_kwargs = encode(args, kwargs)
-        queue = options.get("queue") or self.options.queue
-        expires = self.options.expires if options.get("expires") is None else options["expires"]
-        return NewTask(
-            name=self.name,
-            queue=queue,
-            args=encoded_args,
-            kwargs=encoded_kwargs,
-            max_retries=self.options.max_retries,
-            publish=has_queue_url(queue),
-            correlation_id=correlation_id(),
-            unique_key=self._unique_key(args, kwargs) if unique and not partial else None,
-            **validate({**options, "expires": expires}),
-        )
+        key = self._unique_key(args, kwargs) if self.options.unique and unique and not partial else None
+        return NewTask(args=encoded_args, kwargs=encoded_kwargs, unique_key=key, **fields)
 
     def _unique_key(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         if callable(self.options.unique):
             bound = self.parameters.bind(args, kwargs)
             unique_key = self.options.unique(*bound.args, **bound.kwargs)
             return None if unique_key is None else checks.key("unique key", unique_key)
-        return self.parameters.identity(args, kwargs) if self.options.unique else None
+        return self.parameters.identity(args, kwargs)

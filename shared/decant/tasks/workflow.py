@@ -7,9 +7,10 @@ from uuid import UUID
 
 import msgspec
 
+from decant.config import load
 from decant.observability import correlation_id
 from decant.tasks.ids import uuid7
-from decant.tasks.options import TaskOptions, has_queue_url
+from decant.tasks.options import TaskOptions, TaskSettings
 from decant.tasks.records import NewTask
 
 __all__ = ["JOIN", "Call", "Plan", "Upstream"]
@@ -39,13 +40,12 @@ class _Join:
         del partial  # it has this argument in any case
         queue = TaskOptions().queue
         return NewTask(
-            id=uuid7(),
             name=JOIN,
             queue=queue,
             args=msgspec.json.encode(first).decode(),
             kwargs="{}",
             max_retries=None,
-            publish=has_queue_url(queue),
+            publish=queue in load(TaskSettings).queue_urls,
             correlation_id=correlation_id(),
         )
 

@@ -13,7 +13,7 @@ from decant.tasks.commit import after_commit
 from decant.tasks.records import Enqueued, NewTask
 from decant.tasks.store import using
 from decant.testing.memory import MemoryStore
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 
 __all__ = ["Broker", "MemoryStore", "eager", "memory"]

@@ -6,9 +6,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from decant.config import load
 from decant.tasks.commit import after_commit, waiting
 from decant.tasks.lists import Page, QueueStatistics, TaskFilter
-from decant.tasks.options import task_settings
+from decant.tasks.options import TaskSettings
 from decant.tasks.publish import publish
 from decant.tasks.records import (
     CancelReason,
@@ -178,7 +179,7 @@ class MemoryStore:
         return Page(page, page[-1].id if len(page) == count else None)
 
     async def statistics(self) -> list[QueueStatistics]:
-        return statistics(self.rows.values(), task_settings().queue_urls, self.now())
+        return statistics(self.rows.values(), load(TaskSettings).queue_urls, self.now())
 
     async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         now = self.now()

@@ -9,8 +9,9 @@ from uuid import UUID
 
 import msgspec
 
+from decant.config import load
 from decant.tasks.lists import QueueStatistics, Summary, TaskFilter
-from decant.tasks.options import has_queue_url, task_settings
+from decant.tasks.options import MAX_DELAY_S, TaskSettings
 from decant.tasks.records import (
     EXPIRED,
     FINISHED,
@@ -24,7 +25,6 @@ from decant.tasks.records import (
     Status,
     Unclaimed,
 )
-from decant.tasks.sqs import MAX_DELAY_S
 
 __all__ = ["Row", "Rows", "statistics"]
 
@@ -109,7 +109,7 @@ class Row:
     @staticmethod
     def republish_after() -> timedelta:
         """Time after which a task that was not claimed is published again."""
-        return timedelta(seconds=task_settings().republish_after_s)
+        return timedelta(seconds=load(TaskSettings).republish_after_s)
 
     def enqueued(self, now: datetime, *, publish: bool | None = None) -> Enqueued:
         """The row as it is published."""
@@ -156,7 +156,7 @@ class Row:
             self.args = f"[{first},{rest}]" if rest else f"[{first}]"
         self.expire_from(now)
         eta = max(self.eta, now + timedelta(seconds=self.new.countdown_s))
-        self.wait(eta, now, publish=has_queue_url(self.new.queue))
+        self.wait(eta, now, publish=self.new.queue in load(TaskSettings).queue_urls)
 
     def lose_worker(self, now: datetime) -> None:
         """Retry or close it, because its lease has expired."""
@@ -191,7 +191,7 @@ class Row:
         self.revoked = self.terminate = False
         self.eta, self.pending_parents = now, sum(parent in unfinished for parent in self.new.parents)
         if not self.pending_parents:
-            self.wait(now, now, publish=has_queue_url(self.new.queue))
+            self.wait(now, now, publish=self.new.queue in load(TaskSettings).queue_urls)
 
     def status(self) -> Status:
         """The row as `AsyncResult.status` returns it."""
@@ -247,7 +247,7 @@ class Rows(dict[UUID, Row]):
 
     def _enqueue_callbacks(self, row: Row, origin: Row, now: datetime) -> list[Enqueued]:
         new = [
-            callback.for_failure_of(origin.new.id, publish=has_queue_url(callback.queue))
+            callback.for_failure_of(origin.new.id, publish=callback.queue in load(TaskSettings).queue_urls)
             for callback in row.new.on_error
         ]
         started = [Row.of(task, now) for task in new if task.id not in self]

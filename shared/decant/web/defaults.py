@@ -78,7 +78,7 @@ def add_defaults(app: Flask) -> None:
         ConfigError: the settings are bad.
     """
     app.logger.removeHandler(default_handler)  # which prints every line a second time
-    if metrics.are_enabled():
+    if load(metrics.MetricsSettings).enabled:
         request_finished.connect(_count_response)
     settings = load(WebSettings)
     if __name__ in app.extensions:

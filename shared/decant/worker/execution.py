@@ -6,7 +6,7 @@ import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,18 +15,17 @@ from decant import db, runtime
 from decant._sync.threads import run_in_thread
 from decant.errors import DatabaseUnavailable, PoolExhausted, TaskStopped, TimeLimitExceeded
 from decant.observability import correlation_ids
-from decant.tasks.context import Run, running
+from decant.runtime import Context
+from decant.tasks.context import Run, check_finished, running
 from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Outcome, State
 from decant.tasks.store import is_temporary, store
 from decant.tasks.task import Task
-from decant.tasks.unawaited import check_finished
 from decant.worker import outcomes
-from decant.worker.deadline import Deadline
 from decant.worker.interruptible import Interruptible
 from decant.worker.transaction import kept_open
 
-__all__ = ["Execution", "describe"]
+__all__ = ["Deadline", "Execution", "describe"]
 
 log = logging.getLogger("decant.tasks")
 
@@ -38,6 +37,34 @@ _MOST_THREADS = 2**31
 
 _PAUSE_S = 5.0
 """Seconds until a task whose transaction could not begin is due again."""
+
+
+class Deadline:
+    """The time by which all outcomes must be recorded.
+
+    Args:
+        seconds: Seconds from now; infinity for a process without a time limit.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._at = time.monotonic() + seconds
+
+    @classmethod
+    def of(cls, context: Context) -> Self:
+        """The time at which Lambda kills the invocation."""
+        return cls(context.get_remaining_time_in_millis() / 1000)
+
+    def earlier(self, seconds: float) -> "Deadline":
+        """A deadline of its own that lies so many seconds before this one."""
+        return Deadline(self.remaining_s() - seconds)
+
+    def remaining_s(self) -> float:
+        """Seconds until the deadline; negative after it."""
+        return self._at - time.monotonic()
+
+    def shorten(self, seconds: float) -> None:
+        """Let the deadline be at most this many seconds from now."""
+        self._at = min(self._at, time.monotonic() + seconds)
 
 
 class _LeaseLost(Exception):

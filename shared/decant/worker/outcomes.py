@@ -1,16 +1,16 @@
 """Outcomes of runs that did not succeed: failure, retry with its delay, or release."""
 
+import random
 from traceback import TracebackException
 from typing import Any
 
+from decant.config import load
 from decant.errors import MaxRetriesExceeded, TaskRevoked
 from decant.tasks.context import Retry
-from decant.tasks.options import TaskOptions, has_queue_url
+from decant.tasks.options import MAX_DELAY_S, TaskOptions, TaskSettings
 from decant.tasks.records import EXPIRED, Claimed, Failure, Outcome, State
-from decant.tasks.retry import backoff_s
-from decant.tasks.sqs import MAX_DELAY_S
 
-__all__ = ["expired", "failed", "lost", "rejected", "released", "revoked"]
+__all__ = ["backoff_s", "expired", "failed", "lost", "rejected", "released", "revoked"]
 
 _LONGEST_TEXT = 20_000  # characters of a message or a traceback that are stored
 
@@ -29,7 +29,9 @@ def expired(claimed: Claimed) -> Outcome:
 
 def released(claimed: Claimed, delay_s: float = 0) -> Outcome:
     """The task was not run, or interrupted by a shutdown: the run does not count as a retry."""
-    return _outcome(claimed, state=State.PENDING, delay_s=delay_s, publish=has_queue_url(claimed.queue))
+    return _outcome(
+        claimed, state=State.PENDING, delay_s=delay_s, publish=claimed.queue in load(TaskSettings).queue_urls
+    )
 
 
 def lost(claimed: Claimed, error: Exception) -> Outcome:
@@ -59,6 +61,10 @@ def _outcome(claimed: Claimed, **fields: Any) -> Outcome:
     return Outcome(id=claimed.id, attempt=claimed.attempt, has_dependents=claimed.has_dependents, **fields)
 
 
+def _has_url(queue: str) -> bool:
+    return queue in load(TaskSettings).queue_urls
+
+
 def _retry(claimed: Claimed, cause: BaseException, delay_s: float, bound: int | None) -> Outcome:
     if bound is not None and claimed.retries >= bound:
         return _failure(claimed, cause)
@@ -67,7 +73,7 @@ def _retry(claimed: Claimed, cause: BaseException, delay_s: float, bound: int | 
         state=State.RETRY,
         failure=_describe(cause),
         delay_s=delay_s,
-        publish=has_queue_url(claimed.queue) and delay_s <= MAX_DELAY_S,
+        publish=_has_url(claimed.queue) and delay_s <= MAX_DELAY_S,
         max_retries=bound,
     )
 
@@ -81,6 +87,22 @@ def _delay_s(claimed: Claimed, options: TaskOptions) -> float:
         return options.default_retry_delay
     factor = float(options.retry_backoff)  # as in Celery, True means 1
     return backoff_s(claimed.retries, factor, options.retry_backoff_max, jitter=options.retry_jitter)
+
+
+def backoff_s(retries: int, factor: float, maximum_s: float, *, jitter: bool) -> float:
+    """Seconds until the next run: Celery's exponential backoff with full jitter, at least 1 s.
+
+    Args:
+        retries: Number of earlier retries.
+        factor: Delay of the first retry, seconds; it doubles with every retry.
+        maximum_s: Longest delay.
+        jitter: Choose a whole number of seconds between 1 and that delay, so that tasks that failed together are not
+            retried together.
+    Source: celery/utils/time.py, get_exponential_backoff_interval.
+    """
+    exponent = min(retries, 63)  # beyond any maximum, and short of an overflow
+    ceiling_s = max(1, min(maximum_s, factor * 2**exponent))
+    return random.randint(1, int(ceiling_s)) if jitter else ceiling_s  # noqa: S311  # spreads load, protects nothing
 
 
 def _describe(error: BaseException) -> Failure:

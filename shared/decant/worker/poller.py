@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from decant.tasks.options import task_settings
+from decant.config import load
+from decant.tasks.options import TaskSettings
 from decant.tasks.publish import work_available
 from decant.tasks.registry import registry
 from decant.tasks.store import TRANSIENT, store
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
 
@@ -35,7 +36,7 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
     Args:
         poll_s: Longest time between two polls, seconds. Tasks enqueued by this process start at once.
     """
-    lease_s = max(_LEASE_S, _HEARTBEATS * task_settings().heartbeat_s)
+    lease_s = max(_LEASE_S, _HEARTBEATS * load(TaskSettings).heartbeat_s)
     running = set[asyncio.Task[None]]()
     with _cancelled_by_sigint():
         sweeping = asyncio.create_task(_sweep_forever())
@@ -43,7 +44,7 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
             try:
                 while True:
                     work_available().clear()
-                    running |= await _start_due(runner, task_settings().concurrency - len(running))
+                    running |= await _start_due(runner, load(TaskSettings).concurrency - len(running))
                     await _wait(running, await _pause_s(poll_s))
                     running = {run for run in running if not run.done()}
             finally:

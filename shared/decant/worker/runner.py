@@ -1,30 +1,41 @@
-"""Run claimed tasks concurrently within their time, and record their outcomes."""
+"""Run claimed tasks concurrently within their time, and record their outcomes in batches.
+
+A statement records all runs that end while the previous statement is executed. No batch waits to be filled: batches
+grow with the load, and a single outcome is recorded at once.
+"""
 
 import asyncio
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from decant import metrics
-from decant.tasks.options import task_settings
-from decant.tasks.records import CancelReason, Claimed, Outcome, State
-from decant.tasks.registry import registry
-from decant.tasks.store import TRANSIENT, store
-from decant.tasks.unawaited import watch
-from decant.worker import outcomes
-from decant.worker.completions import Completions
-from decant.worker.deadline import Deadline
-from decant.worker.execution import Execution, describe
+from sqlalchemy.exc import DBAPIError
 
-__all__ = ["Runner"]
+from decant import metrics
+from decant.config import load
+from decant.errors import DatabaseUnavailable
+from decant.observability import correlate
+from decant.tasks.context import watch
+from decant.tasks.options import TaskSettings
+from decant.tasks.publish import publish
+from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, Outcome, State
+from decant.tasks.registry import registry
+from decant.tasks.store import TRANSIENT, is_temporary, store
+from decant.worker import outcomes
+from decant.worker.execution import Deadline, Execution, describe
+
+__all__ = ["Completions", "Runner"]
 
 log = logging.getLogger("decant.tasks")
 
 _LEASE_SLACK_S = 5.0
 """Time by which a lease outlasts the deadline: Lambda has killed the worker by then."""
+
+_PAUSE_S = 0.5
 
 _METRICS = {State.RETRY: "TaskRetries", State.FAILURE: "TaskFailures"}
 
@@ -41,7 +52,7 @@ class Runner:
     """
 
     def __init__(self, deadline: Deadline, renewed_lease_s: float | None = None) -> None:
-        limits = task_settings()
+        limits = load(TaskSettings)
         self._deadline = deadline
         self._runs_end = deadline.earlier(limits.margin_s)
         self._margin_s = limits.margin_s
@@ -50,7 +61,7 @@ class Runner:
         self._leased = set[Execution]()  # until their outcomes are recorded
         self._completions = Completions(deadline, self._leased)
         self._heartbeat = _Heartbeat(limits.heartbeat_s, renewed_lease_s, self._leased)
-        self._counts = defaultdict[str, Counter[str]](Counter) if metrics.are_enabled() else None
+        self._counts = defaultdict[str, Counter[str]](Counter) if load(metrics.MetricsSettings).enabled else None
         self.failed = set[UUID]()
 
     async def __aenter__(self) -> Self:
@@ -137,6 +148,90 @@ def _count(counts: Counter[str], claimed: Claimed, outcome: Outcome | None) -> N
     counts["TaskRuns"] += 1
     if state in _METRICS:
         counts[_METRICS[state]] += 1
+
+
+class _Batch:
+    def __init__(self) -> None:
+        self.executions: list[Execution] = []
+        self.outcomes: list[Outcome] = []
+        self.recording: asyncio.Task[None]
+
+
+class Completions:
+    """Outcomes of the runs of an invocation.
+
+    Args:
+        deadline: Writing is retried until this time while PostgreSQL is unavailable.
+        leased: Runs whose outcomes are not recorded; those that are recorded are removed.
+    """
+
+    def __init__(self, deadline: Deadline, leased: set[Execution]) -> None:
+        self._deadline = deadline
+        self._leased = leased
+        self._open: _Batch | None = None
+        self._last: asyncio.Task[None] | None = None
+        self._context = copy_context()  # not that of the run which opens a batch
+
+    def add(self, execution: Execution, outcome: Outcome) -> asyncio.Task[None]:
+        """Record an outcome, and publish the next run if there is any.
+
+        Returns:
+            Ends when it is recorded. Raises `DatabaseUnavailable` when PostgreSQL remained unavailable; the lease
+            expires, and the task is run again.
+        """
+        if self._open is None:
+            self._open = _Batch()
+            writing = self._write(self._open, after=self._last)
+            self._last = self._open.recording = asyncio.create_task(writing, context=self._context)
+        self._open.executions.append(execution)
+        self._open.outcomes.append(outcome)
+        return self._open.recording
+
+    async def _write(self, batch: _Batch, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.wait({after})
+        self._open = None  # outcomes from here on belong to the next batch
+        try:
+            completed = await self._complete(batch.outcomes)
+        except DBAPIError:
+            completed = await self._complete_singly(batch.outcomes)
+        finally:
+            self._leased.difference_update(batch.executions)
+        again = []
+        for execution, outcome in zip(batch.executions, batch.outcomes, strict=True):
+            claimed, state = execution.claimed, completed.states.get(outcome.id)
+            if state is None:
+                with correlate(claimed.correlation_id):
+                    log.warning("Lease lost; result discarded", extra=describe(claimed))
+            elif outcome.publish and state in {State.PENDING, State.RETRY}:
+                again.append(Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, publish=True))
+        await publish([*completed.released, *again])
+
+    async def _complete_singly(self, batch: Sequence[Outcome]) -> Completed:
+        """Record every outcome by itself, because PostgreSQL rejected the batch; a rejected outcome is a FAILURE."""
+        states, released = dict[UUID, State](), list[Enqueued]()
+        for outcome in batch:
+            try:
+                completed = await self._complete([outcome])
+            except DBAPIError as error:
+                log.exception("PostgreSQL rejected a task result", extra={"task_id": str(outcome.id)})
+                completed = await self._complete([outcomes.rejected(outcome, error)])
+            states |= completed.states
+            released += completed.released
+        return Completed(states, released)
+
+    async def _complete(self, batch: Sequence[Outcome]) -> Completed:
+        while True:
+            try:
+                return await store().complete(batch, None)
+            except TRANSIENT as error:
+                if not is_temporary(error):
+                    raise
+                if self._deadline.remaining_s() < 2 * _PAUSE_S:
+                    raise DatabaseUnavailable("Task results could not be recorded in time.") from error
+                extra = {"outcomes": len(batch), "error": repr(error)}
+                log.warning("Could not record task results; retrying", extra=extra)
+                await asyncio.sleep(_PAUSE_S)
 
 
 class _Heartbeat:

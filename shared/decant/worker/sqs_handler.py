@@ -13,7 +13,7 @@ from decant.tasks.publish import decode_message, publish
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
 from decant.tasks.registry import registry
 from decant.tasks.store import TRANSIENT, store
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 
 __all__ = ["Report", "handle", "lambda_handler", "run_batch"]

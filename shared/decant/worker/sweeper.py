@@ -15,17 +15,18 @@ from uuid import UUID
 import msgspec
 
 from decant import metrics, runtime
+from decant.config import load
 from decant.errors import DatabaseUnavailable
 from decant.runtime import Context
 from decant.tasks.admin import queue_statistics
 from decant.tasks.ids import uuid7
-from decant.tasks.options import task_settings
+from decant.tasks.options import TaskSettings
 from decant.tasks.publish import publish
 from decant.tasks.records import NewTask
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.tasks.task import Task
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 
 __all__ = ["SweepCounts", "lambda_handler", "sweep"]
 
@@ -96,7 +97,7 @@ async def sweep(deadline: Deadline) -> SweepCounts:
 
 
 async def _measure() -> int:
-    queues = await queue_statistics() if metrics.are_enabled() else []
+    queues = await queue_statistics() if load(metrics.MetricsSettings).enabled else []
     for queue in queues:
         metrics.record({"QueueAge": queue.oldest_s or 0.0}, unit="Seconds", queue=queue.queue)
     return len(queues)
@@ -166,10 +167,10 @@ async def _expire_leases() -> int:
 
 
 async def _publish() -> int:
-    tasks = await store().unpublished(list(task_settings().queue_urls), _AHEAD_S, _BATCH)
+    tasks = await store().unpublished(list(load(TaskSettings).queue_urls), _AHEAD_S, _BATCH)
     await publish(tasks)
     return len(tasks)
 
 
 async def _delete() -> int:
-    return await store().delete(task_settings().result_expires_s, _BATCH)
+    return await store().delete(load(TaskSettings).result_expires_s, _BATCH)

@@ -16,7 +16,7 @@ from decant.tasks import AsyncResult, State, Task, task
 from decant.tasks.publish import encode_message
 from decant.tasks.registry import registry
 from decant.tasks.store import store
-from decant.worker.deadline import Deadline
+from decant.worker.execution import Deadline
 from decant.worker.sqs_handler import handle
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.tasks.claims import claim_times_ms

@@ -3,18 +3,22 @@
 A statement that completes tasks also updates their workflows in the same transaction.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
 import msgspec
 from sqlalchemy import CursorResult, RowMapping, TextClause
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import db
+from decant import db, runtime
+from decant.config import load
+from decant.errors import DatabaseUnavailable
 from decant.tasks.lists import Page, QueueStatistics, Summary, TaskFilter
-from decant.tasks.options import has_queue_url, task_settings
+from decant.tasks.options import MAX_DELAY_S, TaskSettings
 from decant.tasks.records import (
     CancelReason,
     Claimed,
@@ -28,15 +32,33 @@ from decant.tasks.records import (
     Unclaimed,
 )
 from decant.tasks.sql import dead_letters, enqueue, lists, run, schedule, sweep, watch, workflow
-from decant.tasks.sqs import MAX_DELAY_S
+from decant.tasks.store.protocol import DueTicks, Store
 
-__all__ = ["COUNT_LIMIT", "PostgresStore"]
+__all__ = ["COUNT_LIMIT", "TRANSIENT", "PostgresStore", "is_temporary", "store", "using"]
 
 COUNT_LIMIT = 10_000
 """Limit of the counts in `QueueStatistics`: a queue with more tasks is reported with this number."""
 
 _SCAN_LIMIT = 2_000  # rows that a page reads
 _INDEX = {State.FAILURE: "dead", State.REVOKED: "dead", State.SUCCESS: "all", None: "all"}
+
+
+TRANSIENT = (DatabaseUnavailable, DBAPIError)
+"""Errors after which the worker's own statements are executed again: PostgreSQL cannot be reached, or it cancelled the
+statement, for example because of `DATABASE_STATEMENT_TIMEOUT_S`."""
+
+_TEMPORARY = ("40", "53", "55", "57", "58")
+"""SQLSTATE classes: rollback, insufficient resources, lock not available, statement timeout or shutdown, system error.
+
+Source: PostgreSQL, appendix A, error codes.
+"""
+
+
+def is_temporary(error: Exception) -> bool:
+    """Whether the same statement may succeed later: PostgreSQL did not reject its values."""
+    if isinstance(error, DBAPIError):
+        return (getattr(error.orig, "sqlstate", None) or "").startswith(_TEMPORARY)
+    return isinstance(error, DatabaseUnavailable)
 
 
 class PostgresStore:
@@ -125,9 +147,7 @@ class PostgresStore:
     async def expire_leases(self, count: int) -> Completed:
         return await _complete(sweep.EXPIRE_LEASES, {"count": count})
 
-    async def tick(
-        self, keys: Sequence[str], due: Callable[[str, datetime, datetime], list[NewTask]]
-    ) -> list[Enqueued]:
+    async def tick(self, keys: Sequence[str], due: DueTicks) -> list[Enqueued]:
         given = {"keys": list(keys)}
         async with db.session() as session:
             await _execute(schedule.MARK_ABSENT, given, session)
@@ -155,6 +175,29 @@ class PostgresStore:
 
     async def delete(self, age_s: float, count: int) -> int:
         return len(await _execute(sweep.DELETE, {"age_s": age_s, "count": count}))
+
+
+class _Selection:
+    """Store of a runtime."""
+
+    def __init__(self) -> None:
+        self.store: Store = PostgresStore()
+
+
+def store() -> Store:
+    """The store of the current runtime."""
+    return runtime.current().get(_Selection, _Selection).store
+
+
+@contextmanager
+def using(other: Store) -> Iterator[None]:
+    """Use another store in the current runtime inside the block."""
+    selection = runtime.current().get(_Selection, _Selection)
+    before, selection.store = selection.store, other
+    try:
+        yield
+    finally:
+        selection.store = before
 
 
 def _text(time: datetime | None) -> str | None:
@@ -202,7 +245,7 @@ async def _update_workflows(finished: Sequence[RowMapping], session: AsyncSessio
 async def _fail_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     failures = await _execute(workflow.FAIL_DEPENDENTS, {"ids": ids}, session)
     callbacks = [
-        callback.for_failure_of(row["origin"], publish=has_queue_url(callback.queue))
+        callback.for_failure_of(row["origin"], publish=callback.queue in load(TaskSettings).queue_urls)
         for row in failures
         for callback in msgspec.json.decode(row["on_error"], type=list[NewTask])
     ]
@@ -223,11 +266,11 @@ def _delays() -> dict[str, float]:
 
 
 def _republish_after_s() -> float:
-    return task_settings().republish_after_s
+    return load(TaskSettings).republish_after_s
 
 
 def _queues() -> list[str]:
-    return list(task_settings().queue_urls)
+    return list(load(TaskSettings).queue_urls)
 
 
 def _summary(row: RowMapping) -> Summary:
