@@ -19,7 +19,7 @@ import pytest
 
 from decant.db.migrations import heads
 from decant_cloud.local.cloud import LAYERS
-from decant_cloud.local.deploy import Cloud, deploy, with_code
+from decant_cloud.local.deploy import Cloud, deploy, template_url, with_code
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.release.aliases import ALIAS, record, restore
 from decant_cloud.release.smoke import faults
@@ -27,7 +27,9 @@ from decant_cloud.template.model import load_template
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 
-KEPT = re.compile(r"(Migrate|Migration|AsyncResponse)(Role|Logs|Once)?$|SharedLayer$|Api$|TracePolicy$|DeploymentRole$")
+KEPT = re.compile(
+    r"(Migrate(Once)?|Migration|AsyncResponse|SharedLayer|Api|Access|Logs|DefaultQueue|SlowQueue|DeadLetterQueue)$"
+)
 """What of the template is deployed here."""
 
 
@@ -67,16 +69,19 @@ class Release:
     def deploy(self, name: str, *, with_aliases: bool = False) -> None:
         """Upload the code and deploy it."""
         template = load_template(ROOT / "template.yaml")
-        plain = with_code(template, ROOT, LAYERS)
+        cloud = Cloud(self._cloud.url)
+        plain = with_code(
+            template, ROOT, LAYERS, place_template=lambda path: template_url(cloud, path.read_text(encoding="utf-8"))
+        )
         source = template if with_aliases else plain
         resources = {key: each for key, each in source["Resources"].items() if KEPT.match(key)}
-        resources["SharedLayer"] = plain["Resources"]["SharedLayer"]
+        resources |= {key: plain["Resources"][key] for key in ("SharedLayer", "Access")}
         resources["Migration"]["Properties"]["Schema"] = heads(self.folder / "migrate/versions")
         for key, folder in (("Migrate", "migrate"), ("AsyncResponse", "async_response")):
             resources[key]["Properties"]["CodeUri"] = self.upload(folder, name)
         parameters = {"DatabaseUrl": self._database_url, "Release": name}
         small = {**source, "Resources": resources, "Outputs": {}}
-        self.function = deploy(Cloud(self._cloud.url), self.stack, small, parameters).functions["AsyncResponse"]
+        self.function = deploy(cloud, self.stack, small, parameters).functions["AsyncResponse"]
 
     def upload(self, folder: str, name: str) -> str:
         """Put a function's code into the bucket; its address."""

@@ -18,8 +18,7 @@ WATCHED = {
     "Name": "decant-e2e",
     "ApiName": "decant",
     "StageName": "local",
-    "QueueNames": "tasks,slow",
-    "DeadLettersNames": "tasks-dead,slow-dead",
+    "DeadLettersName": "dead",
     "SweeperFunctionName": "sweeper",
     "Email": "a@example.com",
 }
@@ -54,65 +53,70 @@ def worked_out(name: str, **parameters: str) -> str:
     return json.dumps(resolve(load_template(ROOT / f"infra/{name}.yaml"), parameters, HERE))
 
 
-@pytest.mark.parametrize("stack", [("monitoring", written("monitoring"), WATCHED)], indirect=True)
+def watched(local_cloud: RunningCloud) -> dict[str, str]:
+    """What the alarms watch, with a dead-letter queue."""
+    return {**WATCHED, "DeadLettersUrl": local_cloud.client("sqs").create_queue(QueueName="dead")["QueueUrl"]}
+
+
+@pytest.mark.parametrize("stack", [("monitoring", written("monitoring"), watched)], indirect=True)
 def test_monitoring_alarms_tell_its_topic(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
     """Each alarm is there, and its topic is the one that mail goes to."""
     alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="decant-e2e-")["MetricAlarms"]
     mails = local_cloud.client("sns").list_subscriptions_by_topic(TopicArn=stack["TopicArn"])["Subscriptions"]
 
+    names = ("api-errors", "api-few-errors", "api-latency", "route-errors", "route-latency")
     assert {each["AlarmName"] for each in alarms} == {
-        f"decant-e2e-{name}" for name in ("api-errors", "api-few-errors", "api-latency", "sweeper-silent")
+        f"decant-e2e-{name}" for name in (*names, "dead-letters", "sweeper-silent")
     }
+    assert stack["RouteErrorsAlarmName"] == "decant-e2e-route-errors"
     assert {action for each in alarms for action in each["AlarmActions"]} == {stack["TopicArn"]}
     assert [each["Endpoint"] for each in mails] == ["a@example.com"]
 
 
-def two_queues(local_cloud: RunningCloud) -> dict[str, str]:
-    """A queue and its dead-letter queue."""
+def one_queue(local_cloud: RunningCloud) -> dict[str, str]:
+    """A queue."""
+    url = local_cloud.client("sqs").create_queue(QueueName="tasks")["QueueUrl"]
+    return {"QueueName": "tasks", "QueueUrl": url, "TopicArn": "arn:aws:sns:us-east-1:000000000000:t"}
+
+
+def statements(local_cloud: RunningCloud, queue: str) -> list[tuple[str, str]]:
+    """Effect and queue name of each statement in a queue's policy."""
     sqs = local_cloud.client("sqs")
-    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("tasks", "dead")}
-    return {
-        "QueueName": "tasks",
-        "QueueUrl": urls["tasks"],
-        "DeadLettersName": "dead",
-        "DeadLettersUrl": urls["dead"],
-        "TopicArn": "arn:aws:sns:us-east-1:000000000000:t",
-    }
+    url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
+    policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
+    return [(each["Effect"], each["Resource"].rpartition(":")[2]) for each in json.loads(policy)["Statement"]]
 
 
-@pytest.mark.parametrize("stack", [("queue", written("queue"), two_queues)], indirect=True)
+@pytest.mark.parametrize("stack", [("queue", written("queue"), one_queue)], indirect=True)
 @pytest.mark.usefixtures("stack")
-def test_queue_is_reached_over_tls_alone(local_cloud: RunningCloud) -> None:
-    """The queue and its dead-letter queue have a policy that denies other requests."""
-    sqs = local_cloud.client("sqs")
+def test_queue_is_reached_over_tls_alone_and_watched(local_cloud: RunningCloud) -> None:
+    """The queue has a policy that denies other requests, and an alarm for messages that wait too long."""
+    [alarm] = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="tasks-")["MetricAlarms"]
 
-    for name in ("tasks", "dead"):
-        url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
-        policy = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"]
-        [statement] = json.loads(policy)["Statement"]
-        assert (statement["Effect"], statement["Resource"].rpartition(":")[2]) == ("Deny", name)
+    assert statements(local_cloud, "tasks") == [("Deny", "tasks")]
+    assert (alarm["AlarmName"], alarm["Dimensions"]) == ("tasks-age", [{"Name": "QueueName", "Value": "tasks"}])
 
 
-@pytest.mark.parametrize("stack", [("queue", written("queue"), two_queues)], indirect=True)
+@pytest.mark.parametrize("stack", [("monitoring", written("monitoring"), watched)], indirect=True)
 @pytest.mark.usefixtures("stack")
-def test_queue_alarms_watch_their_queue_and_where_its_messages_end(local_cloud: RunningCloud) -> None:
-    """The alarms are for messages that wait too long and for messages that could not be handled."""
-    alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="tasks-")["MetricAlarms"]
+def test_dead_letter_queue_is_reached_over_tls_alone_and_watched(local_cloud: RunningCloud) -> None:
+    """The dead-letter queue has a policy that denies other requests, and an alarm for its messages."""
+    [alarm] = local_cloud.client("cloudwatch").describe_alarms(AlarmNames=["decant-e2e-dead-letters"])["MetricAlarms"]
 
-    watched = {each["AlarmName"]: re.findall(r"'Name': 'QueueName', 'Value': '(\w+)'", str(each)) for each in alarms}
-    assert watched == {"tasks-age": ["tasks"], "tasks-dead-letters": ["dead", "dead"]}
+    assert statements(local_cloud, "dead") == [("Deny", "dead")]
+    assert re.findall(r"'Name': 'QueueName', 'Value': '(\w+)'", str(alarm)) == ["dead", "dead"]
 
 
-FUNCTION = {"FunctionName": "users", "TopicArn": "arn:aws:sns:us-east-1:000000000000:t", "MaxLatencyMs": "100"}
+FUNCTION = {"FunctionName": "worker", "TopicArn": "arn:aws:sns:us-east-1:000000000000:t"}
 
 
 @pytest.mark.parametrize("stack", [("function-alarms", written("function-alarms"), FUNCTION)], indirect=True)
 def test_function_alarms_watch_their_function(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
     """The stack says what its alarm is called, for a gradual deployment to look at."""
-    alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="users-")["MetricAlarms"]
+    alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="worker-")["MetricAlarms"]
 
-    assert {each["AlarmName"] for each in alarms} == {"users-errors", "users-throttles", "users-latency"}
-    assert stack["ErrorsAlarmName"] == "users-errors"
+    assert {each["AlarmName"] for each in alarms} == {"worker-errors", "worker-few-errors", "worker-throttles"}
+    assert stack["ErrorsAlarmName"] == "worker-errors"
 
 
 @pytest.mark.parametrize("stack", [("network", worked_out("network", Zones="3"), {})], indirect=True)

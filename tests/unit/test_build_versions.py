@@ -108,15 +108,16 @@ def test_gradual_deployment_moves_the_alias_of_each_function() -> None:
     """CodeDeploy moves traffic to the new version, and back when something is wrong."""
     resources = deployed(GradualDeployment="true")
 
-    aliases = [each for each in resources.values() if each["Type"] == "AWS::Lambda::Alias"]
-    assert all("CodeDeployLambdaAliasUpdate" in each["UpdatePolicy"] for each in aliases)
+    aliases = {name: each for name, each in resources.items() if each["Type"] == "AWS::Lambda::Alias"}
+    gradual = {name for name, each in aliases.items() if "CodeDeployLambdaAliasUpdate" in each.get("UpdatePolicy", {})}
+    assert aliases.keys() - gradual == {"MigrateAliaslive"}
     groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup").values()
-    assert len(groups) == len(FUNCTIONS)
+    assert len(groups) == len(gradual)
     assert all("DEPLOYMENT_STOP_ON_ALARM" in each["AutoRollbackConfiguration"]["Events"] for each in groups)
 
 
 def test_gradual_deployment_looks_at_the_alarm_of_each_function() -> None:
-    """Outside stage local, what is new is taken back when its errors ring; migrations have no traffic and no alarm."""
+    """Outside stage local, a new version is rolled back on its alarm; migrations have no traffic and no alarm."""
     resources = deployed(GradualDeployment="true", Stage="prod", Database="aurora")
 
     groups = of_type(resources, "AWS::CodeDeploy::DeploymentGroup")
@@ -188,24 +189,22 @@ def test_snapstart_is_off_by_default() -> None:
     assert {functions[name]["SnapStart"]["ApplyOn"] for name in ROUTES} == {"None"}
 
 
-def test_snapstart_is_on_for_the_functions_that_are_named() -> None:
-    """A switch for each function, whose name is taken whole."""
-    functions = of_type(deployed(SnapStart="UsersGet,StartTask"), "AWS::Lambda::Function")
+def test_snapstart_is_a_switch_of_all_functions() -> None:
+    """Only the migration, which runs once a deployment, starts without a snapshot."""
+    functions = of_type(deployed(SnapStart="true"), "AWS::Lambda::Function")
 
-    on = {name for name in ROUTES if functions[name]["SnapStart"]["ApplyOn"] == "PublishedVersions"}
-    assert on == {"UsersGet", "StartTask"}
+    on = {name for name, each in functions.items() if each.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions"}
+    assert on == FUNCTIONS - {"Migrate"}
 
 
-def test_each_function_writes_to_a_group_of_its_own_that_forgets() -> None:
+def test_functions_write_to_one_group_that_expires() -> None:
     """No log line is kept forever."""
     resources = deployed(LogDays="30")
 
     groups = of_type(resources, "AWS::Logs::LogGroup")
-    written = {
-        each["LoggingConfig"]["LogGroup"]["Ref"] for each in of_type(resources, "AWS::Lambda::Function").values()
-    }
-    assert len(written) == len(FUNCTIONS)
-    assert {groups[name]["RetentionInDays"] for name in written} == {"30"}
+    functions = of_type(resources, "AWS::Lambda::Function").values()
+    assert {each["LoggingConfig"]["LogGroup"]["Ref"] for each in functions} == {"Logs"}
+    assert groups["Logs"]["RetentionInDays"] == "30"
 
 
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])

@@ -46,7 +46,7 @@ def test_outbound_follows_imports_of_the_app(bundle: Path) -> None:
     tasks = bundle / "shared/domain/tasks.py"
     tasks.write_text(tasks.read_text() + "from domain import mail\n")
 
-    client = outbound.http_client_of(bundle / "functions/task_worker", bundle / "shared")
+    client = outbound.imported(("decant.http",), bundle / "functions/task_worker", bundle / "shared")
 
     assert client == "decant.http (domain/mail.py)"
 

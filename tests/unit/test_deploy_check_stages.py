@@ -91,7 +91,7 @@ def watching(dimension: dict[str, Any]) -> Stage:
             id="an output that has its condition",
         ),
         pytest.param(
-            lambda: broken("UsersGetAlarms.Errors", Metrics=[]), "", id="other alarms still watch the function"
+            lambda: broken("TaskWorkerAlarms.Errors", Metrics=[]), "", id="other alarms still watch the function"
         ),
     ],
 )
@@ -101,10 +101,21 @@ def test_references_lead_somewhere(stage: Callable[[], Stage], expected: str) ->
 
 
 def test_functions_without_an_alarm_are_named() -> None:
-    """A new function has to be given its alarms."""
-    stacks = {name: each for name, each in prod().stacks.items() if name != "UsersGetAlarms"}
+    """A function without a route needs alarms of its own."""
+    stacks = {name: each for name, each in prod().stacks.items() if name != "TaskWorkerAlarms"}
 
-    assert found(references.breaches, replace(prod(), stacks=stacks)) == "UsersGet: no alarm watches it"
+    assert found(references.breaches, replace(prod(), stacks=stacks)) == "TaskWorker: no alarm watches it"
+
+
+def test_routes_without_an_alarm_are_named() -> None:
+    """One alarm evaluates every route of the API; the alarm of another API evaluates none of them."""
+    query = prod().of_type("AWS::CloudWatch::Alarm", "Monitoring")["RouteErrors"]["Metrics"][0]
+    other = {**query, "Expression": query["Expression"].replace("decant-prod", "decant-dev")}
+
+    lines = found(references.breaches, broken("Monitoring.RouteErrors", Metrics=[other])).splitlines()
+
+    routes = {each.logical_id for each in prod().functions() if each.has_route}
+    assert set(lines) == {f"{name}: no alarm watches it" for name in routes}
 
 
 @pytest.mark.parametrize(
@@ -231,21 +242,34 @@ def test_roles_with_a_wildcard_are_named(statement: dict[str, Any], expected: st
     """Each permission names what it is for."""
     policy = {"PolicyName": "p", "PolicyDocument": {"Statement": [{"Effect": "Allow", **statement}]}}
 
-    assert f"UsersGetRole, p: {expected}" in found(roles.breaches, broken("UsersGetRole", Policies=[policy]))
+    assert f"Access.DatabaseRole, p: {expected}" in found(
+        roles.breaches, broken("Access.DatabaseRole", Policies=[policy])
+    )
 
 
 def test_roles_with_a_policy_of_others_are_named() -> None:
     """AWS's own policies allow what any function might use."""
-    stage = broken("UsersGetRole", ManagedPolicyArns=["arn:aws:iam::aws:policy/AdministratorAccess"])
+    stage = broken("Access.PlainRole", ManagedPolicyArns=["arn:aws:iam::aws:policy/AdministratorAccess"])
 
     assert "AdministratorAccess is a policy of AWS's own" in found(roles.breaches, stage)
 
 
-def test_roles_that_are_shared_are_named() -> None:
-    """One function's permissions are not another's."""
-    stage = broken("UsersGet", Role={"Fn::GetAtt": ["UsersCreateRole", "Arn"]})
+@pytest.mark.parametrize(
+    ("function", "role", "expected"),
+    [
+        pytest.param("UsersGet", "Plain", "UsersGet: it imports decant.db (users_get/app.py)", id="database"),
+        pytest.param(
+            "FetchData", "Database", "FetchData: Access.DatabaseRole is for functions that use the", id="none"
+        ),
+        pytest.param("StartTask", "Worker", "StartTask: Access.WorkerRole allows to receive messages", id="no queue"),
+        pytest.param("TaskWorker", "Tasks", "TaskWorker: Access.TasksRole does not allow to receive", id="queue"),
+    ],
+)
+def test_functions_with_the_role_of_others_are_named(function: str, role: str, expected: str) -> None:
+    """Functions share a role when they need the same access."""
+    stage = broken(function, Role={"Fn::GetAtt": ["Access", f"Outputs.{role}RoleArn"]})
 
-    assert "the role of" in found(roles.breaches, stage)
+    assert found(roles.breaches, stage).startswith(expected)
 
 
 def test_stage_takes_both_ways_to_write_parameters(tmp_path: Path) -> None:

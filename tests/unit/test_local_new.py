@@ -67,17 +67,17 @@ def test_new_function_answers_its_event(bundle: Path) -> None:
 
 
 def test_new_function_has_all_that_its_model_has(bundle: Path) -> None:
-    """Role, logs and alarms of its own, in the template's own words; nothing of the model is left in them."""
-    add_function(bundle, "users_export", EXPORT, "task_status")
+    """One block with the model's properties; nothing of the model's names is left in it."""
+    add_function(bundle, "users_export", EXPORT, "tasks_list")
 
     resources = added(bundle)
 
-    assert resources.keys() == {"UsersExport", "UsersExportRole", "UsersExportLogs", "UsersExportAlarms"}
+    assert resources.keys() == {"UsersExport"}
     properties = resources["UsersExport"]["Properties"]
-    assert properties["Environment"] == {"Variables": {"DATABASE_POOL_SIZE": "1"}}
-    assert properties["Role"] == {"Fn::GetAtt": ["UsersExportRole", "Arn"]}
+    assert properties["Layers"] == [{"Ref": "AuthLayer"}]
+    assert properties["Role"] == {"Fn::GetAtt": ["Access", "Outputs.DatabaseRoleArn"]}
     assert properties["Events"]["Route"]["Properties"]["Path"] == EXPORT.path
-    assert "TaskStatus" not in json.dumps(resources)
+    assert "TasksList" not in json.dumps(resources)
 
 
 @pytest.mark.parametrize("name", ["users_get", "api", "class", "app", "Users", "a-b", "_a", "a__b", "1a", "../a", ""])

@@ -66,10 +66,15 @@ def waf(rate: float) -> float:
 
 
 def alarm_metrics() -> int:
-    """Metrics that the alarms of prod read, which is how CloudWatch counts an alarm with a metric expression."""
+    """Metrics that the alarms of prod read, which is how CloudWatch counts an alarm with a metric expression.
+
+    A query of Metrics Insights reads a metric of each route.
+    """
     stage = read_stage(ROOT, "prod", configured(ROOT, "prod"))
     alarms = [alarm for nested in stage.stacks for alarm in stage.of_type("AWS::CloudWatch::Alarm", nested).values()]
-    return sum(sum("MetricStat" in each for each in alarm.get("Metrics", [])) or 1 for alarm in alarms)
+    metrics = [each for alarm in alarms for each in alarm.get("Metrics", [{"MetricStat": {}}])]
+    queries = sum(str(each.get("Expression")).startswith("SELECT ") for each in metrics)
+    return sum("MetricStat" in each for each in metrics) + queries * sum(each.has_route for each in stage.functions())
 
 
 def fixed(_rate: float) -> float:

@@ -17,6 +17,6 @@ def test_backup_covers_the_cluster_for_the_given_days() -> None:
 
     assert stack["Vault"]["DeletionPolicy"] == "Retain"
     assert stack["Vault"]["Properties"]["BackupVaultName"] == "decant-prod-backups"
-    assert stack["Vault"]["Properties"]["EncryptionKeyArn"] == {"Fn::GetAtt": ["Key", "Arn"]}
+    assert stack["Vault"]["Properties"]["EncryptionKeyArn"] == {"Fn::GetAtt": ["Key", "Outputs.Arn"]}
     assert rule["Lifecycle"] == {"DeleteAfterDays": "90"}
     assert ":cluster:" in str(stack["Selection"]["Properties"]["BackupSelection"]["Resources"])

@@ -63,13 +63,13 @@ def test_bundle_trusts_who_vouches_for_the_database(changed: dict[str, str], fun
 def test_bundle_encrypts_queues_logs_and_alarms_with_one_key_of_its_own() -> None:
     """What is at rest is under a key that turns over by itself."""
     stage = prod()
-    key = {"Ref": "Key"}
+    key = {"Fn::GetAtt": ["Key", "Outputs.Arn"]}
 
     assert all(each["KmsMasterKeyId"] == key for each in stage.of_type("AWS::SQS::Queue").values())
-    assert stage.of_type("AWS::KMS::Key")["Key"]["EnableKeyRotation"] is True
-    for nested in ("Network", "Cluster", "Monitoring"):
+    assert stage.of_type("AWS::KMS::Key", "Key")["Key"]["EnableKeyRotation"] is True
+    for nested in ("Access", "Network", "Cluster", "Monitoring"):
         parameters = stage.of_type("AWS::CloudFormation::Stack")[nested]["Parameters"]
-        assert parameters["KeyArn"] == {"Fn::GetAtt": ["Key", "Arn"]}
+        assert parameters["KeyArn"] == key
 
 
 def test_bundle_queues_and_topics_are_reached_over_tls_alone() -> None:
@@ -97,15 +97,16 @@ def test_bundle_queues_and_topics_are_reached_over_tls_alone() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["Default", "Slow"])
-def test_bundle_dead_letters_come_from_their_queue_alone(name: str) -> None:
-    """Another queue cannot be emptied into this one by mistake."""
+def test_bundle_queues_have_one_dead_letter_queue() -> None:
+    """Messages of every queue that cannot be handled reach the function that completes their tasks."""
     queues = prod().of_type("AWS::SQS::Queue")
+    dead_letters = {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
 
-    allowed = queues[f"{name}DeadLetters"]["RedriveAllowPolicy"]
+    targets = [each["RedrivePolicy"]["deadLetterTargetArn"] for name, each in queues.items() if "RedrivePolicy" in each]
 
-    assert allowed["redrivePermission"] == "byQueue"
-    assert [arn.rpartition(":")[2] for arn in allowed["sourceQueueArns"]] == [queues[f"{name}Queue"]["QueueName"]]
+    assert targets == [dead_letters] * (len(queues) - 1)
+    [function] = [each for each in prod().functions() if each.logical_id == "DeadLetters"]
+    assert [each["EventSourceArn"] for each in function.mappings] == [dead_letters]
 
 
 def test_bundle_bounds_every_event_source() -> None:
@@ -117,16 +118,15 @@ def test_bundle_bounds_every_event_source() -> None:
 
 
 def test_bundle_forgets_every_log_in_time() -> None:
-    """Each function writes a group of its own, and each group has an end to what it keeps, and the stage's key."""
+    """Functions write to one group; every group has a retention and the stage's key."""
     stage = prod(LogDays="30")
     groups = stage.of_type("AWS::Logs::LogGroup")
 
-    written = [each.properties["LoggingConfig"]["LogGroup"]["Ref"] for each in stage.functions()]
+    written = {each.properties["LoggingConfig"]["LogGroup"]["Ref"] for each in stage.functions()}
 
-    assert sorted({*written, "AccessLogs"}) == sorted(groups)
-    assert len(set(written)) == len(written)
+    assert {*written, "AccessLogs"} == groups.keys()
     assert {each["RetentionInDays"] for each in groups.values()} == {"30"}
-    assert all(each["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Arn"]} for each in groups.values())
+    assert all(each["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Outputs.Arn"]} for each in groups.values())
 
 
 def test_bundle_throttles_the_api_and_dear_routes_more() -> None:
@@ -234,33 +234,31 @@ def network_of(stage: Stage, name: str) -> Any:
     return json.loads(json.dumps(function.properties.get("VpcConfig")).replace("Outputs.", ""))
 
 
-def test_bundle_fetches_from_inside_only_where_there_is_a_way_out() -> None:
-    """Without NAT, the function that calls others stays outside the network."""
-    inside = network_of(prod(Nat="one"), "FetchData")
-
-    assert network_of(prod(Nat="none"), "FetchData") is None
-    assert inside["SubnetIds"] == {"Fn::Split": [",", {"Fn::GetAtt": ["Network", "OutboundSubnetIds"]}]}
-    assert inside["SecurityGroupIds"] == [{"Fn::GetAtt": ["Network", "InternetSecurityGroupId"]}]
+@pytest.mark.parametrize("name", ["AsyncResponse", "FetchData"])
+def test_bundle_keeps_functions_without_a_database_outside_the_network(name: str) -> None:
+    """Outside, they reach the internet, and nothing of the network."""
+    assert network_of(prod(Nat="one"), name) is None
 
 
-def test_bundle_lets_admin_routes_out_only_for_the_keys_of_their_issuer() -> None:
-    """With an address to fetch keys from they have a way out beside the one to the database; else as all others."""
-    issuer = {"Nat": "one", "JwtIssuer": "https://issuer.example.com"}
-    fetching = prod(**issuer, JwtJwksUrl="https://issuer.example.com/keys")
+@pytest.mark.parametrize("name", ["TasksList", "TaskWorker"])
+def test_bundle_lets_functions_out_of_the_network_with_nat_alone(name: str) -> None:
+    """With NAT, they have a route to the internet beside the one to the database; the migration never has one."""
+    private = {"Fn::Split": [",", {"Fn::GetAtt": ["Network", "SubnetIds"]}]}
+    functions, internet = ({"Fn::GetAtt": ["Network", f"{each}SecurityGroupId"]} for each in ("Functions", "Internet"))
 
-    out = network_of(fetching, "TasksList")
+    inside, out = network_of(prod(Nat="none"), name), network_of(prod(Nat="one"), name)
 
+    assert (inside["SubnetIds"], inside["SecurityGroupIds"]) == (private, [functions])
     assert out["SubnetIds"] == {"Fn::Split": [",", {"Fn::GetAtt": ["Network", "OutboundSubnetIds"]}]}
-    assert out["SecurityGroupIds"] == [
-        {"Fn::GetAtt": ["Network", "FunctionsSecurityGroupId"]},
-        {"Fn::GetAtt": ["Network", "InternetSecurityGroupId"]},
-    ]
-    assert network_of(prod(**issuer, JwtPublicPem="-"), "TasksList") == network_of(fetching, "TaskStatus")
+    assert out["SecurityGroupIds"] == [functions, internet]
+    assert network_of(prod(Nat="one"), "Migrate")["SubnetIds"] == private
 
 
 def test_bundle_keeps_network_interfaces_from_the_code_of_functions() -> None:
     """What Lambda needs for a function is denied to the function."""
-    allowed, denied = prod().of_type("AWS::IAM::ManagedPolicy")["NetworkPolicy"]["PolicyDocument"]["Statement"]
+    allowed, denied = prod().of_type("AWS::IAM::ManagedPolicy", "Access")["NetworkPolicy"]["PolicyDocument"][
+        "Statement"
+    ]
 
     assert denied["Effect"] == "Deny"
     assert denied["Action"] == allowed["Action"]
@@ -313,7 +311,6 @@ def test_bundle_lets_a_database_pause() -> None:
 
 NOT_IN_THE_LOCAL_CLOUD = (
     "AWS::Budgets::",
-    "AWS::CloudFormation::Stack",
     "AWS::CodeDeploy::",
     "AWS::KMS::",
     "AWS::RDS::",
@@ -323,9 +320,10 @@ NOT_IN_THE_LOCAL_CLOUD = (
 
 
 def test_bundle_leaves_a_laptop_what_it_can_run() -> None:
-    """Stage local has nothing that the local cloud knows not."""
+    """Stage local has no resource type that the local cloud does not support, and one nested stack."""
     local = read_stage(ROOT, "local", {"Stage": "local"})
 
-    kinds = {each["Type"] for each in local.stacks[""]["Resources"].values()}
+    kinds = {each["Type"] for stack in local.stacks.values() for each in stack["Resources"].values()}
 
+    assert local.stacks.keys() == {"", "Access"}
     assert not {kind for kind in kinds if kind.startswith(NOT_IN_THE_LOCAL_CLOUD)}

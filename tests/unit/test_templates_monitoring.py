@@ -11,8 +11,8 @@ WATCHED = {
     "ApiName": "decant-prod",
     "StageName": "prod",
     "SweeperFunctionName": "decant-TaskSweeper-3",
-    "QueueNames": "tasks,slow",
-    "DeadLettersNames": "tasks-dead,slow-dead",
+    "DeadLettersName": "dead",
+    "DeadLettersUrl": "https://sqs.eu-west-1.amazonaws.com/123456789012/dead",
     "ClusterIdentifier": "decant-prod",
     "ProxyName": "decant-prod",
 }
@@ -27,13 +27,9 @@ def monitoring(**parameters: Any) -> dict[str, Any]:
 
 
 def alarms() -> dict[str, dict[str, Any]]:
-    """Its alarms, and those of a queue and of a function that somebody waits for."""
-    function = stack("function-alarms", FunctionName="decant-UsersGet-1", TopicArn=TOPIC, MaxLatencyMs=3000)
-    background = stack("function-alarms", FunctionName="decant-TaskSweeper-1", TopicArn=TOPIC)
-    queue = stack(
-        "queue", QueueName="tasks", QueueUrl="q", DeadLettersName="tasks-dead", DeadLettersUrl="d", TopicArn=TOPIC
-    )
-    stacks = (monitoring(), background, function, queue)
+    """Its alarms, and those of a queue and of a function without a route."""
+    function = stack("function-alarms", FunctionName="decant-TaskSweeper-1", TopicArn=TOPIC)
+    stacks = (monitoring(), function, stack("queue", QueueName="tasks", QueueUrl="q", TopicArn=TOPIC))
     return {name: alarm for each in stacks for name, alarm in of_type(each, "AWS::CloudWatch::Alarm").items()}
 
 
@@ -44,11 +40,21 @@ def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
     return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
 
 
-def test_monitoring_watches_latency_where_somebody_waits() -> None:
-    """Work in the background takes as long as it takes."""
-    background = stack("function-alarms", FunctionName="decant-TaskWorker-2", TopicArn=TOPIC)
+@pytest.mark.parametrize(
+    ("name", "metric", "threshold"), [("RouteErrors", '"5XXError"', "0.05"), ("RouteLatency", "Latency", "3000")]
+)
+def test_monitoring_evaluates_each_route(name: str, metric: str, threshold: str) -> None:
+    """One alarm on a Metrics Insights query has a contributor for each method of the API and no others."""
+    alarm = of_type(monitoring(), "AWS::CloudWatch::Alarm")[name]
+    [query] = alarm["Metrics"]
 
-    assert of_type(background, "AWS::CloudWatch::Alarm").keys() == {"Errors", "FewErrors", "Throttles"}
+    selected, of_routes = query["Expression"].split(" FROM ")
+    assert selected == f"SELECT AVG({metric})"
+    assert of_routes == (
+        'SCHEMA("AWS/ApiGateway", ApiName, Method, Resource, Stage) '
+        "WHERE ApiName = 'decant-prod' AND Stage = 'prod' GROUP BY Method, Resource ORDER BY AVG() DESC"
+    )
+    assert (query["Period"], alarm["Threshold"]) == (60, threshold)
 
 
 def test_monitoring_tells_one_topic_of_each_alarm_and_its_end() -> None:
@@ -150,17 +156,19 @@ def test_monitoring_dashboard_has_all_four_on_one_page() -> None:
     assert max(each["x"] + each["width"] for each in widgets) == 24
 
 
-def test_monitoring_dashboard_has_a_row_for_each_queue() -> None:
-    """One that is added to the template is on the page."""
-    [dashboard] = of_type(monitoring(), "AWS::CloudWatch::Dashboard").values()
+def test_monitoring_dashboard_finds_queues_by_the_name_of_the_stack() -> None:
+    """A queue that is added to the template appears on the dashboard."""
+    [dashboard] = of_type(monitoring(Name="decant-prod"), "AWS::CloudWatch::Dashboard").values()
 
-    [rows] = [
-        each["properties"]["metrics"]
+    rows = [
+        row[0]["expression"]
         for each in json.loads(dashboard["DashboardBody"])["widgets"]
-        if each["properties"]["title"].startswith("Tasks: waiting")
+        if each["properties"]["title"].startswith("Tasks: ")
+        for row in each["properties"]["metrics"]
     ]
 
-    assert [row[3] for row in rows] == ["tasks", "slow", "tasks", "slow", "tasks-dead", "slow-dead"]
+    assert len(rows) == 3
+    assert all(row.startswith("SEARCH('{AWS/SQS,QueueName}") and '"decant-prod"' in row for row in rows)
 
 
 def test_monitoring_budget_warns_before_and_when_it_is_spent() -> None:

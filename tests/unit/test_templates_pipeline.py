@@ -55,7 +55,11 @@ def test_pipeline_boundary_is_as_wide_as_the_stage_and_no_wider() -> None:
     stage = prod(Backup="true")
     roles = [role for nested in stage.stacks for role in stage.of_type("AWS::IAM::Role", nested).values()]
     documents = [policy["PolicyDocument"] for role in roles for policy in role.get("Policies", [])]
-    documents += [each["PolicyDocument"] for each in stage.of_type("AWS::IAM::ManagedPolicy").values()]
+    documents += [
+        each["PolicyDocument"]
+        for nested in stage.stacks
+        for each in stage.of_type("AWS::IAM::ManagedPolicy", nested).values()
+    ]
     used: set[str] = set()
     for document in documents:
         for statement in document["Statement"]:

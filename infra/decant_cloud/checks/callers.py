@@ -90,7 +90,7 @@ def _capacity(stage: Stage, function: Function) -> str:
         text = "nothing limits its environments"
     else:
         text = _rate(f"{environments} environments", environments, function.timeout_s)
-    if "TASK_QUEUE_URLS" in function.variables:
+    if "sqs:SendMessage" in function.actions:
         text += f"; {_worker_capacity(stage)}"
     return text
 

@@ -42,10 +42,8 @@ def wanted(stage: Stage) -> dict[str, int]:
 
 
 def _users(stage: Stage) -> list[Function]:
-    """Functions with a pool, but for the migration, which is one of those that connections are left to."""
-    return [
-        each for each in stage.functions() if "DATABASE_POOL_SIZE" in each.variables and each.logical_id != MIGRATION
-    ]
+    """Functions that use the database, but for the migration, which is one of those that connections are left to."""
+    return [each for each in stage.functions() if each.uses_database and each.logical_id != MIGRATION]
 
 
 def most_environments(function: Function) -> int | None:

@@ -5,15 +5,14 @@ Whether subnets of Database=secret have a route is not known here; only the netw
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from decant_cloud.paths import root
 from decant_cloud.template.stage import Function, Stage
 
-__all__ = ["breaches", "http_client_of"]
-
+__all__ = ["breaches", "imported"]
 
 _CLIENTS = ("decant.http", "httpx", "requests", "urllib3", "aiohttp")
 
@@ -24,17 +23,18 @@ def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
         return
     for function in stage.functions():
         folder = (bundle or root()) / str(stage.template["Resources"][function.logical_id]["Properties"]["CodeUri"])
-        if _is_enclosed(function) and (client := http_client_of(folder, (bundle or root()) / "shared")) is not None:
+        if _is_enclosed(function) and (client := imported(_CLIENTS, folder, (bundle or root()) / "shared")) is not None:
             yield (
                 f"{function.logical_id}: it imports {client}, and its subnets have no route to the internet; set Nat, "
-                "and give it OutboundSubnetIds and InternetSecurityGroupId of the network"
+                "or leave it out of the network with IgnoreGlobals: [VpcConfig] when it uses no database"
             )
 
 
-def http_client_of(folder: Path, shared: Path) -> str | None:
-    """The HTTP client that a function's code imports, with the importing file; None when it imports none.
+def imported(modules: Iterable[str], folder: Path, shared: Path) -> str | None:
+    """The first of some modules that a function's code imports, with the importing file; None when it imports none.
 
     Args:
+        modules: Their names; each stands for the modules inside it, too.
         folder: The function's folder.
         shared: Folder of the package `domain`.
     """
@@ -43,7 +43,7 @@ def http_client_of(folder: Path, shared: Path) -> str | None:
         path = waiting.pop()
         seen.add(path)
         for module in _imports(path):
-            if any(module == client or module.startswith(f"{client}.") for client in _CLIENTS):
+            if any(f"{module}.".startswith(f"{each}.") for each in modules):
                 return f"{module} ({path.parent.name}/{path.name})"
             waiting += [each for each in _files(module, shared) if each not in seen]
     return None

@@ -17,6 +17,9 @@ _MADE_BY = {
 }
 """Types of the resources that a namespace's metrics are about."""
 
+_FAILED_RESPONSES = 'SELECT AVG("5XXError") FROM SCHEMA("AWS/ApiGateway", '
+"""Beginning of the Metrics Insights query for the routes of an API."""
+
 
 def breaches(stage: Stage) -> Iterator[str]:
     """References that lead nowhere, and functions that nobody watches."""
@@ -82,14 +85,19 @@ def _type(stage: Stage, value: Any) -> str | None:
 
 
 def _unwatched(stage: Stage) -> Iterator[str]:
+    """Functions that neither an alarm of their own nor that of the API's routes watches."""
+    alarms = [alarm for nested in stage.stacks for alarm in stage.of_type("AWS::CloudWatch::Alarm", nested).values()]
     watched = {
         dimension["Value"].get("Ref")
-        for nested in stage.stacks
-        for alarm in stage.of_type("AWS::CloudWatch::Alarm", nested).values()
+        for alarm in alarms
         for metric in _metrics(alarm)
         for dimension in metric.get("Dimensions", [])
         if isinstance(dimension["Value"], dict)
     }
+    queries = [str(each.get("Expression")) for alarm in alarms for each in alarm.get("Metrics", [])]
+    own_api = f"ApiName = '{stage.stack}' AND Stage = '{stage.parameters['Stage']}'"
+    has_watched_routes = any(_FAILED_RESPONSES in each and own_api in each for each in queries)
     for function in stage.functions():
-        if function.logical_id not in watched | {MIGRATION}:  # whose failure fails the deployment
+        is_watched = function.logical_id in watched or (function.has_route and has_watched_routes)
+        if not is_watched and function.logical_id != MIGRATION:  # whose failure fails the deployment
             yield f"{function.logical_id}: no alarm watches it"

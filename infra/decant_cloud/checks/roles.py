@@ -1,9 +1,12 @@
-"""Roles: one for each function, with no wildcard but where IAM has nothing narrower."""
+"""Roles: functions share one when they need the same access; no wildcard but where IAM has nothing narrower."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from decant_cloud.template.stage import Stage
+from decant_cloud.checks.outbound import imported
+from decant_cloud.paths import root
+from decant_cloud.template.stage import Function, Stage
 
 __all__ = ["breaches"]
 
@@ -23,9 +26,15 @@ Source: Service Authorization Reference; AWS Lambda Developer Guide, giving func
 """
 
 
-def breaches(stage: Stage) -> Iterator[str]:
-    """Roles that are shared, and permissions wider than what is used."""
-    yield from _shared(stage)
+_OF_THE_DATABASE = ("decant.db", "decant.tasks", "decant.worker")
+"""Modules that use the database."""
+
+
+def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
+    """Roles of other functions, and permissions wider than what is used."""
+    for function in stage.functions():
+        folder = (bundle or root()) / str(stage.template["Resources"][function.logical_id]["Properties"]["CodeUri"])
+        yield from _unsuitable(function, imported(_OF_THE_DATABASE, folder, (bundle or root()) / "shared"))
     for nested in stage.stacks:
         for name, role in stage.of_type("AWS::IAM::Role", nested).items():
             where = f"{nested}.{name}" if nested else name
@@ -38,13 +47,24 @@ def breaches(stage: Stage) -> Iterator[str]:
             yield from _wide(f"{nested}.{name}" if nested else name, policy["PolicyDocument"])
 
 
-def _shared(stage: Stage) -> Iterator[str]:
-    owners: dict[str, str] = {}
-    for function in stage.functions():
-        role = str(function.properties["Role"])
-        if role in owners:
-            yield f"{function.logical_id}: it shares the role of {owners[role]}"
-        owners[role] = function.logical_id
+def _unsuitable(function: Function, module: str | None) -> Iterator[str]:
+    """Where a function has the role of functions that need other access.
+
+    Args:
+        function: The function.
+        module: The module of the database that its code imports; None when it imports none.
+    """
+    name, role = function.logical_id, function.role
+    if module is not None and not function.uses_database:
+        yield f"{name}: it imports {module}, and {role} is for functions that do not use the database"
+    if module is None and function.uses_database:
+        modules = ", ".join(_OF_THE_DATABASE)
+        yield f"{name}: {role} is for functions that use the database, and it imports none of {modules}"
+    receives = "sqs:ReceiveMessage" in function.actions
+    if function.mappings and not receives:
+        yield f"{name}: {role} does not allow to receive messages, and a queue invokes it"
+    if receives and not function.mappings:
+        yield f"{name}: {role} allows to receive messages, and no queue invokes it"
 
 
 def _wide(where: str, document: Mapping[str, Any]) -> Iterator[str]:

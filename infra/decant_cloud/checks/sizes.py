@@ -38,10 +38,11 @@ def breaches(stage: Stage) -> Iterator[str]:
     """What is larger than AWS takes."""
     for function in stage.functions():
         yield from _function(function)
-    for name, role in stage.of_type("AWS::IAM::Role").items():
-        yield from _role(name, role)
-    for name, policy in stage.of_type("AWS::IAM::ManagedPolicy").items():
-        yield from _above(f"{name}: its policy", _characters(policy["PolicyDocument"]), MANAGED_POLICY_CHARACTERS)
+    for nested in stage.stacks:
+        for name, role in stage.of_type("AWS::IAM::Role", nested).items():
+            yield from _role(name, role)
+        for name, policy in stage.of_type("AWS::IAM::ManagedPolicy", nested).items():
+            yield from _above(f"{name}: its policy", _characters(policy["PolicyDocument"]), MANAGED_POLICY_CHARACTERS)
     in_base64 = int(stage.parameters["BodyLimitBytes"]) * 4 // 3
     yield from _above("BodyLimitBytes: a body in base64", in_base64, REQUEST_BYTES, "bytes")
     for nested, stack in stage.stacks.items():

@@ -40,7 +40,7 @@ def _route(function: Function) -> Iterator[str]:
         yield f"{name}: its timeout of {limit_s:g} s must be below the {GATEWAY_S} s that the gateway waits"
     texts = {key: value for key, value in function.variables.items() if isinstance(value, str)}
     waits = {"HTTP_TIMEOUT_S": read(HttpSettings, texts).timeout_s}
-    if "DATABASE_POOL_SIZE" in function.variables:
+    if function.uses_database:
         database = read(DatabaseSettings, texts)
         waits["DATABASE_CONNECT_TIMEOUT_S"] = database.connect_timeout_s
         waits["DATABASE_STATEMENT_TIMEOUT_S"] = database.statement_timeout_s
@@ -105,7 +105,7 @@ def _migration(stage: Stage) -> Iterator[str]:
 def _proxy(stage: Stage) -> Iterator[str]:
     if "Cluster" not in stage.stacks:
         return
-    with_pool = [each for each in stage.functions() if each.has_route and "DATABASE_POOL_SIZE" in each.variables]
+    with_pool = [each for each in stage.functions() if each.has_route and each.uses_database]
     least_s = min(each.timeout_s for each in with_pool)
     for target in stage.of_type("AWS::RDS::DBProxyTargetGroup", "Cluster").values():
         limit_s = int(target["ConnectionPoolConfigurationInfo"]["InitQuery"].rpartition("=")[2]) / 1000

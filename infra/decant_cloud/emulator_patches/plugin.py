@@ -70,7 +70,8 @@ class ProcessExecutor(RuntimeExecutor):
         _same, self._version = _versions.get(id(self.function_version), (None, None))
         if self._version is None:
             raise EnvironmentStopped
-        group, stream = env_vars["AWS_LAMBDA_LOG_GROUP_NAME"], env_vars["AWS_LAMBDA_LOG_STREAM_NAME"]
+        group, stream = _log_destination(self.function_version, env_vars)
+        env_vars = {**env_vars, "AWS_LAMBDA_LOG_GROUP_NAME": group, "AWS_LAMBDA_LOG_STREAM_NAME": stream}
         self._log_stream = LogStream(self.function_version.id.account, self.function_version.id.region, group, stream)
         function = _function(self.function_version, self._version.task, env_vars)
         self._is_debugged = function.debugger is not None
@@ -148,6 +149,16 @@ def _host() -> Host:
         journal=Journal(Path(os.environ["DECANT_JOURNAL"])),
         warden=Warden(),
     )
+
+
+def _log_destination(version: Any, env_vars: dict[str, Any]) -> tuple[str, str]:
+    """Log group and stream, which the engine does not take from LoggingConfig.
+
+    In a group that is not the function's own, AWS puts the function's name into the names of streams.
+    """
+    own, stream = env_vars["AWS_LAMBDA_LOG_GROUP_NAME"], env_vars["AWS_LAMBDA_LOG_STREAM_NAME"]
+    group = version.config.logging_config.get("LogGroup") or own
+    return group, stream if group == own else stream.replace("/[", f"/{version.id.function_name}[")
 
 
 def _function(version: Any, task: Path, variables: dict[str, Any]) -> Function:

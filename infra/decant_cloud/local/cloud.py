@@ -13,7 +13,17 @@ from typing import Any, Self
 from decant_cloud.bundle import bundle
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.log_file import Journal
-from decant_cloud.local.deploy import Cloud, Deployment, deploy, keep_messages, mount, put_secrets, refusals, with_code
+from decant_cloud.local.deploy import (
+    Cloud,
+    Deployment,
+    deploy,
+    keep_messages,
+    mount,
+    put_secrets,
+    refusals,
+    template_url,
+    with_code,
+)
 from decant_cloud.local.emulator import Emulator
 from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.errors import LocalCloudError
@@ -162,7 +172,9 @@ class LocalCloud:
 
     def _template(self) -> dict[str, Any]:
         try:
-            template = with_code(load_template(root() / "template.yaml"), root(), LAYERS, self._place)
+            template = with_code(
+                load_template(root() / "template.yaml"), root(), LAYERS, self._place, self._place_template
+            )
         except (AttributeError, KeyError, TypeError) as error:
             raise LocalCloudError(f"template.yaml cannot be read: {error}") from error
         for function, variables in self._options.environment.items():
@@ -223,6 +235,11 @@ class LocalCloud:
     def _place(self, folder: Path) -> dict[str, str]:
         """Location of a folder's code for the emulator."""
         return mount(folder) if self.emulator.mounts() else upload(self.cloud, folder)
+
+    def _place_template(self, path: Path) -> str:
+        """URL of a nested stack's template for the emulator."""
+        with refusals(self.cloud, f"the template {path.name}"):
+            return template_url(self.cloud, path.read_text())
 
     def _start_database(self, step: Step) -> None:
         with step(self.database.title):

@@ -1,5 +1,6 @@
 """What functions log in CloudWatch Logs, brought into the journal that `make up` and `make logs` show."""
 
+import re
 import threading
 import time
 from pathlib import Path
@@ -53,5 +54,12 @@ class LogFollower:
             for event in page["events"]:
                 if event["eventId"] not in seen:
                     seen.add(event["eventId"])
-                    function = group.removeprefix("/aws/lambda/")
-                    journal.write(function, event["logStreamName"], "", event["message"].rstrip("\n"))
+                    journal.write(
+                        _function(group, stream := event["logStreamName"]), stream, "", event["message"].rstrip("\n")
+                    )
+
+
+def _function(group: str, stream: str) -> str:
+    """The function that wrote a stream: in a group that functions share, its name is in the name of the stream."""
+    named = re.search(r"/([^/[]+)\[", stream)
+    return named[1] if named else group.removeprefix("/aws/lambda/")

@@ -1,6 +1,7 @@
 """Deploys `template.yaml` to an emulated AWS by change set, with its code mounted where that can be: edits are live."""
 
 import functools
+import hashlib
 import importlib
 import json
 import time
@@ -29,6 +30,7 @@ __all__ = [
     "placed",
     "put_secrets",
     "refusals",
+    "template_url",
     "with_code",
 ]
 
@@ -101,7 +103,11 @@ def mount(folder: Path) -> dict[str, str]:
 
 
 def with_code(
-    template: Mapping[str, Any], root: Path, layers: Path, place: Callable[[Path], Mapping[str, str]] = mount
+    template: Mapping[str, Any],
+    root: Path,
+    layers: Path,
+    place: Callable[[Path], Mapping[str, str]] = mount,
+    place_template: Callable[[Path], str] = str,
 ) -> dict[str, Any]:
     """The template with the code of each function and layer where the cloud finds it, and no versions of either.
 
@@ -109,7 +115,8 @@ def with_code(
         template: As it stands in `template.yaml`.
         root: What the template's paths start from.
         layers: Folder that holds each built layer by its name in the template, absolute.
-        place: Puts a folder where the cloud finds it, and says where.
+        place: Puts a folder where the cloud finds it, and returns its location.
+        place_template: Puts a nested stack's template where the cloud finds it, and returns its URL.
     """
     changed: dict[str, Any] = json.loads(json.dumps(template))
     _leave_out(changed.get("Globals", {}).get("Function", {}), _OF_VERSIONS)
@@ -118,9 +125,13 @@ def with_code(
         match resource["Type"]:
             case "AWS::Serverless::Function":
                 _leave_out(properties, _OF_VERSIONS)
+                if isinstance(ignored := resource.get("IgnoreGlobals"), list):  # SAM rejects names that Globals lacks
+                    resource["IgnoreGlobals"] = [each for each in ignored if each not in _OF_VERSIONS]
                 properties["CodeUri"] = place((root / properties["CodeUri"]).resolve())
             case "AWS::Serverless::LayerVersion":
                 properties["ContentUri"] = place(layers / name)
+            case "AWS::CloudFormation::Stack" if "Condition" not in resource:  # the others are for stages at AWS
+                properties["TemplateURL"] = place_template(root / properties["TemplateURL"])
     return changed
 
 
@@ -211,10 +222,19 @@ def placed(cloud: Cloud, template: str) -> dict[str, str]:
     """Where CloudFormation finds a template's text: in the call itself, or in a bucket when it is too long for that."""
     if len(template.encode()) <= LONGEST_IN_A_CALL:
         return {"TemplateBody": template}
-    s3 = cloud.client("s3")
+    return {"TemplateURL": template_url(cloud, template)}
+
+
+def template_url(cloud: Cloud, template: str) -> str:
+    """Put a template into a bucket, under its digest: a stack is updated only when its template's URL changes.
+
+    Returns:
+        The object's URL.
+    """
+    s3, key = cloud.client("s3"), hashlib.sha256(template.encode()).hexdigest()
     s3.create_bucket(Bucket=TEMPLATES_BUCKET)
-    s3.put_object(Bucket=TEMPLATES_BUCKET, Key="template.json", Body=template.encode())
-    return {"TemplateURL": f"{cloud.url}/{TEMPLATES_BUCKET}/template.json"}
+    s3.put_object(Bucket=TEMPLATES_BUCKET, Key=key, Body=template.encode())
+    return f"{cloud.url}/{TEMPLATES_BUCKET}/{key}"
 
 
 def _state(cloudformation: Any, stack: str) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Keeps the local cloud as `template.yaml` and the migrations are, while people edit them."""
+"""Keeps the local cloud as `template.yaml`, its nested stacks and the migrations are, while people edit them."""
 
 import threading
 import time
@@ -13,6 +13,9 @@ from decant_cloud.lambda_runtime.log_file import Journal
 __all__ = ["Updates"]
 
 TEMPLATE = "template.yaml"
+NESTED = "infra/*.yaml"
+"""Templates of nested stacks."""
+
 MIGRATIONS = ("functions/migrate/versions", "shared/decant/db/migrations/versions")
 """Folders of the app's migrations and of the library's."""
 
@@ -75,7 +78,7 @@ class Updates:
 
     def _look(self) -> tuple[_Seen, _Seen]:
         migrations = (path for folder in MIGRATIONS for path in (self._root / folder).glob("*.py"))
-        return _seen([self._root / TEMPLATE]), _seen(migrations)
+        return _seen([self._root / TEMPLATE, *self._root.glob(NESTED)]), _seen(migrations)
 
 
 def _seen(paths: Iterable[Path]) -> _Seen:

@@ -121,9 +121,12 @@ def _template(template: Template, model: str, name: str, route: Route) -> str:
 
 def _own(block: str, name: str, route: Route) -> str:
     """A function's part of the template with its own folder and route in place of its model's."""
+    path = f'"{route.path}"' if route.variables else route.path  # braces need quotes
     own = {"Description": f"{route} says what it is.", "CodeUri": f"functions/{name}/"}
-    for key, value in {**own, "Method": route.method, "Path": route.path}.items():
-        block, times = re.subn(rf"^( +{key}:) .*$", rf"\1 {value}", block, flags=re.MULTILINE)
+    changes = {f"^( +{key}:) .*$": value for key, value in own.items()}
+    changes |= {r"(\bMethod:) [A-Z]+": route.method, r'(\bPath:) ("[^"]*"|[^\s,}]+)': path}
+    for pattern, value in changes.items():
+        block, times = re.subn(pattern, lambda found, value=value: f"{found[1]} {value}", block, flags=re.MULTILINE)  # type: ignore[misc]
         if times != 1:
             raise LocalCloudError("The function to be like has no route, or several; name another one with --like.")
     return block

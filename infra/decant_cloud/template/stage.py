@@ -14,13 +14,16 @@ from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, parameter_values, 
 from decant_cloud.template.model import load_template
 from decant_cloud.template.sam import transformed
 
-__all__ = ["MIGRATION", "Function", "Stage", "configured", "read_stage"]
+__all__ = ["MIGRATION", "PLAIN_ROLE", "Function", "Stage", "configured", "read_stage"]
 
 _FILE = "file://"
 """Prefix of a parameter override that names a file with parameters, as YAML."""
 
 MIGRATION = "Migrate"
 """The function that each deployment runs once, before all others."""
+
+PLAIN_ROLE = "Access.PlainRole"
+"""Role of the functions that use neither database nor queues."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +35,21 @@ class Function:
         properties: Of the Lambda function.
         mappings: Properties of its event source mappings.
         has_route: Whether the API calls it.
+        role: Its role: the logical id, after that of the nested stack and a dot, `Access.TasksRole`.
+        actions: Actions that the policies of its role allow.
     """
 
     logical_id: str
     properties: Mapping[str, Any]
     mappings: tuple[Mapping[str, Any], ...]
     has_route: bool
+    role: str
+    actions: frozenset[str]
+
+    @property
+    def uses_database(self) -> bool:
+        """Whether its role is one of functions that use the database."""
+        return self.role != PLAIN_ROLE
 
     @property
     def timeout_s(self) -> float:
@@ -97,7 +109,28 @@ class Stage:
                     permission.startswith(name) and each["Principal"] == "apigateway.amazonaws.com"
                     for permission, each in permitted
                 ),
+                role=(role := self._role(properties["Role"])),
+                actions=frozenset(self._actions(role)),
             )
+
+    def _role(self, reference: Any) -> str:
+        """The role to which a function's property `Role` leads, directly or through the output of a nested stack."""
+        resource, attribute = reference["Fn::GetAtt"]
+        output = attribute.removeprefix("Outputs.")
+        if output == attribute:
+            return str(resource)
+        return f"{resource}.{self.stacks[resource]['Outputs'][output]['Value']['Fn::GetAtt'][0]}"
+
+    def _actions(self, role: str) -> Iterator[str]:
+        """Actions that the policies of a role allow."""
+        nested, _, name = role.rpartition(".")
+        policies = self.of_type("AWS::IAM::ManagedPolicy", nested)
+        properties = self.of_type("AWS::IAM::Role", nested)[name]
+        attached = [policies[each["Ref"]] for each in properties.get("ManagedPolicyArns", []) if isinstance(each, dict)]
+        for policy in [*attached, *properties.get("Policies", [])]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if statement["Effect"] == "Allow":
+                    yield from [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
 
 
 def configured(root: Path, stage: str) -> dict[str, str]:
