@@ -1,5 +1,6 @@
 """Stages before they are deployed: what refers to nothing, is not decided, or is allowed too much."""
 
+import copy
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -180,6 +181,16 @@ def test_callers_of_a_private_stage_are_not_listed(auth: str) -> None:
     tokens = {"Auth": "jwt", "AuthTokens": "Tokens", "AuthKeys": "", "JwtIssuer": "issuer", "JwtPublicPem": "-"}
 
     assert list(callers.anonymous(prod(**(tokens if auth == "jwt" else {})))) == []
+
+
+def test_open_routes_of_a_private_stage_are_listed() -> None:
+    """A route that needs neither key nor token is offered to everybody."""
+    body = copy.deepcopy(prod().of_type("AWS::ApiGateway::RestApi")["Api"]["Body"])
+    body["paths"]["/async"]["get"]["security"] = [{"NONE": []}]
+
+    [line] = callers.anonymous(broken("Api", Body=body))
+
+    assert line.startswith("GET /async: anonymous callers can read and fill it")
 
 
 def test_callers_without_a_limit_of_their_own_are_named() -> None:

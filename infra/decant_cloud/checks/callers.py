@@ -6,7 +6,7 @@ expensive when its view has the decorator `limit_per_caller`.
 
 import ast
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,15 @@ def breaches(stage: Stage) -> Iterator[str]:
 
 
 def anonymous(stage: Stage) -> Iterator[str]:
-    """Routes that anonymous callers can read or fill; nothing for a stage that is not public."""
-    if stage.is_local or stage.parameters["Auth"] != "public":
+    """Routes that anonymous callers can read or fill: those without a key or token, of a public stage all of them."""
+    if stage.is_local:
         return
+    [api] = stage.of_type("AWS::ApiGateway::RestApi").values()
     for function in stage.functions():
         for method, path in _routes(stage.template, function.logical_id):
             folder = _folder(stage.template, function.logical_id)
-            if not _refers_to(folder, "auth.require"):
+            schemes = {scheme for each in _security(api, method, path) for scheme in each}
+            if schemes <= {"NONE"} and not _refers_to(folder, "auth.require"):
                 reads = "read and fill" if method == "GET" else "fill"
                 limit = stage.parameters["CallerRate"] if _refers_to(folder, "limit_per_caller") else None
                 yield (
@@ -116,6 +118,12 @@ def _rate(what: str, slots: int, longest_s: float) -> str:
 def _routes(template: Mapping[str, Any], function: str) -> list[Route]:
     events = template["Resources"][function]["Properties"].get("Events", {}).values()
     return [(each["Properties"]["Method"], each["Properties"]["Path"]) for each in events if each["Type"] == "Api"]
+
+
+def _security(api: Mapping[str, Any], method: str, path: str) -> Sequence[Mapping[str, Any]]:
+    """What the API requires of a caller of the route."""
+    required: Sequence[Mapping[str, Any]] = api["Body"]["paths"][path][method.lower()].get("security", ())
+    return required
 
 
 def _folder(template: Mapping[str, Any], function: str) -> Path:
