@@ -30,7 +30,11 @@ class EventLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.started_tasks = 0
-        self.set_task_factory(count_and_start_task)
+
+    def create_task[T](self, coro: Any, **options: Any) -> asyncio.Task[T]:
+        """Create a task, and count it."""
+        self.started_tasks += 1
+        return super().create_task(coro, **options)
 
     def run_until_complete[T](self, work: Awaitable[T]) -> T:
         """Run an awaitable to its end."""
@@ -49,14 +53,6 @@ class EventLoop(asyncio.SelectorEventLoop):
         return result
 
 
-def count_and_start_task[T](
-    loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], **options: Any
-) -> "asyncio.Future[T]":
-    """Task factory of `EventLoop`: create the task as asyncio does, and count it."""
-    loop.started_tasks += 1  # type: ignore[attr-defined]  # an EventLoop
-    return asyncio.Task(work, loop=loop, **options)
-
-
 class LeftoverTasks:
     """Finishes the tasks that an invocation leaves behind, with a warning: a frozen process runs nothing.
 
@@ -73,11 +69,12 @@ class LeftoverTasks:
         """Note the start of an invocation; tasks that run since before the first invocation may stay."""
         if self._resident is None:
             self._resident = _other_tasks()
-        self._started_before = _started_tasks()
+        self._started_before = getattr(asyncio.get_running_loop(), "started_tasks", None)  # of an EventLoop
 
     async def finish(self) -> None:
         """Wait for the tasks that the invocation left behind, or cancel them."""
-        if self._started_before is not None and self._started_before == _started_tasks():
+        before = self._started_before
+        if before is not None and before == getattr(asyncio.get_running_loop(), "started_tasks", None):
             return  # nearly always: looking through all tasks costs a request 5 µs
         left = _other_tasks() - (self._resident or set())
         if not left:
@@ -91,12 +88,6 @@ class LeftoverTasks:
             "The request left tasks behind; await them, or use a task of decant.tasks",
             extra={"awaited": sorted(map(_name, left - late)), "cancelled": sorted(map(_name, late))},
         )
-
-
-def _started_tasks() -> int | None:
-    """Number of tasks started on the running loop so far; None for a loop, or a task factory, that does not count."""
-    loop = asyncio.get_running_loop()
-    return loop.started_tasks if loop.get_task_factory() is count_and_start_task else None  # type: ignore[attr-defined]
 
 
 def _other_tasks() -> set[asyncio.Task[Any]]:

@@ -197,6 +197,8 @@ def script_name(path: str, template: str, parameters: dict[str, str] | None) -> 
 
     A path parameter may contain a slash, which a REST API leaves encoded in the path: the segments are counted decoded.
     """
+    if path == template:  # usual for a route without parameters: nothing to count
+        return ""
     route = [
         (parameters or {}).get(part.strip("{+}"), part) if part[:1] == "{" else part for part in template.split("/")
     ]
