@@ -301,13 +301,14 @@ def release(stage: str, release: str | None, bucket: str | None, role: str | Non
 
 
 @cli.command(epilog="Example: decant smoke prod, decant smoke --url https://api.example.com, or make smoke STAGE=prod")
+@_STATE
 @_STAGE
 @_option("--stack", help="Name of the deployed stack.  [default: that of the stage]")
 @_option("--url", help="Address of the stage, in place of its stack.")
 @_option("--token", variable="SMOKE_TOKEN", help="Token for a stage with Auth=jwt. Without it, only the rejection of "
          "anonymous callers is checked.")  # fmt: skip
 def smoke(**options: Any) -> int:
-    """Test a deployed stage from outside: API, database, queue and worker."""
+    """Test a deployed stage from outside: its GET routes, queue and worker, and the tests in tests/smoke/."""
     return _call("release.smoke", **options)
 
 

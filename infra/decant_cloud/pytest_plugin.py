@@ -5,6 +5,7 @@ The wheel `decant-cloud` registers them. An `async def` test runs on the event l
 
 import asyncio
 import inspect
+import json
 import os
 import tempfile
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import httpx
 import pytest
 
 from decant import loop
@@ -130,6 +132,14 @@ def api_url(running_cloud: "Running") -> str:
     from decant_cloud.local.deploy import Cloud, describe  # noqa: PLC0415  # boto3, which few tests need
 
     return describe(Cloud(running_cloud.url), running_cloud.stack).api_url
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest) -> Iterator[httpx.Client]:
+    """A client of the stage that `decant smoke` tests; in other test sessions, of the local cloud's API."""
+    url = os.environ.get("SMOKE_URL") or request.getfixturevalue("api_url")
+    with httpx.Client(base_url=url, headers=json.loads(os.environ.get("SMOKE_HEADERS", "{}")), timeout=30) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

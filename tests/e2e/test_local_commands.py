@@ -1,6 +1,7 @@
 """The everyday commands on a local cloud that runs: what a person types, and what the screen then shows."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "decant_cloud", *arguments, "--state", str(tmp_path)]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
     with Claim(tmp_path, "up") as claim:
         claim.announce(local_cloud.url, local_cloud.postgres_url, "decant")
@@ -93,3 +94,12 @@ def test_psql_runs_sql(local: Local) -> None:
 
     assert answered.returncode == 0
     assert answered.stdout.split()[2] == "t"
+
+
+def test_smoke_tests_routes_queue_worker_and_the_bundles_own_tests(local: Local) -> None:
+    """A task of the library passes through queue and worker, and `tests/smoke/` passes."""
+    tested = local("smoke")
+
+    assert (tested.returncode, tested.stderr) == (0, "")
+    assert re.match(r"GET routes respond \(\d\), queue and worker run tasks\n", tested.stdout)
+    assert re.search(r"\d passed", tested.stdout)

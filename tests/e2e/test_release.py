@@ -13,7 +13,6 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
@@ -22,7 +21,6 @@ from decant_cloud.local.cloud import LAYERS
 from decant_cloud.local.deploy import Cloud, deploy, template_url, with_code
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.release.aliases import ALIAS, record, restore
-from decant_cloud.release.smoke import faults
 from decant_cloud.template.model import load_template
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
@@ -188,12 +186,6 @@ def test_release_goes_back_to_the_version_before(local_cloud: RunningCloud, rele
     assert changed == {release.function: "1"}
     assert release.answer(ALIAS) == "one"
     release.delete()
-
-
-def test_release_that_works_passes_the_look_from_outside(local_cloud: RunningCloud) -> None:
-    """Through the real gateway: each part of the bundle answers once."""
-    with httpx.Client(base_url=local_cloud.api_url) as client:
-        assert list(faults(client)) == []
 
 
 def test_record_of_a_stack_that_is_not_there_is_empty(local_cloud: RunningCloud) -> None:

@@ -15,7 +15,8 @@ from decant.tasks.schedule import Missed, Schedule, every
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker import sweeper
 from decant.worker.execution import Deadline
-from decant.worker.sweeper import sweep
+from decant.worker.sqs_handler import handle
+from decant.worker.sweeper import run_probe, sweep
 from tests import work
 from tests.queues import SqsQueue
 from tests.worlds import PostgresWorld, execute
@@ -269,3 +270,19 @@ async def test_sweep_stops_in_time() -> None:
     swept = await sweep(Deadline(1))
 
     assert swept.deleted == 0
+
+
+async def test_probe_ends_in_success_when_a_worker_runs_it(queue: SqsQueue) -> None:
+    """The smoke test of a stage sees that the message reached a worker."""
+    running = asyncio.create_task(run_probe(Deadline(60)))
+    while not (records := queue.receive()):
+        await asyncio.wait({running}, timeout=0.05)
+    await handle(records, Deadline(30))
+
+    assert (await running)["state"] == "SUCCESS"
+
+
+@pytest.mark.usefixtures("queue")
+async def test_probe_without_a_worker_stays_pending() -> None:
+    """The state that the task has reached when the time is up is returned."""
+    assert (await run_probe(Deadline(0)))["state"] == "PENDING"

@@ -7,7 +7,7 @@ from decant.tasks.options import TaskOptions
 from decant.tasks.task import Task
 from decant.tasks.workflow import JOIN
 
-__all__ = ["join", "register", "registry", "task"]
+__all__ = ["join", "probe", "register", "registry", "task"]
 
 registry: dict[str, Task[..., Any]] = {}
 
@@ -62,6 +62,11 @@ task = _Decorator(TaskOptions)
 async def join(results: list[Any]) -> list[Any]:
     """Return the argument: the results of several tasks become the result of one."""
     return results
+
+
+@task(name="decant.probe")
+async def probe() -> None:
+    """Do nothing: the smoke test of a deployed stage runs it through queue and worker."""
 
 
 def _origin(task: Task[..., Any]) -> str:

@@ -7,6 +7,7 @@ lost, and deletes old tasks. Concurrent sweepers share the work.
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -23,12 +24,12 @@ from decant.tasks.ids import uuid7
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import publish
 from decant.tasks.records import NewTask
-from decant.tasks.registry import registry
+from decant.tasks.registry import probe, registry
 from decant.tasks.store import store
 from decant.tasks.task import Task
 from decant.worker.execution import Deadline
 
-__all__ = ["SweepCounts", "lambda_handler", "sweep"]
+__all__ = ["SweepCounts", "lambda_handler", "run_probe", "sweep"]
 
 log = logging.getLogger("decant.tasks")
 
@@ -53,19 +54,34 @@ class SweepCounts(msgspec.Struct, frozen=True):
     deleted: int
 
 
-def lambda_handler() -> Callable[[dict[str, Any], Context], dict[str, int]]:
+def lambda_handler() -> Callable[[dict[str, Any], Context], dict[str, Any]]:
     """Create the handler of the function that a schedule starts every minute.
 
-    Its periodic tasks are those of all imported modules.
+    Its periodic tasks are those of all imported modules. The event `{"probe": true}` tests the queue instead: the
+    handler enqueues the task `decant.probe`, waits until a worker has run it, and returns its id and state.
     """
 
-    async def handle(_event: dict[str, Any], context: Context) -> dict[str, int]:
+    async def handle(event: dict[str, Any], context: Context) -> dict[str, Any]:
+        if event.get("probe"):
+            return await run_probe(Deadline.of(context))
         swept = await sweep(Deadline.of(context))
         counts: dict[str, int] = msgspec.to_builtins(swept)
         log.info("Sweep completed", extra=counts)
         return counts
 
     return runtime.current().lambda_function(handle)
+
+
+async def run_probe(deadline: Deadline) -> dict[str, str]:
+    """Enqueue the task `decant.probe`, and wait until a worker has run it or 5 s are left.
+
+    Returns:
+        The task's id and its state, SUCCESS when queue and worker run tasks.
+    """
+    enqueued = await probe.delay()
+    with suppress(TimeoutError):
+        await enqueued.get(timeout=max(0, deadline.remaining_s() - _MARGIN_S), propagate=False)
+    return {"id": enqueued.id, "state": await enqueued.state}
 
 
 async def sweep(deadline: Deadline) -> SweepCounts:
