@@ -45,7 +45,7 @@ LEFT_OUT = (
 """Patterns of what no function reads. Licences stay, and so does what `importlib.metadata` answers from."""
 
 AT = 315_619_200
-"""When every file was last changed, seconds: 1980-01-02, which a zip can tell in any time zone."""
+"""Modification time of every file, seconds: 1980-01-02, which a zip can represent in every time zone."""
 
 
 class BuildError(Exception):
@@ -128,7 +128,7 @@ def pip() -> list[str]:
 
 
 def prune(target: Path) -> None:
-    """Remove what no function reads, and say so in each package's record of its files."""
+    """Remove files that no function reads, also from each package's record of its files."""
     for path in {path for pattern in LEFT_OUT for path in target.glob(pattern)}:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -40,7 +40,7 @@ class User(Base):
 
 
 class NewUser(Struct, forbid_unknown_fields=True):
-    """What a client says of a new user. PostgreSQL's text holds no NUL."""
+    """A new user as a client sends it. PostgreSQL's text cannot contain NUL."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]*\Z")]
     email: Annotated[str, Meta(max_length=254, pattern=r"\A[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+\Z")]
@@ -50,7 +50,7 @@ async def create(session: AsyncSession, new: NewUser) -> User:
     """Store a user.
 
     Raises:
-        Conflict: the e-mail address is taken, in whatever case its letters are written.
+        Conflict: the e-mail address is taken; case is ignored.
     """
     user = User(name=new.name, email=new.email)
     session.add(user)

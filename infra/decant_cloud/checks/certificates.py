@@ -1,4 +1,4 @@
-"""Certificates: whoever is to vouch for the database must be in the layer, or no function connects."""
+"""Certificates: the layer must contain the authorities of the database's certificate, or no function connects."""
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath

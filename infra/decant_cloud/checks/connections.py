@@ -8,7 +8,7 @@ from decant_cloud.template.stage import MIGRATION, Function, Stage
 __all__ = ["accepted_by", "breaches", "usable", "wanted"]
 
 _LEFT_TO_OTHERS = 20
-"""Connections that functions leave to the migration, to RDS itself and to whoever looks into a fault."""
+"""Connections that functions leave to the migration, to RDS itself and to operators."""
 
 _SCHEDULED_EVERY_S = 60
 

@@ -151,7 +151,7 @@ def imported(module: str, folder: Path, variables: Mapping[str, str], search_pat
 
 
 def _chains(trace: str) -> Iterator[tuple[str, Sequence[str]]]:
-    """Each module that was imported, with its importers; Python tells of a module after those that it imported."""
+    """Every imported module, with its importers; Python prints a module after the modules that it imported."""
     importers: list[tuple[int, str]] = []
     for line in reversed(_LINE.findall(trace)):
         indent, module = len(line[0]), line[1]

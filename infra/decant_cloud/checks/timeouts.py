@@ -1,4 +1,4 @@
-"""Times: whoever waits must wait longer than whoever works, or work is cut off half way, or done twice."""
+"""Check timeouts: every caller's timeout must exceed its callee's, or work is interrupted or done twice."""
 
 import importlib
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ _VISIBILITY_FACTOR = 6
 """Source: AWS Lambda Developer Guide, using Lambda with Amazon SQS, visibility timeout."""
 
 _FOR_THE_ANSWER_S = 1
-"""What a function needs after its last statement or call, to say that it took too long."""
+"""Seconds that a function needs after its last statement or call to respond with the timeout."""
 
 
 def breaches(stage: Stage) -> Iterator[str]:

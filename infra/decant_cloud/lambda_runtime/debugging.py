@@ -16,7 +16,7 @@ from typing import Self
 __all__ = ["PATIENCE_S", "Debugger"]
 
 PATIENCE_S = 3600
-"""What the function is told that it has, in place of its timeout, and how long its messages stay with it."""
+"""Seconds that replace the timeout of the function and the visibility timeout of its messages."""
 
 _VARIABLE = "DECANT_DEBUGGER"
 _LOOK_EVERY_S = 0.05

@@ -1,6 +1,6 @@
 """One process of the runtime client: its calls, its output, its end.
 
-No thread belongs to a runtime: whoever invokes it drives it, and between invocations it is stopped with SIGSTOP, as
+A runtime has no thread: the caller of an invocation runs it, and between invocations it is stopped with SIGSTOP, as
 AWS freezes an environment. Its timers, connections and leftover tasks see the same pauses that they will see there.
 """
 
@@ -24,10 +24,10 @@ from decant_cloud.local.warden import Warden
 __all__ = ["DeadlinePassed", "Launch", "OutOfMemory", "Runtime", "RuntimeExited"]
 
 _LOOK_EVERY_S = 0.05
-"""How often a busy process is looked at for its memory, and for an end that no closed socket told."""
+"""Seconds between two checks of a busy process: its memory, and whether it has ended without closing its socket."""
 
 _AWAKE_AFTER_S = 0.02
-"""Of threads that just wake, any may take a signal that comes then, and Python's main thread would not hear of it."""
+"""A thread that is waking may receive a signal in place of Python's main thread."""
 
 _READ_BYTES = 64 * 1024
 
@@ -158,7 +158,7 @@ class Runtime:
         self._signal(signal.SIGCONT)
 
     def abort(self) -> None:
-        """End the process and its children, from any thread; whoever waits for its next call sees it end."""
+        """End the process and its children, from any thread; a thread that waits for its next call is woken."""
         self._signal(signal.SIGKILL)
 
     def close(self, grace_s: float = 0) -> None:

@@ -46,7 +46,7 @@ class LogFollower:
                 for group in groups:
                     self._take(logs, journal, group["logGroupName"], since_ms)
             except (BotoCoreError, ClientError):
-                continue  # an emulator that has ended is told of elsewhere; one that was busy is asked again
+                continue  # `check` reports an emulator that has ended; a busy emulator is polled again
 
     def _take(self, logs: Any, journal: Journal, group: str, since_ms: int) -> None:
         seen = self._seen.setdefault(group, set())

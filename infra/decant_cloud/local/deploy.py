@@ -140,7 +140,7 @@ def keep_messages(template: Mapping[str, Any], function: str, seconds: int) -> N
     resources = template["Resources"]
     for event in resources.get(function, {}).get("Properties", {}).get("Events", {}).values():
         source = event["Properties"].get("Queue")
-        if isinstance(source, dict) and "Fn::GetAtt" in source:  # another template's queue is none of ours
+        if isinstance(source, dict) and "Fn::GetAtt" in source:  # a queue of another template is skipped
             resources[source["Fn::GetAtt"][0]]["Properties"]["VisibilityTimeout"] = seconds
 
 
@@ -197,7 +197,7 @@ def deploy(
 
 @contextmanager
 def refusals(cloud: Cloud, what: str) -> Iterator[None]:
-    """Say which cloud refused what, when one of the block's calls fails.
+    """Report which cloud refused the operation, when a call of the block fails.
 
     Raises:
         LocalCloudError: one did.
@@ -283,7 +283,7 @@ def physical_id(cloud: Cloud, stack: str, logical_id: str) -> str:
     Raises:
         LocalCloudError: the stack has none of that name.
     """
-    with refusals(cloud, f"to tell of {logical_id}"):
+    with refusals(cloud, f"to describe {logical_id}"):
         resources = cloud.client("cloudformation").describe_stack_resources(StackName=stack)["StackResources"]
     for each in resources:
         if each["LogicalResourceId"] == logical_id:

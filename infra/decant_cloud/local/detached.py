@@ -47,7 +47,7 @@ def _show_until_up(process: subprocess.Popen[bytes], log: Path, state: Path) -> 
         print(said[shown:], end="", flush=True)
         shown = len(said)
         if status is not None:
-            raise LocalCloudError(error.strip() or f"It has ended with status {status}; {log} may say why.")
+            raise LocalCloudError(error.strip() or f"It has ended with status {status}; see {log}.")
         if is_up:
             return
         time.sleep(_LOOK_EVERY_S)

@@ -1,4 +1,4 @@
-"""An emulated AWS that somebody else runs, at AWS_ENDPOINT_URL: ours there is one stack, which goes when we do."""
+"""An emulator at AWS_ENDPOINT_URL that another process runs. The stack is deployed to it, and deleted at the end."""
 
 import socket
 import urllib.error

@@ -26,7 +26,7 @@ _Seen = frozenset[tuple[str, int, int]]
 
 
 class Updates:
-    """Redeploys when the template is saved, and migrates when a migration is; the stream tells of both.
+    """Redeploys when the template is saved, and migrates when a migration is; the log stream reports both.
 
     A context manager that looks while it is entered, at everything that was saved since it was made.
 
@@ -53,7 +53,7 @@ class Updates:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()  # and whatever is under way is not waited for: it ends with the cloud
+        self._over.set()  # an update that is under way is not awaited: it ends with the cloud
 
     def _run(self) -> None:
         journal = Journal(self._journal)

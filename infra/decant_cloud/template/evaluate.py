@@ -1,4 +1,4 @@
-"""Works out what a template says for one set of parameters, as CloudFormation does before it makes anything.
+"""Evaluate a template for one set of parameters, as CloudFormation does before it creates resources.
 
 Conditions are decided, `Fn::If` and references to parameters are replaced by what they come to; what only exists once
 resources do (`Ref` and `Fn::GetAtt` of a resource) stays as it is.
@@ -28,13 +28,13 @@ PSEUDO_PARAMETERS: Mapping[str, str] = {
 """Values of a deployment that never happens; any account and region would do."""
 
 _ABSENT = object()
-"""What `!Ref AWS::NoValue` comes to: whatever holds it is left out."""
+"""The value of `!Ref AWS::NoValue`: the property that has it is removed."""
 
 _VARIABLE = re.compile(r"\$\{(?!!)([^}]+)\}")
 
 
 class TemplateError(CommandError):
-    """The template cannot be worked out with these parameters; the message says why."""
+    """The template cannot be evaluated with these parameters; the message gives the reason."""
 
 
 def parameter_values(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

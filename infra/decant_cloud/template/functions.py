@@ -50,7 +50,7 @@ def described(
 
 
 def _with_globals(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The resources, each function with what `Globals` says of all of them."""
+    """The resources, with the properties of `Globals` in every function."""
     shared = template.get("Globals", {}).get("Function", {})
     shared_layers = shared.get("Layers", [])
     shared_variables = shared.get("Environment", {}).get("Variables", {})

@@ -13,7 +13,7 @@ from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, parameter_values
 
 __all__ = ["transformed"]
 
-logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it tells of its own feature switches
+logging.getLogger("samtranslator").setLevel(logging.ERROR)  # it logs its own feature switches
 
 
 def transformed(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

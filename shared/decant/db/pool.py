@@ -198,7 +198,7 @@ def check_connections(engine: Engine) -> None:
 
 def _is_quiet(connection: Any) -> bool:
     """Whether it is open as far as we know, and there is nothing to read: no farewell, no end, no error."""
-    if hasattr(connection, "is_closed"):  # asyncpg's, which tells of its socket in no other way
+    if hasattr(connection, "is_closed"):  # asyncpg's, which shows the state of its socket in no other way
         closed, socket = connection.is_closed(), connection._transport.get_extra_info("socket")  # noqa: SLF001
     else:
         closed, socket = connection.closed, connection

@@ -1,4 +1,4 @@
-"""`down`: stops the local cloud of a folder, whoever started it."""
+"""`down`: stops the local cloud of a folder, also when another process started it."""
 
 import os
 import signal

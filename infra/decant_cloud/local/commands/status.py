@@ -18,7 +18,7 @@ __all__ = ["run"]
 
 
 def run(*, state: Path) -> None:
-    """Tell of the local cloud that runs.
+    """Print the state of the local cloud.
 
     Raises:
         LocalCloudError: none does, or it does not answer.
@@ -40,7 +40,7 @@ def _addresses(local: Running) -> dict[str, str]:
     if local.command != "up":
         return {"API": local.url, **database}
     cloud = Cloud(local.url)
-    with refusals(cloud, "to tell of itself"):
+    with refusals(cloud, "to describe its state"):
         return {"API": describe(cloud, local.stack).api_url, "AWS APIs": local.url, **database}
 
 
