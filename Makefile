@@ -35,8 +35,10 @@ deploy: ## Build, check and deploy a STAGE; local is the cloud that `make up` ha
 release: ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BUCKET, CLOUDFORMATION_ROLE_ARN, BOUNDARY_ARN
 up down serve status logs invoke send psql reset token restore-rehearsal check-deploy smoke docs build deploy release: install
 	$(DECANT) $@ $(ARGS)
-new: install ## Add a function, FUNCTION=users_export ROUTE="GET /users/export" LIKE=task_status, or a task, TASK=export_users
-	$(DECANT) new $(if $(TASK),task,function)
+new: install ## Add a part with its test: ARGS='function "GET /rooms" --database', 'task send_report', 'queue slow' …
+	$(DECANT) new $(ARGS)
+bundle: wheel ## Make a new bundle, which contains both wheels: NAME=../myshop
+	$(DECANT) new bundle "$(NAME)" --wheels dist $(if $(DEMO),--demo)
 
 test: check check-policy unit integration e2e ## Everything that must pass: checks, unit, integration, end to end
 check: install ## Lint, types, direction of imports, templates, what each function imports
@@ -65,7 +67,7 @@ wheel: install ## Build the library and the commands as wheels, dist/decant_flas
 	$(PY) -m hatchling build --target wheel
 	cd infra && ../$(PY) -m hatchling build --target wheel --directory ../dist
 rds-roots: ## Fetch the certificate authorities of RDS, from AWS, into the layer
-	curl --fail --silent --show-error --output shared/decant/db/rds-roots.pem \
+	curl --fail --silent --show-error --output shared/rds-roots.pem \
 		https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem
 redrive: install ## Run failed tasks again, of DATABASE_URL: ARGS="--name domain.tasks.mail --error SMTPError"
 	$(PY) -m decant.cli redrive $(ARGS)

@@ -15,8 +15,11 @@ and with `--with NAME`, only when a command needs them:
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
 
-`uv` does the work, in the version of `requirements/uv.txt`. Where the machine has another version or none, it is
-installed into `.decant/uv` first, by its hash.
+A bundle made by `decant new` runs this module from the wheel in `shared/wheels/`, before anything is installed. The
+files that it lacks in `requirements/` are those of the wheel.
+
+`uv` does the work, in the version of `uv.txt`. Where the machine has another version or none, it is installed into
+`.decant/uv` first, by its hash.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -41,18 +45,36 @@ HERE = Path(os.environ.get("DECANT_BUNDLE") or Path.cwd()).resolve()
 ROOT = next((each for each in (HERE, *HERE.parents) if (each / "template.yaml").is_file()), HERE)
 STATE = ROOT / ".decant"
 PYTHON = "3.13"
-UV = ROOT / "requirements/uv.txt"
+
+
+def locked(name: str) -> Path:
+    """Path of a lock file: in `requirements/` of this repository, else of this package.
+
+    Args:
+        name: Path in the package. A file of a package that is in a zip file is copied into `.decant`.
+    """
+    own = ROOT / "requirements" / Path(name).name
+    if name.startswith("locks/") and own.is_file():
+        return own
+    if (PACKAGE / name).is_file():
+        return PACKAGE / name
+    copy, text = STATE / name, pkgutil.get_data("decant_cloud", name)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_bytes(text or b"")
+    return copy
+
+
 ENVIRONMENTS = {
-    "development": (ROOT / ".venv", ROOT / "requirements/dev.txt"),
-    "local cloud": (STATE / "localstack", PACKAGE / "local/localstack.txt"),
-    "Lambda image": (STATE / "lambda-image", PACKAGE / "local/lambda-image.txt"),
+    "development": (ROOT / ".venv", "locks/dev.txt"),
+    "local cloud": (STATE / "localstack", "local/localstack.txt"),
+    "Lambda image": (STATE / "lambda-image", "local/lambda-image.txt"),
 }
 OPTIONAL = {  # asked for by name: --with sam
-    "bench": (STATE / "bench", ROOT / "requirements/bench.txt"),
-    "celery": (STATE / "celery", ROOT / "requirements/celery.txt"),
-    "localemu": (STATE / "localemu", PACKAGE / "local/localemu.txt"),
-    "policy": (STATE / "policy", ROOT / "requirements/policy.txt"),
-    "sam": (STATE / "sam", ROOT / "requirements/sam.txt"),
+    "bench": (STATE / "bench", "locks/bench.txt"),
+    "celery": (STATE / "celery", "locks/celery.txt"),
+    "localemu": (STATE / "localemu", "local/localemu.txt"),
+    "policy": (STATE / "policy", "locks/policy.txt"),
+    "sam": (STATE / "sam", "locks/sam.txt"),
 }
 LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
     "shared/requirements": ["--universal"],
@@ -98,7 +120,8 @@ def run(arguments: Sequence[str] = ()) -> int:
 def find_uv() -> str:
     """Path of uv in the pinned version, installed into `.decant/uv` by its hash when the machine has another one."""
     own = STATE / "uv/bin/uv"
-    pinned = re.findall(r"^uv==(\S+)", UV.read_text(), re.MULTILINE)[0]
+    requirements = locked("locks/uv.txt")
+    pinned = re.findall(r"^uv==(\S+)", requirements.read_text(), re.MULTILINE)[0]
     for candidate in (shutil.which("uv"), str(own)):
         if candidate and version_of(candidate) == pinned:
             return candidate
@@ -106,7 +129,7 @@ def find_uv() -> str:
     made = execute([sys.executable, "-m", "venv", "--clear", str(own.parent.parent)])
     if made.returncode == 0:
         command = [str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary"]
-        made = execute([*command, ":all:", "--requirement", str(UV)])
+        made = execute([*command, ":all:", "--requirement", str(requirements)])
     if made.returncode != 0:
         shutil.rmtree(own.parent.parent, ignore_errors=True)
         raise InstallError(f"uv could not be installed; install uv {pinned} yourself and try again.\n{tail(made)}")
@@ -139,7 +162,8 @@ def find_python(uv: str) -> str:
 
 def install(uv: str, wanted: str | None) -> None:
     """Bring every environment up to its requirements file; what is up to date is left alone."""
-    environments = {**ENVIRONMENTS, **({wanted: OPTIONAL[wanted]} if wanted else {})}
+    wanted_too = {wanted: OPTIONAL[wanted]} if wanted else {}
+    environments = {name: (folder, locked(lock)) for name, (folder, lock) in {**ENVIRONMENTS, **wanted_too}.items()}
     outdated = {name: pair for name, pair in environments.items() if not is_current(*pair)}
     if not outdated:
         add_bundle()
@@ -186,7 +210,8 @@ def add_bundle() -> None:
     """Make .venv import the packages of `shared/` and `infra/`, as an editable install does, and run `decant`."""
     folder = ROOT / ".venv"
     packages = folder / f"lib/python{PYTHON}/site-packages"
-    sources = (os.path.relpath(ROOT / name, packages) for name in ("shared", "infra"))
+    folders = [ROOT / "shared", *(path.parent for path in ROOT.glob("infra/decant_cloud"))]
+    sources = (os.path.relpath(path, packages) for path in folders)
     (packages / "bundle.pth").write_text("".join(f"{source}\n" for source in sources))
     command = folder / "bin/decant"
     command.write_text(f"#!{folder}/bin/python\nimport sys\nfrom decant_cloud.__main__ import main\nsys.exit(main())\n")
@@ -196,6 +221,8 @@ def add_bundle() -> None:
 def lock(uv: str) -> None:
     """Compile each `*.in` into a `*.txt` of pinned versions and hashes, with no download address in it."""
     for name, options in LOCKS.items():
+        if not (ROOT / f"{name}.in").is_file():
+            continue
         say(f"Locking {name}.txt")
         command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
         command += ["--python-version", PYTHON]

@@ -4,7 +4,7 @@ import base64
 import importlib.util
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,17 @@ from urllib.parse import parse_qsl
 
 from decant_cloud.paths import root
 
-__all__ = ["Context", "Response", "call", "event", "load_function", "load_module"]
+__all__ = [
+    "Call",
+    "Context",
+    "ReadEvent",
+    "Response",
+    "Token",
+    "call",
+    "event",
+    "load_function",
+    "load_module",
+]
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,16 @@ class Response:
     def json(self) -> Any:
         """The body, parsed as JSON."""
         return json.loads(self.text)
+
+
+type Call = Callable[..., Response]
+"""Type of the fixture `call`."""
+
+type ReadEvent = Callable[..., dict[str, Any]]
+"""Type of the fixture `event`."""
+
+type Token = Callable[[str], str]
+"""Type of the fixture `token`."""
 
 
 def load_function(name: str) -> ModuleType:

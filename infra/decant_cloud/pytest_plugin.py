@@ -9,15 +9,15 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import asyncpg
 import httpx
 import pytest
 
-from decant import loop
+from decant import loop, runtime
 from decant.runtime import Runtime
 from decant.testing import Broker, memory
 from decant_cloud import invocation
@@ -53,19 +53,19 @@ def own_runtime() -> Iterator[None]:
 
 
 @pytest.fixture
-def call() -> Callable[..., invocation.Response]:
+def call() -> invocation.Call:
     """Invoke a function's handler: `call("hello", event("hello")).json()`."""
     return invocation.call
 
 
 @pytest.fixture
-def event() -> Callable[..., dict[str, Any]]:
+def event() -> invocation.ReadEvent:
     """Read an event from `events/`: `event("users_get", path="/users/1", headers={"authorization": "Bearer …"})`."""
     return invocation.event
 
 
 @pytest.fixture
-def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> invocation.Token:
     """Sign a token with the scopes that a text lists, `token("bookings:read")`; functions accept its issuer."""
     from decant_cloud.local import tokens  # noqa: PLC0415  # cryptography, which few tests need
 
@@ -73,6 +73,7 @@ def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
     monkeypatch.setenv("JWT_AUDIENCE", bundle().name)
     monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(state))
+    runtime.current().reload()
     return lambda scope: tokens.mint(state, scope)
 
 

@@ -164,17 +164,8 @@ def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
 
 
 def test_new_function_is_live(clone: Clone, gateway: httpx.Client) -> None:
-    """What `make new` writes is deployed while `make up` runs, also where another route's variable could be meant."""
-    new = [
-        sys.executable,
-        "-m",
-        "decant_cloud",
-        "new",
-        "function",
-        "users_export",
-        "--route",
-        "GET /users/export",
-    ]
+    """The function is deployed while `make up` runs, also where another route's variable could be meant."""
+    new = [sys.executable, "-m", "decant_cloud", "new", "function", "GET /users/export", "--name", "users_export"]
 
     subprocess.run(new, cwd=clone.folder, check=True, capture_output=True)
 

@@ -30,7 +30,8 @@ def test_command_line_with_an_error_prints_one_line(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["invoke"], ["send"], ["new", "function"], ["new", "task"], ["aliases", "record"]]
+    "arguments",
+    [["invoke"], ["send"], ["new", "function"], ["new", "task"], ["remove", "function"], ["aliases", "record"]],
 )
 def test_command_without_arguments_prints_usage_and_an_example(
     arguments: list[str], capsys: pytest.CaptureFixture[str]

@@ -16,16 +16,6 @@ from tests.loading import ROOT
 from tests.stages import PROD, Check, broken, found, prod
 
 
-@pytest.fixture(autouse=True)
-def roots(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The authorities of RDS, in a layer of this test's own."""
-    path = tmp_path / "decant/db/rds-roots.pem"
-    path.parent.mkdir(parents=True)
-    path.touch()
-    monkeypatch.setattr(certificates, "SHARED", tmp_path)
-    return path
-
-
 @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
 def test_check_finds_nothing_in_a_stage_that_is_right(check: Check) -> None:
     """The example that the tests below break is whole."""
@@ -233,11 +223,24 @@ def test_parameters_of_production_are_all_set(name: str) -> None:
     assert f"{name} is not set" in found(parameters.breaches, read_stage(ROOT, "prod", given))
 
 
-def test_certificates_that_are_not_in_the_layer_are_named(roots: Path) -> None:
-    """Without them the migration, which goes past the proxy, would not trust the database that it meets."""
-    roots.unlink()
+def test_certificates_that_are_not_in_the_layer_are_named(tmp_path: Path) -> None:
+    """Without them the migration, which connects without the proxy, could not verify the database's certificate."""
+    (tmp_path / "shared").mkdir()
+    missing = list(certificates.breaches(prod(), tmp_path))
 
-    assert found(certificates.breaches, prod()).startswith("shared/decant/db/rds-roots.pem is not there")
+    (tmp_path / "shared/rds-roots.pem").touch()
+
+    assert [line.partition(",")[0] for line in missing] == ["shared/rds-roots.pem does not exist"]
+    assert list(certificates.breaches(prod(), tmp_path)) == []
+
+
+def test_check_deploy_requires_certificates_for_a_deployment_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A configuration can be checked before the file is downloaded; a deployment without it is refused."""
+    present = (ROOT / "shared/rds-roots.pem").is_file()
+
+    assert run(stage="prod") == 0
+    assert (run(stage="prod", strict=True) == 0) is present
+    assert ("missing: shared/rds-roots.pem" in capsys.readouterr().out) is not present
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ CHECKS: dict[str, Callable[[Stage], Iterator[str]]] = {
     "parameters": parameters.breaches,
     "callers": callers.breaches,
     "connections": connections.breaches,
-    "certificates": certificates.breaches,
     "timeouts": timeouts.breaches,
     "outbound": outbound.breaches,
     "sizes": sizes.breaches,
@@ -31,12 +30,13 @@ CHECKS: dict[str, Callable[[Stage], Iterator[str]]] = {
 }
 
 
-def run(*, stage: str, overrides: Sequence[str] = ()) -> int:
+def run(*, stage: str, strict: bool = False, overrides: Sequence[str] = ()) -> int:
     """Print each breach; the exit status is 1 when there is one.
 
     Args:
         stage: A stage of samconfig.toml.
         overrides: `Parameter=value`, in place of what samconfig.toml sets.
+        strict: Whether a file that has to be downloaded before the deployment must be there.
     """
     try:
         given = configured(root(), stage) | dict(each.split("=", 1) for each in overrides)
@@ -47,14 +47,28 @@ def run(*, stage: str, overrides: Sequence[str] = ()) -> int:
     except TemplateError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    found = [f"{check}: {line}" for check, breaches in CHECKS.items() for line in breaches(checked)]
+    found, missing = breaches(checked), list(certificates.breaches(checked))
+    if strict:
+        found += missing
     for line in found:
         print(f"error: {line}", file=sys.stderr)
     for line in callers.anonymous(checked):
         print(f"public: {line}")
     if not found:
         print(f"{stage} can be deployed{_summary(checked)}")
+        for line in missing:
+            print(f"missing: {line}")
     return 1 if found else 0
+
+
+def breaches(stage: Stage) -> list[str]:
+    """Everything that would fail or be unsafe in a deployment of the stage, a line each."""
+    return [f"{name}: {line}" for name, check in CHECKS.items() for line in check(stage)]
+
+
+def findings(name: str) -> list[str]:
+    """The breaches of a stage of samconfig.toml, for the bundle's own tests."""
+    return breaches(read_stage(root(), name, configured(root(), name)))
 
 
 def _summary(stage: Stage) -> str:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from decant_cloud.layer.sbom import licence, packages
 from decant_cloud.local.layer import build_local
 from decant_cloud.paths import root
-from sbom import licence, packages
 
 __all__ = ["page"]
 

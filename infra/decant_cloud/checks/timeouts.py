@@ -1,6 +1,7 @@
 """Check timeouts: every caller's timeout must exceed its callee's, or work is interrupted or done twice."""
 
 import importlib
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -92,7 +93,7 @@ def _redrive(queues: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[str
 
 def _most_attempts() -> int:
     importlib.import_module("domain.tasks")
-    return max((each.options.max_retries or 0) + 1 for each in registry.values())
+    return max(((each.options.max_retries or 0) + 1 for each in registry.values()), default=1)
 
 
 def _migration(stage: Stage) -> Iterator[str]:
@@ -106,7 +107,7 @@ def _proxy(stage: Stage) -> Iterator[str]:
     if "Cluster" not in stage.stacks:
         return
     with_pool = [each for each in stage.functions() if each.has_route and each.uses_database]
-    least_s = min(each.timeout_s for each in with_pool)
+    least_s = min((each.timeout_s for each in with_pool), default=math.inf)
     for target in stage.of_type("AWS::RDS::DBProxyTargetGroup", "Cluster").values():
         limit_s = int(target["ConnectionPoolConfigurationInfo"]["InitQuery"].rpartition("=")[2]) / 1000
         if limit_s + _FOR_THE_ANSWER_S > least_s:

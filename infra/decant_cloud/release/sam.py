@@ -30,8 +30,10 @@ def run(*, command: str, stage: str, port: int = 0, release: Mapping[str, str | 
     if command == "build":
         return _sam("build", stage)
     if command == "release":
+        if failed := deploy.run(stage=stage, strict=True):
+            return failed
         return _sam("deploy", stage, *_release(stage, release or {}))
-    if failed := _sam("build", stage) or deploy.run(stage=stage):
+    if failed := _sam("build", stage) or deploy.run(stage=stage, strict=True):
         return failed
     return _sam("deploy", stage, environment=_local_cloud(port) if stage == LOCAL else {})
 

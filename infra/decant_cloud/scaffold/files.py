@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.errors import CommandError
 
 __all__ = ["check_name", "write"]
 
@@ -17,21 +17,21 @@ def check_name(name: str) -> None:
     """See that functions and tasks can have a name.
 
     Raises:
-        LocalCloudError: they cannot.
+        CommandError: they cannot.
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name) or name in _TAKEN:
-        raise LocalCloudError(f"{name!r} is no name for it; write one as users_export.")
+        raise CommandError(f"{name!r} is no name for it; write one as users_export.")
 
 
 def write(new: Mapping[Path, str], changed: Mapping[Path, str]) -> list[Path]:
     """Write files that are new, and others anew; all of them are the answer.
 
     Raises:
-        LocalCloudError: one that is new is there already; nothing was written.
+        CommandError: one that is new is there already; nothing was written.
     """
     for path in new:
         if path.exists():
-            raise LocalCloudError(f"{path} exists; take another name.")
+            raise CommandError(f"{path} exists; take another name.")
     for path, text in {**new, **changed}.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

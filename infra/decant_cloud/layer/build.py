@@ -1,7 +1,7 @@
 """Make a layer, for `sam build`: pinned packages and our own, with the bytecode that Lambda cannot write.
 
 The same inputs give the same bytes on every host, so that a layer with nothing new in it is not uploaded again.
-`Makefile` runs this in a copy of this folder; it needs Python of the runtime's version and the package index, no more.
+`shared/Makefile` runs this in a copy of `shared/`, with the Python of `.venv`, whose version is that of the runtime.
 """
 
 import argparse
@@ -19,9 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-from sbom import sbom
+from decant_cloud.layer.sbom import sbom
 
-HERE = Path(__file__).resolve().parent
+HERE = Path.cwd()
 RUNTIME = "3.13"
 MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
 """What wheels call each of Lambda's architectures."""
@@ -79,7 +79,7 @@ def build(target: Path, architecture: str, requirements: str, packages: Sequence
         target: Folder that comes to hold the packages.
         architecture: `x86_64` or `arm64`, whatever this host is.
         requirements: File with the pinned packages, in this folder.
-        packages: Our own packages that it holds, likewise.
+        packages: Our own packages that it holds, in this folder.
     Raises:
         BuildError: this Python is not the runtime's, the folder is there, or a package has no fitting wheel or does
             not compile.
@@ -93,6 +93,8 @@ def build(target: Path, architecture: str, requirements: str, packages: Sequence
     install(target, architecture, HERE / requirements)
     for name in packages:
         shutil.copytree(HERE / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    if (HERE / "rds-roots.pem").is_file():
+        shutil.copyfile(HERE / "rds-roots.pem", target / "decant/db/rds-roots.pem")
     prune(target)
     compile_all(target)
     settle(target)

@@ -1,0 +1,1 @@
+"""Make a layer, and describe its packages."""

@@ -1,0 +1,1 @@
+"""Models, queries and tasks that more than one function uses."""

@@ -1,0 +1,314 @@
+"""What `decant new` and `decant remove` write."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from decant_cloud import paths
+from decant_cloud.checks import deploy
+from decant_cloud.checks.layout import disagreements
+from decant_cloud.errors import CommandError
+from decant_cloud.scaffold.bundle import add_admin, make, render
+from decant_cloud.scaffold.functions import Needs, add_function, remove_function
+from decant_cloud.scaffold.queues import add_queue
+from decant_cloud.scaffold.routes import Route
+from decant_cloud.scaffold.tasks import add_task
+from decant_cloud.template.model import Template, load_template
+from tests.loading import ROOT
+
+NESTED_OR_LOCKED = re.compile(r"infra/.*\.yaml|.*/(requirements|dev|auth)\.txt|.*\.whl")
+ALL_NEEDS = Needs(database=True, queue=True, auth="bookings:read", internet=True)
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two files with the names of the wheels."""
+    folder = tmp_path_factory.mktemp("wheels")
+    made = [folder / f"{name}-0.1.0-py3-none-any.whl" for name in ("decant_flask", "decant_cloud")]
+    for wheel in made:
+        wheel.write_bytes(wheel.name.encode())
+    return made
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, wheels: list[Path]) -> Path:
+    """A new bundle."""
+    render(tmp_path / "myshop", "myshop", wheels)
+    return tmp_path / "myshop"
+
+
+@pytest.fixture
+def in_bundle(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The new bundle as the one that commands work on."""
+    monkeypatch.setenv("DECANT_BUNDLE", str(bundle))
+    paths.root.cache_clear()
+    yield bundle
+    paths.root.cache_clear()
+
+
+def texts(bundle: Path) -> dict[str, bytes]:
+    """The content of every file."""
+    return {str(path.relative_to(bundle)): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+
+
+def test_new_bundle_is_small(bundle: Path) -> None:
+    """A new bundle has at most 50 files, and 1,500 lines without nested stacks and lock files."""
+    files = texts(bundle)
+
+    lines = sum(text.count(b"\n") for name, text in files.items() if not NESTED_OR_LOCKED.fullmatch(name))
+    assert len(files) <= 50
+    assert lines <= 1500
+
+
+def test_new_bundle_has_its_own_name_and_nothing_of_the_demo(bundle: Path) -> None:
+    """Stacks, roles and logs of two bundles in one account are different ones."""
+    own = "".join(
+        text.decode() for name, text in texts(bundle).items() if name.endswith((".yaml", ".yml", ".toml", ".json"))
+    )
+
+    assert re.findall(r"\bdecant-(?:\$|dev|prod|built)|SERVICE: decant|\bdecant_app_\$", own) == []
+    assert (
+        re.findall(r"/users|users_|Users[A-Z]|async_response|fetch[-_]data|FetchData|start[-_]task|long_task", own)
+        == []
+    )
+    assert 'name = "myshop"' in (bundle / "pyproject.toml").read_text()
+
+
+def test_new_bundle_agrees_with_its_template(bundle: Path) -> None:
+    """The new bundle has `GET /hello`, the authorizer, the worker, dead letters, the sweeper and migrations."""
+    template = Template(bundle)
+
+    assert disagreements(bundle) == []
+    assert {each.name for each in template.functions().values()} == {
+        "authorizer",
+        "dead_letters",
+        "hello",
+        "migrate",
+        "task_sweeper",
+        "task_worker",
+    }
+    assert template.queues() == ["DefaultQueue", "DeadLetterQueue"]
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_stages_of_a_new_bundle_can_be_deployed(in_bundle: Path, stage: str) -> None:
+    """Also after a function of each kind was added."""
+    add_function(in_bundle, Route.parse("GET /rooms"), None, ALL_NEEDS)
+    add_function(in_bundle, Route.parse("GET /rooms/{room_id}"), None, Needs(internet=True))
+    add_function(in_bundle, Route.parse("POST /rooms"), None, Needs(database=True))
+    add_queue(in_bundle, "reports")
+    add_admin(in_bundle)
+
+    assert disagreements(in_bundle) == []
+    assert deploy.findings(stage) == []
+
+
+def test_new_bundle_pins_its_wheels_by_hash(bundle: Path) -> None:
+    """Both lock files name the wheels in the bundle."""
+    for lock, packages in (("shared/requirements.txt", 1), ("requirements/dev.txt", 2)):
+        text = (bundle / lock).read_text()
+
+        assert text.startswith("--find-links ")
+        pins = re.findall(r"^decant-\w+(?:\[auth\])?==0\.1\.0 \\\n    --hash=sha256:", text, re.MULTILINE)
+        assert len(pins) == packages
+
+
+def test_demo_bundle_is_this_repository(tmp_path: Path, wheels: list[Path]) -> None:
+    """With --demo, the functions, their events and tests, the domain and the template are those of this repository."""
+    render(tmp_path / "decant", "decant", wheels, is_demo=True)
+
+    patterns = ("functions/**/*.py", "events/*.json", "shared/domain/*.py", "tests/functions/*.py", "template.yaml")
+    made, ours = (
+        {str(path.relative_to(root)): path.read_bytes() for pattern in patterns for path in root.glob(pattern)}
+        for root in (tmp_path / "decant", ROOT)
+    )
+    assert made == ours
+
+
+def test_new_bundle_is_a_repository_with_one_commit(tmp_path: Path, wheels: list[Path]) -> None:
+    """Everything in the folder is committed."""
+    make(tmp_path / "shop2", wheels)
+
+    git = ["git", "-C", str(tmp_path / "shop2")]
+    commits = subprocess.run([*git, "log", "--format=%s"], capture_output=True, text=True, check=True).stdout
+    changes = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+    assert (commits, changes) == ("Create the bundle shop2\n", "")
+
+
+@pytest.mark.parametrize("name", ["my-shop", "MyShop", "2shops", "x", "a" * 21])
+def test_new_bundle_rejects_a_name_that_cannot_name_resources(tmp_path: Path, wheels: list[Path], name: str) -> None:
+    """The error shows what a name looks like, and nothing is written."""
+    with pytest.raises(CommandError, match="as myshop"):
+        make(tmp_path / name, wheels)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+NEEDS = [
+    pytest.param(Needs(), id="plain"),
+    pytest.param(Needs(database=True), id="database"),
+    pytest.param(Needs(queue=True), id="queue"),
+    pytest.param(Needs(auth="bookings:read"), id="auth"),
+    pytest.param(Needs(internet=True), id="internet"),
+    pytest.param(ALL_NEEDS, id="all"),
+]
+
+
+@pytest.mark.parametrize("needs", NEEDS)
+def test_new_function_has_a_block_of_at_most_12_lines(bundle: Path, needs: Needs) -> None:
+    """A route is one block in one place of the template, and a line of import budgets."""
+    before = texts(bundle)
+
+    add_function(bundle, Route.parse("GET /rooms/{room_id}"), None, needs)
+
+    added = len((bundle / "template.yaml").read_text().splitlines()) - before["template.yaml"].count(b"\n")
+    assert added <= 13  # with the blank line after it
+    assert disagreements(bundle) == []
+
+
+@pytest.mark.parametrize("needs", NEEDS)
+def test_remove_function_reverts_new_function(bundle: Path, needs: Needs) -> None:
+    """Every file is as it was."""
+    before = texts(bundle)
+
+    add_function(bundle, Route.parse("GET /rooms"), None, needs)
+    added = set(texts(bundle)) - set(before)
+    remove_function(bundle, "rooms_list")
+
+    assert added == {"functions/rooms_list/app.py", "events/rooms_list.json", "tests/functions/test_rooms_list.py"}
+    assert texts(bundle) == before
+
+
+def test_remove_function_keeps_the_gateway_of_another_function(bundle: Path) -> None:
+    """A NAT gateway stays while a function with database and internet needs it."""
+    needs = Needs(database=True, internet=True)
+    add_function(bundle, Route.parse("GET /rooms"), None, needs)
+    add_function(bundle, Route.parse("POST /rooms"), None, needs)
+
+    remove_function(bundle, "rooms_list")
+
+    lines = [line.strip() for line in (bundle / "samconfig.toml").read_text().splitlines() if "Nat=" in line]
+    assert lines == ['"Nat=one", # for RoomsCreate'] * 2
+
+
+@pytest.mark.parametrize(
+    ("route", "name"),
+    [
+        ("GET /rooms", "rooms_list"),
+        ("GET /rooms/{room_id}", "rooms_get"),
+        ("POST /rooms", "rooms_create"),
+        ("PUT /rooms/{room_id}", "rooms_replace"),
+        ("PATCH /rooms/{room_id}", "rooms_update"),
+        ("DELETE /rooms/{room_id}", "rooms_delete"),
+        ("POST /rooms/{room_id}/cancel", "rooms_cancel"),
+        ("ANY /{proxy+}", "proxy"),
+    ],
+)
+def test_new_function_is_named_for_its_route(route: str, name: str) -> None:
+    """As the functions of the demo are."""
+    assert Route.parse(route).name == name
+
+
+@pytest.mark.parametrize(
+    ("route", "name", "told"),
+    [
+        ("GET rooms", None, "is not a route. Write it as"),
+        ("GET /hello", "greeting", "The route GET /hello exists"),
+        ("GET /other", "hello", "functions/hello exists. Choose another name with --name"),
+        ("GET /other", "handler", "is no name for it"),
+        ("GET /rooms/{id}/beds", "beds", "write {room_id}"),
+    ],
+)
+def test_new_function_says_what_to_do_when_it_cannot_be_added(
+    bundle: Path, route: str, name: str | None, told: str
+) -> None:
+    """Nothing is written then."""
+    add_function(bundle, Route.parse("GET /rooms/{room_id}"), None, Needs())
+    before = texts(bundle)
+
+    with pytest.raises(CommandError, match=re.escape(told)):
+        add_function(bundle, Route.parse(route), name, Needs())
+
+    assert texts(bundle) == before
+
+
+def test_remove_function_of_the_demo_removes_its_parameters_and_limits(tmp_path: Path, wheels: list[Path]) -> None:
+    """Parameters, outputs and limits to which only the function referred go with it."""
+    render(tmp_path, "decant", wheels, is_demo=True)
+
+    remove_function(tmp_path, "start_task")
+    remove_function(tmp_path, "fetch_data")
+
+    template = load_template(tmp_path / "template.yaml")
+    assert not {"TaskRate", "FetchDataUrl"} & template["Parameters"].keys()
+    edge = (tmp_path / "infra/edge.yaml").read_text()
+    assert "start-task" not in edge + (tmp_path / "template.yaml").read_text()
+
+
+def test_remove_function_lists_the_functions_when_there_is_none_of_the_name(bundle: Path) -> None:
+    """The error names what could have been meant."""
+    with pytest.raises(CommandError, match=r"There is no function hallo.*hello"):
+        remove_function(bundle, "hallo")
+
+
+def test_admin_routes_have_their_limits(bundle: Path) -> None:
+    """`decant new admin` adds the demo's routes, and removing them reverts it."""
+    before = texts(bundle)
+
+    add_admin(bundle)
+    with_admin = texts(bundle)
+    for name in ("queues_list", "task_status", "tasks_list", "tasks_redrive", "tasks_revoke"):
+        remove_function(bundle, name)
+
+    assert b"/tasks/{task_id}/revoke/POST" in with_admin["infra/edge.yaml"]
+    assert {name for name, text in texts(bundle).items() if before.get(name) != text} <= {
+        "tests/functions/test_admin.py"
+    }
+
+
+def test_new_queue_takes_at_most_20_lines(bundle: Path) -> None:
+    """A queue is one block in one place, beside its worker."""
+    before = (bundle / "template.yaml").read_text()
+
+    add_queue(bundle, "reports")
+
+    added = (bundle / "template.yaml").read_text().splitlines()
+    start = added.index("  ReportsQueue:")
+    end = next(i for i in range(start, len(added)) if not added[i])
+    assert end - start <= 20
+    assert "reports=${ReportsQueue}" in "\n".join(added)
+    assert "Reports" not in before
+    assert disagreements(bundle) == []
+
+
+@pytest.mark.parametrize(
+    ("schedule", "line"),
+    [("300", "schedule=every(300)"), ("0 3 * * *", 'schedule=cron("0 3 * * *")')],
+)
+def test_new_schedule_writes_a_task(bundle: Path, schedule: str, line: str) -> None:
+    """Seconds and fields of cron are accepted."""
+    add_task(bundle, "clean_up", schedule)
+
+    text = (bundle / "shared/domain/tasks.py").read_text()
+    assert f"@task({line}, max_retries=3, retry_backoff=True)\nasync def clean_up" in text
+    assert '__all__ = ["clean_up", "greet"]' in text
+
+
+@pytest.mark.parametrize("schedule", ["soon", "0", "1.5", "* * *"])
+def test_new_schedule_rejects_what_is_no_schedule(bundle: Path, schedule: str) -> None:
+    """The error shows both forms."""
+    with pytest.raises(CommandError, match="Write whole seconds, as 300, or five fields of cron"):
+        add_task(bundle, "clean_up", schedule)
+
+
+def test_needs_are_the_options_of_the_command() -> None:
+    """`decant new function` has an option for each."""
+    from decant_cloud.cli import cli
+
+    options = {parameter.name for parameter in cli.commands["new"].commands["function"].params}  # type: ignore[attr-defined]
+
+    assert asdict(ALL_NEEDS).keys() <= options
