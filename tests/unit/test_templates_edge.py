@@ -78,7 +78,7 @@ def test_edge_logs_what_the_firewall_blocks() -> None:
     [group] = of_type(resolved, "AWS::Logs::LogGroup").values()
     [logging] = of_type(resolved, "AWS::WAFv2::LoggingConfiguration").values()
 
-    assert (group["LogGroupName"], group["RetentionInDays"]) == ("aws-waf-logs-decant-prod-api", "30")
+    assert (group["LogGroupName"], group["RetentionInDays"]) == ("aws-waf-logs-app", "30")
     assert {each["SingleHeader"]["Name"] for each in logging["RedactedFields"]} == {"authorization", "x-api-key"}
     assert {each["ActionCondition"]["Action"] for each in logging["LoggingFilter"]["Filters"][0]["Conditions"]} == {
         "BLOCK",
