@@ -345,7 +345,7 @@ async def test_rejected_result_does_not_affect_its_batch() -> None:
     claimed = await PostgresStore().claim([UUID(job.id) for job in jobs], ["tests.work.add"], 60, alone=False)
     deadline = Deadline(30)
     runs = [Execution(task, work.add, deadline) for task in claimed]
-    completions = Completions(deadline, leased := set(runs))
+    completions = Completions(deadline, leased := set(runs), asyncio.Event())
     outcomes = [Outcome(id=task.id, attempt=task.attempt, state=State.SUCCESS, result="1") for task in claimed]
     outcomes[1] = Outcome(id=claimed[1].id, attempt=1, state=State.RETRY, delay_s=1e13)
 

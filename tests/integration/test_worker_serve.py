@@ -11,8 +11,9 @@ from uuid import UUID
 
 import asyncpg
 import pytest
+from sqlalchemy import text
 
-from decant import runtime
+from decant import db, runtime
 from decant.tasks import AsyncResult, State, chain, every, task
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
@@ -159,6 +160,38 @@ async def test_lease_is_short_and_renewed(monkeypatch: pytest.MonkeyPatch) -> No
         (row,) = await execute("SELECT extract(epoch FROM lease_expires_at - now()) AS lease_s FROM decant.task")
 
     assert 20 < row["lease_s"] <= 30
+
+
+@pytest.mark.usefixtures("new_tasks")
+async def test_next_task_runs_while_an_outcome_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With TASK_CONCURRENCY=1, a task runs while the row of the previous task is locked."""
+    monkeypatch.setenv("TASK_CONCURRENCY", "1")
+    runtime.current().reload()
+    started, may_end, ran = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    @task(name="first")
+    async def first() -> None:
+        started.set()
+        await may_end.wait()
+
+    @task(name="second")
+    async def second() -> None:
+        ran.set()
+
+    async with serving(), asyncio.timeout(60):
+        jobs = [await first.delay()]
+        await started.wait()
+        jobs.append(await second.delay())
+        async with db.session() as session:
+            lock = text("SELECT id FROM decant.task WHERE id = :id FOR UPDATE")
+            await session.execute(lock, {"id": UUID(jobs[0].id)})
+            may_end.set()
+            await ran.wait()
+            state = await jobs[0].state
+        for job in jobs:
+            await job.get()
+
+    assert state is State.STARTED
 
 
 async def test_sigint_ends_the_worker_and_releases_its_tasks() -> None:

@@ -6,12 +6,13 @@ import math
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from decant.config import load
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import work_available
+from decant.tasks.records import Claimed
 from decant.tasks.registry import registry
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
@@ -37,16 +38,19 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
         poll_s: Longest time between two polls, seconds. Tasks enqueued by this process start at once.
     """
     lease_s = max(_LEASE_S, _HEARTBEATS * load(TaskSettings).heartbeat_s)
-    running = set[asyncio.Task[None]]()
+    running, wake = set[asyncio.Task[None]](), work_available()
     with _cancelled_by_sigint():
         sweeping = asyncio.create_task(_sweep_forever())
-        async with Runner(Deadline(math.inf), lease_s) as runner:
+        async with Runner(Deadline(math.inf), lease_s, run_ended=wake) as runner:
             try:
                 while True:
-                    work_available().clear()
-                    running |= await _start_due(runner, load(TaskSettings).concurrency - len(running))
-                    await _wait(running, await _pause_s(poll_s))
-                    running = {run for run in running if not run.done()}
+                    wake.clear()
+                    if claimed := await _claim_due(runner):
+                        running.add(batch := asyncio.create_task(runner.run(claimed)))
+                        batch.add_done_callback(running.discard)
+                        await asyncio.sleep(0)  # many tasks return without waiting, and their slots are free then
+                    if not wake.is_set():
+                        await _wait(wake, await _pause_s(poll_s))
             finally:
                 sweeping.cancel()
                 runner.stop()
@@ -82,15 +86,14 @@ def _cancelled_by_sigint() -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _start_due(runner: Runner, count: int) -> set[asyncio.Task[None]]:
-    if count <= 0:
-        return set()
+async def _claim_due(runner: Runner) -> list[Claimed]:
+    if runner.free <= 0:
+        return []
     try:
-        claimed = await store().claim_due(list(registry), runner.lease_s, count)
+        return await store().claim_due(list(registry), runner.lease_s, runner.free)
     except TRANSIENT as error:
         log.warning("Could not claim tasks; retrying", extra={"error": repr(error)})
-        return set()
-    return {asyncio.create_task(runner.run([task])) for task in claimed}
+        return []
 
 
 async def _pause_s(poll_s: float) -> float:
@@ -102,13 +105,11 @@ async def _pause_s(poll_s: float) -> float:
     return poll_s if due_in_s is None else max(0.0, due_in_s)
 
 
-async def _wait(running: set[asyncio.Task[None]], pause_s: float) -> None:
+async def _wait(wake: asyncio.Event, pause_s: float) -> None:
     """Wait until a task was enqueued by this process, a run has ended, or the next poll is due."""
-    woken = asyncio.create_task(work_available().wait())
-    try:
-        await asyncio.wait({woken, *running}, timeout=pause_s, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        woken.cancel()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await wake.wait()
 
 
 async def _sweep_forever() -> NoReturn:

@@ -47,19 +47,24 @@ class Runner:
         deadline: When the invocation is killed.
         renewed_lease_s: Duration of leases that the heartbeat renews, seconds; None for leases that last until the
             deadline.
+        run_ended: Is set whenever a run ends or outcomes are recorded.
     Attributes:
         failed: Ids of tasks whose outcome could not be recorded.
     """
 
-    def __init__(self, deadline: Deadline, renewed_lease_s: float | None = None) -> None:
+    def __init__(
+        self, deadline: Deadline, renewed_lease_s: float | None = None, run_ended: asyncio.Event | None = None
+    ) -> None:
         limits = load(TaskSettings)
         self._deadline = deadline
         self._runs_end = deadline.earlier(limits.margin_s)
         self._margin_s = limits.margin_s
         self._renewed_lease_s = renewed_lease_s
+        self._concurrency = limits.concurrency
         self._slots = asyncio.Semaphore(limits.concurrency)
+        self._run_ended = run_ended or asyncio.Event()
         self._leased = set[Execution]()  # until their outcomes are recorded
-        self._completions = Completions(deadline, self._leased)
+        self._completions = Completions(deadline, self._leased, self._run_ended)
         self._heartbeat = _Heartbeat(limits.heartbeat_s, renewed_lease_s, self._leased)
         self._counts = defaultdict[str, Counter[str]](Counter) if load(metrics.MetricsSettings).enabled else None
         self.failed = set[UUID]()
@@ -83,6 +88,13 @@ class Runner:
     def lease_s(self) -> float:
         """Duration of the lease of a task claimed now, seconds."""
         return self._renewed_lease_s or max(0.0, self._deadline.remaining_s()) + _LEASE_SLACK_S
+
+    @property
+    def free(self) -> int:
+        """Number of tasks to claim: those that can start now, while the outcomes of as many others are recorded."""
+        leased = len(self._leased)
+        running = leased - self._completions.unrecorded
+        return min(self._concurrency - running, 2 * self._concurrency - leased)
 
     def stop(self) -> None:
         """Cancel all runs and release their tasks, also those that have not started."""
@@ -126,6 +138,7 @@ class Runner:
         finally:
             if outcome is None:
                 self._leased.discard(execution)
+            self._run_ended.set()
 
     async def _outcome(self, execution: Execution) -> Outcome | None:
         if not execution.has_time():
@@ -163,11 +176,16 @@ class Completions:
     Args:
         deadline: Writing is retried until this time while PostgreSQL is unavailable.
         leased: Runs whose outcomes are not recorded; those that are recorded are removed.
+        recorded: Is set whenever outcomes are recorded.
+    Attributes:
+        unrecorded: Number of outcomes that are not recorded.
     """
 
-    def __init__(self, deadline: Deadline, leased: set[Execution]) -> None:
+    def __init__(self, deadline: Deadline, leased: set[Execution], recorded: asyncio.Event) -> None:
+        self.unrecorded = 0
         self._deadline = deadline
         self._leased = leased
+        self._recorded = recorded
         self._open: _Batch | None = None
         self._last: asyncio.Task[None] | None = None
         self._context = copy_context()  # not that of the run which opens a batch
@@ -185,6 +203,7 @@ class Completions:
             self._last = self._open.recording = asyncio.create_task(writing, context=self._context)
         self._open.executions.append(execution)
         self._open.outcomes.append(outcome)
+        self.unrecorded += 1
         return self._open.recording
 
     async def _write(self, batch: _Batch, after: asyncio.Task[None] | None) -> None:
@@ -197,6 +216,8 @@ class Completions:
             completed = await self._complete_singly(batch.outcomes)
         finally:
             self._leased.difference_update(batch.executions)
+            self.unrecorded -= len(batch.outcomes)
+            self._recorded.set()
         again = []
         for execution, outcome in zip(batch.executions, batch.outcomes, strict=True):
             claimed, state = execution.claimed, completed.states.get(outcome.id)
