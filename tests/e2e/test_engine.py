@@ -10,7 +10,7 @@ CHECK = """
 import json, sys
 from decant_cloud.emulator_patches import engine, start
 fitting = start.problems()
-engine.find("services.lambda_.invocation:Absent")
+engine.find("services.lambda_.invocation", "Absent")
 object.__setattr__(engine.engine, "version", "0")
 print(json.dumps([fitting, start.problems()]))
 """

@@ -1,7 +1,6 @@
 """The shared engine against a real PostgreSQL."""
 
 import asyncio
-import subprocess
 
 import asyncpg
 import pytest
@@ -12,6 +11,7 @@ from decant import db, runtime
 from decant.db import pool
 from decant.errors import ConfigError, DatabaseUnavailable
 from decant_cloud.local.postgres import Postgres
+from tests.statements import execute
 
 INSERT = text("INSERT INTO users (id, name, email) VALUES (gen_random_uuid(), :name, :email)")
 
@@ -47,8 +47,7 @@ async def backend_pid() -> int:
 
 async def terminate(pid: int, postgres: Postgres) -> None:
     """End one of the server's processes, and wait until it has ended; without a turn of the event loop."""
-    command = postgres.psql("-c", f"SELECT pg_terminate_backend({pid}, 5000)")
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: ASYNC221  # the driver must not notice yet
+    execute(postgres, f"SELECT pg_terminate_backend({pid}, 5000)")
 
 
 async def test_session_commits_when_the_block_ends_well(driver: str) -> None:

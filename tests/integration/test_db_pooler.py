@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from decant_cloud.local.postgres import Postgres
 from tests import work
 from tests.loading import load_function
 from tests.pgbouncer import Pgbouncer
+from tests.statements import execute
 from tests.worlds import PostgresWorld
 
 pytestmark = pytest.mark.pgbouncer
@@ -157,13 +157,12 @@ async def test_settings_of_shared_sessions_stay_as_they_were(database_url: str, 
 def test_migrations_run_behind_a_pooler(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty database is migrated in one transaction."""
     name = f"empty_{uuid4().hex}"
-    subprocess.run(postgres.psql("-c", f"CREATE DATABASE {name}"), check=True, stdout=subprocess.DEVNULL)
+    execute(postgres, f"CREATE DATABASE {name}")
     monkeypatch.setenv("DATABASE_URL", re.sub(r"/test_\w+", f"/{name}", os.environ["DATABASE_URL"]))
 
     load_function("migrate").handler({}, None)
 
-    count = postgres.psql("-At", "-c", "SELECT count(*) FROM decant.alembic_version", database=name)
-    assert subprocess.run(count, check=True, capture_output=True, text=True).stdout.strip() == "2"
+    assert execute(postgres, "SELECT count(*) FROM decant.alembic_version", name) == 2
 
 
 @pytest.mark.usefixtures("pooled")

@@ -20,6 +20,7 @@ from decant_cloud.template.model import load_template
 from tests.loading import ROOT
 from tests.sam.reaching import Reach
 from tests.sam.runners import SAM, Built, EmulatorRunner, ExecutorRunner, Runner, SamLocalRunner
+from tests.statements import execute
 from tests.upstream import Upstream
 
 FAULTS = Path(__file__).parent / "faults"
@@ -197,8 +198,7 @@ def variables(
 
     def settings(name: str) -> Mapping[str, str]:
         database = name.replace(" ", "_")
-        create = postgres.psql("--command", f"CREATE DATABASE {database}")
-        subprocess.run(create, capture_output=True, check=True)
+        execute(postgres, f"CREATE DATABASE {database}")
         found = {
             "DATABASE_URL": postgres.url(database),
             "FETCH_DATA_URL": f"{upstream.url}/1",

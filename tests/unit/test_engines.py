@@ -1,7 +1,5 @@
 """The engines of the local cloud: what the repository says of them agrees."""
 
-import configparser
-
 import pytest
 
 from decant_cloud.emulator_patches.engine import ENGINES, Engine
@@ -18,16 +16,6 @@ def test_engine_is_pinned_to_the_version_of_the_patches(engine: Engine) -> None:
     lines = (PACKAGE / "local" / engine.requirements).read_text().splitlines()
 
     assert f"{engine.distribution}=={engine.version} \\" in lines
-
-
-@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
-def test_plugins_are_registered_for_every_engine(engine: Engine) -> None:
-    """The entry points have the groups that the engine searches."""
-    registered = configparser.ConfigParser(delimiters="=")
-    registered.optionxform = str  # type: ignore[assignment,method-assign]
-    registered.read(next((PACKAGE / "emulator_patches/registration").glob("*/entry_points.txt")))
-
-    assert all(name in registered[group] for name, group in engine.entry_points.items())
 
 
 def test_engine_is_chosen_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from decant_cloud.emulator_patches.engine import at_start, engine, find
 
-ids = find(f"utils.id_generator:{engine.package}_id_manager")
+ids = find("utils.id_generator", f"{engine.package}_id_manager")
 
 
 @at_start

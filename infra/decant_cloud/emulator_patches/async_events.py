@@ -22,10 +22,10 @@ WAIT_S = 2
 
 EVENTS_AT_A_TIME = 10
 
-get_fake_sqs_client = find("services.lambda_.invocation.internal_sqs_queue:get_fake_sqs_client")
+get_fake_sqs_client = find("services.lambda_.invocation.internal_sqs_queue", "get_fake_sqs_client")
 
 
-@replaces("services.lambda_.invocation.event_manager:Poller.run")
+@replaces("services.lambda_.invocation.event_manager", "Poller.run")
 def _run(_engines: object, poller: Any, *_arguments: Any) -> None:
     sqs, url = get_fake_sqs_client(), poller.event_queue_url
     queue = sqs.queue_manager.get_queue(url)
@@ -49,7 +49,7 @@ def _release_if_cancelled(release: Callable[[], None], handled: Future[None]) ->
         release()
 
 
-@replaces("services.lambda_.invocation.event_manager:LambdaEventManager.stop_for_update")
+@replaces("services.lambda_.invocation.event_manager", "LambdaEventManager.stop_for_update")
 def _stop_for_update(stop: Callable[[Any], None], manager: Any) -> None:
     """Do not make the update wait for the end of a poll."""
     threading.Thread(target=stop, args=(manager,), name="stop-poller", daemon=True).start()

@@ -31,15 +31,13 @@ _NOT_FOR_FUNCTION = ("PhysicalResourceId", "ServiceTimeout")
 """Properties of the resource that a request does not contain."""
 
 
-CloudFormationResourceProviderPlugin: Any = find(
-    "services.cloudformation.resource_provider:CloudFormationResourceProviderPlugin",
-)
-OperationStatus = find("services.cloudformation.resource_provider:OperationStatus")
-ProgressEvent = find("services.cloudformation.resource_provider:ProgressEvent")
-ResourceProvider: Any = find("services.cloudformation.resource_provider:ResourceProvider")
+_MODULE = "services.cloudformation.resource_provider"
+OperationStatus, ProgressEvent = find(_MODULE, "OperationStatus", "ProgressEvent")
+ResourceProvider: Any = find(_MODULE, "ResourceProvider")
+ResourceProviderPlugin: Any = find(_MODULE, "CloudFormationResourceProviderPlugin")
 
 
-class CustomResourcePlugin(CloudFormationResourceProviderPlugin):
+class CustomResourcePlugin(ResourceProviderPlugin):
     """Names the resource type."""
 
     name = "AWS::CloudFormation::CustomResource"

@@ -10,18 +10,19 @@ from typing import Any
 
 from decant_cloud.emulator_patches.engine import find, replaces
 
-function_locators_from_arn = find("services.lambda_.api_utils:function_locators_from_arn")
-SERVICE_PLUGINS = find("services.plugins:SERVICE_PLUGINS")
+function_locators_from_arn = find("services.lambda_.api_utils", "function_locators_from_arn")
+SERVICE_PLUGINS = find("services.plugins", "SERVICE_PLUGINS")
 
 
-RequestTooLargeException = find("aws.api.lambda_:RequestTooLargeException")
-IntegrationFailureError = find("services.apigateway.next_gen.execute_api.gateway_response:IntegrationFailureError")
-RequestTooLargeError = find("services.apigateway.next_gen.execute_api.gateway_response:RequestTooLargeError")
+RequestTooLargeException = find("aws.api.lambda_", "RequestTooLargeException")
+IntegrationFailureError, RequestTooLargeError = find(
+    "services.apigateway.next_gen.execute_api.gateway_response", "IntegrationFailureError", "RequestTooLargeError"
+)
 
-_INTEGRATION = "services.apigateway.next_gen.execute_api.integrations.aws:RestApiAwsProxyIntegration"
+_MODULE = "services.apigateway.next_gen.execute_api.integrations.aws"
 
 
-@replaces(f"{_INTEGRATION}.invoke")
+@replaces(_MODULE, "RestApiAwsProxyIntegration.invoke")
 def _respond_to_large_events(invoke: Callable[[Any, Any], Any], integration: Any, context: Any) -> Any:
     """Respond with 413 to a request whose event is over Lambda's limit; the engine responds with 502."""
     try:
@@ -32,7 +33,7 @@ def _respond_to_large_events(invoke: Callable[[Any, Any], Any], integration: Any
         raise
 
 
-@replaces(f"{_INTEGRATION}.call_lambda")
+@replaces(_MODULE, "RestApiAwsProxyIntegration.call_lambda")
 def _call_function(_engines: object, function_arn: str, event: bytes, **_source: Any) -> bytes:
     name, qualifier, account, region = function_locators_from_arn(function_arn)
     result = SERVICE_PLUGINS.require("lambda")._provider.lambda_service.invoke(  # noqa: SLF001  # no public name

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ENGINES", "Engine", "apply", "at_start", "engine", "find", "missing", "replaces"]
+__all__ = ["ENGINES", "Engine", "apply", "at_start", "engine", "find", "missing", "put", "replaces"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Engine:
         distribution: Name on the package index.
         version: Version whose internals the patches change; another one is refused at start.
         domain: Host name of the gateway in the addresses that the engine gives out, with subdomains.
-        planner: Method that compares the templates of a change set.
+        planner: Module and method that compares the templates of a change set.
     """
 
     package: str
@@ -34,7 +34,7 @@ class Engine:
     distribution: str
     version: str
     domain: str
-    planner: str
+    planner: tuple[str, str]
 
     @property
     def requirements(self) -> str:
@@ -61,16 +61,6 @@ class Engine:
         """Folder of the engine's cache, below its FILESYSTEM_ROOT."""
         return f"var/lib/{self.package}/cache"
 
-    @property
-    def entry_points(self) -> dict[str, str]:
-        """Group of entry points for each plug-in of this package; `registration/` lists them."""
-        groups = {
-            "process": "lambda.runtime_executor",
-            "loopback": "runtime.server",
-            "AWS::CloudFormation::CustomResource": "cloudformation.resource_providers",
-        }
-        return {name: f"{self.package}.{group}" for name, group in groups.items()}
-
 
 ENGINES = {
     each.package: each
@@ -81,7 +71,7 @@ ENGINES = {
             distribution="localstack-core",
             version="2026.3.0",
             domain="localhost.localstack.cloud",
-            planner="services.cloudformation.v2.entities:ChangeSet.compute_update_model",
+            planner=("services.cloudformation.v2.entities", "ChangeSet.compute_update_model"),
         ),
         Engine(
             package="localemu",
@@ -89,7 +79,7 @@ ENGINES = {
             distribution="localemu",
             version="1.3.2",
             domain="localhost",
-            planner="services.cloudformation.v2.provider:CloudformationProviderV2._setup_change_set_model",
+            planner=("services.cloudformation.v2.provider", "CloudformationProviderV2._setup_change_set_model"),
         ),
     )
 }
@@ -104,24 +94,35 @@ missing: list[str] = []
 _pending: list[Callable[[], None]] = []
 
 
-def find(name: str) -> Any:
-    """An object of the engine; when there is none, `object`, and the name is in `missing`.
+def find(module: str, *names: str) -> Any:
+    """Objects of the engine, a list of them unless there is one name.
+
+    In the place of an object that the engine does not have comes `object`, and its name is in `missing`.
 
     Args:
-        name: Module, below the engine's package, with or without an attribute: `services.plugins:SERVICE_PLUGINS`.
+        module: Name below the engine's package: `services.plugins`.
+        names: Attributes in it, also of classes: `Poller.run`.
     """
-    try:
-        owner, attribute = _locate(name)
-        return getattr(owner, attribute) if attribute else owner
-    except (ImportError, AttributeError) as error:
-        missing.append(f"{engine.package}.{name} ({error})")
-        return object
+    found = []
+    for name in names:
+        try:
+            found.append(getattr(*_locate(module, name)))
+        except (ImportError, AttributeError) as error:
+            missing.append(f"{engine.package}.{module}:{name} ({error})")
+            found.append(object)
+    return found[0] if len(names) == 1 else found
 
 
-def _locate(name: str) -> tuple[Any, str]:
-    """Module or class, and the name of its attribute."""
-    module, _colon, path = name.partition(":")
-    *owners, attribute = path.split(".")
+def put(module: str, name: str, value: Any) -> None:
+    """Replace an object of the engine; the arguments are those of `find`."""
+    owner, attribute = _locate(module, name)
+    is_unbound = isinstance(inspect.getattr_static(owner, attribute), classmethod | staticmethod)
+    setattr(owner, attribute, staticmethod(value) if is_unbound else value)
+
+
+def _locate(module: str, name: str) -> tuple[Any, str]:
+    """Module or class, and the attribute in it."""
+    *owners, attribute = name.split(".")
     return functools.reduce(getattr, owners, importlib.import_module(f"{engine.package}.{module}")), attribute
 
 
@@ -131,29 +132,19 @@ def at_start[F: Callable[[], None]](function: F) -> F:
     return function
 
 
-def replaces[F: Callable[..., Any]](name: str) -> Callable[[F], F]:
-    """In `apply`, replace a function of the engine by the decorated one, whose first argument is the engine's.
-
-    Args:
-        name: Function or method, as for `find`.
-    """
-    original = find(name)
+def replaces[F: Callable[..., Any]](module: str, name: str) -> Callable[[F], F]:
+    """In `apply`, replace a function of the engine by the decorated one, whose first argument is the engine's."""
+    original = find(module, name)
 
     def register(function: F) -> F:
-        @functools.wraps(original, updated=())
         def call(*arguments: Any, **options: Any) -> Any:
             return function(original, *arguments, **options)
 
-        _pending.append(functools.partial(_put, name, call))
+        functools.update_wrapper(call, original, updated=())
+        _pending.append(functools.partial(put, module, name, call))
         return function
 
     return register
-
-
-def _put(name: str, function: Callable[..., Any]) -> None:
-    owner, attribute = _locate(name)
-    is_unbound = isinstance(inspect.getattr_static(owner, attribute), classmethod | staticmethod)
-    setattr(owner, attribute, staticmethod(function) if is_unbound else function)
 
 
 def apply() -> None:

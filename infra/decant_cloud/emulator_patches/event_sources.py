@@ -22,13 +22,11 @@ WAIT_S = 20
 
 _LOG = logging.getLogger("decant.event_sources")
 
-EmptyPollResultsException = find(
-    "services.lambda_.event_source_mapping.pollers.poller:EmptyPollResultsException",
-)
-SqsPoller = find("services.lambda_.event_source_mapping.pollers.sqs_poller:SqsPoller")
+_POLLER = "services.lambda_.event_source_mapping.pollers.sqs_poller"
+EmptyPollResultsException, SqsPoller = find(_POLLER, "EmptyPollResultsException", "SqsPoller")
 
 
-@replaces("services.lambda_.event_source_mapping.esm_worker_factory:EsmWorkerFactory.get_esm_worker")
+@replaces("services.lambda_.event_source_mapping.esm_worker_factory", "EsmWorkerFactory.get_esm_worker")
 def _with_slots(get_esm_worker: Callable[[Any], Any], factory: Any) -> Any:
     worker = get_esm_worker(factory)
     if isinstance(worker.poller, SqsPoller):
@@ -44,7 +42,7 @@ def _wait_for_messages(params: dict[str, Any], **_context: Any) -> None:
     params["WaitTimeSeconds"] = WAIT_S
 
 
-@replaces("services.lambda_.event_source_mapping.pollers.sqs_poller:SqsPoller.poll_events")
+@replaces(_POLLER, "SqsPoller.poll_events")
 def _poll(poll_events: Callable[[Any], None], poller: Any) -> None:
     with poller.slots:
         pass  # receive messages only when a slot is free; this thread is the only one that takes slots
@@ -55,7 +53,7 @@ def _poll(poll_events: Callable[[Any], None], poller: Any) -> None:
             raise  # the worker backs off; a long poll has waited already
 
 
-@replaces("services.lambda_.event_source_mapping.pollers.sqs_poller:SqsPoller.handle_messages")
+@replaces(_POLLER, "SqsPoller.handle_messages")
 def _handle(handle_messages: Callable[[Any, Any], None], poller: Any, messages: list[dict[str, Any]]) -> None:
     if poller.is_fifo_queue:  # batches in order
         handle_messages(poller, messages)

@@ -18,26 +18,25 @@ ASYNC_EVENT_LIMIT_BYTES = 1024 * 1024
 VERSIONS_TO_TRY = 5
 """Number of versions of the function that an invocation tries while updates replace them."""
 
-AssignmentException = find("services.lambda_.invocation.assignment:AssignmentException")
-RequestTooLargeException = find("aws.api.lambda_:RequestTooLargeException")
-ServiceException = find("aws.api.lambda_:ServiceException")
+AssignmentException = find("services.lambda_.invocation.assignment", "AssignmentException")
+RequestTooLargeException, ServiceException = find("aws.api.lambda_", "RequestTooLargeException", "ServiceException")
 
 
-@replaces("services.lambda_.invocation.execution_environment:ExecutionEnvironment.invoke")
+@replaces("services.lambda_.invocation.execution_environment", "ExecutionEnvironment.invoke")
 def _with_client_context(invoke: Callable[[Any, Any], Any], environment: Any, invocation: Any) -> Any:
     context = invocation.client_context
     environment.runtime_executor.client_context = base64.b64decode(context).decode() if context else None
     return invoke(environment, invocation)
 
 
-@replaces("services.lambda_.invocation.version_manager:LambdaVersionManager.invoke")
+@replaces("services.lambda_.invocation.version_manager", "LambdaVersionManager.invoke")
 def _on_running_version(invoke: Callable[..., Any], manager: Any, *, invocation: Any) -> Any:
     if manager.shutdown_event.is_set():
         raise EnvironmentStopped
     return invoke(manager, invocation=invocation)
 
 
-@replaces("services.lambda_.invocation.lambda_service:LambdaService.invoke")
+@replaces("services.lambda_.invocation.lambda_service", "LambdaService.invoke")
 def _invoke(invoke: Callable[..., Any], service: Any, **given: Any) -> Any:
     limit_bytes = ASYNC_EVENT_LIMIT_BYTES if given.get("invocation_type") == "Event" else EVENT_LIMIT_BYTES
     if len(given.get("payload") or b"") > limit_bytes:

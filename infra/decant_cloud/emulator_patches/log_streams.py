@@ -15,12 +15,12 @@ from decant_cloud.lambda_runtime.log_file import Line
 
 __all__ = ["LogStream"]
 
-SERVICE_PLUGINS = find("services.plugins:SERVICE_PLUGINS")
-get_moto_logs_backend = find("services.logs.models:get_moto_logs_backend")
+SERVICE_PLUGINS = find("services.plugins", "SERVICE_PLUGINS")
+get_moto_logs_backend = find("services.logs.models", "get_moto_logs_backend")
 
 
-@replaces("services.lambda_.invocation.logs:LogHandler.start_subscriber")
-@replaces("services.lambda_.invocation.logs:LogHandler.add_logs")
+@replaces("services.lambda_.invocation.logs", "LogHandler.start_subscriber")
+@replaces("services.lambda_.invocation.logs", "LogHandler.add_logs")
 def _nothing(*_arguments: object) -> None:
     """The executor writes the lines."""
 

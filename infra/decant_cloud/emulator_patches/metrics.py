@@ -12,7 +12,7 @@ from typing import Any
 from decant_cloud.emulator_patches.engine import replaces
 
 
-@replaces("services.lambda_.invocation.version_manager:start_thread")
+@replaces("services.lambda_.invocation.version_manager", "start_thread")
 def _start_other_threads(
     start_thread: Callable[..., Any], method: Any, *arguments: Any, name: str = "", **options: Any
 ) -> Any:

@@ -33,10 +33,10 @@ _NOT_AT_AWS = frozenset(
 )
 """Variables that the engine adds for its own containers."""
 
-InvocationResult = find("services.lambda_.invocation.lambda_models:InvocationResult")
-RuntimeExecutor: Any = find("services.lambda_.invocation.runtime_executor:RuntimeExecutor")
-RuntimeExecutorPlugin: Any = find("services.lambda_.invocation.plugins:RuntimeExecutorPlugin")
-infra_stopping = find("runtime.events:infra_stopping")
+InvocationResult = find("services.lambda_.invocation.lambda_models", "InvocationResult")
+RuntimeExecutor: Any = find("services.lambda_.invocation.runtime_executor", "RuntimeExecutor")
+RuntimeExecutorPlugin: Any = find("services.lambda_.invocation.plugins", "RuntimeExecutorPlugin")
+infra_stopping = find("runtime.events", "infra_stopping")
 
 
 class ProcessExecutorPlugin(RuntimeExecutorPlugin):

@@ -21,13 +21,10 @@ from decant_cloud.emulator_patches.engine import find, replaces
 _FUNCTION_DEFAULTS = {"Description": "", "Environment": {}, "Layers": [], "MemorySize": 128, "Timeout": 3}
 """Settings of a function whose template omits them."""
 
-OperationStatus = find("services.cloudformation.resource_provider:OperationStatus")
-ProgressEvent = find("services.cloudformation.resource_provider:ProgressEvent")
+OperationStatus, ProgressEvent = find("services.cloudformation.resource_provider", "OperationStatus", "ProgressEvent")
 
 
-@replaces(
-    "services.apigateway.resource_providers.aws_apigateway_restapi:ApiGatewayRestApiProvider.update",
-)
+@replaces("services.apigateway.resource_providers.aws_apigateway_restapi", "ApiGatewayRestApiProvider.update")
 def _update_api(_engines: object, _provider: object, request: Any) -> Any:
     """Replace the routes; a stage serves them after its next deployment."""
     request.aws_client_factory.apigateway.put_rest_api(
@@ -39,9 +36,7 @@ def _update_api(_engines: object, _provider: object, request: Any) -> Any:
     return _updated({**request.previous_state, **request.desired_state})
 
 
-@replaces(
-    "services.apigateway.resource_providers.aws_apigateway_stage:ApiGatewayStageProvider.update",
-)
+@replaces("services.apigateway.resource_providers.aws_apigateway_stage", "ApiGatewayStageProvider.update")
 def _update_stage(_engines: object, _provider: object, request: Any) -> Any:
     """Serve another deployment."""
     desired = request.desired_state
@@ -53,7 +48,7 @@ def _update_stage(_engines: object, _provider: object, request: Any) -> Any:
     return _updated({**request.previous_state, **desired})
 
 
-@replaces("services.lambda_.resource_providers.aws_lambda_function:LambdaFunctionProvider.update")
+@replaces("services.lambda_.resource_providers.aws_lambda_function", "LambdaFunctionProvider.update")
 def _update_function(update: Callable[[Any, Any], Any], provider: Any, request: Any) -> Any:
     """Reset omitted settings, and skip unchanged code."""
     desired, previous = request.desired_state, request.previous_state

@@ -10,16 +10,14 @@ Gain: up to a second for each function that a deployment creates or updates.
 from collections.abc import Callable
 from typing import Any
 
-from decant_cloud.emulator_patches.engine import at_start, find, replaces
+from decant_cloud.emulator_patches.engine import at_start, find, put, replaces
 
 CHECK_EVERY_S = 0.02
 
-config = find("config")
-waiter_delay_s = find("config:BOTO_WAITER_DELAY")
-waiter_attempts = find("config:BOTO_WAITER_MAX_ATTEMPTS")
+delay_s, attempts = find("config", "BOTO_WAITER_DELAY", "BOTO_WAITER_MAX_ATTEMPTS")
 
 
-@replaces("services.cloudformation.resource_provider:ResourceProviderExecutor.deploy_loop")
+@replaces("services.cloudformation.resource_provider", "ResourceProviderExecutor.deploy_loop")
 def _deploy_loop(deploy_loop: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     return deploy_loop(*arguments, **options, sleep_time=CHECK_EVERY_S)
 
@@ -27,5 +25,5 @@ def _deploy_loop(deploy_loop: Callable[..., Any], *arguments: Any, **options: An
 @at_start
 def _shorten_waiters() -> None:
     """Updates of functions wait by boto's waiters."""
-    config.BOTO_WAITER_MAX_ATTEMPTS = waiter_attempts * round(waiter_delay_s / CHECK_EVERY_S)
-    config.BOTO_WAITER_DELAY = CHECK_EVERY_S
+    put("config", "BOTO_WAITER_MAX_ATTEMPTS", attempts * round(delay_s / CHECK_EVERY_S))
+    put("config", "BOTO_WAITER_DELAY", CHECK_EVERY_S)

@@ -20,10 +20,9 @@ from decant_cloud.emulator_patches.http_server import HttpServer
 
 __all__ = ["LoopbackServer", "LoopbackServerPlugin"]
 
-RuntimeServer: Any = find("runtime.server.core:RuntimeServer")
-RuntimeServerPlugin: Any = find("runtime.server.core:RuntimeServerPlugin")
-content_decoder = find("aws.handlers:content_decoder")
-parse_pre_signed_url_request = find("aws.handlers:parse_pre_signed_url_request")
+RuntimeServer: Any = find("runtime.server.core", "RuntimeServer")
+RuntimeServerPlugin: Any = find("runtime.server.core", "RuntimeServerPlugin")
+content_decoder, parse_pre_signed_url_request = find("aws.handlers", "content_decoder", "parse_pre_signed_url_request")
 
 
 class LoopbackServerPlugin(RuntimeServerPlugin):

@@ -14,15 +14,15 @@ from typing import Any
 
 from decant_cloud.emulator_patches.engine import engine, find, replaces
 
-_EXECUTOR = "services.cloudformation.engine.v2.change_set_model_executor:ChangeSetModelExecutor"
+_EXECUTOR = "services.cloudformation.engine.v2.change_set_model_executor"
+_PROVIDER = "services.cloudformation.resource_provider"
 
-ChangeAction = find("aws.api.cloudformation:ChangeAction")
-OperationStatus = find("services.cloudformation.resource_provider:OperationStatus")
-PreprocProperties = find("services.cloudformation.engine.v2.change_set_model_preproc:PreprocProperties")
-convert_payload = find("services.cloudformation.resource_provider:convert_payload")
+ChangeAction = find("aws.api.cloudformation", "ChangeAction")
+PreprocProperties = find("services.cloudformation.engine.v2.change_set_model_preproc", "PreprocProperties")
+OperationStatus, convert_payload = find(_PROVIDER, "OperationStatus", "convert_payload")
 
 
-@replaces("services.cloudformation.engine.v2.change_set_model:ChangeSetModel._visit_condition")
+@replaces("services.cloudformation.engine.v2.change_set_model", "ChangeSetModel._visit_condition")
 def _visit_condition(visit: Callable[..., Any], model: Any, scope: Any, condition_name: str, **given: Any) -> Any:
     """Keep the value of each condition in a scope of its own.
 
@@ -33,7 +33,7 @@ def _visit_condition(visit: Callable[..., Any], model: Any, scope: Any, conditio
     return visit(model, own, condition_name, **given)
 
 
-@replaces(engine.planner)
+@replaces(*engine.planner)
 def _plan(plan: Callable[..., None], change_set: Any, *inputs: Any, **options: Any) -> None:
     """Leave the stack as it is when a change set is rejected."""
     stack = change_set.stack
@@ -43,7 +43,7 @@ def _plan(plan: Callable[..., None], change_set: Any, *inputs: Any, **options: A
         stack.status, stack.status_reason, stack.events = status, reason, events
 
 
-@replaces(f"{_EXECUTOR}._execute_resource_change")
+@replaces(_EXECUTOR, "ChangeSetModelExecutor._execute_resource_change")
 def _change(change: Callable[..., None], executor: Any, name: str, before: Any, after: Any) -> None:
     """Replace a resource only when a property that cannot be updated has another value.
 
@@ -57,7 +57,7 @@ def _change(change: Callable[..., None], executor: Any, name: str, before: Any, 
     change(executor, name, before, after)
 
 
-@replaces(f"{_EXECUTOR}._execute_resource_action")
+@replaces(_EXECUTOR, "ChangeSetModelExecutor._execute_resource_action")
 def _act(act: Callable[..., Any], executor: Any, **given: Any) -> Any:
     """Record each change for a rollback."""
     event = act(executor, **given)
@@ -65,7 +65,7 @@ def _act(act: Callable[..., Any], executor: Any, **given: Any) -> Any:
     return event
 
 
-@replaces("services.cloudformation.resource_provider:ResourceProviderExecutor.execute_action")
+@replaces(_PROVIDER, "ResourceProviderExecutor.execute_action")
 def _provide(execute_action: Callable[..., Any], executor: Any, provider: Any, payload: dict[str, Any]) -> Any:
     """Replace a resource that the engine cannot update."""
     if payload["action"] != "Modify":
@@ -80,7 +80,7 @@ def _provide(execute_action: Callable[..., Any], executor: Any, provider: Any, p
         return execute_action(executor, provider, payload)
 
 
-@replaces(f"{_EXECUTOR}.process")
+@replaces(_EXECUTOR, "ChangeSetModelExecutor.process")
 def _process(process: Callable[[Any], None], executor: Any) -> None:
     """Make the changes; undo them when one fails."""
     change_set = executor._change_set
@@ -92,7 +92,7 @@ def _process(process: Callable[[Any], None], executor: Any) -> None:
         raise
 
 
-@replaces("services.cloudformation.v2.entities:Stack.set_stack_status")
+@replaces("services.cloudformation.v2.entities", "Stack.set_stack_status")
 def _set_status(set_status: Callable[..., None], stack: Any, status: str, *reason: Any, **options: Any) -> None:
     """End the rollback of an update as such; LocalEmu ends it as the rollback of a creation."""
     is_end = status == "ROLLBACK_COMPLETE" and stack.status == "UPDATE_ROLLBACK_IN_PROGRESS"

@@ -43,7 +43,7 @@ def start() -> None:
     if found:
         sys.exit("\n".join(found))
     apply()
-    find("runtime.main:main")()
+    find("runtime.main", "main")()
 
 
 def problems() -> list[str]:
@@ -51,26 +51,18 @@ def problems() -> list[str]:
     found = []
     if (installed := version(engine.distribution)) != engine.version:
         found.append(f"{engine.title} is installed in version {installed}; the patches are for {engine.version}.")
-    for name in PATCHES:
-        importlib.import_module(f"decant_cloud.emulator_patches.{name}")
-    found += [f"{engine.title} {installed} has no {name}." for name in (*missing, *_unknown_parameters())]
+    modules = {name: importlib.import_module(f"decant_cloud.emulator_patches.{name}") for name in PATCHES}
+    found += [f"{engine.title} {installed} has no {name}." for name in missing]
     if found:
         return [*found, f"Run `{engine.install}`, or change `decant_cloud/emulator_patches` for that version."]
-    return [
-        f"{engine.title} does not find the plug-in `{name}`: PYTHONPATH must name a folder with the package "
-        "decant_cloud and its registration."
-        for name, group in engine.entry_points.items()
-        if not PluginManager(group).exists(name)
-    ]
-
-
-def _unknown_parameters() -> list[str]:
-    """Methods of the executor that the engine calls with a parameter which they do not have."""
-    ours = importlib.import_module("decant_cloud.emulator_patches.plugin").ProcessExecutor
-    base = find("services.lambda_.invocation.runtime_executor:RuntimeExecutor")
-    return [
-        f"RuntimeExecutor.{name} with the parameters of `plugin`, but {inspect.signature(method)}"
-        for name in getattr(base, "__abstractmethods__", ())
-        if not inspect.signature(method := getattr(base, name)).parameters.keys()
-        <= inspect.signature(getattr(ours, name)).parameters.keys()
-    ]
+    executor, base = modules["plugin"].ProcessExecutor, modules["plugin"].RuntimeExecutor
+    for method in sorted(base.__abstractmethods__):
+        parameters, ours = (inspect.signature(getattr(each, method)).parameters for each in (base, executor))
+        if not parameters.keys() <= ours.keys():
+            found.append(f"`ProcessExecutor.{method}` needs the parameters {', '.join(parameters)}.")
+    plugins = ("plugin.ProcessExecutorPlugin", "server.LoopbackServerPlugin", "custom_resource.CustomResourcePlugin")
+    for module, _dot, name in (each.partition(".") for each in plugins):
+        plugin = getattr(modules[module], name)
+        if not PluginManager(plugin.namespace).exists(plugin.name):
+            found.append(f"PYTHONPATH needs a folder with decant_cloud's registration: `{plugin.name}` is not found.")
+    return found

@@ -53,6 +53,6 @@ def _watch() -> None:
             threading.Thread(target=timer.function, name="timer", daemon=True).start()
 
 
-@replaces("services.lambda_.invocation.execution_environment:Timer")
+@replaces("services.lambda_.invocation.execution_environment", "Timer")
 def _timer(_engines: object, interval_s: float, function: Callable[[], None]) -> _Timer:
     return _Timer(interval_s, function)

@@ -15,7 +15,7 @@ from decant_cloud.emulator_patches.engine import replaces
 UPDATES_AT_A_TIME = 64
 
 
-@replaces("services.lambda_.invocation.lambda_service:LambdaService.__init__")
+@replaces("services.lambda_.invocation.lambda_service", "LambdaService.__init__")
 def _initialise(initialise: Callable[[Any], None], service: Any) -> None:
     initialise(service)
     service.task_executor = ThreadPoolExecutor(UPDATES_AT_A_TIME, thread_name_prefix="lambda-service-task")

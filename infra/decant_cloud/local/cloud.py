@@ -106,14 +106,11 @@ class LocalCloud:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop the functions first, then the database under them."""
-        try:
-            self.emulator.stop()
-        finally:
-            try:
-                self.database.stop()
-            finally:
-                self._warden.close()
+        """Stop the functions first, then their database."""
+        with contextlib.ExitStack() as last_first:
+            last_first.callback(self._warden.close)
+            last_first.callback(self.database.stop)
+            last_first.callback(self.emulator.stop)
 
     @property
     def deployment(self) -> Deployment:

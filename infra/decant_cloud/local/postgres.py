@@ -8,7 +8,6 @@ this account can read.
 import functools
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -41,9 +40,6 @@ _ACCESS = """# password {fingerprint}
 host all all 127.0.0.1/32 scram-sha-256
 """
 """All of pg_hba.conf; the fingerprint is that of the password which the server knows."""
-
-_OPEN = re.compile(r"^\s*(?!#).*\b(trust|reject)\b", re.MULTILINE)
-"""Rules of pg_hba.conf that initdb wrote: `trust` of earlier versions, `reject` until the password is set."""
 
 _PASSWORD_BYTES = 24
 
@@ -105,11 +101,6 @@ class Postgres(Server):
         """SQLAlchemy address of one database, with the password."""
         return f"postgresql+{driver}://postgres:{self.password}@127.0.0.1:{self.port}/{database}"
 
-    def psql(self, *arguments: str, database: str = "postgres") -> list[str]:
-        """Command line of `psql` on one database; it names the password's file and not the password."""
-        address = f"host=127.0.0.1 port={self.port} user=postgres dbname={database} passfile='{self.password_file}'"
-        return [str(PSQL), "-X", "-d", address, *arguments]
-
     def keep_running(self, report: Callable[[str], object]) -> None:
         """Restart the server when it has ended by itself; call it again and again.
 
@@ -160,14 +151,11 @@ class Postgres(Server):
 
     def _initialise(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        is_new = not (self._data / "PG_VERSION").exists()
-        if is_new:
+        if not (self._data / "PG_VERSION").exists():
             self._make_data_folder()
-        rules = (self._data / "pg_hba.conf").read_text()
-        if self._fingerprint() not in rules or _OPEN.search(rules):
+        # Rules without the fingerprint are those of initdb, or of a password that is lost.
+        if self._fingerprint() not in (self._data / "pg_hba.conf").read_text():
             self._set_password()
-            if not is_new:
-                print(f"PostgreSQL now requires a password on {self._data}; it is in {self.password_file}.")
 
     def _make_data_folder(self) -> None:
         shutil.rmtree(self._data, ignore_errors=True)  # left by an initdb that was stopped half way
