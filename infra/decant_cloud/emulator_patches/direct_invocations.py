@@ -1,6 +1,6 @@
 """Let API Gateway call a function in Python instead of through a signed request to Lambda's API.
 
-Changes: `services/apigateway/next_gen/execute_api/integrations/aws.py`.
+Changes: `integrations/aws.py`, `handlers/parse.py` in `services/apigateway/next_gen/execute_api`.
 Gain: 1.8 ms of processor time for each request.
 """
 
@@ -20,6 +20,13 @@ IntegrationFailureError, RequestTooLargeError = find(
 )
 
 _MODULE = "services.apigateway.next_gen.execute_api.integrations.aws"
+
+
+@replaces("services.apigateway.next_gen.execute_api.handlers.parse", "InvocationRequestParser.__call__")
+def _parse(_engines: object, parser: Any, _chain: object, context: Any, _response: object) -> None:
+    """Parse a request of any size. LocalEmu rejects those over 10 MB too early to respond, and the status is 200."""
+    context.account_id, context.region = context.deployment.account_id, context.deployment.region
+    parser.parse_and_enrich(context)
 
 
 @replaces(_MODULE, "RestApiAwsProxyIntegration.invoke")

@@ -27,6 +27,7 @@ class Engine:
         version: Version whose internals the patches change; another one is refused at start.
         domain: Host name of the gateway in the addresses that the engine gives out, with subdomains.
         planner: Module and method that compares the templates of a change set.
+        patches: Patches for this engine alone.
     """
 
     package: str
@@ -35,6 +36,7 @@ class Engine:
     version: str
     domain: str
     planner: tuple[str, str]
+    patches: tuple[str, ...] = ()
 
     @property
     def requirements(self) -> str:
@@ -80,6 +82,7 @@ ENGINES = {
             version="1.3.2",
             domain="localhost",
             planner=("services.cloudformation.v2.provider", "CloudformationProviderV2._setup_change_set_model"),
+            patches=("request_records",),
         ),
     )
 }

@@ -3,8 +3,8 @@
 The engine cannot update the first three. An update of a function leaves settings that the new template omits, and
 uploads unchanged code again, which takes a tenth of a second.
 
-Changes: `aws_apigateway_restapi.py`, `aws_apigateway_stage.py` in `services/apigateway/resource_providers`;
-`services/lambda_/resource_providers/aws_lambda_function.py`;
+Changes: `legacy/provider.py`, `resource_providers/aws_apigateway_restapi.py`, `aws_apigateway_stage.py` in
+`services/apigateway`; `services/lambda_/resource_providers/aws_lambda_function.py`;
 `services/cloudformation/resource_providers/aws_cloudformation_stack.py`.
 Gain: see `stack_updates`.
 Source: AWS CloudFormation User Guide, AWS resource and property types reference.
@@ -24,13 +24,18 @@ _FUNCTION_DEFAULTS = {"Description": "", "Environment": {}, "Layers": [], "Memor
 OperationStatus, ProgressEvent = find("services.cloudformation.resource_provider", "OperationStatus", "ProgressEvent")
 
 
+@replaces("services.apigateway.legacy.provider", "import_api_from_openapi_spec")
+def _import_api(import_api: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    """Replace all routes. LocalEmu keeps the default root beside that of a route `/`, which then has no methods."""
+    return import_api(*arguments, **{**options, "mode": "overwrite"})
+
+
 @replaces("services.apigateway.resource_providers.aws_apigateway_restapi", "ApiGatewayRestApiProvider.update")
 def _update_api(_engines: object, _provider: object, request: Any) -> Any:
     """Replace the routes; a stage serves them after its next deployment."""
     request.aws_client_factory.apigateway.put_rest_api(
         restApiId=request.previous_state["RestApiId"],
         body=json.dumps(request.desired_state["Body"]),
-        mode="overwrite",
         parameters={"basepath": "ignore"},
     )
     return _updated({**request.previous_state, **request.desired_state})
@@ -60,9 +65,7 @@ def _update_function(update: Callable[[Any, Any], Any], provider: Any, request: 
     return update(provider, request)
 
 
-@replaces(
-    "services.cloudformation.resource_providers.aws_cloudformation_stack:CloudFormationStackProvider.update",
-)
+@replaces("services.cloudformation.resource_providers.aws_cloudformation_stack", "CloudFormationStackProvider.update")
 def _update_nested_stack(_engines: object, _provider: object, request: Any) -> Any:
     """Update a nested stack; the engine would delete its resources and create them again."""
     stacks, model = request.aws_client_factory.cloudformation, {**request.previous_state, **request.desired_state}

@@ -51,7 +51,9 @@ def problems() -> list[str]:
     found = []
     if (installed := version(engine.distribution)) != engine.version:
         found.append(f"{engine.title} is installed in version {installed}; the patches are for {engine.version}.")
-    modules = {name: importlib.import_module(f"decant_cloud.emulator_patches.{name}") for name in PATCHES}
+    modules = {
+        name: importlib.import_module(f"decant_cloud.emulator_patches.{name}") for name in (*PATCHES, *engine.patches)
+    }
     found += [f"{engine.title} {installed} has no {name}." for name in missing]
     if found:
         return [*found, f"Run `{engine.install}`, or change `decant_cloud/emulator_patches` for that version."]
