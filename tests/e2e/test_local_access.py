@@ -13,7 +13,6 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from botocore.config import Config
 
 from tests.e2e.running import RunningCloud
 
@@ -130,8 +129,7 @@ def test_presigned_query_opens_nothing_but_s3(local_cloud: RunningCloud, method:
 
 def test_presigned_url_works(local_cloud: RunningCloud) -> None:
     """A client without credentials stores and reads an object by presigned S3 URLs."""
-    s3 = local_cloud.session().client("s3", config=Config(signature_version="s3v4"))
-    bucket = f"presigned-{uuid4()}"
+    s3, bucket = local_cloud.client("s3"), f"presigned-{uuid4()}"
     s3.create_bucket(Bucket=bucket)
     put, get = (
         s3.generate_presigned_url(call, {"Bucket": bucket, "Key": "a/b"}) for call in ("put_object", "get_object")

@@ -183,7 +183,7 @@ def test_debugged_function_stops_at_breakpoints(clone: Clone, gateway: httpx.Cli
     """An editor attaches with `.vscode/launch.json`; it stops where the user sees the line, in the layer too."""
     settings = {**dap.attach_settings(clone.folder), "connect": {"host": "127.0.0.1", "port": clone.debug_port}}
     function = place(clone, "functions/async_response/app.py", 'return "Async Response"')
-    layer = place(clone, "shared/decant/web/params.py", "lists = list_fields(into)")
+    layer = place(clone, "shared/decant/web/params.py", "lists = _list_fields(into)")
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(gateway.get, "/async?seconds=0")
         with dap.Debugger(clone.debug_port, *layer, settings) as editor:
