@@ -1,6 +1,8 @@
 """The shared engine against a real PostgreSQL."""
 
 import asyncio
+import os
+import socket
 
 import asyncpg
 import pytest
@@ -137,6 +139,22 @@ async def test_connection_is_asked_over_the_network_only_after_a_pause(
     await db.execute(text("SELECT 1"), {})
 
     assert asked == [";"] * pings
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")
+@pytest.mark.usefixtures("driver")
+async def test_server_that_no_packet_reaches_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failover to another host, a statement fails in seconds and not after a quarter of an hour."""
+    monkeypatch.setenv("DATABASE_CONNECT_TIMEOUT_S", "3")
+    runtime.current().reload()
+
+    async with db.session() as session:
+        connection = await (await session.connection()).get_raw_connection()
+        with socket.socket(fileno=os.dup(pool._socket(connection.driver_connection).fileno())) as opened:
+            timeout_ms = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+            idle_s = opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+
+    assert (timeout_ms, idle_s) == (3000, 3)
 
 
 @pytest.mark.usefixtures("driver")

@@ -201,7 +201,7 @@ def _build_engine(settings: DatabaseSettings) -> AsyncEngine:
         hide_parameters=True,  # errors are logged, and parameters may hold secrets
         connect_args=connect_args(address, settings, address.url.get_driver_name()),
     )
-    check_connections(built.sync_engine)
+    check_connections(built.sync_engine, settings.connect_timeout_s)
     if settings.iam_auth:
         log_in_with_tokens(built.sync_engine, load(AwsSettings).region)
     elif settings.secret_arn:

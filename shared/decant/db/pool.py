@@ -9,7 +9,9 @@ callers of this module repeat it on a new connection.
 """
 
 import asyncio
+import os
 import select
+import socket
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -177,9 +179,20 @@ def was_refused(error: DBAPIError) -> bool:
     )
 
 
-def check_connections(engine: Engine) -> None:
-    """Check every connection that the engine's pool hands out, and replace dead ones."""
+def check_connections(engine: Engine, timeout_s: float) -> None:
+    """Check every connection that the engine's pool hands out, and replace dead ones.
+
+    Args:
+        engine: The engine.
+        timeout_s: Seconds after which a server that no packet reaches any more counts as gone.
+    """
     dialect = engine.dialect
+
+    @event.listens_for(engine, "connect")
+    def limit_silence(connection: Any, _record: Any) -> None:
+        descriptor = os.dup(_socket(connection.driver_connection).fileno())
+        with socket.socket(fileno=descriptor) as opened:
+            _limit_silence(opened, timeout_s)
 
     @event.listens_for(engine, "connect")
     @event.listens_for(engine, "checkin")
@@ -196,14 +209,31 @@ def check_connections(engine: Engine) -> None:
             raise InvalidatePoolError from error
 
 
+def _limit_silence(opened: socket.socket, timeout_s: float) -> None:
+    """Close a connection over which no packet arrives any more, as after the failover of a server to another host.
+
+    By default, Linux repeats unacknowledged packets for a quarter of an hour, and never asks a silent server.
+
+    Source: tcp(7), TCP_USER_TIMEOUT.
+    """
+    if opened.family == socket.AF_UNIX or not hasattr(socket, "TCP_USER_TIMEOUT"):
+        return
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL):
+        opened.setsockopt(socket.IPPROTO_TCP, option, max(1, round(timeout_s)))
+    opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(timeout_s * 1000))
+
+
 def _is_quiet(connection: Any) -> bool:
     """Whether it is open as far as we know, and there is nothing to read: no farewell, no end, no error."""
-    if hasattr(connection, "is_closed"):  # asyncpg's, which shows the state of its socket in no other way
-        closed, socket = connection.is_closed(), connection._transport.get_extra_info("socket")  # noqa: SLF001
-    else:
-        closed, socket = connection.closed, connection
-    if closed:
+    if connection.is_closed() if hasattr(connection, "is_closed") else connection.closed:
         return False
     poll = select.poll()
-    poll.register(socket, select.POLLIN)
+    poll.register(_socket(connection), select.POLLIN)
     return not poll.poll(0)
+
+
+def _socket(connection: Any) -> Any:
+    """What has the file descriptor of a driver's connection; asyncpg shows its socket in no other way."""
+    transport = getattr(connection, "_transport", None)
+    return connection if transport is None else transport.get_extra_info("socket")
