@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from decant_cloud.local.database_address import without_password
@@ -103,3 +104,13 @@ def test_smoke_tests_routes_queue_worker_and_the_bundles_own_tests(local: Local)
     assert (tested.returncode, tested.stderr) == (0, "")
     assert re.match(r"GET routes respond \(\d\), queue and worker run tasks\n", tested.stdout)
     assert re.search(r"\d passed", tested.stdout)
+
+
+def test_unknown_route_is_explained_in_the_logs(local: Local, local_cloud: RunningCloud) -> None:
+    """API Gateway responds with 403 and a message about a token, which does not name the reason."""
+    response = httpx.get(f"{local_cloud.api_url}/no-such-route")
+
+    logged = local("logs", "--no-follow").stdout
+    assert response.status_code == 403
+    assert "template.yaml has no route 'GET " in logged.replace("\n", "")
+    assert "/no-such-route" in logged

@@ -1,12 +1,13 @@
 """Agreement of the template, the functions' folders and the events."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from decant_cloud.checks.layout import disagreements
+from decant_cloud.checks.layout import disagreements, missing_code
 from decant_cloud.template.evaluate import TemplateError
-from decant_cloud.template.model import load_template, logical_id
+from decant_cloud.template.model import Template, load_template, logical_id
 from tests.loading import ROOT
 
 
@@ -124,3 +125,16 @@ def test_load_template_reads_a_changed_file_again_and_returns_copies(tmp_path: P
     assert load_template(template) == {"Resources": {}}
     template.write_text("Resources: {}\nOutputs: {}\n")
     assert load_template(template) == {"Resources": {}, "Outputs": {}}
+
+
+def test_missing_folder_or_module_of_a_function_is_named(bundle: Path) -> None:
+    """`make up` prints these lines and deploys the other functions."""
+    assert list(missing_code(Template(bundle))) == []
+
+    (bundle / "functions/users_get/app.py").rename(bundle / "functions/users_get/other.py")
+    assert list(missing_code(Template(bundle))) == [
+        "UsersGet's Handler names app.py, which functions/users_get/ does not contain"
+    ]
+
+    shutil.rmtree(bundle / "functions/users_get")
+    assert list(missing_code(Template(bundle))) == ["UsersGet's CodeUri functions/users_get/ is not a folder"]

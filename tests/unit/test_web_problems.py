@@ -9,6 +9,7 @@ from flask import Blueprint, Flask, abort
 from werkzeug.exceptions import HTTPException, NotFound, TooManyRequests
 
 from decant import errors, observability
+from decant.runtime import Runtime
 from decant.web.defaults import add_defaults
 
 CORRELATION_ID = "0b0e"
@@ -111,6 +112,16 @@ def test_unknown_error_is_opaque_and_logged_once(app: Flask, caplog: pytest.LogC
     assert (answer.json["title"], answer.json["instance"]) == ("Internal Server Error", CORRELATION_ID)
     assert "secret" not in answer.text
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [KeyError]
+
+
+@pytest.mark.parametrize(("stage", "has_traceback"), [("local", True), ("dev", False)])
+def test_unknown_error_has_a_traceback_in_the_stage_local(app: Flask, stage: str, *, has_traceback: bool) -> None:
+    """The developer sees the error in the response; other stages show nothing of it."""
+    with Runtime({"STAGE": stage}).active():
+        answer = answered(app, KeyError("secret"))
+
+    assert answer.status_code == 500
+    assert ("secret" in "".join(answer.json.get("traceback", []))) is has_traceback
 
 
 @pytest.mark.parametrize("error", [errors.NotFound("No."), NotFound()], ids=["ours", "Werkzeug's"])

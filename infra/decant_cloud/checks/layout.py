@@ -42,6 +42,16 @@ def disagreements(root: Path) -> list[str]:
     return sorted(found + [line for path in root.glob("events/*.json") for line in _malformed(path)])
 
 
+def missing_code(template: Template) -> Iterator[str]:
+    """Functions whose folder or module does not exist."""
+    for name, function in template.functions().items():
+        module = str(function.properties.get("Handler", template.handler)).partition(".")[0]
+        if not function.folder.is_dir():
+            yield f"{name}'s CodeUri {function.properties['CodeUri']} is not a folder"
+        elif not (function.folder / f"{module}.py").is_file() and not (function.folder / module).is_dir():
+            yield f"{name}'s Handler names {module}.py, which {function.properties['CodeUri']} does not contain"
+
+
 def misnamed(root: Path) -> Iterator[str]:
     """Names of stacks in samconfig.toml, and defaults of parameters `Name`, that differ from the bundle's name."""
     configured = bundle(root)

@@ -45,11 +45,13 @@ def _rows() -> Iterator[str]:
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if "migrations" not in module.name:
                 importlib.import_module(module.name)
+    seen = set()
     for name in ("decant", "domain"):
         own = (group for group in groups() if group.__module__.partition(".")[0] == name)
         for group in sorted(own, key=lambda group: group.__module__):
             for each in fields(group):
-                if each.metadata["about"] != "Set by Lambda":
+                if each.metadata["about"] != "Set by Lambda" and each.metadata["variable"] not in seen:
+                    seen.add(each.metadata["variable"])
                     yield f"| `{each.metadata['variable']}` | {each.metadata['about']} | {_default(each)} |"
 
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from decant_cloud.bundle import bundle
+from decant_cloud.checks.layout import missing_code
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.log_file import Journal
 from decant_cloud.local.deploy import (
@@ -36,7 +37,7 @@ from decant_cloud.local.stack_events import TIMEOUT_S, Report, Wait
 from decant_cloud.local.tokens import ISSUER, public_key
 from decant_cloud.local.warden import Warden
 from decant_cloud.paths import root
-from decant_cloud.template.model import load_template
+from decant_cloud.template.model import Template, load_template
 
 __all__ = ["LocalCloud", "Options"]
 
@@ -164,6 +165,8 @@ class LocalCloud:
         """
         given = self._options
         wait = Wait(timeout_s=PATIENCE_S if given.debugger else given.deploy_timeout_s, report=report)
+        for line in missing_code(Template(root())):
+            Journal(self.emulator.journal).write("template.yaml", "", "", f"[ERROR] {line}")
         self._deployment = deploy(self.cloud, given.stack, self._template(), self._parameters(), wait)
         return self._deployment
 

@@ -1,8 +1,10 @@
 """The Flask apps of all functions as one ASGI application, for `make serve`."""
 
 import importlib.util
+import logging
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +19,8 @@ from decant.web import asgi_app
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope, WebSocketScope
+
+log = logging.getLogger(__name__)
 
 _METHOD_HEADERS = frozenset({b"allow", b"access-control-allow-methods"})
 _VARIABLE = re.compile("<[^>]*>")
@@ -111,18 +115,42 @@ def _indexed(rule: Rule, index: int) -> Rule:
 
 
 def load_apps(functions: Path) -> list[Flask]:
-    """The Flask app of every function that has one, by folder name."""
-    modules = [load_function(path.parent) for path in sorted(functions.glob("*/app.py"))]
-    return [module.app for module in modules if isinstance(getattr(module, "app", None), Flask)]
+    """The Flask app of every function that has one, by folder name; a function that cannot be imported is logged."""
+    apps = []
+    for path in sorted(functions.glob("*/app.py")):
+        try:
+            module = load_function(path.parent)
+        except Exception:  # its routes respond with 404, and the other functions are served
+            log.exception("Could not import functions/%s/app.py", path.parent.name)
+            continue
+        if isinstance(getattr(module, "app", None), Flask):
+            apps.append(module.app)
+    return apps
 
 
 def load_function(folder: Path) -> ModuleType:
-    """Import a function's module under a name of its own."""
-    spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", folder / "app.py")
+    """Import a function's module with its folder on the path, as in Lambda, but under a name of its own.
+
+    Modules of other functions that have the names of modules in this folder are forgotten, and imported again.
+    """
+    name = f"functions_{folder.name}"
+    for own in {path.stem for path in folder.iterdir()}:
+        file = getattr(sys.modules.get(own), "__file__", None) or ""
+        if Path(file).parent.parent == folder.parent and Path(file).parent != folder:
+            del sys.modules[own]
+    spec = importlib.util.spec_from_file_location(name, folder / "app.py")
     assert spec is not None  # noqa: S101  # a path that ends in .py has one, and a loader
     assert spec.loader is not None  # noqa: S101
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # Flask finds templates and static files by it
+    sys.path.insert(0, str(folder))
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    finally:
+        sys.path.remove(str(folder))
+        sys.path.append(str(folder))  # for imports inside of views
     return module
 
 

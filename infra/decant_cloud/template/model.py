@@ -65,6 +65,11 @@ class Template:
         found = self.document["Resources"].items()
         return {name: each.get("Properties", {}) for name, each in found if each.get("Type") == kind}
 
+    @property
+    def handler(self) -> str:
+        """Handler of the functions that name none."""
+        return str(self.document.get("Globals", {}).get("Function", {}).get("Handler", "app.handler"))
+
     def functions(self) -> dict[str, Function]:
         """Every function with code in a folder of the bundle, by logical id, in the template's order."""
         return {

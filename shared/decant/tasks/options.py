@@ -5,6 +5,7 @@ option of both lists applies to all calls of a task, and a call can replace it. 
 `options`, so that a new option needs no migration.
 """
 
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
@@ -13,11 +14,16 @@ from uuid import UUID
 
 import msgspec
 
-from decant.config import count, named_urls, seconds, setting, settings_group
+from decant import runtime
+from decant.config import count, load, named_urls, seconds, setting, settings_group
+from decant.errors import ConfigError
+from decant.observability import LogSettings
 from decant.tasks import checks
 from decant.tasks.schedule import Schedule
 
-__all__ = ["MAX_DELAY_S", "CallOptions", "TaskOptions", "TaskSettings", "validate"]
+__all__ = ["MAX_DELAY_S", "CallOptions", "TaskOptions", "TaskSettings", "is_published", "validate"]
+
+log = logging.getLogger("decant.tasks")
 
 MAX_DELAY_S = 900
 """Longest delay of a message, seconds. Source: SQS SendMessage, DelaySeconds."""
@@ -57,6 +63,29 @@ class TaskSettings:
         default=300.0,
         formerly="TASK_PATIENCE_S",
     )
+
+
+def is_published(queue: str) -> bool:
+    """Whether the tasks of a queue are published to SQS; other tasks wait for a worker that polls the table.
+
+    Raises:
+        ConfigError: TASK_QUEUE_URLS of this Lambda function names other queues: nothing would run the task.
+    """
+    urls = load(TaskSettings).queue_urls
+    if queue in urls:
+        return True
+    if load(LogSettings).function_name:  # elsewhere, a worker in this process can serve any queue
+        if urls:
+            raise ConfigError([f"TASK_QUEUE_URLS: names no queue {queue!r}, only {', '.join(sorted(urls))}"])
+        runtime.current().get(_Unpublished, _Unpublished)
+    return False
+
+
+class _Unpublished:
+    """Logs that tasks are not published, once per runtime."""
+
+    def __init__(self) -> None:
+        log.warning("TASK_QUEUE_URLS is not set: tasks are stored and not published; no function runs them")
 
 
 class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,11 +7,10 @@ from typing import Any, Unpack
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant.config import load
 from decant.observability import correlation_ids
 from decant.tasks import checks
 from decant.tasks.context import Run
-from decant.tasks.options import CallOptions, TaskOptions, TaskSettings, validate
+from decant.tasks.options import CallOptions, TaskOptions, is_published, validate
 from decant.tasks.parameters import Parameters
 from decant.tasks.publish import enqueue
 from decant.tasks.records import NewTask
@@ -161,7 +160,7 @@ class Task[**P, T]:
         return {
             "name": self.name,
             "max_retries": self.options.max_retries,
-            "publish": queue in load(TaskSettings).queue_urls,
+            "publish": is_published(queue),
             "correlation_id": correlation_ids.get()[0],
             **fields,
         }

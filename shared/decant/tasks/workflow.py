@@ -7,10 +7,9 @@ from uuid import UUID
 
 import msgspec
 
-from decant.config import load
 from decant.observability import correlation_id
 from decant.tasks.ids import uuid7
-from decant.tasks.options import TaskOptions, TaskSettings
+from decant.tasks.options import TaskOptions, is_published
 from decant.tasks.records import NewTask
 
 __all__ = ["JOIN", "Call", "Plan", "Upstream"]
@@ -45,7 +44,7 @@ class _Join:
             args=msgspec.json.encode(first).decode(),
             kwargs="{}",
             max_retries=None,
-            publish=queue in load(TaskSettings).queue_urls,
+            publish=is_published(queue),
             correlation_id=correlation_id(),
         )
 

@@ -13,6 +13,7 @@ RFC 6454 (Origin).
 
 import json
 import logging
+import traceback
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
@@ -65,6 +66,8 @@ class WebSettings:
         "Requests a minute of one caller to a route with `limit_per_caller`; 0 for no limit",
         default=30,
     )
+    # Not the stage of the log, whose default is local: a server that sets no STAGE must not show tracebacks.
+    stage: str = setting("STAGE", text, "Name of the stage", default="")
 
 
 def add_defaults(app: Flask) -> None:
@@ -104,7 +107,7 @@ def respond_with_error(response: wsgi.Response, error: BaseException) -> None:
     status, detail = HTTPStatus.INTERNAL_SERVER_ERROR, None
     if isinstance(error, HTTPException) and error.code is not None:
         status, detail = HTTPStatus(error.code), error.description
-    body = _document(status, status.phrase, detail)
+    body = _document(status, status.phrase, detail, traceback=_traceback(status, error))
     headers = [("Content-Type", _MIME_TYPE), ("Content-Length", str(len(body))), *_cors_headers()]
     metrics.record({"Requests": 1}, route=_NO_ROUTE, status=str(status.value))
     response.start(f"{status.value} {status.phrase}", headers)
@@ -119,6 +122,13 @@ def _document(status: int, title: str, detail: str | None = None, **members: Any
     return json.dumps({name: value for name, value in document.items() if value is not None}).encode()
 
 
+def _traceback(status: int, error: BaseException | None) -> list[str] | None:
+    """The lines of an unknown error's traceback in the stage `local`; None in other stages."""
+    if error is None or status != HTTPStatus.INTERNAL_SERVER_ERROR or load(WebSettings).stage != "local":
+        return None
+    return "".join(traceback.format_exception(error)).splitlines()
+
+
 def _http_error(error: HTTPException) -> Any:
     """Respond to an HTTP exception; Flask logs every unknown error and passes it here as a 500.
 
@@ -130,7 +140,8 @@ def _http_error(error: HTTPException) -> Any:
     if own.get_response is not HTTPException.get_response or own.get_body is not HTTPException.get_body:
         return error
     detail = None if error.description is None else str(error.description)
-    response = Response(_document(error.code, error.name, detail), error.code, mimetype=_MIME_TYPE)
+    trace = _traceback(error.code, getattr(error, "original_exception", None))
+    response = Response(_document(error.code, error.name, detail, traceback=trace), error.code, mimetype=_MIME_TYPE)
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers.add(name, value)

@@ -29,7 +29,7 @@ from decant.tasks.store import store
 from decant.tasks.task import Task
 from decant.worker.execution import Deadline
 
-__all__ = ["SweepCounts", "lambda_handler", "run_probe", "sweep"]
+__all__ = ["SweepCounts", "lambda_handler", "sweep"]
 
 log = logging.getLogger("decant.tasks")
 
