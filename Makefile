@@ -29,11 +29,12 @@ token: ## Create a token for the admin routes of the local cloud: ARGS="--scope 
 restore-rehearsal: ## Dump the local database, restore it into a new one, and compare the two
 check-deploy: ## Check a STAGE before a deployment: connections, timeouts, sizes, alarms, roles
 smoke: ## Test a deployed STAGE from outside
+openapi: ## Write functions/api_docs/openapi.json, the OpenAPI document of all routes
 docs: ## Write the README's table of settings and the list of licences
 build: ## Build layer and functions for a STAGE of samconfig.toml, local when not given
 deploy: ## Build, check and deploy a STAGE; local is the cloud that `make up` has started
 release: ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BUCKET, CLOUDFORMATION_ROLE_ARN, BOUNDARY_ARN
-up down serve status logs invoke send psql reset token restore-rehearsal check-deploy smoke docs build deploy release: install
+up down serve status logs invoke send psql reset token restore-rehearsal check-deploy smoke openapi docs build deploy release: install
 	$(DECANT) $@ $(ARGS)
 new: install ## Add a part with its test: ARGS='function "GET /rooms" --database', 'task send_report', 'queue slow' …
 	$(DECANT) new $(ARGS)

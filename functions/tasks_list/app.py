@@ -1,6 +1,6 @@
 """GET /tasks: tasks, newest first, page by page; requires the scope tasks:admin."""
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from decant import auth
 from decant.tasks import State
-from decant.tasks.admin import list_tasks
+from decant.tasks.admin import Page, list_tasks
 from decant.web import lambda_handler, limit_per_caller, query
 
 app = Flask(__name__)
@@ -27,12 +27,10 @@ class Filter(Struct, forbid_unknown_fields=True):
 
 @app.get("/tasks")
 @limit_per_caller
-async def tasks_list() -> dict[str, Any]:
+async def tasks_list() -> Page:
     """Return a page of tasks; it may be short although more follow, which `before` shows."""
     await auth.require("tasks:admin")
-    page = await list_tasks(**msgspec.structs.asdict(query(Filter)))
-    response: dict[str, Any] = msgspec.to_builtins(page)
-    return response
+    return await list_tasks(**msgspec.structs.asdict(query(Filter)))
 
 
 handler = lambda_handler(app)

@@ -1,7 +1,7 @@
 """POST /tasks/redrive: runs failed tasks again; requires the scope tasks:admin."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -28,16 +28,22 @@ class TaskFilter(Struct, forbid_unknown_fields=True):
     until: Aware | None = None
 
 
+class Redriven(Struct):
+    """Ids of the tasks that run again."""
+
+    ids: list[str]
+
+
 @app.post("/tasks/redrive")
 @limit_per_caller
-async def tasks_redrive() -> dict[str, Any]:
+async def tasks_redrive() -> Redriven:
     """Redrive the tasks and return their ids."""
     await auth.require("tasks:admin")
     conditions = body(TaskFilter)
     if conditions == TaskFilter():
         raise InvalidInput({"ids": "at least one condition is required"})
     redriven = await redrive(**msgspec.structs.asdict(conditions))
-    return {"ids": [job.id for job in redriven]}
+    return Redriven([job.id for job in redriven])
 
 
 handler = lambda_handler(app)

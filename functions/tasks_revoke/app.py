@@ -1,12 +1,10 @@
 """POST /tasks/{task_id}/revoke: prevents a task from being started; requires the scope tasks:admin."""
 
-from typing import Any
-
 from flask import Flask, request
 from msgspec import Struct
 
 from decant import auth
-from decant.tasks import AsyncResult
+from decant.tasks import AsyncResult, ShownStatus
 from decant.web import body, lambda_handler, limit_per_caller
 
 app = Flask(__name__)
@@ -20,13 +18,13 @@ class RevokeOptions(Struct, forbid_unknown_fields=True):
 
 @app.post("/tasks/<task_id>/revoke")
 @limit_per_caller
-async def tasks_revoke(task_id: str) -> dict[str, Any]:
+async def tasks_revoke(task_id: str) -> ShownStatus:
     """Revoke the task and return its status; 404 for an unknown id."""
     await auth.require("tasks:admin")
     options = body(RevokeOptions) if request.content_length else RevokeOptions()
     job = AsyncResult(task_id)
     await job.revoke(terminate=options.terminate)
-    return (await job.status()).as_json()
+    return (await job.status()).shown()
 
 
 handler = lambda_handler(app)

@@ -1,6 +1,5 @@
 """GET /users/{user_id}: returns a user; the e-mail address only to a token with the scope users:read."""
 
-from typing import Any
 from uuid import UUID
 
 from flask import Flask
@@ -13,12 +12,12 @@ app = Flask(__name__)
 
 
 @app.get("/users/<uuid:user_id>")
-async def users_get(user_id: UUID) -> dict[str, Any]:
+async def users_get(user_id: UUID) -> users.ShownUser:
     """Return the user, or 404; with the e-mail address when the caller's token has the scope users:read."""
     scopes = await auth.scopes()
     async with db.session() as session:
         user = await users.get(session, user_id)
-    return user.as_json(private="users:read" in scopes)
+    return user.shown(private="users:read" in scopes)
 
 
 handler = lambda_handler(app)

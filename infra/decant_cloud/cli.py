@@ -293,6 +293,12 @@ def admin(**options: Any) -> int:
     return _call("scaffold.commands", kind="admin", **options)
 
 
+@new.command("docs", epilog="Example: decant new docs")
+def new_docs(**options: Any) -> int:
+    """Add GET /docs, the page of the API's documentation, and GET /openapi.json."""
+    return _call("scaffold.commands", kind="docs", **options)
+
+
 @cli.group(cls=_Group, epilog="Example: decant remove function rooms_list")
 def remove() -> None:
     """Remove a part of the bundle."""
@@ -321,8 +327,8 @@ def upgrade(**options: Any) -> int:
 
 @cli.command(epilog="Example: decant check")
 def check() -> int:
-    """Compare template.yaml, functions/ and events/, and what each function imports with its budget."""
-    return max(_call("checks.layout"), _call("checks.import_budget"))
+    """Compare template.yaml, functions/, events/ and openapi.json, and each function's imports with its budget."""
+    return max(_call("checks.layout"), _call("checks.import_budget"), _call("openapi.command", check=True))
 
 
 @cli.command(epilog="Example: decant check-deploy prod, or make check-deploy STAGE=prod")
@@ -340,6 +346,12 @@ def check_deploy(**options: Any) -> int:
 def check_policy() -> int:
     """Scan what would be deployed, and the role that deploys it, for unsafe settings."""
     return max(_call("checks.policy"), _call("checks.stack_role"))
+
+
+@cli.command(epilog="Example: decant openapi")
+def openapi() -> int:
+    """Write functions/api_docs/openapi.json, the OpenAPI document of all routes."""
+    return _call("openapi.command")
 
 
 @cli.command(epilog="Example: decant docs")

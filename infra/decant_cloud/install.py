@@ -79,6 +79,7 @@ OPTIONAL = {  # asked for by name: --with sam
 LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
     "shared/requirements": ["--universal"],
     "shared/auth": ["--universal"],
+    "shared/docs": ["--universal", "--no-deps"],
     "requirements/bundle": ["--universal"],
     "requirements/dev": ["--universal"],
     "requirements/bench": ["--universal"],

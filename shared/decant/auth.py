@@ -20,7 +20,7 @@ from decant import tokens
 from decant.errors import InvalidToken
 from decant.tokens import AuthSettings
 
-__all__ = ["AuthSettings", "require", "scopes"]
+__all__ = ["AuthSettings", "require", "scopes", "subject"]
 
 
 async def require(scope: str) -> str:
@@ -34,13 +34,22 @@ async def require(scope: str) -> str:
         ServiceUnavailable: the issuer's keys cannot be fetched; retrying may help.
         ConfigError: no issuer is set.
     """
-    claims = await _claims()
-    if claims is None:
-        raise Unauthorized("A bearer token is required.", www_authenticate=WWWAuthenticate("bearer", {}))
+    claims = await _required_claims()
     if scope not in tokens.scopes(claims):
         challenge = WWWAuthenticate("bearer", {"error": "insufficient_scope", "scope": scope})
         raise _InsufficientScope(f"The token lacks the scope {scope}.", challenge)
     return str(claims["sub"])
+
+
+async def subject() -> str:
+    """The subject of the caller's token, whatever its scopes.
+
+    Raises:
+        Unauthorized: 401, the token is missing, invalid or expired, or it is an ID token.
+        ServiceUnavailable: the issuer's keys cannot be fetched; retrying may help.
+        ConfigError: no issuer is set.
+    """
+    return str((await _required_claims())["sub"])
 
 
 async def scopes() -> frozenset[str]:
@@ -63,6 +72,13 @@ class _InsufficientScope(Forbidden):
 
     def get_headers(self, *arguments: Any, **named: Any) -> list[tuple[str, str]]:
         return [*super().get_headers(*arguments, **named), ("WWW-Authenticate", self._challenge.to_header())]
+
+
+async def _required_claims() -> Mapping[str, Any]:
+    claims = await _claims()
+    if claims is None:
+        raise Unauthorized("A bearer token is required.", www_authenticate=WWWAuthenticate("bearer", {}))
+    return claims
 
 
 async def _claims() -> Mapping[str, Any] | None:

@@ -2,9 +2,9 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from sqlalchemy import DateTime, func
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from decant.errors import Conflict, NotFound
 
-__all__ = ["Base", "NewUser", "User", "create", "get"]
+__all__ = ["Base", "NewUser", "ShownUser", "User", "create", "get"]
 
 
 class Base(DeclarativeBase):
@@ -29,18 +29,30 @@ class User(Base):
     email: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
-    def as_json(self, *, private: bool) -> dict[str, Any]:
+    def shown(self, *, private: bool) -> "ShownUser":
         """The user as clients receive it.
 
         Args:
             private: Whether the e-mail address is included.
         """
-        shown = {"id": str(self.id), "name": self.name, "created_at": self.created_at.isoformat()}
-        return shown | {"email": self.email} if private else shown
+        return ShownUser(self.id, self.name, self.created_at, self.email if private else UNSET)
+
+
+class ShownUser(Struct):
+    """A user.
+
+    Attributes:
+        email: Only for callers whose token has the scope users:read, and for the caller that created the user.
+    """
+
+    id: uuid.UUID
+    name: str
+    created_at: datetime
+    email: str | UnsetType = UNSET
 
 
 class NewUser(Struct, forbid_unknown_fields=True):
-    """A new user as a client sends it. PostgreSQL's text cannot contain NUL."""
+    """A user to create."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\A[^\x00]*\Z")]
     email: Annotated[str, Meta(max_length=254, pattern=r"\A[^@\s\x00]+@[^@\s\x00]+\.[^@\s\x00]+\Z")]

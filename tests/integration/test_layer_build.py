@@ -115,7 +115,10 @@ def test_layer_for_another_architecture_holds_its_modules(tmp_path: Path, name: 
     assert machines == {EM_AARCH64}
 
 
-@pytest.mark.parametrize(("name", "requirements"), [("SharedLayer", "requirements.txt"), ("AuthLayer", "auth.txt")])
+@pytest.mark.parametrize(
+    ("name", "requirements"),
+    [("SharedLayer", "requirements.txt"), ("AuthLayer", "auth.txt"), ("DocsLayer", "docs.txt")],
+)
 def test_layer_comes_with_a_list_of_its_packages(tmp_path: Path, name: str, requirements: str) -> None:
     """The CycloneDX document beside the packages has all of them, with version, package URL and licence."""
     document = json.loads((build(tmp_path, name=name).parent / "sbom.cdx.json").read_text())

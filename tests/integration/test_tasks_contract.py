@@ -11,6 +11,7 @@ from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks import AsyncResult, State, Task
 from decant.tasks.admin import list_tasks, queue_statistics
 from decant.tasks.options import CallOptions
+from decant.tasks.records import ShownError
 from tests import work
 from tests.worlds import World
 
@@ -158,7 +159,7 @@ async def test_retry_that_a_task_asks_for_is_made(world: World) -> None:
         await world.advance(101)
 
     assert states == [State.RETRY, State.RETRY, State.FAILURE]
-    assert (await job.status()).as_json()["error"] == {"type": "Flaky", "message": "inside"}
+    assert (await job.status()).shown().error == ShownError("Flaky", "inside")
 
 
 async def test_retry_can_be_given_its_time_and_its_bound(world: World) -> None:

@@ -17,7 +17,11 @@ from tests.loading import ROOT
 
 TEMPLATE = load_template(ROOT / "template.yaml")
 FUNCTIONS = {name for name, each in TEMPLATE["Resources"].items() if each["Type"] == "AWS::Serverless::Function"}
-ROUTES = {name for name in FUNCTIONS if "Route" in TEMPLATE["Resources"][name]["Properties"].get("Events", {})}
+ROUTES = {
+    name
+    for name in FUNCTIONS
+    if any(each["Type"] == "Api" for each in TEMPLATE["Resources"][name]["Properties"].get("Events", {}).values())
+}
 
 WITH_EVERY_FUNCTION = {"Stage": "dev", "Auth": "jwt", "AuthTokens": "Tokens"}
 
@@ -163,7 +167,7 @@ def test_provisioned_concurrency_is_of_the_routes() -> None:
     aliases = of_type(deployed(ProvisionedConcurrency="2"), "AWS::Lambda::Alias").values()
 
     kept = {each["FunctionName"]["Ref"] for each in aliases if "ProvisionedConcurrencyConfig" in each}
-    assert kept == ROUTES - ADMIN | {"Authorizer"}
+    assert kept == ROUTES - ADMIN - {"ApiDocs"} | {"Authorizer"}
 
 
 def test_reserved_concurrency_is_none_by_default() -> None:

@@ -1,5 +1,6 @@
 """What `decant new` and `decant remove` write."""
 
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -12,7 +13,8 @@ from decant_cloud import paths
 from decant_cloud.checks import deploy
 from decant_cloud.checks.layout import disagreements
 from decant_cloud.errors import CommandError
-from decant_cloud.scaffold.bundle import add_admin, make, render
+from decant_cloud.openapi.command import write_document
+from decant_cloud.scaffold.bundle import add_admin, add_docs, make, render
 from decant_cloud.scaffold.functions import Needs, add_function, remove_function
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
@@ -253,6 +255,16 @@ def test_remove_function_lists_the_functions_when_there_is_none_of_the_name(bund
     """The error names what could have been meant."""
     with pytest.raises(CommandError, match=r"There is no function hallo.*hello"):
         remove_function(bundle, "hallo")
+
+
+def test_docs_page_is_added_with_its_layer_and_document(in_bundle: Path) -> None:
+    """`decant new docs` adds the page, and the document has the bundle's routes."""
+    add_docs(in_bundle)
+    write_document(in_bundle)
+
+    assert disagreements(in_bundle) == []
+    assert "DocsLayer" in Template(in_bundle).document["Resources"]
+    assert list(json.loads((in_bundle / "functions/api_docs/openapi.json").read_text())["paths"]) == ["/hello"]
 
 
 def test_admin_routes_have_their_limits(bundle: Path) -> None:

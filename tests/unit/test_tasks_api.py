@@ -6,7 +6,7 @@ import pytest
 
 NAMES = {
     "decant.tasks": (
-        "AsyncResult Failure GroupResult Request Retry Run Signature State Status Task WorkflowResult "
+        "AsyncResult Failure GroupResult Request Retry Run ShownStatus Signature State Status Task WorkflowResult "
         "chain chord cron current_run every group join task"
     ),
     "decant.tasks.admin": "COUNT_LIMIT Page QueueStatistics Summary list_tasks queue_statistics redrive",

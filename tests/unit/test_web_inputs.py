@@ -1,5 +1,6 @@
 """Bodies and query strings as Structs, and every fault of theirs by its path."""
 
+import io
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -7,10 +8,11 @@ from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct, field, json
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import UnsupportedMediaType
 
 from decant.errors import InvalidInput, MalformedBody
-from decant.web import body, query
+from decant.web import body, form, query
 
 
 class Address(Struct, forbid_unknown_fields=True):
@@ -299,3 +301,53 @@ def test_body_is_parsed_or_told_what_is_wrong(data: Any) -> None:
 
     assert isinstance(parsed, Person) != bool(told)
     assert all(path and problem for path, problem in told.items())
+
+
+class Upload(Struct, forbid_unknown_fields=True):
+    """A form with files."""
+
+    title: str
+    pages: Annotated[int, Meta(ge=1)]
+    file: FileStorage
+    more: list[FileStorage] = []
+    tags: list[str] = []
+
+
+def submit(data: dict[str, Any], into: Any = Upload, content_type: str | None = "multipart/form-data") -> Any:
+    """Parse a form as a request's."""
+    with Flask("inputs").test_request_context("/", method="POST", data=data, content_type=content_type):
+        return form(into)
+
+
+def a_file(text: bytes = b"text") -> tuple[io.BytesIO, str]:
+    """A file of Flask's test client."""
+    return io.BytesIO(text), "a.txt"
+
+
+def test_form_with_files() -> None:
+    """Texts are converted, repeated fields fill a list, and files can be read."""
+    data = {"title": "A", "pages": "3", "file": a_file(), "more": [a_file(), a_file()], "tags": ["x", "y"]}
+    with Flask("inputs").test_request_context("/", method="POST", data=data):
+        upload = form(Upload)
+
+        assert (upload.title, upload.pages, upload.tags) == ("A", 3, ["x", "y"])
+        assert (upload.file.filename, upload.file.read(), len(upload.more)) == ("a.txt", b"text", 2)
+
+
+def test_urlencoded_form() -> None:
+    """A form without files may be URL-encoded."""
+    assert submit({"text": "a", "limit": "5"}, Search, "application/x-www-form-urlencoded") == Search("a", 5)
+
+
+def test_form_reports_all_errors() -> None:
+    """All fields are named, as for JSON."""
+    with pytest.raises(InvalidInput) as caught:
+        submit({"pages": "0", "file": "a text in place of a file", "other": "x"})
+
+    assert caught.value.fields.keys() == {"title", "pages", "file", "other"}
+
+
+def test_form_of_another_type_is_rejected() -> None:
+    """JSON is not a form."""
+    with pytest.raises(UnsupportedMediaType):
+        submit({}, content_type="application/json")

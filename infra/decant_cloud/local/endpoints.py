@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from decant_cloud.template.model import Template
 
-__all__ = ["Endpoint", "endpoints"]
+__all__ = ["Endpoint", "endpoints", "load_event"]
 
 _MINTED = '"Authorization: Bearer $(make -s token)"'
 _UUID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
@@ -75,13 +75,14 @@ def endpoints(template: Template) -> list[Endpoint]:
             function=route.function,
             method=route.method,
             path=route.path,
-            event=_event(template.root / f"events/{functions[route.function].name}.json"),
+            event=load_event(template.root / f"events/{functions[route.function].name}.json"),
         )
         for route in template.routes()
     ]
 
 
-def _event(path: Path) -> Mapping[str, Any]:
+def load_event(path: Path) -> Mapping[str, Any]:
+    """An event of `events/`; empty when it is missing or no JSON object, which `decant check` reports."""
     with suppress(OSError, ValueError):
         event = json.loads(path.read_text())
         return event if isinstance(event, dict) else {}

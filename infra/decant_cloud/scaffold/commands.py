@@ -8,6 +8,7 @@ from typing import Any
 from decant_cloud import paths
 from decant_cloud.errors import CommandError
 from decant_cloud.local.terminal import output
+from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold import bundle
 from decant_cloud.scaffold.functions import Needs, add_function, remove_function
 from decant_cloud.scaffold.queues import add_queue
@@ -30,7 +31,10 @@ def run(*, kind: str, **options: Any) -> None:
         _make_bundle(**options)
         return
     root = paths.root()
-    for path in _KINDS[kind](root, **options):
+    changed = _KINDS[kind](root, **options)
+    if kind in {"admin", "docs", "function", "removal"}:
+        changed += write_document(root)
+    for path in changed:
         mark = "[green]✓[/]" if path.exists() else "[red]✗[/]"
         output().print(f"{mark} {path.relative_to(root)}", highlight=False, soft_wrap=True)
 
@@ -62,6 +66,7 @@ def _migration(root: Path, title: str, *, is_empty: bool) -> list[Path]:
 
 _KINDS: Mapping[str, Callable[..., list[Path]]] = {
     "admin": bundle.add_admin,
+    "docs": bundle.add_docs,
     "function": _function,
     "migration": _migration,
     "queue": add_queue,

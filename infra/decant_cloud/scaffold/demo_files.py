@@ -6,7 +6,7 @@ Only the standard library is imported: the build of the wheel imports this modul
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["ADMIN", "BASE", "DEMO", "demo_files", "packaged_files"]
+__all__ = ["ADMIN", "BASE", "DEMO", "DOCS", "demo_files", "packaged_files"]
 
 ADMIN = ("task_status", "tasks_list", "tasks_revoke", "tasks_redrive", "queues_list")
 """Functions of `decant new admin`."""
@@ -34,7 +34,10 @@ _COPIED = (
     "shared/x86_64/Makefile",
     "template.yaml",
 )
-_OF_DEMO = ("functions/**/*.py", "shared/domain/*.py", "tests/functions/*.py")
+DOCS = ("events/api_docs.json", "functions/api_docs/*.*", "shared/docs.in", "shared/docs.txt")
+"""Files of `decant new docs`."""
+
+_OF_DEMO = (*DOCS, "functions/**/*.py", "shared/domain/*.py", "tests/functions/*.py")
 _FOR_COMMANDS = ("CHANGELOG.md", "requirements/bundle.txt")
 
 

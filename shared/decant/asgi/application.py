@@ -52,7 +52,7 @@ def asgi_app(app: Flask, *, secure_defaults: bool = False) -> "FlaskToAsgi":
     """
     check()
     configure()
-    add_defaults(app)
+    add_defaults(app, check_responses=secure_defaults)
     return FlaskToAsgi(app, correlated=True, secure_defaults=secure_defaults)
 
 

@@ -6,8 +6,17 @@
 The connection pool is built at first use, once per runtime and event loop. Warm invocations reuse its connections.
 """
 
-from decant.db.engine import dispose, engine, execute, session
+from decant.db.engine import current_session, dispose, engine, execute, joined_session, session
 from decant.db.pool import wait_for_turn
 from decant.db.settings import DatabaseSettings
 
-__all__ = ["DatabaseSettings", "dispose", "engine", "execute", "session", "wait_for_turn"]
+__all__ = [
+    "DatabaseSettings",
+    "current_session",
+    "dispose",
+    "engine",
+    "execute",
+    "joined_session",
+    "session",
+    "wait_for_turn",
+]

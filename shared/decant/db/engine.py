@@ -5,8 +5,10 @@ connection before use, and a first statement that meets a connection which the s
 once on a new connection.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,16 +74,81 @@ runtime.warm_up(engine)
 async def session() -> AsyncIterator[AsyncSession]:
     """A session in a transaction of its own: committed when the block ends well, rolled back when it raises.
 
+    Inside of `joined_session()` it is that session, and its block a part of that transaction.
+
     Raises:
         DatabaseUnavailable: PostgreSQL cannot be reached or hung up; nothing was kept, unless it hung up during the
             commit itself. Retrying helps once it is back.
         PoolExhausted: no connection became free within `DATABASE_CONNECT_TIMEOUT_S`; the block was not entered.
     """
+    if (joined := _joined.get()) is not None and joined.task is asyncio.current_task():
+        async with joined.part() as part:
+            yield part
+        return
     database = _database()
     with _translated():
         async with database.sessions() as opened, AsyncExitStack() as transaction:
             transaction.push_async_exit(await _begin(opened))
             yield opened
+
+
+@asynccontextmanager
+async def joined_session() -> AsyncIterator[AsyncSession]:
+    """A session whose transaction every `session()` of the same asyncio task joins; committed at the block's end.
+
+    A joining block that raises is rolled back alone. After `rollback()` the session can still be used.
+
+    Raises:
+        DatabaseUnavailable: as `session()`.
+        PoolExhausted: as `session()`.
+    """
+    with _translated():
+        async with _database().sessions() as opened:
+            await _begin(opened)
+            token = _joined.set(_Joined(opened, asyncio.current_task()))
+            try:
+                yield opened
+                await opened.commit()
+            finally:
+                _joined.reset(token)
+
+
+def current_session() -> AsyncSession | None:
+    """The session of `joined_session()` in this asyncio task; None outside of it."""
+    joined = _joined.get()
+    return joined.session if joined is not None and joined.task is asyncio.current_task() else None
+
+
+@dataclass(slots=True)
+class _Joined:
+    """A session that others join.
+
+    Attributes:
+        session: The session.
+        task: Asyncio task whose sessions join; a session cannot be used by two tasks at once.
+        has_parts: Whether a block has joined, so that the next one needs a savepoint to be rolled back alone.
+    """
+
+    session: AsyncSession
+    task: asyncio.Task[Any] | None
+    has_parts: bool = False
+
+    @asynccontextmanager
+    async def part(self) -> AsyncIterator[AsyncSession]:
+        if self.has_parts:
+            async with self.session.begin_nested():
+                yield self.session
+            return
+        try:
+            yield self.session
+            await self.session.flush()
+        except BaseException:
+            await self.session.rollback()
+            raise
+        self.has_parts = True
+
+
+_joined: ContextVar[_Joined | None] = ContextVar("decant_joined_session", default=None)
 
 
 async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable: bool = False) -> Sequence[RowMapping]:

@@ -8,7 +8,7 @@ await job.get(timeout=10)
 """
 
 from decant.tasks.context import Request, Retry, Run, current_run
-from decant.tasks.records import Failure, State, Status
+from decant.tasks.records import Failure, ShownStatus, State, Status
 from decant.tasks.registry import join, task
 from decant.tasks.result import AsyncResult, GroupResult, WorkflowResult
 from decant.tasks.schedule import cron, every
@@ -22,6 +22,7 @@ __all__ = [
     "Request",
     "Retry",
     "Run",
+    "ShownStatus",
     "Signature",
     "State",
     "Status",

@@ -19,7 +19,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import runtime
+from decant import db, runtime
 from decant._aws import api
 from decant.config import load
 from decant.errors import AwsUnavailable, DatabaseUnavailable
@@ -73,11 +73,15 @@ def work_available() -> asyncio.Event:
 async def enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[UUID]:
     """Insert tasks, and publish them when they are committed.
 
+    Args:
+        tasks: The tasks.
+        session: Session in whose transaction they are inserted; None for that of `db.joined_session()`.
     Returns:
         Ids of the tasks, or of existing tasks with the same id or key.
     Raises:
         DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
     """
+    session = session or db.current_session()
     written = await store().insert(tasks, session)
     if session is None:
         await publish(written)

@@ -25,6 +25,8 @@ __all__ = [
     "Failure",
     "NewTask",
     "Outcome",
+    "ShownError",
+    "ShownStatus",
     "State",
     "Status",
     "Unclaimed",
@@ -228,18 +230,47 @@ class Status(Struct, frozen=True, kw_only=True):
     date_started: datetime | None
     date_done: datetime | None
 
-    def as_json(self) -> dict[str, Any]:
-        """Fields that clients may see: all but the traceback, the queue and the eta."""
-        error = None if self.failure is None else {"type": self.failure.type, "message": self.failure.message}
-        return {
-            "id": str(self.id),
-            "name": self.name,
-            "state": self.state.value,
-            "result": self.result,
-            "error": error,
-            "retries": self.retries,
-            "progress": self.progress,
-            "date_created": self.date_created.isoformat(),
-            "date_started": self.date_started and self.date_started.isoformat(),
-            "date_done": self.date_done and self.date_done.isoformat(),
-        }
+    def shown(self) -> "ShownStatus":
+        """The fields that clients may see: all but the traceback, the queue and the eta."""
+        error = None if self.failure is None else ShownError(self.failure.type, self.failure.message)
+        return ShownStatus(
+            id=self.id,
+            name=self.name,
+            state=self.state,
+            result=self.result,
+            error=error,
+            retries=self.retries,
+            progress=self.progress,
+            date_created=self.date_created,
+            date_started=self.date_started,
+            date_done=self.date_done,
+        )
+
+
+class ShownError(Struct, frozen=True):
+    """Error of a failed task."""
+
+    type: str
+    message: str
+
+
+class ShownStatus(Struct, frozen=True, kw_only=True):
+    """State and result of a task, for clients.
+
+    Attributes:
+        result: What the task returned; null before its end.
+        error: Why the task failed; null otherwise.
+        retries: Number of the runs after the first.
+        progress: What the task reported last.
+    """
+
+    id: UUID
+    name: str
+    state: State
+    result: Any
+    error: ShownError | None
+    retries: int
+    progress: Any
+    date_created: datetime
+    date_started: datetime | None
+    date_done: datetime | None

@@ -19,19 +19,40 @@ if TYPE_CHECKING:
     from decant.asgi.application import asgi_app
     from decant.web.defaults import allow_cross_site
     from decant.web.flask_app import stream
+    from decant.web.idempotency import idempotent
     from decant.web.lambda_adapter import lambda_handler
     from decant.web.limits import limit_per_caller
-    from decant.web.params import body, query
+    from decant.web.params import body, form, query
+    from decant.web.resources import etag, page
+    from decant.web.responses import responds
 
-__all__ = ["allow_cross_site", "asgi_app", "body", "lambda_handler", "limit_per_caller", "query", "stream"]
+__all__ = [
+    "allow_cross_site",
+    "asgi_app",
+    "body",
+    "etag",
+    "form",
+    "idempotent",
+    "lambda_handler",
+    "limit_per_caller",
+    "page",
+    "query",
+    "responds",
+    "stream",
+]
 
 _MODULES = {
     "allow_cross_site": "decant.web.defaults",
     "asgi_app": "decant.asgi.application",
     "body": "decant.web.params",
+    "etag": "decant.web.resources",
+    "form": "decant.web.params",
+    "idempotent": "decant.web.idempotency",
     "lambda_handler": "decant.web.lambda_adapter",
     "limit_per_caller": "decant.web.limits",
+    "page": "decant.web.resources",
     "query": "decant.web.params",
+    "responds": "decant.web.responses",
     "stream": "decant.web.flask_app",
 }
 

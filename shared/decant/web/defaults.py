@@ -28,6 +28,7 @@ from decant.config import count, load, setting, settings_group, text
 from decant.errors import DecantError, InvalidInput, ServiceUnavailable
 from decant.observability import correlation_id
 from decant.web import wsgi
+from decant.web.responses import accept_structs
 
 __all__ = ["SAFE_METHODS", "WebSettings", "add_defaults", "allow_cross_site", "reject_cross_site", "respond_with_error"]
 
@@ -70,13 +71,17 @@ class WebSettings:
     stage: str = setting("STAGE", text, "Name of the stage", default="")
 
 
-def add_defaults(app: Flask) -> None:
+def add_defaults(app: Flask, *, check_responses: bool = False) -> None:
     """Prepare an app for a bundle; calling it again changes nothing.
 
     Errors become problem details, and responses get CORS headers when CORS_ORIGIN is set. The app's own error handlers
     take precedence. Register them first. Log lines are left to the handlers of the root logger. When metrics are on,
     responses of all apps are counted, because an app can be mounted in another.
 
+    Args:
+        app: The app.
+        check_responses: Compare responses with the views' annotations in the stage `local`; see
+            `decant.web.responses`.
     Raises:
         ConfigError: the settings are bad.
     """
@@ -87,6 +92,7 @@ def add_defaults(app: Flask) -> None:
     if __name__ in app.extensions:
         return
     app.extensions[__name__] = settings
+    accept_structs(app, check=check_responses)
     own = app.error_handler_spec[None][None]
     if Exception not in own:
         if HTTPException not in own:

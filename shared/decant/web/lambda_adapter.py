@@ -78,7 +78,7 @@ class LambdaAdapter(Mangum):
     ) -> None:
         self._runtime = runtime.current()
         self._runtime.start()
-        add_defaults(app)
+        add_defaults(app, check_responses=secure_defaults)
         bind(app)
         handlers = [*_OWN_EVENTS, *custom_handlers]
         serve: Any = self._serve_asgi  # Mangum's type of an application has plain dicts as messages

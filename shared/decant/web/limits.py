@@ -32,7 +32,7 @@ from decant import runtime
 from decant.config import load
 from decant.web.defaults import WebSettings
 
-__all__ = ["limit_per_caller"]
+__all__ = ["gateway_caller", "limit_per_caller"]
 
 _WINDOW_S = 60
 _MAX_CALLERS = 10_000
@@ -52,6 +52,8 @@ def limit_per_caller(view: View | None = None, *, per_minute: int | None = None)
     Args:
         view: The view, sync or async.
         per_minute: Requests a minute, all of which may come at once; None for the setting CALLER_RATE_PER_MINUTE.
+    Raises:
+        TooManyRequests: 429, in the view's place.
     """
     if view is None:
         return partial(limit_per_caller, per_minute=per_minute)
@@ -60,7 +62,9 @@ def limit_per_caller(view: View | None = None, *, per_minute: int | None = None)
     def limited(*args: Any, **kwargs: Any) -> Any:
         limit = load(WebSettings).caller_rate_per_minute if per_minute is None else per_minute
         if limit:
-            wait_s = runtime.current().get(_Counts, _Counts).add((limited, _caller()), limit)
+            wait_s = (
+                runtime.current().get(_Counts, _Counts).add((limited, gateway_caller() or request.remote_addr), limit)
+            )
             if wait_s:
                 raise TooManyRequests(f"At most {limit} requests a minute are accepted here.", retry_after=wait_s)
         return view(*args, **kwargs)
@@ -68,10 +72,11 @@ def limit_per_caller(view: View | None = None, *, per_minute: int | None = None)
     return markcoroutinefunction(limited) if iscoroutinefunction(view) else limited
 
 
-def _caller() -> str:
+def gateway_caller() -> str:
+    """The caller that API Gateway has verified: the token's subject or the API key; empty when it verified none."""
     context = request.environ.get("aws.event", {}).get("requestContext", {})
     verified = (context.get("authorizer") or {}).get("principalId") or (context.get("identity") or {}).get("apiKeyId")
-    return verified or request.remote_addr or ""
+    return verified or ""
 
 
 class _Counts:

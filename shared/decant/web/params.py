@@ -1,4 +1,4 @@
-"""The request's JSON body and query string as msgspec Structs, with all validation errors.
+"""The request's JSON body, form and query string as msgspec Structs, with all validation errors.
 
 msgspec itself stops at the first error.
 """
@@ -11,11 +11,12 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from flask import request
 from msgspec import DecodeError, Struct, ValidationError, convert, json, structs
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
 from decant.errors import InvalidInput, MalformedBody
 
-__all__ = ["body", "query"]
+__all__ = ["body", "form", "query"]
 
 _MAX_ERRORS = 100
 """Maximum number of errors in a response."""
@@ -65,11 +66,34 @@ def query[T](into: type[T]) -> T:
         InvalidInput: parameters are missing, unknown, repeated, of a wrong type or value, or contain the character NUL;
             all are named.
     """
+    return _convert(request.args, into, may_hold_nul=b"%00" in request.query_string)
+
+
+def form[T](into: type[T]) -> T:
+    """Parse the current request's form, URL-encoded or multipart; texts are converted, repeated fields fill a list.
+
+    Args:
+        into: A msgspec Struct; `forbid_unknown_fields` and `msgspec.Meta` apply. Its fields of the type
+            `werkzeug.datastructures.FileStorage` take uploaded files.
+    Raises:
+        UnsupportedMediaType: 415, the body is not a form.
+        RequestEntityTooLarge: 413, a field is longer than Flask's MAX_FORM_MEMORY_SIZE, or there are too many.
+        InvalidInput: fields are missing, unknown, repeated, of a wrong type or value, or contain the character NUL; all
+            are named.
+    """
+    if request.mimetype not in {"application/x-www-form-urlencoded", "multipart/form-data"}:
+        raise UnsupportedMediaType("The body must be a form, URL-encoded or multipart/form-data.")
+    fields: MultiDict[str, Any] = MultiDict(request.form)
+    fields.update(request.files)
+    return _convert(fields, into, may_hold_nul=True)
+
+
+def _convert[T](fields: "MultiDict[str, Any]", into: type[T], *, may_hold_nul: bool) -> T:
     lists = _list_fields(into)  # type: ignore[arg-type]  # a class is hashable
     given: dict[str, Any] = {}
-    for name, values in request.args.lists():
+    for name, values in fields.lists():
         given[name] = values if name in lists or len(values) > 1 else values[0]
-    if b"%00" in request.query_string and (nuls := _nul_errors(given)):
+    if may_hold_nul and (nuls := _nul_errors(given)):
         raise InvalidInput(nuls)
     if nulls := _null_errors(given, into):
         raise InvalidInput(nulls)

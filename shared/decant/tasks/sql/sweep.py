@@ -5,7 +5,7 @@ from sqlalchemy import text
 from decant.tasks.records import Enqueued
 from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
 
-__all__ = ["DELETE", "EXPIRE_LEASES", "UNPUBLISHED"]
+__all__ = ["DELETE", "DELETE_RESPONSES", "EXPIRE_LEASES", "UNPUBLISHED"]
 
 UNPUBLISHED = text(f"""
     WITH due AS MATERIALIZED (
@@ -77,3 +77,13 @@ DELETE = text("""
     RETURNING id
 """)
 """Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key."""
+
+DELETE_RESPONSES = text("""
+    DELETE FROM decant.idempotent_response
+    WHERE key IN (
+        SELECT key FROM decant.idempotent_response
+        WHERE created_at <= statement_timestamp() - interval '24 hours'
+        ORDER BY created_at LIMIT :count FOR UPDATE SKIP LOCKED
+    )
+""")
+"""Delete stored responses whose keys can be used again; see `decant.web.idempotency`."""

@@ -174,6 +174,7 @@ class PostgresStore:
         return [Enqueued(*row.values()) for row in await _execute(dead_letters.REDRIVE, given)]
 
     async def delete(self, age_s: float, count: int) -> int:
+        await _execute(sweep.DELETE_RESPONSES, {"count": count})
         return len(await _execute(sweep.DELETE, {"age_s": age_s, "count": count}))
 
 
