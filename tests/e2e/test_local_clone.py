@@ -149,17 +149,17 @@ def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
     """A new route is, one that fails is told of while the old one serves, and the next save mends it."""
     deployed = clone.lines("Deployed in")
     queue = "\n  Wrong: {Type: AWS::SQS::Queue, Properties: {QueueName: no name}, DependsOn: UsersGet}\n"
-    clone.edit("template.yaml", "Path: /users/{user_id}\n", "Path: /people/{user_id}\n")
+    clone.edit("template.yaml", 'Path: "/users/{user_id}"', 'Path: "/people/{user_id}"')
     wait_for(lambda: clone.lines("Deployed in") > deployed, "The deployment")
     assert gateway.get("/people/1").headers["content-type"] == "application/problem+json"
 
-    clone.edit("template.yaml", "\nOutputs:\n", f"{queue}\nOutputs:\n")
+    clone.edit("template.yaml", "\nGlobals:", f"{queue}\nGlobals:")
     clone.up.wait_for("what ran before runs on")
     clone.up.wait_for("Wrong: ")
     assert gateway.get("/people/1").headers["content-type"] == "application/problem+json"
 
-    clone.edit("template.yaml", f"{queue}\nOutputs:\n", "\nOutputs:\n")
-    clone.edit("template.yaml", "Path: /people/{user_id}\n", "Path: /users/{user_id}\n")
+    clone.edit("template.yaml", f"{queue}\nGlobals:", "\nGlobals:")
+    clone.edit("template.yaml", 'Path: "/people/{user_id}"', 'Path: "/users/{user_id}"')
     wait_for(lambda: "x-correlation-id" in gateway.get("/users/1").headers, "The route")
 
 
