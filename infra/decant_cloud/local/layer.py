@@ -1,6 +1,7 @@
 """The layers as the local cloud mounts them: third-party packages installed once, our own packages linked in."""
 
 import compileall
+import fcntl
 import hashlib
 import os
 import shutil
@@ -35,14 +36,17 @@ def build_local(folder: Path) -> Mapping[str, Path]:
     """
     layers = tomllib.loads((SHARED / "layers.toml").read_text())
     folders = {name: folder.resolve() / name for name in layers}
-    for name, layer in layers.items():
-        _bring_up(folders[name], SHARED / layer["requirements"])
-        for package in layer["packages"]:
-            link = folders[name] / "python" / package
-            if not link.is_symlink() or link.readlink() != SHARED / package:
-                link.unlink(missing_ok=True)
-                link.symlink_to(SHARED / package, target_is_directory=True)
-            compileall.compile_dir(SHARED / package, quiet=1)  # functions cannot: to them it is read-only
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may build the same layers
+        for name, layer in layers.items():
+            _bring_up(folders[name], SHARED / layer["requirements"])
+            for package in layer["packages"]:
+                link = folders[name] / "python" / package
+                if not link.is_symlink() or link.readlink() != SHARED / package:
+                    link.unlink(missing_ok=True)
+                    link.symlink_to(SHARED / package, target_is_directory=True)
+                compileall.compile_dir(SHARED / package, quiet=1)  # functions cannot: to them it is read-only
     return folders
 
 
@@ -52,7 +56,6 @@ def _bring_up(folder: Path, requirements: Path) -> None:
     wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text() == wanted:
         return
-    folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         built = Path(scratch) / "layer"
         _install(built / "python", requirements)

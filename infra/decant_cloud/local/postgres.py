@@ -8,6 +8,7 @@ this account can read.
 import functools
 import hashlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -16,6 +17,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 with warnings.catch_warnings():
@@ -187,8 +189,12 @@ class Postgres(Server):
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port on loopback that nothing listens on now.
+
+    It is below the ports that systems give to outgoing connections, which could take it before a server listens on it.
+    """
+    while True:
+        port = random.randint(20_000, 32_000)  # noqa: S311  # no secret
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
