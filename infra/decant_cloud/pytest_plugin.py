@@ -3,7 +3,6 @@
 The wheel `decant-cloud` registers them. An `async def` test runs on the event loop that the functions use.
 """
 
-import asyncio
 import inspect
 import json
 import os
@@ -13,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import asyncpg
 import httpx
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from decant import loop, runtime
 from decant.runtime import Runtime
@@ -105,15 +105,22 @@ def migrated(postgres: Postgres) -> Postgres:
     return postgres
 
 
+@pytest.fixture(scope="session")
+def emptied_database(migrated: Postgres) -> "EmptiedDatabase":
+    """The migrated database that the tests of the session use one after another."""
+    return EmptiedDatabase(migrated, TEMPLATE_DATABASE)
+
+
 @pytest.fixture
-def database_url(migrated: Postgres, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """SQLAlchemy address of a migrated database of this test; DATABASE_URL is set to it."""
-    name = f"test_{abs(hash(request.node.nodeid)):x}"
-    administer(migrated, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE_DATABASE} STRATEGY FILE_COPY")
-    monkeypatch.setenv("DATABASE_URL", migrated.url(name))
-    yield migrated.url(name)
+def database_url(emptied_database: "EmptiedDatabase", monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """SQLAlchemy address of a migrated database without rows; DATABASE_URL is set to it.
+
+    A table that the test creates is dropped before the next test. Other changes of the schema remain.
+    """
+    emptied_database.clear()
+    monkeypatch.setenv("DATABASE_URL", emptied_database.url)
+    yield emptied_database.url
     loop.run(loop.close())
-    administer(migrated, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")
@@ -170,13 +177,48 @@ def running_cloud() -> Iterator["Running"]:
 
 def administer(server: Postgres, statement: str) -> None:
     """Execute a statement outside of a transaction, as the server's superuser."""
+    with _connect(server.url()) as connection:
+        connection.execute(statement)
 
-    async def execute() -> None:
-        connection = await asyncpg.connect(server.url().replace("+asyncpg", ""))
-        try:
-            await connection.execute(statement)
-        finally:
-            await connection.close()
 
-    with asyncio.Runner() as runner:
-        runner.run(execute())
+_TABLES = """
+    SELECT schemaname, tablename FROM pg_tables
+    WHERE schemaname NOT IN ('pg_catalog', 'information_schema') AND tablename <> 'alembic_version'
+"""
+
+_DISCONNECT = """
+    SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
+
+
+class EmptiedDatabase:
+    """A database that tests use one after another; TRUNCATE takes a fifth of the time of CREATE DATABASE.
+
+    Args:
+        server: Server on which it is created.
+        template: Name of the database that is copied.
+
+    Attributes:
+        url: SQLAlchemy address.
+    """
+
+    def __init__(self, server: Postgres, template: str) -> None:
+        administer(server, f"CREATE DATABASE test TEMPLATE {template}")
+        self.url = server.url("test")
+        with _connect(self.url) as connection:
+            self._tables = set(connection.execute(_TABLES).fetchall())
+
+    def clear(self) -> None:
+        """Close all other connections, delete all rows, and drop the tables that a test has created."""
+        with _connect(self.url) as connection:
+            connection.execute(_DISCONNECT)
+            tables = set(connection.execute(_TABLES).fetchall())
+            for table in tables - self._tables:
+                connection.execute(SQL("DROP TABLE {}").format(Identifier(*table)))
+            emptied = SQL(", ").join(Identifier(*table) for table in sorted(self._tables))
+            connection.execute(SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(emptied))
+
+
+def _connect(url: str) -> psycopg.Connection:
+    return psycopg.connect(url.replace("+asyncpg", ""), autocommit=True)

@@ -158,7 +158,7 @@ def test_migrations_run_behind_a_pooler(postgres: Postgres, monkeypatch: pytest.
     """An empty database is migrated in one transaction."""
     name = f"empty_{uuid4().hex}"
     execute(postgres, f"CREATE DATABASE {name}")
-    monkeypatch.setenv("DATABASE_URL", re.sub(r"/test_\w+", f"/{name}", os.environ["DATABASE_URL"]))
+    monkeypatch.setenv("DATABASE_URL", re.sub(r"/test\b", f"/{name}", os.environ["DATABASE_URL"]))
 
     load_function("migrate").handler({}, None)
 
