@@ -12,7 +12,7 @@ from typing import Any, Self
 
 __all__ = ["Debugger", "attach_settings"]
 
-_PATIENCE_S = 30
+_PATIENCE_S = 120
 
 
 def attach_settings(root: Path) -> dict[str, Any]:

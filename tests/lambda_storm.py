@@ -28,7 +28,7 @@ AT_A_TIME = 16
 THREADS_OF_AN_UPDATE = 2
 """Most that one adds to LocalStack's pool for updates, whose threads stay; it has 64 at most."""
 
-SETTLED_WITHIN_S = 15
+SETTLED_WITHIN_S = 60
 
 SOURCE = """
     import os, time

@@ -5,14 +5,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 from tests.loading import ROOT
 
-__all__ = ["STARTED_WITHIN_S", "Command", "command"]
+__all__ = ["STARTED_WITHIN_S", "Command", "command", "left_of"]
 
-STARTED_WITHIN_S = 60
+STARTED_WITHIN_S = 240
 
 
 @dataclass
@@ -36,10 +39,21 @@ class Command:
             assert time.monotonic() < deadline, self.printed
             time.sleep(0.05)
 
+    def children(self) -> Sequence[psutil.Process]:
+        """Every process that it has started, and those that these have."""
+        found: list[psutil.Process] = psutil.Process(self.process.pid).children(recursive=True)
+        return found
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """Send it a signal and wait for its exit status."""
         self.process.send_signal(number)
-        return self.process.wait(30)
+        return self.process.wait(120)
+
+
+def left_of(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that still run although they were given time to end."""
+    alive: list[psutil.Process] = psutil.wait_procs(processes, timeout=60)[1]
+    return alive
 
 
 def command(state: Path, *arguments: str, root: Path = ROOT, **variables: str) -> Command:

@@ -11,6 +11,7 @@ import pytest
 
 from decant_cloud.local.cloud import LocalCloud, Options
 from decant_cloud.local.postgres import free_port
+from tests.e2e.clones import Clone, running_clone
 from tests.e2e.running import Create, RunningCloud, archive
 from tests.upstream import Upstream
 
@@ -33,6 +34,13 @@ def local_cloud() -> Iterator[RunningCloud]:
         with LocalCloud(options) as cloud:
             cloud.start()
             yield RunningCloud(cloud, upstream)
+
+
+@pytest.fixture(scope="session")
+def clone() -> Iterator[Clone]:
+    """A clone in which `make up` runs, for the tests of its terminal and of edits; Ctrl-C stops all of it."""
+    with running_clone() as started:
+        yield started
 
 
 @pytest.fixture

@@ -16,10 +16,13 @@ from decant_cloud.local.cloud import LocalCloud
 from decant_cloud.local.engine_server import EngineServer
 from tests.upstream import Upstream
 
-__all__ = ["Create", "LogLine", "RunningCloud", "archive"]
+__all__ = ["QUICKLY", "Create", "LogLine", "RunningCloud", "archive"]
 
 type Create = Callable[..., str]
 """Creates a function from its source and returns its name."""
+
+QUICKLY = {"Delay": 0.1, "MaxAttempts": 1200}
+"""WaiterConfig of boto3's waiters: ten looks a second, for two minutes."""
 
 CLOSED_PORT = "http://127.0.0.1:1"
 """Where nothing listens: connections are refused at once."""

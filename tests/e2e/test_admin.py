@@ -12,7 +12,7 @@ def test_admin_route_answers_who_has_a_token(local_cloud: RunningCloud, path: st
     """`make token` opens it; nothing else does."""
     token = mint(local_cloud.folder.parent, "tasks:admin")
 
-    with httpx.Client(base_url=local_cloud.api_url, timeout=30) as client:
+    with httpx.Client(base_url=local_cloud.api_url, timeout=120) as client:
         refused = client.get(path)
         answered = client.get(path, headers={"Authorization": f"Bearer {token}"})
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.e2e.running import RunningCloud
+from tests.e2e.running import QUICKLY, RunningCloud
 
 SOURCE = """
 import json, urllib.request
@@ -75,7 +75,7 @@ def attack(local_cloud: RunningCloud) -> Iterator[Attack]:
     yield made
     client = local_cloud.client("cloudformation")
     client.delete_stack(StackName=made.stack)
-    client.get_waiter("stack_delete_complete").wait(StackName=made.stack, WaiterConfig={"Delay": 1})
+    client.get_waiter("stack_delete_complete").wait(StackName=made.stack, WaiterConfig=QUICKLY)
 
 
 def test_signed_request_runs_the_code(local_cloud: RunningCloud, attack: Attack) -> None:
@@ -83,7 +83,7 @@ def test_signed_request_runs_the_code(local_cloud: RunningCloud, attack: Attack)
     client = local_cloud.client("cloudformation")
 
     client.create_stack(StackName=attack.stack, TemplateBody=attack.template)
-    client.get_waiter("stack_create_complete").wait(StackName=attack.stack, WaiterConfig={"Delay": 1})
+    client.get_waiter("stack_create_complete").wait(StackName=attack.stack, WaiterConfig=QUICKLY)
 
     assert "EXECUTED" in [line.text for line in local_cloud.logs_of(attack.stack)]
 
@@ -103,7 +103,7 @@ def test_unsigned_request_creates_no_stack(
     local_cloud: RunningCloud, attack: Attack, path: str, headers: Mapping[str, str]
 ) -> None:
     """CreateStack by GET is rejected, also on the path of a route."""
-    response = httpx.get(f"{local_cloud.url}{path}?{attack.query}", headers=headers)
+    response = httpx.get(f"{local_cloud.url}{path}?{attack.query}", headers=headers, timeout=60)
 
     assert response.status_code in {403, 404}
     assert not attack.succeeded()
@@ -122,7 +122,7 @@ def test_presigned_query_opens_nothing_but_s3(local_cloud: RunningCloud, method:
     path = path.format(function=local_cloud.function_name("AsyncResponse"))
     query = "X-Amz-Credential=test/20260101/us-east-1/s3/aws4_request&X-Amz-Signature=0"
 
-    response = httpx.request(method, f"{local_cloud.url}{path}?{query}", json={})
+    response = httpx.request(method, f"{local_cloud.url}{path}?{query}", json={}, timeout=60)
 
     assert response.status_code == 403
 
@@ -135,10 +135,12 @@ def test_presigned_url_works(local_cloud: RunningCloud) -> None:
         s3.generate_presigned_url(call, {"Bucket": bucket, "Key": "a/b"}) for call in ("put_object", "get_object")
     )
 
-    stored = httpx.put(put, content=b"content", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    stored = httpx.put(
+        put, content=b"content", headers={"Content-Type": "application/x-www-form-urlencoded"}, timeout=60
+    )
 
     assert stored.status_code == 200
-    assert httpx.get(get).content == b"content"
+    assert httpx.get(get, timeout=60).content == b"content"
 
 
 ATTACKS = """

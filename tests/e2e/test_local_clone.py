@@ -1,107 +1,24 @@
 """`make up` in another clone, beside the session's cloud: its files are edited, and one function is debugged."""
 
-import os
-import re
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from decant_cloud.local.engine_server import chosen
-from decant_cloud.local.postgres import free_port
 from tests import dap
-from tests.e2e.commands import Command, command
+from tests.e2e.clones import Clone
 from tests.e2e.running import RunningCloud
 from tests.e2e.test_background import wait_for
-from tests.loading import ROOT
-
-ASYNC = "functions/async_response/app.py"
-
-
-@dataclass
-class Clone:
-    """A clone in which `make up` runs.
-
-    Attributes:
-        debug_port: Where AsyncResponse waits for a debugger.
-    """
-
-    folder: Path
-    up: Command
-    debug_port: int
-
-    @property
-    def api_url(self) -> str:
-        """Address of its API."""
-        return str(re.findall(r"curl -s '?(http.*)/async", self.up.printed)[0])
-
-    def edit(self, path: str, old: str, new: str) -> None:
-        """Save a file with something else in place of what was there once."""
-        file = self.folder / path
-        text = file.read_text()
-        assert text.count(old) == 1
-        file.write_text(text.replace(old, new))
-
-    def lines(self, text: str) -> int:
-        """How often the terminal shows something."""
-        return self.up.printed.count(text)
-
-
-def make_clone(folder: Path) -> None:
-    """Copy what is under version control; what is installed is used where it is."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, folder / name)
-    (folder / ".decant").mkdir()
-    engine = chosen().package
-    for name in (".venv", f".decant/{engine}", ".decant/lambda-image", f".decant/{engine}-cache"):
-        (folder / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / ".decant/layers", folder / ".decant/layers", symlinks=True, copy_function=os.link)
-
-
-@pytest.fixture(scope="module")
-def clone(local_cloud: RunningCloud) -> Iterator[Clone]:  # noqa: ARG001  # it runs beside
-    """The clone, up."""
-    with tempfile.TemporaryDirectory(prefix="decant-clone-", dir=ROOT / ".decant") as name:
-        folder = Path(name)
-        make_clone(folder)
-        debug_port = free_port()
-        up = command(
-            folder,
-            "up",
-            "--port",
-            str(free_port()),
-            "--debug",
-            "async_response",
-            "--debug-port",
-            str(debug_port),
-            root=folder,
-        )
-        try:
-            up.wait_for("Logs follow")
-            yield Clone(folder, up, debug_port)
-        finally:
-            up.stop()
 
 
 @pytest.fixture
 def gateway(clone: Clone) -> Iterator[httpx.Client]:
     """A client of the clone's API."""
-    with httpx.Client(base_url=clone.api_url, timeout=30) as client:
+    with httpx.Client(base_url=clone.api_url, timeout=120) as client:
         yield client
 
 
@@ -109,7 +26,7 @@ def test_clouds_side_by_side_share_no_data(clone: Clone, gateway: httpx.Client, 
     """A user that one stores is unknown to the other, and each has ports of its own."""
     user = gateway.post("/users", json={"name": "Ada", "email": "ada@example.com"}).json()
 
-    there = httpx.get(f"{local_cloud.api_url}/users/{user['id']}", timeout=30)
+    there = httpx.get(f"{local_cloud.api_url}/users/{user['id']}", timeout=120)
 
     assert user.items() >= gateway.get(f"/users/{user['id']}").json().items()
     assert there.status_code == 404
@@ -182,16 +99,16 @@ def place(clone: Clone, path: str, code: str) -> tuple[Path, int]:
 def test_debugged_function_stops_at_breakpoints(clone: Clone, gateway: httpx.Client) -> None:
     """An editor attaches with `.vscode/launch.json`; it stops where the user sees the line, in the layer too."""
     settings = {**dap.attach_settings(clone.folder), "connect": {"host": "127.0.0.1", "port": clone.debug_port}}
-    function = place(clone, "functions/async_response/app.py", 'return "Async Response"')
+    function = place(clone, "functions/fetch_data/app.py", "slots = asyncio.Semaphore")
     layer = place(clone, "shared/decant/web/params.py", "lists = _list_fields(into)")
     with ThreadPoolExecutor() as pool:
-        answer = pool.submit(gateway.get, "/async?seconds=0")
+        answer = pool.submit(gateway.get, "/fetch-data?ids=1")
         with dap.Debugger(clone.debug_port, *layer, settings) as editor:
             stops = [editor.stopped_at()]
             editor.break_at(*function)
             editor.go_on()
             stops.append(editor.stopped_at())
             editor.go_on()
-            assert answer.result(30).text == "Async Response"
+            assert [each["id"] for each in answer.result(120).json()] == [1]
 
     assert stops == [(str(file), line) for file, line in (layer, function)]

@@ -5,12 +5,12 @@ import json
 import httpx
 
 from decant_cloud.local.deploy import LONGEST_IN_A_CALL, Cloud, delete, placed
-from tests.e2e.running import RunningCloud
+from tests.e2e.running import QUICKLY, RunningCloud
 
 
 def test_gateway_answers_a_route(local_cloud: RunningCloud) -> None:
     """A request goes through the REST gateway to a function that imports from the layer, and its answer comes back."""
-    answer = httpx.get(f"{local_cloud.api_url}/async", params={"seconds": "0"})
+    answer = httpx.get(f"{local_cloud.api_url}/async", params={"seconds": "0"}, timeout=60)
 
     assert (answer.status_code, answer.text) == (200, "Async Response")
 
@@ -25,8 +25,8 @@ def test_functions_listed_through_localstack_client(local_cloud: RunningCloud) -
 def test_environment_of_function_changes_for_a_while(local_cloud: RunningCloud) -> None:
     """A function whose upstream is unreachable answers 502, and 200 once its environment is its own again."""
     with local_cloud.environment_of("FetchData", FETCH_DATA_URL="http://127.0.0.1:1/todos/1"):
-        unreachable = httpx.get(f"{local_cloud.api_url}/fetch-data")
-    reachable = httpx.get(f"{local_cloud.api_url}/fetch-data")
+        unreachable = httpx.get(f"{local_cloud.api_url}/fetch-data", timeout=60)
+    reachable = httpx.get(f"{local_cloud.api_url}/fetch-data", timeout=60)
 
     assert (unreachable.status_code, reachable.status_code) == (502, 200)
 
@@ -47,7 +47,7 @@ def test_stack_is_deleted_with_all_that_is_in_it(local_cloud: RunningCloud) -> N
     template = {"Resources": {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "passing"}}}}
     cloudformation = cloud.client("cloudformation")
     cloudformation.create_stack(StackName="passing", TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(StackName="passing", WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="passing", WaiterConfig=QUICKLY)
 
     delete(cloud, "passing")
 

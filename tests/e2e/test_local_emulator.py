@@ -45,7 +45,7 @@ def test_up_deploys_to_an_emulator_and_leaves_it_as_it_was(local_cloud: RunningC
     try:
         up.wait_for("Logs follow")
         api_url = re.findall(r"curl -s (http\S+)/start-task", up.printed)[0]
-        task = httpx.post(f"{api_url}/start-task", json={"seconds": 0}, timeout=30).json()
+        task = httpx.post(f"{api_url}/start-task", json={"seconds": 0}, timeout=120).json()
         invoked = subprocess.run(
             [sys.executable, "-m", "decant_cloud", "invoke", "async_response", "--state", str(state / "local")],
             cwd=ROOT,
@@ -60,16 +60,16 @@ def test_up_deploys_to_an_emulator_and_leaves_it_as_it_was(local_cloud: RunningC
 
     assert '"body": "Async Response"' in invoked.stdout
     assert status == 0
-    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    assert psutil.wait_procs(processes, timeout=60)[1] == []
     assert "second" not in stacks(local_cloud)
-    assert httpx.get(f"{local_cloud.api_url}/async?seconds=0").text == "Async Response"
+    assert httpx.get(f"{local_cloud.api_url}/async?seconds=0", timeout=60).text == "Async Response"
 
 
 def test_emulator_that_does_not_answer_is_one_clear_line(state: Path) -> None:
     """What to do stands in it."""
     refused = up_on("http://127.0.0.1:1", state)
 
-    assert refused.process.wait(30) == 1
+    assert refused.process.wait(120) == 1
     assert "error: AWS_ENDPOINT_URL is http://127.0.0.1:1, and nothing answers there (" in refused.printed
     assert refused.printed.endswith(f"Start the emulator, or unset AWS_ENDPOINT_URL to start {chosen().title}.\n")
 
@@ -110,6 +110,6 @@ def test_code_that_cannot_be_mounted_is_uploaded(packed: Cloud, tmp_path: Path) 
         )
         (tmp_path / "functions/one/app.py").write_text(source)
         placed = with_code(template, tmp_path, tmp_path, lambda folder: upload(packed, folder))
-        bodies.append(httpx.get(deploy(packed, "packed", placed, {}).api_url).text)
+        bodies.append(httpx.get(deploy(packed, "packed", placed, {}).api_url, timeout=60).text)
 
     assert bodies == ["Hello from the layer", "Good day from the layer"]

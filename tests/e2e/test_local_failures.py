@@ -13,9 +13,9 @@ from decant_cloud.local.deploy import Cloud, delete, deploy
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.stack_events import Wait
+from tests.e2e.clones import make_clone
 from tests.e2e.commands import command
 from tests.e2e.running import RunningCloud
-from tests.e2e.test_local_clone import make_clone
 from tests.loading import ROOT
 
 
@@ -80,7 +80,7 @@ def test_deployment_has_a_time_limit_and_reports_its_events(local_cloud: Running
 @pytest.mark.parametrize(
     ("broken", "kind", "line"),
     [
-        pytest.param("def handler(:\n", "Runtime.UserCodeSyntaxError", 1, id="syntax error"),
+        pytest.param("def handler(:\n", "Runtime.UserCodeSyntaxError", 1, id="syntax error", marks=pytest.mark.long),
         pytest.param("\nimport nothing_of_this_name\n", "ModuleNotFoundError", 2, id="import error"),
     ],
 )

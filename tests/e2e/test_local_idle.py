@@ -13,6 +13,7 @@ from decant_cloud.local.deploy import Cloud
 from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.warden import Warden
+from tests.e2e.running import QUICKLY
 from tests.lambda_storm import archive
 
 KEPT_MS = 500
@@ -41,10 +42,10 @@ def test_idle_environment_ends(cloud: Cloud) -> None:
         Role="arn:aws:iam::000000000000:role/test",
         Code={"ZipFile": archive("import os\ndef handler(event, context): return os.getpid()")},
     )
-    client.get_waiter("function_active_v2").wait(FunctionName="idle", WaiterConfig={"Delay": 1})
+    client.get_waiter("function_active_v2").wait(FunctionName="idle", WaiterConfig=QUICKLY)
     first = json.loads(client.invoke(FunctionName="idle")["Payload"].read())
 
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(first) and time.monotonic() < deadline:
         time.sleep(0.1)
     second = json.loads(client.invoke(FunctionName="idle")["Payload"].read())

@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,20 +19,14 @@ from decant_cloud.local.engine_server import chosen
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.state import running
 from decant_cloud.template.model import Template
-from tests.e2e.commands import STARTED_WITHIN_S, Command, command
+from tests.e2e.clones import Clone
+from tests.e2e.commands import STARTED_WITHIN_S, Command, command, left_of
 from tests.loading import ROOT
 
 
-def below(process: subprocess.Popen[bytes]) -> Sequence[psutil.Process]:
-    """Every process that a command has started, and those that these have."""
-    found: list[psutil.Process] = psutil.Process(process.pid).children(recursive=True)
-    return found
-
-
-def left_of(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Those that still run a moment later."""
-    alive: list[psutil.Process] = psutil.wait_procs(processes, timeout=5)[1]
-    return alive
+def postgres(started: Command) -> psutil.Process:
+    """The main process of a command's database."""
+    return next(each for each in started.children() if each.name() == "postgres" and each.ppid() == started.process.pid)
 
 
 def running_in(folder: Path) -> list[psutil.Process]:
@@ -55,36 +48,21 @@ def curl_lines(printed: str) -> dict[str, str]:
 
 def run(line: str) -> str:
     """Run a line as a person does who copies it into a shell."""
-    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True).stdout
+    return subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-@contextmanager
-def state_folder() -> Iterator[Path]:
-    """A folder for a command's state, which PostgreSQL's own user gets through when we are root."""
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A state folder of this test's own, which PostgreSQL's own user gets through when we are root."""
     with tempfile.TemporaryDirectory(prefix="decant-up-") as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 @pytest.fixture
-def state() -> Iterator[Path]:
-    """A state folder of this test's own."""
-    with state_folder() as folder:
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def up() -> Iterator[Command]:
-    """`make up`, ready, for all tests that only look and call; at the end, Ctrl-C stops all of it."""
-    with state_folder() as folder:
-        started = command(folder, "up", "--port", str(free_port()))
-        try:
-            started.wait_for("Logs follow")
-            yield started
-            processes = below(started.process)
-            assert (started.stop(), left_of(processes)) == (0, [])
-        finally:
-            started.stop()
+def up(clone: Clone) -> Command:
+    """`make up`, ready, for tests that look at its terminal and call its routes."""
+    return clone.up
 
 
 def test_every_route_is_printed(up: Command) -> None:
@@ -123,7 +101,7 @@ def test_logs_are_followed(up: Command) -> None:
     started = json.loads(run(curl_lines(up.printed)["POST /start-task"]))
     line = f"Task succeeded task_id={started['task_id']}"
 
-    up.wait_for(line, within_s=20)
+    up.wait_for(line)
 
     assert up.printed.count(line) == 1
 
@@ -144,7 +122,7 @@ def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -
     (tmp_path / "local").symlink_to(up.state / "local")
     second = command(tmp_path, "up", "--port", str(free_port()))
 
-    status = second.process.wait(30)
+    status = second.process.wait(120)
 
     assert status == 1
     assert second.printed.startswith(f"error: `up` (process {up.process.pid}) is using ")
@@ -154,10 +132,9 @@ def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -
 def test_killed_database_is_restarted(up: Command) -> None:
     """The terminal shows a line about it, and the routes work again on the same data."""
     user = json.loads(run(curl_lines(up.printed)["POST /users"]))
-    postmaster = next(each for each in below(up.process) if each.name() == "postgres" and each.ppid() == up.process.pid)
 
-    postmaster.kill()
-    up.wait_for("PostgreSQL ended by itself (signal 9) and was restarted", within_s=20)
+    postgres(up).kill()
+    up.wait_for("PostgreSQL ended by itself (signal 9) and was restarted")
 
     line = curl_lines(up.printed)["GET /users/{user_id}"]
     assert json.loads(run(re.sub(r"/users/.*", f"/users/{user['id']}", line)))["id"] == user["id"]
@@ -171,28 +148,10 @@ def test_serve_uses_the_database_that_runs(up: Command, tmp_path: Path) -> None:
     serve = command(tmp_path, "serve", "--port", str(port))
     serve.wait_for("Running on")
 
-    answer = httpx.get(f"http://127.0.0.1:{port}/users/{user['id']}")
+    answer = httpx.get(f"http://127.0.0.1:{port}/users/{user['id']}", timeout=60)
 
     assert serve.stop() == 0
     assert user.items() >= answer.json().items()
-
-
-def test_serve_stands_alone(state: Path) -> None:
-    """Without a local cloud, `make serve` runs the database and the tasks, and restarts a database that was killed."""
-    serve = command(state, "serve", "--port", str(free_port()))
-    serve.wait_for("Running on")
-    processes = below(serve.process)
-
-    started = json.loads(run(curl_lines(serve.printed)["POST /start-task"]))
-    serve.wait_for(f"Task succeeded task_id={started['task_id']}", within_s=20)
-    next(each for each in processes if each.name() == "postgres" and each.ppid() == serve.process.pid).kill()
-    serve.wait_for("PostgreSQL ended by itself (signal 9) and was restarted", within_s=20)
-    again = json.loads(run(curl_lines(serve.printed)["POST /start-task"]))
-    serve.wait_for(f"Task succeeded task_id={again['task_id']}", within_s=20)
-    processes = [*processes, *below(serve.process)]
-
-    assert serve.stop(signal.SIGTERM) == 0
-    assert left_of(processes) == []
 
 
 def test_busy_port_is_one_clear_line(state: Path) -> None:
@@ -201,7 +160,7 @@ def test_busy_port_is_one_clear_line(state: Path) -> None:
         port = busy.getsockname()[1]
         refused = command(state, "up", "--port", str(port))
 
-        status = refused.process.wait(30)
+        status = refused.process.wait(120)
 
     message = f"error: Port {port} is busy; stop what listens there, or take another: PORT={port + 1} make up\n"
     assert status == 1
@@ -209,30 +168,27 @@ def test_busy_port_is_one_clear_line(state: Path) -> None:
     assert running_in(state) == []
 
 
-def test_interrupt_half_way_stops_everything(state: Path) -> None:
-    """Ctrl-C while it starts ends what has been started."""
-    started = command(state, "up", "--port", str(free_port()))
-    started.wait_for(f"{chosen().title} on")
-    processes = below(started.process)
+def test_interrupt_and_kill_leave_nothing(state: Path) -> None:
+    """Ctrl-C while it starts, and SIGKILL, end the engine, its functions and the database."""
+    (state / "other").mkdir()
+    interrupted = command(state / "other", "up", "--port", str(free_port()))
+    killed = command(state, "up", "--port", str(free_port()))
+    interrupted.wait_for(f"{chosen().title} on")
+    processes = interrupted.children()
 
-    status = started.stop()
+    status = interrupted.stop()
 
     assert (status, left_of(processes)) == (0, [])
+    killed.wait_for("Deployment of")
+    processes = killed.children()
 
-
-def test_kill_leaves_nothing(state: Path) -> None:
-    """Even SIGKILL takes the engine, its functions and the database with it."""
-    started = command(state, "up", "--port", str(free_port()))
-    started.wait_for("Deployment of")
-    processes = below(started.process)
-
-    started.stop(signal.SIGKILL)
+    killed.stop(signal.SIGKILL)
 
     assert left_of(processes) == []
 
 
-def test_detached_one_stays_until_down_and_the_data_longer(state: Path) -> None:
-    """`up --detach` returns, `down` leaves no process; `make serve` then has the same data."""
+def test_detached_one_stays_until_down_and_serve_goes_on_with_its_data(state: Path) -> None:
+    """`down` leaves no process; without a local cloud, `make serve` runs a database, which it restarts, and tasks."""
     started = command(state, "up", "--detach", "--port", str(free_port()))
     assert started.process.wait(STARTED_WITHIN_S) == 0, started.printed
     user = json.loads(run(curl_lines(started.printed)["POST /users"]))
@@ -240,12 +196,21 @@ def test_detached_one_stays_until_down_and_the_data_longer(state: Path) -> None:
     assert detached is not None
     processes = [psutil.Process(detached.pid), *psutil.Process(detached.pid).children(recursive=True)]
 
-    status = command(state, "down").process.wait(30)
+    status = command(state, "down").process.wait(120)
 
     assert (status, left_of(processes)) == (0, [])
     port = free_port()
     serve = command(state, "serve", "--port", str(port))
     serve.wait_for("Running on")
-    kept = httpx.get(f"http://127.0.0.1:{port}/users/{user['id']}").json()
-    serve.stop()
+    before = serve.children()
+
+    kept = httpx.get(f"http://127.0.0.1:{port}/users/{user['id']}", timeout=60).json()
+    postgres(serve).kill()
+    serve.wait_for("PostgreSQL ended by itself (signal 9) and was restarted")
+    task = json.loads(run(curl_lines(serve.printed)["POST /start-task"]))
+    serve.wait_for(f"Task succeeded task_id={task['task_id']}")
+    after = serve.children()
+
     assert user.items() >= kept.items()
+    assert serve.stop(signal.SIGTERM) == 0
+    assert left_of([*before, *after]) == []

@@ -40,7 +40,7 @@ class Stack:
 
     def get(self, path: str) -> str:
         """What the API answers."""
-        return httpx.get(f"{describe(self.cloud, STACK).api_url}{path}").text
+        return httpx.get(f"{describe(self.cloud, STACK).api_url}{path}", timeout=60).text
 
     def _template(self) -> dict[str, Any]:
         return {

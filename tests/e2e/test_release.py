@@ -22,7 +22,7 @@ from decant_cloud.local.deploy import Cloud, deploy, template_url, with_code
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.release.aliases import ALIAS, record, restore
 from decant_cloud.template.model import load_template
-from tests.e2e.running import RunningCloud
+from tests.e2e.running import QUICKLY, RunningCloud
 from tests.loading import ROOT
 
 KEPT = re.compile(
@@ -108,7 +108,7 @@ class Release:
         """Take the stack away."""
         cloudformation = self._cloud.client("cloudformation")
         cloudformation.delete_stack(StackName=self.stack)
-        cloudformation.get_waiter("stack_delete_complete").wait(StackName=self.stack, WaiterConfig={"Delay": 1})
+        cloudformation.get_waiter("stack_delete_complete").wait(StackName=self.stack, WaiterConfig=QUICKLY)
         s3 = self._cloud.client("s3")
         for each in s3.list_objects_v2(Bucket=self.stack).get("Contents", []):
             s3.delete_object(Bucket=self.stack, Key=each["Key"])
@@ -176,7 +176,7 @@ def test_release_goes_back_to_the_version_before(local_cloud: RunningCloud, rele
     release.answers("two")
     bucket, _, key = release.upload("async_response", "two").removeprefix("s3://").partition("/")
     functions.update_function_code(FunctionName=release.function, S3Bucket=bucket, S3Key=key)
-    functions.get_waiter("function_updated_v2").wait(FunctionName=release.function, WaiterConfig={"Delay": 1})
+    functions.get_waiter("function_updated_v2").wait(FunctionName=release.function, WaiterConfig=QUICKLY)
     published = functions.publish_version(FunctionName=release.function)["Version"]
     functions.update_alias(FunctionName=release.function, Name=ALIAS, FunctionVersion=published)
     assert release.answer(ALIAS) == "two"

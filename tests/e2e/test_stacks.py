@@ -9,7 +9,7 @@ import pytest
 
 from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, resolve
 from decant_cloud.template.model import load_template
-from tests.e2e.running import RunningCloud
+from tests.e2e.running import QUICKLY, RunningCloud
 from tests.loading import ROOT
 
 HERE = {**PSEUDO_PARAMETERS, "AWS::Region": "us-east-1", "AWS::AccountId": "000000000000"}
@@ -36,11 +36,11 @@ def stack(local_cloud: RunningCloud, request: pytest.FixtureRequest) -> Iterator
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
-    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig=QUICKLY)
     outputs = cloudformation.describe_stacks(StackName=name)["Stacks"][0].get("Outputs", [])
     yield {each["OutputKey"]: each["OutputValue"] for each in outputs}
     cloudformation.delete_stack(StackName=name)
-    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig=QUICKLY)
 
 
 def written(name: str) -> str:

@@ -3,10 +3,12 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 
 from tests.integration.conftest import Bench
+from tests.meeting import WAIT_FOR_OTHERS, meeting
 
 ECHO = """
 def handler(event, context):
@@ -127,24 +129,16 @@ def test_event_of_six_megabytes_arrives(bench: Bench) -> None:
 
 def test_environments_run_at_once(bench: Bench) -> None:
     """Two environments of one function work at the same time, each with its process."""
-    source = """
-        import os, time
-        def handler(event, context):
-            time.sleep(0.4)
-            return os.getpid()
-    """
-    environments = [bench.start(source), bench.start()]
-    answers: list[int] = []
-    threads = [threading.Thread(target=lambda one=one: answers.append(bench.invoke(one).value)) for one in environments]
-    started = time.monotonic()
+    source = f"{WAIT_FOR_OTHERS}\ndef handler(event, context): return wait_for_others(event)"
+    environments = [bench.start(source, timeout_s=60), bench.start(timeout_s=60)]
 
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(2) as pool, meeting() as others:
+        answers = [pool.submit(bench.invoke, environment, others.port) for environment in environments]
+        others.wait_for(2)
+        others.let_go()
+        pids = {answer.result().value for answer in answers}
 
-    assert len(set(answers)) == 2
-    assert time.monotonic() - started < 0.75
+    assert len(pids) == 2
 
 
 def test_process_is_frozen_between_invocations(bench: Bench) -> None:
@@ -181,7 +175,7 @@ def test_stop_ends_the_process_and_what_it_started(bench: Bench) -> None:
 
     environment.stop(drain_s=0)
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while any(_runs(pid) for pid in pids) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not any(_runs(pid) for pid in pids)
