@@ -41,27 +41,45 @@ new: install ## Add a part with its test: ARGS='function "GET /rooms" --database
 bundle: wheel ## Make a new bundle, which contains both wheels: NAME=../myshop
 	$(DECANT) new bundle "$(NAME)" --wheels dist $(if $(DEMO),--demo)
 
-test: check check-policy unit integration e2e ## Everything that must pass: checks, unit, integration, end to end
-check: install ## Lint, types, direction of imports, templates, what each function imports
-	.venv/bin/ruff format --check .
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports --no-logo
-	.venv/bin/cfn-lint template.yaml infra/*.yaml
-	$(DECANT) check
+test: install ## Run the checks and all tests but the long ones; the output of each part appears when the part ends
+	$(INSTALL) --with policy
+	@$(MAKE) --no-print-directory --keep-going -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
+		e2e integration check check-policy unit
+test-all: test ## Run the long tests too, and SAM's commands
+	@$(MAKE) --no-print-directory --keep-going test-long test-sam
+check: install ## Run the linters, the type checker and the checks of the bundle; the last lines name those that failed
+	@$(RUN_ALL); \
+	run .venv/bin/ruff format --check .; \
+	run .venv/bin/ruff check .; \
+	run .venv/bin/mypy; \
+	run .venv/bin/lint-imports --no-logo; \
+	run .venv/bin/cfn-lint template.yaml infra/*.yaml; \
+	run .venv/bin/decant check; \
+	$(NAME_FAILED)
 check-policy: install ## Scan what would be deployed, the role that deploys it and the workflows, for unsafe settings
 	$(INSTALL) --with policy
-	$(DECANT) check-policy
-	.decant/policy/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	.decant/policy/bin/zizmor --offline --quiet --min-severity medium .github/workflows
+	@$(RUN_ALL); \
+	run .venv/bin/decant check-policy; \
+	run .decant/policy/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml; \
+	run .decant/policy/bin/zizmor --offline --quiet --min-severity medium .github/workflows; \
+	$(NAME_FAILED)
+RUN_ALL := failed=; run() { echo "$$*"; "$$@" || failed="$$failed  $$*\n"; }
+NAME_FAILED := [ -z "$$failed" ] || { printf "Failed:\n$$failed"; exit 1; }
 format: install ## Format the code and mend what ruff can
-	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
-unit integration e2e: install
-	$(PY) -m pytest tests/$@
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format --quiet .
+PYTEST := $(PY) -m pytest
+IN_PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+unit integration: install
+	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@
 unit: ## Unit tests
 integration: ## Integration tests: real PostgreSQL, real runtime client
-e2e: ## End-to-end tests on the local cloud
+e2e: install ## End-to-end tests on the local cloud
+	$(PYTEST) -m "not long" tests/e2e
+test-long: install ## The tests that `make test` leaves out because they take long
+	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration
+	$(PYTEST) -m long tests/e2e
 test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine
 	$(PY) -m pytest tests/sam
 wheel: install ## Build the library and the commands as wheels, dist/decant_flask-….whl and dist/decant_cloud-….whl

@@ -1,6 +1,7 @@
 """How tests read the stacks of `infra/`."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from decant_cloud.template.evaluate import resolve
@@ -10,8 +11,9 @@ from tests.loading import ROOT
 __all__ = ["of_type", "policy_statements", "stack"]
 
 
+@cache
 def stack(name: str, **parameters: Any) -> dict[str, Any]:
-    """Resources and outputs of `infra/<name>.yaml` for one set of parameters."""
+    """Resources and outputs of `infra/<name>.yaml` for one set of parameters, shared by all tests of the process."""
     return resolve(load_template(ROOT / f"infra/{name}.yaml"), parameters)
 
 

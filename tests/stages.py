@@ -30,21 +30,17 @@ PROD = {
 
 
 @cache
-def _prod() -> Stage:
-    return read_stage(ROOT, "prod", PROD)
-
-
 def prod(**changed: str) -> Stage:
-    """The production stage, with some parameters changed."""
-    return read_stage(ROOT, "prod", PROD | changed) if changed else _prod()
+    """The production stage with some parameters changed. The stage is shared by all tests of the process."""
+    return read_stage(ROOT, "prod", PROD | changed)
 
 
 def broken(path: str, **properties: Any) -> Stage:
     """The production stage with properties of one resource changed: `Queue`, or `Cluster.RdsProxy` of one nested."""
-    stacks = copy.deepcopy(dict(_prod().stacks))
+    stacks = copy.deepcopy(dict(prod().stacks))
     nested, _, name = path.rpartition(".")
     stacks[nested]["Resources"][name]["Properties"] |= properties
-    return replace(_prod(), stacks=stacks)
+    return replace(prod(), stacks=stacks)
 
 
 def with_functions(stage: Stage, *names: str) -> Stage:

@@ -57,9 +57,16 @@ def contents(layer: Path) -> dict[str, tuple[str, int, int]]:
 
 
 @pytest.fixture(scope="module")
-def layer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The layer for x86_64, made once for this module."""
-    return build(tmp_path_factory.mktemp("x86_64"))
+def layers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The layers for x86_64 by name, built once for this module."""
+    names = ("SharedLayer", "AuthLayer", "DocsLayer")
+    return {name: build(tmp_path_factory.mktemp("x86_64"), name=name) for name in names}
+
+
+@pytest.fixture(scope="module")
+def layer(layers: dict[str, Path]) -> Path:
+    """The shared layer for x86_64."""
+    return layers["SharedLayer"]
 
 
 @pytest.fixture
@@ -98,6 +105,7 @@ def test_tracebacks_name_files_as_lambda_has_them(layer: Path) -> None:
     assert marshal.loads(bytecode.read_bytes()[16:]).co_filename == "/opt/python/decant/loop.py"  # noqa: S302  # our own
 
 
+@pytest.mark.long
 def test_second_build_makes_the_same_bytes(layer: Path, tmp_path: Path) -> None:
     """An unchanged layer is not uploaded again, and publishes nothing."""
     finished = run_recipe(layer.parents[1] / "source", tmp_path)
@@ -106,6 +114,7 @@ def test_second_build_makes_the_same_bytes(layer: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "python") == contents(layer)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["SharedLayer", "AuthLayer"])
 def test_layer_for_another_architecture_holds_its_modules(tmp_path: Path, name: str) -> None:
     """Built here for arm64, it holds compiled modules of arm64 alone."""
@@ -119,9 +128,9 @@ def test_layer_for_another_architecture_holds_its_modules(tmp_path: Path, name: 
     ("name", "requirements"),
     [("SharedLayer", "requirements.txt"), ("AuthLayer", "auth.txt"), ("DocsLayer", "docs.txt")],
 )
-def test_layer_comes_with_a_list_of_its_packages(tmp_path: Path, name: str, requirements: str) -> None:
+def test_layer_comes_with_a_list_of_its_packages(layers: dict[str, Path], name: str, requirements: str) -> None:
     """The CycloneDX document beside the packages has all of them, with version, package URL and licence."""
-    document = json.loads((build(tmp_path, name=name).parent / "sbom.cdx.json").read_text())
+    document = json.loads((layers[name].parent / "sbom.cdx.json").read_text())
 
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.6")
     assert document["metadata"]["component"]["name"] == name

@@ -129,7 +129,7 @@ ROLES = ("CloudFormationRole", "DeployRole", "functions")
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("stage", "other"), [("dev", "prod"), ("prod", "dev")])
+@pytest.mark.parametrize(("stage", "other"), [("dev", "prod"), pytest.param("prod", "dev", marks=pytest.mark.long)])
 def test_role_of_a_stage_is_denied_the_resources_of_another(simulator: Path, role: str, stage: str, other: str) -> None:
     """Every action that the role's policies name is denied on every kind of resource of the other stage."""
     allowed, evaluated = simulate(simulator, stage, role, other)
@@ -141,8 +141,16 @@ def test_role_of_a_stage_is_denied_the_resources_of_another(simulator: Path, rol
 @pytest.mark.parametrize(
     ("role", "expected"),
     [
-        ("CloudFormationRole", f"kms:ScheduleKeyDeletion on arn:aws:kms:{REGION}:{ACCOUNT}:key/decant-dev"),
-        ("CloudFormationRole", "route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/Zdev"),
+        pytest.param(
+            "CloudFormationRole",
+            f"kms:ScheduleKeyDeletion on arn:aws:kms:{REGION}:{ACCOUNT}:key/decant-dev",
+            marks=pytest.mark.long,
+        ),
+        pytest.param(
+            "CloudFormationRole",
+            "route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/Zdev",
+            marks=pytest.mark.long,
+        ),
         ("DeployRole", f"apigateway:GET on arn:aws:apigateway:{REGION}::/apikeys/decant-dev"),
         (
             "functions",
