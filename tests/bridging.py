@@ -129,7 +129,7 @@ async def serve(application: Application, server: Server = "hypercorn", **option
 
 @asynccontextmanager
 async def _hypercorn(application: Any, listening: socket.socket, options: dict[str, Any]) -> AsyncIterator[None]:
-    config = Config.from_mapping(bind=[f"fd://{listening.detach()}"], graceful_timeout=1, errorlog=None, **options)
+    config = Config.from_mapping(bind=[f"fd://{listening.detach()}"], graceful_timeout=60, errorlog=None, **options)
     stop = asyncio.Event()
     serving = asyncio.create_task(hypercorn.asyncio.serve(application, config, shutdown_trigger=stop.wait))
     try:
@@ -141,7 +141,7 @@ async def _hypercorn(application: Any, listening: socket.socket, options: dict[s
 
 @asynccontextmanager
 async def _uvicorn(application: Any, listening: socket.socket, options: dict[str, Any]) -> AsyncIterator[None]:
-    config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=1, lifespan="on", **options)
+    config = uvicorn.Config(application, log_config=None, timeout_graceful_shutdown=60, lifespan="on", **options)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started:  # noqa: ASYNC110  # uvicorn has no event for it

@@ -41,7 +41,7 @@ async def test_real_traffic_passes_the_validator(server: Server, method: str) ->
     app.wsgi_app = validator(echoing)  # type: ignore[assignment,method-assign]
     headers = [("X-Twice", "1"), ("X-Twice", "2"), ("Cookie", "a=1"), ("Cookie", "b=2")]
 
-    async with serve(FlaskToAsgi(app, view_threads=0), server) as url, httpx.AsyncClient() as http:
+    async with serve(FlaskToAsgi(app, view_threads=0), server) as url, httpx.AsyncClient(timeout=60) as http:
         for body in (None, b"", b"whole", in_chunks(b"in ", b"", b"chunks")):
             answer = await http.request(method, f"{url}/caf%C3%A9%20x?q=%20%C3%A9", content=body, headers=headers)
 
@@ -57,7 +57,7 @@ async def test_connection_serves_one_request_after_another(server: Server) -> No
     app.add_url_rule("/unchanged", "unchanged", lambda: ("ignored", 304))
     limits = httpx.Limits(max_connections=1)
 
-    async with serve(FlaskToAsgi(app), server) as url, httpx.AsyncClient(limits=limits) as http:
+    async with serve(FlaskToAsgi(app), server) as url, httpx.AsyncClient(limits=limits, timeout=60) as http:
         answers = [await http.get(url + path) for path in ("/length", "/stream", "/empty", "/unchanged", "/length")]
         head = await http.head(f"{url}/length")
         ports = {answer.extensions["network_stream"].get_extra_info("client_addr")[1] for answer in [*answers, head]}
@@ -78,7 +78,7 @@ async def test_several_cookies_and_links_arrive(server: Server) -> None:
         response.set_cookie("two", "2")
         return response
 
-    async with serve(FlaskToAsgi(app), server, root_path="/shop") as url, httpx.AsyncClient() as http:
+    async with serve(FlaskToAsgi(app), server, root_path="/shop") as url, httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(f"{url}/here")
 
     assert answer.text == f"{url}/shop/here"
@@ -144,7 +144,7 @@ async def test_upload_over_the_limit_is_answered_413(server: Server, *, declared
     app.add_url_rule("/", "view", lambda: str(len(request.data)), methods=["POST"])
     body = b"x" * 3_000_000
 
-    async with serve(FlaskToAsgi(app, body_limit_bytes=100_000), server) as url, httpx.AsyncClient() as http:
+    async with serve(FlaskToAsgi(app, body_limit_bytes=100_000), server) as url, httpx.AsyncClient(timeout=60) as http:
         content = body if declared else in_chunks(*[body[:30_000]] * 100)
         answer = await http.post(url, content=content)
         after = await http.post(url, content=b"small enough")
@@ -160,7 +160,7 @@ async def test_websocket_is_answered_403(server: Server) -> None:
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     }
-    async with serve(FlaskToAsgi(Flask("http")), server) as url, httpx.AsyncClient() as http:
+    async with serve(FlaskToAsgi(Flask("http")), server) as url, httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(url, headers=headers)
 
     assert answer.status_code == 403
@@ -179,7 +179,7 @@ async def test_stream_that_breaks_is_no_whole_answer(server: Server) -> None:
     async def view() -> Any:
         return stream(half())
 
-    async with serve(asgi_app(app), server) as url, httpx.AsyncClient() as http:
+    async with serve(asgi_app(app), server) as url, httpx.AsyncClient(timeout=60) as http:
         with pytest.raises(httpx.RemoteProtocolError):
             await http.get(url)
 
@@ -194,7 +194,7 @@ async def test_blocking_view_does_not_stall_others(server: Server) -> None:
         await asyncio.sleep(0)
         return "quick"
 
-    async with serve(FlaskToAsgi(app), server) as url, httpx.AsyncClient() as http:
+    async with serve(FlaskToAsgi(app), server) as url, httpx.AsyncClient(timeout=60) as http:
         blocked = asyncio.create_task(http.get(f"{url}/sync"))
         await asyncio.sleep(0.05)
         await asyncio.gather(*(http.get(f"{url}/async") for _ in range(10)))

@@ -167,7 +167,7 @@ def hosts() -> Iterator[tuple[str, str]]:
 def seen(host: str, sent: Sent) -> dict[str, Any]:
     """What the app behind the host sees of the request, but for the port it came to."""
     name, _, port = host.partition(":")
-    with socket.create_connection((name, int(port)), timeout=5) as connection:
+    with socket.create_connection((name, int(port)), timeout=60) as connection:
         connection.sendall(sent.to("example.org"))
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
     head, _, body = answer.partition(b"\r\n\r\n")
@@ -195,7 +195,7 @@ async def test_bridged_app_still_works_under_a_plain_wsgi_server() -> None:
         return str(request.environ.get("SERVER_SOFTWARE", "bridged"))
 
     with werkzeug_server(app) as plain:
-        async with serve(FlaskToAsgi(app)) as bridged, httpx.AsyncClient() as http:
+        async with serve(FlaskToAsgi(app)) as bridged, httpx.AsyncClient(timeout=60) as http:
             answers = [(await http.get(url)).text for url in (bridged, f"http://{plain}", bridged)]
 
     assert [answer.partition("/")[0] for answer in answers] == ["bridged", "Werkzeug", "bridged"]

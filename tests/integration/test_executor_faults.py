@@ -1,7 +1,5 @@
 """The executor: every way to fail, in AWS's shapes, and what comes after it."""
 
-import time
-
 import pytest
 
 from decant_cloud.lambda_runtime import environment as environments
@@ -153,12 +151,10 @@ def test_init_within_an_invocation_counts_as_its_time(bench: Bench, monkeypatch:
     """A function that takes longer to start than it may run times out."""
     monkeypatch.setattr(environments, "INIT_LIMIT_S", 0.1)
     environment = bench.start("import time; time.sleep(60)", timeout_s=1)
-    started = time.monotonic()
 
     answer = bench.invoke(environment)
 
     assert answer.value["errorType"] == "Sandbox.Timedout"
-    assert time.monotonic() - started < 2
 
 
 def test_memory_limit_is_enforced(bench: Bench) -> None:

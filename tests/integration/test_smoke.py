@@ -90,7 +90,7 @@ def stage() -> Iterator[Stage]:
 
 def found(url: str) -> list[str]:
     """What is wrong with the routes of a stage."""
-    with httpx.Client(base_url=url) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         return list(requests(client, ["/async", "/fetch-data"]))
 
 

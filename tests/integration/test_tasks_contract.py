@@ -21,7 +21,7 @@ async def test_task_runs_and_its_result_is_kept(world: World) -> None:
     job = await work.add.delay(1, b=2)
     await world.run()
 
-    assert await job.get(timeout=5) == 3
+    assert await job.get(timeout=60) == 3
 
 
 async def test_task_is_pending_before_it_is_started(world: World) -> None:
@@ -60,7 +60,7 @@ async def test_error_is_raised_where_the_result_is_waited_for(world: World) -> N
     await world.run()
 
     with pytest.raises(TaskFailed) as caught:
-        await job.get(timeout=5)
+        await job.get(timeout=60)
 
     assert (caught.value.type, caught.value.message) == ("Flaky", "broken")
     assert "raise Flaky(message)" in caught.value.traceback
@@ -71,7 +71,7 @@ async def test_error_is_not_raised_without_propagation(world: World) -> None:
     job = await work.fail.delay()
     await world.run()
 
-    assert await job.get(timeout=5, propagate=False) is None
+    assert await job.get(timeout=60, propagate=False) is None
 
 
 async def test_wait_for_a_result_ends_in_time(world: World) -> None:
@@ -99,7 +99,7 @@ async def test_any_json_travels_unchanged(world: World, value: object) -> None:
     job = await work.echo.delay(value)
     await world.run()
 
-    assert await job.get(timeout=5) == value
+    assert await job.get(timeout=60) == value
 
 
 async def test_countdown_is_waited_for(world: World) -> None:

@@ -16,7 +16,7 @@ async def test_chain_hands_results_on(world: World) -> None:
     job = await chain(work.add.s(1, 2), work.add.s(10), work.echo.s()).delay()
     await world.run()
 
-    assert await job.get(timeout=5) == 13
+    assert await job.get(timeout=60) == 13
 
 
 async def test_bar_makes_a_chain(world: World) -> None:
@@ -24,7 +24,7 @@ async def test_bar_makes_a_chain(world: World) -> None:
     job = await (work.add.s(1, 2) | work.add.s(10)).delay()
     await world.run()
 
-    assert await job.get(timeout=5) == 13
+    assert await job.get(timeout=60) == 13
 
 
 async def test_immutable_part_gets_no_result(world: World) -> None:
@@ -32,7 +32,7 @@ async def test_immutable_part_gets_no_result(world: World) -> None:
     job = await chain(work.add.s(1, 2), work.add.si(5, 5)).delay()
     await world.run()
 
-    assert await job.get(timeout=5) == 10
+    assert await job.get(timeout=60) == 10
 
 
 async def test_group_gathers_results_in_order(world: World) -> None:
@@ -41,7 +41,7 @@ async def test_group_gathers_results_in_order(world: World) -> None:
     await world.run()
 
     assert isinstance(job, GroupResult)
-    assert await job.get(timeout=5) == [2 * n for n in range(20)]
+    assert await job.get(timeout=60) == [2 * n for n in range(20)]
     assert await job.completed_count() == 20
 
 
@@ -50,7 +50,7 @@ async def test_chord_runs_its_body_once_with_all_results(world: World) -> None:
     job = await chord([work.add.s(n, n) for n in range(20)], work.total.s()).delay()
     await world.run()
 
-    assert await job.get(timeout=5) == 380
+    assert await job.get(timeout=60) == 380
 
 
 async def test_empty_group_has_no_results(world: World) -> None:
@@ -58,7 +58,7 @@ async def test_empty_group_has_no_results(world: World) -> None:
     job = await group().delay()
     await world.run()
 
-    assert await job.get(timeout=5) == []
+    assert await job.get(timeout=60) == []
 
 
 async def test_chord_of_nothing_runs_its_body(world: World) -> None:
@@ -66,7 +66,7 @@ async def test_chord_of_nothing_runs_its_body(world: World) -> None:
     job = await chord([], work.total.s()).delay()
     await world.run()
 
-    assert await job.get(timeout=5) == 0
+    assert await job.get(timeout=60) == 0
 
 
 async def test_empty_group_in_a_chain_waits_for_what_is_before_it(world: World) -> None:
@@ -75,7 +75,7 @@ async def test_empty_group_in_a_chain_waits_for_what_is_before_it(world: World) 
     await world.run()
 
     with pytest.raises(TaskFailed, match="ParentFailed"):
-        await job.get(timeout=5)
+        await job.get(timeout=60)
 
 
 async def test_empty_groups_are_empty_lists_wherever_they_stand(world: World) -> None:
@@ -84,7 +84,7 @@ async def test_empty_groups_are_empty_lists_wherever_they_stand(world: World) ->
     member = await group(work.add.s(1, 1), group(), chain(work.add.s(2, 2), group())).delay()
     await world.run()
 
-    assert (await first.get(timeout=5), await member.get(timeout=5)) == ([], [2, [], []])
+    assert (await first.get(timeout=60), await member.get(timeout=60)) == ([], [2, [], []])
 
 
 async def test_chords_nest(world: World) -> None:
@@ -99,9 +99,9 @@ async def test_chords_nest(world: World) -> None:
     ).delay()
     await world.run()
 
-    assert await in_chain.get(timeout=5) == 10
-    assert await in_header.get(timeout=5) == 16
-    assert await as_body.get(timeout=5) == [6, [2, 4]]
+    assert await in_chain.get(timeout=60) == 10
+    assert await in_header.get(timeout=60) == 16
+    assert await as_body.get(timeout=60) == [6, [2, 4]]
 
 
 async def test_group_tells_of_its_members_together(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_group_tells_of_its_members_together(world: World) -> None:
 
     assert (before, await job.ready(), await job.successful(), await job.failed()) == (False, True, False, True)
     assert [result.id for result in job] == [str(status.id) for status in await job.statuses()]
-    assert (len(job), await job.get(timeout=5, propagate=False)) == (2, [2, None])
+    assert (len(job), await job.get(timeout=60, propagate=False)) == (2, [2, None])
 
 
 async def test_revoking_a_group_revokes_every_member(world: World) -> None:
@@ -132,7 +132,7 @@ async def test_results_nest_as_the_workflow_does(world: World) -> None:
     job = await group(work.add.s(1, 1), inner).delay()
     await world.run()
 
-    assert await job.get(timeout=5) == [2, [5, 6]]
+    assert await job.get(timeout=60) == [2, [5, 6]]
 
 
 async def test_group_after_a_group_gets_the_whole_list(world: World) -> None:
@@ -140,7 +140,7 @@ async def test_group_after_a_group_gets_the_whole_list(world: World) -> None:
     job = await chain(group(work.add.s(1, 1), work.add.s(2, 2)), group(work.total.s(), work.echo.s())).delay()
     await world.run()
 
-    assert await job.get(timeout=5) == [6, [2, 4]]
+    assert await job.get(timeout=60) == [6, [2, 4]]
 
 
 async def test_countdown_in_a_chain_counts_from_the_part_before(world: World) -> None:
@@ -152,7 +152,7 @@ async def test_countdown_in_a_chain_counts_from_the_part_before(world: World) ->
     await world.advance(101)
     await world.run()
 
-    assert (before, await job.get(timeout=5)) == (False, 13)
+    assert (before, await job.get(timeout=60)) == (False, 13)
 
 
 async def test_failure_closes_what_waits_for_it(world: World) -> None:
@@ -161,7 +161,7 @@ async def test_failure_closes_what_waits_for_it(world: World) -> None:
     await world.run()
 
     with pytest.raises(TaskFailed) as caught:
-        await job.get(timeout=5)
+        await job.get(timeout=60)
     assert caught.value.type == "ParentFailed"
     assert "tests.work.fail" in caught.value.message
 
@@ -173,7 +173,7 @@ async def test_failing_member_fails_the_chord(world: World) -> None:
     await world.run()
 
     with pytest.raises(TaskFailed):
-        await job.get(timeout=5)
+        await job.get(timeout=60)
 
 
 async def test_errback_is_started_once_with_the_id_of_what_failed(world: World) -> None:
@@ -208,7 +208,7 @@ async def test_error_callback_of_an_expired_member_is_enqueued_once(world: World
 
     assert len(failed) == 1
     with pytest.raises(TaskRevoked, match="has expired"):
-        await job.get(timeout=5)
+        await job.get(timeout=60)
 
 
 async def test_error_callback_is_not_enqueued_for_a_revoked_workflow(world: World) -> None:
@@ -264,7 +264,7 @@ async def test_retry_of_a_part_holds_up_what_waits_for_it(world: World) -> None:
     await world.advance(11)
     await world.run()
 
-    assert await job.get(timeout=5) == 11
+    assert await job.get(timeout=60) == 11
 
 
 async def test_revoking_a_workflow_revokes_every_part(world: World) -> None:
@@ -274,7 +274,7 @@ async def test_revoking_a_workflow_revokes_every_part(world: World) -> None:
     await world.run()
 
     with pytest.raises(TaskRevoked):
-        await job.get(timeout=5)
+        await job.get(timeout=60)
 
 
 async def test_workflow_that_is_put_back_runs_to_its_end(world: World) -> None:
@@ -285,7 +285,7 @@ async def test_workflow_that_is_put_back_runs_to_its_end(world: World) -> None:
     await redrive(error="Flaky")
     await world.run()
 
-    assert (failed, await job.get(timeout=5)) == (True, 13)
+    assert (failed, await job.get(timeout=60)) == (True, 13)
 
 
 @pytest.mark.usefixtures("world")

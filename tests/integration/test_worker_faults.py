@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,9 +184,13 @@ async def test_connection_cut_under_a_transaction_repeats_the_run() -> None:
 
 
 @pytest.fixture
-def own_postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
+def own_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
     """A migrated server of this test's own, to be stopped and started."""
-    with Postgres(tmp_path / "postgres", settings={"fsync": "off"}) as server:
+    # Not below pytest's folder, which every new session closes to other accounts, as PostgreSQL's own.
+    with (
+        tempfile.TemporaryDirectory(prefix="decant-postgres-") as folder,
+        Postgres(Path(folder), settings={"fsync": "off"}) as server,
+    ):
         monkeypatch.setenv("DATABASE_URL", server.url())
         runtime.current().reload()
         load_function("migrate").handler({}, None)

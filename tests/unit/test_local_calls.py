@@ -12,7 +12,7 @@ from decant_cloud.lambda_runtime.runtime_api import Connection, ConnectionClosed
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, Connection]]:
     """The client's end of a connection, and the server's."""
-    with listen() as listener, socket.create_connection(listener.getsockname(), timeout=5) as client:
+    with listen() as listener, socket.create_connection(listener.getsockname(), timeout=60) as client:
         accepted, _address = listener.accept()
         with accepted:
             yield client, Connection(accepted)

@@ -30,7 +30,7 @@ TEMPLATE = Template(ROOT, DOCUMENT)
 def local(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the local cloud to its end."""
     command = [sys.executable, "-m", "decant_cloud", *arguments, "--state", str(state)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def client() -> Iterator[Client]:
     """A connection to a server of this test's own."""
     application = Application()
     server = HttpServer(application, "127.0.0.1", 0, QUICK)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connected:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connected:
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
         connection.sock = connected
         yield Client(application, connected, connection)
@@ -136,7 +136,7 @@ def test_request_is_streamed() -> None:
         return []
 
     server = HttpServer(application, "127.0.0.1", 0)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as with_rest:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as with_rest:
         with_rest.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello")
         response = with_rest.recv(1000)
     server.close()

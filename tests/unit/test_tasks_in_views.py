@@ -19,7 +19,7 @@ async def test_sync_view_waits_for_a_result_without_blocking_the_loop(view_threa
     @app.get("/")
     def view() -> str:
         job = await_(work.add.delay(1, 2))
-        return str(await_(job.get(timeout=10)))
+        return str(await_(job.get(timeout=60)))
 
     with memory() as broker:
         answer = asyncio.create_task(get(app, view_threads=view_threads))
