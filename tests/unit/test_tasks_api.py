@@ -12,7 +12,7 @@ NAMES = {
     "decant.tasks.admin": "COUNT_LIMIT Page QueueStatistics Summary list_tasks queue_statistics redrive",
     "decant.tasks.schedule": "Missed Schedule cron every",
     "decant.worker": "lambda_handler run_forever",
-    "decant.worker.sweeper": "SweepCounts lambda_handler run_probe sweep",
+    "decant.worker.sweeper": "SweepCounts lambda_handler sweep",
     "decant.worker.dead_letters": "close_dead_lettered lambda_handler",
     "decant.testing": "Broker MemoryStore eager memory",
     "decant.cli": "main",
