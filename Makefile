@@ -9,8 +9,8 @@ PY := .venv/bin/python
 
 help: ## List every target
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
-install: ## Install everything into .venv and .decant; with ENGINE=localemu, the local cloud's second engine too
-	$(INSTALL) $(if $(filter-out localstack,$(ENGINE)),--with $(ENGINE))
+install: ## Install everything into .venv and .decant; with ENGINE=localemu, the second engine of the local cloud too
+	$(INSTALL)
 lock: ## Compile the requirements files anew, with hashes
 	$(INSTALL) --lock
 sam:

@@ -7,11 +7,11 @@ file changed since the last time:
     .decant/localstack        the local cloud              infra/decant_cloud/local/localstack.txt
     .decant/lambda-image      what AWS's image holds       infra/decant_cloud/local/lambda-image.txt
 
-and with `--with NAME`, only when a command needs them:
+and with `--with NAME`, or ENGINE=localemu, only when a command needs them:
 
     .decant/bench             what `make bench-web` measures against    requirements/bench.txt
     .decant/celery            what `make bench-tasks` compares with     requirements/celery.txt
-    .decant/localemu          the local cloud's second engine, ENGINE=localemu    infra/decant_cloud/local/localemu.txt
+    .decant/localemu          the local cloud's second engine         infra/decant_cloud/local/localemu.txt
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
 
@@ -163,7 +163,7 @@ def find_python(uv: str) -> str:
 
 def install(uv: str, wanted: str | None) -> None:
     """Bring every environment up to its requirements file; what is up to date is left alone."""
-    wanted_too = {wanted: OPTIONAL[wanted]} if wanted else {}
+    wanted_too = {name: OPTIONAL[name] for name in (wanted, os.environ.get("ENGINE")) if name in OPTIONAL}
     environments = {name: (folder, locked(lock)) for name, (folder, lock) in {**ENVIRONMENTS, **wanted_too}.items()}
     outdated = {name: pair for name, pair in environments.items() if not is_current(*pair)}
     if not outdated:

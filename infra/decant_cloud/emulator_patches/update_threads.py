@@ -1,9 +1,9 @@
 """Start new versions of functions without waiting for the old versions of others to stop.
 
-The engine starts and stops versions in one pool with few threads, and a version takes seconds to stop.
+The engine starts and stops versions in one pool with few threads; a version stops after its running invocations.
 
 Changes: `services/lambda_/invocation/lambda_service.py`.
-Gain: a setting that all functions share is live after 1.6 s instead of ten.
+Gain: a setting that all functions share is live after 2 s instead of ten while they run.
 """
 
 from collections.abc import Callable
