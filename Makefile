@@ -45,8 +45,8 @@ test: install ## Run the checks and all tests but the long ones; the output of e
 	$(INSTALL) --with policy
 	@$(MAKE) --no-print-directory --keep-going -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 		e2e integration check check-policy unit
-test-all: test ## Run the long tests too, and SAM's commands
-	@$(MAKE) --no-print-directory --keep-going test-long test-sam
+test-all: test ## Run the long tests too, SAM's commands, and the end-to-end tests on LocalEmu
+	@$(MAKE) --no-print-directory --keep-going test-long test-sam e2e-localemu
 check: install ## Run the linters, the type checker and the checks of the bundle; the last lines name those that failed
 	@$(RUN_ALL); \
 	run .venv/bin/ruff format --check .; \
@@ -80,6 +80,8 @@ e2e: install ## End-to-end tests on the local cloud
 test-long: install ## The tests that `make test` leaves out because they take long
 	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration
 	$(PYTEST) -m long tests/e2e
+e2e-localemu: ## End-to-end tests on the second engine of the local cloud
+	@$(MAKE) --no-print-directory e2e ENGINE=localemu
 test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine
 	$(PY) -m pytest tests/sam
 wheel: install ## Build the library and the commands as wheels, dist/decant_flask-….whl and dist/decant_cloud-….whl
