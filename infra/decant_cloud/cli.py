@@ -328,7 +328,8 @@ def upgrade(**options: Any) -> int:
 @cli.command(epilog="Example: decant check")
 def check() -> int:
     """Compare template.yaml, functions/, events/ and openapi.json, and each function's imports with its budget."""
-    return max(_call("checks.layout"), _call("checks.import_budget"), _call("openapi.command", check=True))
+    checks = ("layout", "uses", "import_budget")
+    return max(*(_call(f"checks.{name}") for name in checks), _call("openapi.command", check=True))
 
 
 @cli.command(epilog="Example: decant check-deploy prod, or make check-deploy STAGE=prod")

@@ -12,9 +12,9 @@ from typing import Any
 from decant_cloud.paths import root
 from decant_cloud.template.stage import Function, Stage
 
-__all__ = ["breaches", "imported"]
+__all__ = ["CLIENTS", "breaches", "imported"]
 
-_CLIENTS = ("decant.http", "httpx", "requests", "urllib3", "aiohttp")
+CLIENTS = ("decant.http", "httpx", "requests", "urllib3", "aiohttp")
 
 
 def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
@@ -23,7 +23,7 @@ def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
         return
     for function in stage.functions():
         folder = (bundle or root()) / str(stage.template["Resources"][function.logical_id]["Properties"]["CodeUri"])
-        if _is_enclosed(function) and (client := imported(_CLIENTS, folder, (bundle or root()) / "shared")) is not None:
+        if _is_enclosed(function) and (client := imported(CLIENTS, folder, (bundle or root()) / "shared")) is not None:
             yield (
                 f"{function.logical_id}: it imports {client}, and its subnets have no route to the internet; set Nat, "
                 "or leave it out of the network with IgnoreGlobals: [VpcConfig] when it uses no database"
@@ -51,7 +51,7 @@ def imported(modules: Iterable[str], folder: Path, shared: Path) -> str | None:
 
 def _imports(path: Path) -> Iterator[str]:
     """The modules that a file imports, anywhere in it; `from a import b` is both `a` and `a.b`."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
         match node:
             case ast.Import(names=names):
                 yield from (each.name for each in names)
