@@ -118,11 +118,11 @@ def test_routes_without_an_alarm_are_named() -> None:
         pytest.param({"ApiRate": "much"}, "ApiRate 'much' is no number", id="no number"),
         pytest.param(
             {"Database": "url", "DatabaseUrl": "postgresql+asyncpg://a:b@c/d"},
-            "NoPasswordInPlainVariables: DatabaseUrl is for stage local alone",
+            "StagesAtAws: DatabaseUrl is for stage local alone",
             id="a password in the clear",
         ),
         pytest.param({"DatabaseMinCapacity": "0"}, "never comes to a pause while the sweeper", id="sleepless"),
-        pytest.param({"Auth": "", "AuthKeys": ""}, "CallersAreDecided: Auth is not set", id="no callers"),
+        pytest.param({"Auth": "", "AuthKeys": ""}, "StagesAtAws: Auth is not set", id="no callers"),
         pytest.param({"Auth": "public"}, "Set AuthKeys=true with Auth=keys, and with no other value", id="no keys"),
         pytest.param({"AuthKeys": ""}, "Set AuthKeys=true with Auth=keys, and with no other value", id="keys"),
         pytest.param({"Auth": "jwt"}, "Set AuthTokens=Tokens with Auth=jwt, and with no other value", id="tokens"),
