@@ -1,12 +1,15 @@
 """The import of functions by `make serve`."""
 
 import logging
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from decant_cloud.local.commands.serve import code_files
 from decant_cloud.local.served import load_apps, load_function
 
 APP = """
@@ -68,3 +71,22 @@ def test_function_that_cannot_be_imported_does_not_stop_the_others(
     [record] = caplog.records
     assert record.getMessage() == "Could not import functions/first/app.py"
     assert record.exc_info is not None
+
+
+def test_changes_of_code_are_noticed(functions: Path, tmp_path: Path) -> None:
+    """`make serve` restarts when a module, a template or a setting changes, and not for compiled modules."""
+    bundle = tmp_path / "bundle"
+    (bundle / "functions").mkdir(parents=True)
+    shutil.copytree(functions / "first", bundle / "functions/first")
+    before = code_files(bundle)
+
+    (bundle / "functions/first/app.pyc").touch()
+    assert code_files(bundle) == before
+
+    (bundle / ".env").write_text("MAIL_URL=http://mail\n")
+    assert code_files(bundle) != before
+
+    before = code_files(bundle)
+    (bundle / "functions/first/templates/page.html").write_text("{{ text }}!")
+    os.utime(bundle / "functions/first/templates/page.html", ns=(1, 1))
+    assert code_files(bundle) != before

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
@@ -28,7 +29,7 @@ from decant_cloud.local.tokens import ISSUER, public_key
 from decant_cloud.local.warden import Warden
 from decant_cloud.paths import root
 
-__all__ = ["run"]
+__all__ = ["code_files", "run"]
 
 WATCH_EVERY_S = 1
 STOPPED_WITHIN_S = 10
@@ -42,7 +43,7 @@ def run(*, state: Path, port: int) -> None:
     Raises:
         LocalCloudError: the database did not start, or it has ended repeatedly.
     """
-    console = output()
+    console, environment = output(), dict(os.environ)
     require_free(port, "serve")
     with ExitStack() as stack:
         with Steps(console) as steps:
@@ -55,10 +56,15 @@ def run(*, state: Path, port: int) -> None:
         print_endpoints(console, f"http://127.0.0.1:{port}")
         console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
         with redirect_stdout(ReadableOutput(console)):
-            loop.run(_serve(Dispatcher(load_apps(root() / "functions")), port, postgres))
+            changed = loop.run(_serve(Dispatcher(load_apps(root() / "functions")), port, postgres))
+    if changed:
+        console.print("Code has changed; restarting.\n", highlight=False)
+        command = [sys.executable, "-m", "decant_cloud", *sys.argv[1:]]
+        os.execve(command[0], command, environment)  # noqa: S606  # this command again, and no shell is wanted
 
 
-async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -> None:
+async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -> bool:
+    """Serve until a signal arrives or the code changes; returns whether it has changed."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -67,15 +73,40 @@ async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -
     config.accesslog, config.errorlog = logging.getLogger("access"), logging.getLogger("hypercorn")
     config.access_log_format = "%(m)s %(U)s %(s)s %({x-correlation-id}o)s"
     worker, watch = asyncio.create_task(run_forever()), asyncio.create_task(_keep_running(postgres, stop))
+    change = asyncio.create_task(_change(stop))
     try:
         await _serve_until(stop, hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait))
     finally:
         worker.cancel()
         watch.cancel()
-        await asyncio.wait({worker, watch})
+        change.cancel()
+        await asyncio.wait({worker, watch, change})
         await loop.close()
     with suppress(asyncio.CancelledError):
         await watch  # raises the error for which it has stopped the server
+    return not change.cancelled()
+
+
+async def _change(stop: asyncio.Event) -> None:
+    """Return when a file of the code changes, and stop the web server then."""
+    before = code_files(root())
+    while True:
+        await asyncio.sleep(WATCH_EVERY_S)
+        if await asyncio.to_thread(code_files, root()) != before:
+            break
+    stop.set()
+
+
+def code_files(folder: Path) -> frozenset[tuple[Path, int]]:
+    """The files of a bundle that a process imports or reads at its start, with their times of modification."""
+    files = [folder / ".env", folder / "pyproject.toml", folder / "template.yaml"]
+    files += [path for code in ("functions", "shared/domain", "shared/decant") for path in (folder / code).rglob("*.*")]
+    found = set()
+    for path in files:
+        with suppress(OSError):  # it was deleted meanwhile
+            if path.suffix != ".pyc" and path.is_file():
+                found.add((path, path.stat().st_mtime_ns))
+    return frozenset(found)
 
 
 async def _serve_until(stop: asyncio.Event, server: Coroutine[Any, Any, None]) -> None:
