@@ -27,6 +27,7 @@ from decant_cloud.scaffold.template_text import with_schema
 __all__ = ["add_migration", "differences"]
 
 VERSIONS = "functions/migrate/versions"
+_EMPTY = '    op.execute("SELECT 1")  # your statements here'
 
 _MIGRATION = '''"""{title}."""
 
@@ -73,13 +74,11 @@ def add_migration(root: Path, title: str, *, is_empty: bool = False) -> list[Pat
     numbers = [int(path.name[:4]) for path in root.glob(f"{VERSIONS}/[0-9][0-9][0-9][0-9]_*.py")]
     revision = f"{max(numbers, default=0) + 1:04}_{words}"
     previous = [each for each in heads(root / VERSIONS).split(", ") if each and not each.startswith("decant_")]
-    body, imports = ("    pass\n", "") if is_empty else _changes(root)
+    body, imports = (_EMPTY, "from alembic import op") if is_empty else _changes(root)
     sentence = title[0].upper() + title[1:]
     path = root / VERSIONS / f"{revision}.py"
     down = f'"{previous[0]}"' if previous else "None"
     text = _MIGRATION.format(title=sentence, imports=imports, revision=revision, previous=down, body=body)
-    if is_empty:
-        text = text.replace("\n\n\n\nrevision", "\n\nrevision")
     template = root / "template.yaml"
     written = write({path: text}, {})
     _format(path)

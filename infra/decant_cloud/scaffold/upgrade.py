@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 import zipfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from decant_cloud import paths
@@ -18,7 +19,7 @@ from decant_cloud.errors import CommandError
 from decant_cloud.scaffold.bundle import LOCKS, wheels_in
 from decant_cloud.scaffold.template_text import with_schema
 
-__all__ = ["run"]
+__all__ = ["Upgrade", "run", "upgrade"]
 
 OWNED = ("README.md", "events/hello.json", "functions/hello", "shared/domain", "tests/functions")
 """Files and folders that belong to the bundle's owner as soon as they are written."""
@@ -53,23 +54,49 @@ def run(*, wheels: Path) -> int:
     changes = ["git", "-C", str(root), "status", "--porcelain"]
     if subprocess.run(changes, capture_output=True, check=False).stdout:
         raise CommandError("The bundle has changes that are not committed. Commit them, so that you can compare.")
+    done = upgrade(root, wheels_in(wheels.resolve()))
+    steps = [["make", "install"]] if done.is_locked else [["make", "lock"], ["make", "install"]]
+    steps += [[".venv/bin/python", "-c", _SCHEMA]]
+    print("".join(f"{line}\n" for line in done.news))
+    for path in done.conflicts:
+        print(f"conflict: {path}; edit the marked lines, then run `make test`", file=sys.stderr)
+    steps += [] if done.conflicts else [["make", "check"]]
+    failed = any(subprocess.run(step, cwd=root, check=False).returncode for step in steps)
+    return 1 if failed or done.conflicts else 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upgrade:
+    """What an upgrade has changed.
+
+    Attributes:
+        news: Lines of the changelog that the old version lacks.
+        conflicts: Files with lines that both sides have changed.
+        is_locked: Whether the lock files fit the packages; else they have to be compiled again.
+    """
+
+    news: Sequence[str]
+    conflicts: Sequence[Path]
+    is_locked: bool
+
+
+def upgrade(root: Path, new: Sequence[Path]) -> Upgrade:
+    """Replace the wheels and lock files of a bundle, and merge the files that `decant new` wrote.
+
+    Args:
+        root: Folder of the bundle.
+        new: Wheels of `decant-flask` and `decant-cloud`.
+    """
     name = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["decant"]["name"]
-    old, new = wheels_in(root / "shared/wheels"), wheels_in(wheels.resolve())
+    old = wheels_in(root / "shared/wheels")
     with tempfile.TemporaryDirectory(prefix="decant-upgrade-") as folder:
         base, theirs = Path(folder, "old"), Path(folder, "new")
         for target, pair in ((base, old), (theirs, new)):
             _render(target, name, pair, Path(folder, f"packages-{target.name}"))
-        news = list(_news(Path(folder)))
         conflicts = _merge(root, base, theirs)
         _replace_wheels(root, old, theirs)
         is_locked = _replace_locks(root, base, theirs)
-    steps = [["make", "install"]] if is_locked else [["make", "lock"], ["make", "install"]]
-    steps += [[".venv/bin/python", "-c", _SCHEMA], ["make", "check"]]
-    print("".join(f"{line}\n" for line in news))
-    for path in conflicts:
-        print(f"conflict: {path}; edit the marked lines, then run `make test`", file=sys.stderr)
-    failed = any(subprocess.run(step, cwd=root, check=False).returncode for step in steps[: 3 if conflicts else None])
-    return 1 if failed or conflicts else 0
+        return Upgrade(news=list(_news(Path(folder))), conflicts=conflicts, is_locked=is_locked)
 
 
 def _render(target: Path, name: str, wheels: Sequence[Path], packages: Path) -> None:
