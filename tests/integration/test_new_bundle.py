@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -87,15 +89,17 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def bundle(wheels: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(wheels: list[Path]) -> Iterator[Path]:
     """A new bundle with its environment, and with a part of each kind."""
-    folder = tmp_path_factory.mktemp("bundle") / "myshop"
-    make(folder, wheels)
-    install(folder)
-    (folder / "shared/domain/rooms.py").write_text(MODEL)
-    for part in PARTS:
-        run(folder, "decant", "new", *part)
-    return folder
+    with tempfile.TemporaryDirectory(prefix="decant-bundle-") as parent:
+        Path(parent).chmod(0o755)  # root's PostgreSQL runs as another user, out of the bundle's environment
+        folder = Path(parent) / "myshop"
+        make(folder, wheels)
+        install(folder)
+        (folder / "shared/domain/rooms.py").write_text(MODEL)
+        for part in PARTS:
+            run(folder, "decant", "new", *part)
+        yield folder
 
 
 def test_parts_of_a_new_bundle_pass_their_tests_and_checks(bundle: Path) -> None:
