@@ -15,7 +15,7 @@ from decant_cloud.scaffold.bundle import make, wheels_in
 from decant_cloud.scaffold.upgrade import upgrade
 from tests.loading import ROOT
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 MODEL = '''"""Rooms."""
 
