@@ -12,8 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from decant import db
-from decant._aws.credentials import Credentials
-from decant._aws.sigv4 import CredentialScope, presign_url
+from decant._aws.sigv4 import Credentials, CredentialScope, presign_url
 from decant.errors import DatabaseUnavailable
 from decant_cloud.local.postgres import Postgres
 from tests.gate import Gate, Open, answer, make_certificate, opened

@@ -145,7 +145,7 @@ def test_copies_sign_with_credentials_of_their_own(layer: Path) -> None:
     start = """
     import app
     from decant import loop
-    from decant._aws.credentials import credentials
+    from decant._aws.sigv4 import credentials
     loop.run(credentials())
     """
     request = "return loop.run(credentials()).access_key"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from decant import loop
-from decant._aws.credentials import credentials
+from decant._aws.sigv4 import credentials
 from decant.errors import CredentialsUnavailable
 from tests.loading import run_python
 
@@ -47,8 +47,7 @@ def test_credentials_of_the_environment_need_no_botocore(monkeypatch: pytest.Mon
     out = run_python(
         "import json, sys\n"
         "from decant import loop\n"
-        "from decant._aws import sigv4\n"
-        "from decant._aws.credentials import credentials\n"
+        "from decant._aws.sigv4 import credentials\n"
         "loop.run(credentials())\n"
         "print(json.dumps([name for name in sys.modules if name.startswith('boto')]))"
     )

@@ -9,8 +9,7 @@ from botocore.credentials import Credentials as BotocoreCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decant._aws.credentials import Credentials
-from decant._aws.sigv4 import CredentialScope, presign_url, sign_headers
+from decant._aws.sigv4 import Credentials, CredentialScope, presign_url, sign_headers
 
 NAMES = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF), min_size=1, max_size=40)
 KEYS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=40)

@@ -22,8 +22,7 @@ import msgspec
 
 from decant import runtime
 from decant._aws import AwsSettings
-from decant._aws.credentials import credentials
-from decant._aws.sigv4 import CredentialScope, sign_headers
+from decant._aws.sigv4 import CredentialScope, credentials, sign_headers
 from decant.config import load
 from decant.errors import AwsUnavailable
 

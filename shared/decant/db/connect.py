@@ -167,8 +167,11 @@ def log_in_with_tokens(engine: Engine, region: str) -> None:
 
     Source: Amazon Aurora User Guide, IAM database authentication.
     """
-    from decant._aws.credentials import credentials  # noqa: PLC0415  # most functions sign
-    from decant._aws.sigv4 import CredentialScope, presign_url  # noqa: PLC0415  # nothing: 3 ms of a cold start
+    from decant._aws.sigv4 import (  # noqa: PLC0415  # nothing: 3 ms of a cold start
+        CredentialScope,
+        credentials,  # most functions sign
+        presign_url,
+    )
 
     @event.listens_for(engine, "do_connect")
     def with_token(_dialect: object, _record: object, _args: object, given: dict[str, Any]) -> None:
