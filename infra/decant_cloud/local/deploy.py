@@ -22,6 +22,7 @@ __all__ = [
     "Cloud",
     "Deployment",
     "delete",
+    "delete_failed",
     "deploy",
     "describe",
     "keep_messages",
@@ -171,10 +172,8 @@ def deploy(
     wait = wait or Wait()
     cloudformation = cloud.client("cloudformation")
     with refusals(cloud, "the deployment"):
+        delete_failed(cloud, stack)
         before = _state(cloudformation, stack)
-        if before and before["StackStatus"] in _NEVER_STOOD:
-            delete(cloud, stack)
-            before = None
         change_set = cloudformation.create_change_set(
             StackName=stack,
             ChangeSetName=f"local-{uuid4()}",
@@ -259,6 +258,18 @@ def delete(cloud: Cloud, stack: str) -> None:
             if time.monotonic() > deadline:
                 raise LocalCloudError(f"{cloud.url} has not deleted the stack within {_DELETED_WITHIN_S} s.")
             time.sleep(_LOOK_EVERY_S)
+
+
+def delete_failed(cloud: Cloud, stack: str) -> None:
+    """Delete a stack whose creation has failed; CloudFormation does not update it.
+
+    Raises:
+        LocalCloudError: it is still there.
+    """
+    with refusals(cloud, "the deployment"):
+        found = _state(cloud.client("cloudformation"), stack)
+    if found and found["StackStatus"] in _NEVER_STOOD:
+        delete(cloud, stack)
 
 
 def describe(cloud: Cloud, stack: str) -> Deployment:

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from decant_cloud import install
+from decant_cloud.bundle import bundle
 from decant_cloud.checks import deploy
+from decant_cloud.local.deploy import Cloud, delete_failed
 from decant_cloud.paths import root
 from decant_cloud.template.stage import configured
 
@@ -35,7 +37,10 @@ def run(*, command: str, stage: str, port: int = 0, release: Mapping[str, str | 
         return _sam("deploy", stage, *_release(stage, release or {}))
     if failed := _sam("build", stage) or deploy.run(stage=stage, strict=True):
         return failed
-    return _sam("deploy", stage, environment=_local_cloud(port) if stage == LOCAL else {})
+    environment = _local_cloud(port) if stage == LOCAL else {}
+    if environment:
+        delete_failed(Cloud(environment["AWS_ENDPOINT_URL"]), f"{bundle().name}-built")
+    return _sam("deploy", stage, environment=environment)
 
 
 def _release(stage: str, given: Mapping[str, str | None]) -> list[str]:

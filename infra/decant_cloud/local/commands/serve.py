@@ -14,6 +14,7 @@ from hypercorn.asyncio import serve as hypercorn
 from hypercorn.config import Config
 
 from decant import loop
+from decant.errors import ConfigError
 from decant.worker import run_forever
 from decant_cloud.bundle import bundle
 from decant_cloud.local.commands.up import print_endpoints
@@ -41,7 +42,7 @@ def run(*, state: Path, port: int) -> None:
     The database is that of a running `up`, or a server on the same data that this command starts.
 
     Raises:
-        LocalCloudError: the database did not start, or it has ended repeatedly.
+        LocalCloudError: the database did not start, or it has ended repeatedly, or settings are invalid.
     """
     console, environment = output(), dict(os.environ)
     require_free(port, "serve")
@@ -51,8 +52,11 @@ def run(*, state: Path, port: int) -> None:
             defaults = {"CALLER_RATE_PER_MINUTE": "0", "SERVICE": bundle().name, **bundle().environment}
             issuer = {"JWT_ISSUER": ISSUER, "JWT_AUDIENCE": bundle().name, "JWT_PUBLIC_PEM": public_key(state)}
             os.environ |= {**defaults, **os.environ, **issuer, "STAGE": "local", "DATABASE_URL": url}
-            with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
-                load_function(root() / "functions/migrate").handler({}, None)
+            try:
+                with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):
+                    load_function(root() / "functions/migrate").handler({}, None)
+            except ConfigError as error:
+                raise LocalCloudError(f"Settings are invalid: {error}") from error
         print_endpoints(console, f"http://127.0.0.1:{port}")
         console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
         with redirect_stdout(ReadableOutput(console)):
