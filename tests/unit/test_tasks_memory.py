@@ -1,4 +1,6 @@
-"""Transactions of the store in memory."""
+"""The store in memory: transactions, and workers on event loops with another task factory."""
+
+import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -41,3 +43,18 @@ async def test_savepoint_that_is_rolled_back_takes_its_tasks_with_it() -> None:
             await savepoint.rollback()
 
         assert [str(task_id) for task_id in broker.store.rows] == [kept.id]
+
+
+async def test_outcomes_are_recorded_with_an_eager_task_factory() -> None:
+    """The first outcome of a batch is part of it although the loop starts new tasks at once."""
+    loop = asyncio.get_running_loop()
+    with memory() as broker:
+        job = await work.add.delay(1, 2)
+        factory = loop.get_task_factory()
+        loop.set_task_factory(asyncio.eager_task_factory)
+        try:
+            await broker.run()
+        finally:
+            loop.set_task_factory(factory)
+
+        assert await job.result == 3

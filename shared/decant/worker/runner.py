@@ -199,8 +199,9 @@ class Completions:
         """
         if self._open is None:
             self._open = _Batch()
-            writing = self._write(self._open, after=self._last)
-            self._last = self._open.recording = asyncio.create_task(writing, context=self._context)
+            writing, loop = self._write(self._open, after=self._last), asyncio.get_running_loop()
+            # not `create_task`, whose factory may start the task before it has an outcome
+            self._last = self._open.recording = asyncio.Task(writing, loop=loop, context=self._context)
         self._open.executions.append(execution)
         self._open.outcomes.append(outcome)
         self.unrecorded += 1
