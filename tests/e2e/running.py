@@ -52,7 +52,7 @@ class RunningCloud:
     Attributes:
         api_url: Address of the API, without a slash at the end: `f"{api_url}/async"`.
         url: Where every AWS API answers.
-        folder: LocalStack's own, with the functions' log.
+        folder: The engine's own, with the functions' log.
         upstream: What FETCH_DATA_URL names: `f"{upstream.url}/1"`.
         postgres_url: SQLAlchemy address of the database.
     """
@@ -67,8 +67,8 @@ class RunningCloud:
         self.outputs = cloud.deployment.outputs
 
     @property
-    def localstack_pid(self) -> int:
-        """Of LocalStack's process."""
+    def engine_pid(self) -> int:
+        """Of the engine's process."""
         assert isinstance(self._cloud.emulator, EngineServer)
         return self._cloud.emulator.pid
 

@@ -10,7 +10,7 @@ WEATHER = Weather(invocations=160, kills=8, updates=4)
 
 def test_storm_of_kills_and_updates_is_weathered(local_cloud: RunningCloud) -> None:
     """Every answer is right, or AWS's for a killed process; no process, thread, file, socket or folder is left."""
-    localstack = psutil.Process(local_cloud.localstack_pid)
+    localstack = psutil.Process(local_cloud.engine_pid)
     for function in ("TaskSweeper", "TaskWorker"):  # the schedule wakes them each minute, and would in the storm
         local_cloud.invoke(function, {"Records": []})
     most = held_at_rest(localstack, local_cloud.url).after(WEATHER)

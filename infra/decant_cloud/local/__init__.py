@@ -1,1 +1,1 @@
-"""The local cloud: LocalStack, its Lambda executor and an embedded PostgreSQL."""
+"""The local cloud: an emulator of AWS, its Lambda executor and an embedded PostgreSQL."""

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 HOT_RELOAD_BUCKET = "hot-reload"
-"""LocalStack mounts the folder that an object's key names, when the object is in this bucket."""
+"""The engine mounts the folder that an object's key names, when the object is in this bucket."""
 
 TEMPLATES_BUCKET = "templates"
 LONGEST_IN_A_CALL = 51_200
@@ -78,7 +78,7 @@ class Cloud:
 
     @functools.cached_property
     def _session(self) -> Any:
-        """One session, which reads each service's description once; imported while LocalStack starts: half a second."""
+        """One session, which reads each service's description once; imported while the engine starts: half a second."""
         credentials = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}  # what emulators take for some
         return importlib.import_module("boto3").Session(region_name=self._region, **credentials)
 
@@ -99,7 +99,7 @@ class Deployment:
 
 
 def mount(folder: Path) -> dict[str, str]:
-    """Where LocalStack finds code that stays where it is."""
+    """Location, for the engine, of code that it does not copy."""
     return {"Bucket": HOT_RELOAD_BUCKET, "Key": str(folder)}
 
 

@@ -16,7 +16,7 @@ TIMEOUT_S = 360
 """Time limit of a deployment: longer than the ServiceTimeout of `Migration`, whose error says more."""
 
 _POLL_S = 0.1
-"""Each request costs LocalStack 10 ms that it could spend on the deployment."""
+"""Each request costs the engine 10 ms that it could spend on the deployment."""
 
 _SLOW_AFTER_S = 5
 """Seconds after which the events of a deployment are reported; most deployments are shorter."""

@@ -92,7 +92,7 @@ def _deploy_timeout_s() -> float:
 
 def _debugger(function: str, port: int) -> Debugger:
     if "AWS_ENDPOINT_URL" in os.environ:
-        raise LocalCloudError("DEBUG needs a LocalStack that `make up` starts; unset AWS_ENDPOINT_URL.")
+        raise LocalCloudError("DEBUG needs an emulator that `make up` starts; unset AWS_ENDPOINT_URL.")
     logical_id = Template(root()).function(function).logical_id
     require_free(port, f"up DEBUG={function}", "DEBUG_PORT")
     spec = find_spec("debugpy")
