@@ -93,8 +93,9 @@ def _fields(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def _structs(module: ModuleType) -> Iterator[type[Struct]]:
+    """Structs of input, which forbid unknown fields; those of responses do not."""
     for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, Struct) and value is not Struct:
+        if isinstance(value, type) and issubclass(value, Struct) and value.__struct_config__.forbid_unknown_fields:
             yield value
         elif isinstance(value, ModuleType) and value.__name__.startswith("domain."):
             yield from _structs(value)
