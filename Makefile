@@ -72,7 +72,7 @@ format: install ## Format the code and mend what ruff can
 PYTEST := $(PY) -m pytest
 IN_PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 unit integration: install
-	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@
+	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@ $(if $(filter integration,$@),tests/functions tests/bundle)
 unit: ## Unit tests
 integration: ## Integration tests: real PostgreSQL, real runtime client
 e2e: install ## End-to-end tests on the local cloud

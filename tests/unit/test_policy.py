@@ -3,6 +3,7 @@
 import tomllib
 
 from decant_cloud.checks.policy import EXEMPTIONS, Exemption, Finding, unsettled
+from tests.loading import ROOT
 
 FINDING = Finding("CKV_1", "template.AWS::Lambda::Function.UsersGet", "should be otherwise")
 
@@ -30,6 +31,6 @@ def test_policy_names_a_reason_without_a_finding() -> None:
 
 def test_policy_has_a_reason_for_each_exemption() -> None:
     """An exemption says why in a sentence."""
-    exemptions = [Exemption(**each) for each in tomllib.loads(EXEMPTIONS.read_text())["exemption"]]
+    exemptions = [Exemption(**each) for each in tomllib.loads((ROOT / EXEMPTIONS).read_text())["exemption"]]
 
     assert all(each.reason.strip().endswith(".") for each in exemptions)

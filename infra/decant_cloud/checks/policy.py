@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from decant_cloud.paths import root
+from decant_cloud.scaffold.bundle import demo_folder
 from decant_cloud.template.evaluate import resolve
 from decant_cloud.template.model import load_template
 from decant_cloud.template.stage import configured, read_stage
@@ -23,7 +24,9 @@ from decant_cloud.template.stage import configured, read_stage
 __all__ = ["Exemption", "Finding", "unsettled"]
 
 CHECKOV = root() / ".decant/policy/bin/checkov"
-EXEMPTIONS = root() / "infra/policy.toml"
+EXEMPTIONS = "infra/policy.toml"
+"""Exemptions of the bundle; those of what `decant new` writes are in the wheel."""
+
 
 EVERYTHING_ON = {
     "Auth": "keys",
@@ -67,11 +70,17 @@ class Exemption:
         return finding.check == self.check and fnmatch.fnmatchcase(finding.resource, self.resources)
 
 
+def _read(path: Path) -> list[Exemption]:
+    return [Exemption(**each) for each in tomllib.loads(path.read_text())["exemption"]]
+
+
 def run() -> int:
     """Print what is not settled; the exit status is 1 when something is not."""
-    exemptions = [Exemption(**each) for each in tomllib.loads(EXEMPTIONS.read_text())["exemption"]]
+    own, inherited = root() / EXEMPTIONS, demo_folder() / EXEMPTIONS
+    exemptions = _read(own) if own.is_file() else []
+    of_skeleton = [] if own == inherited else _read(inherited)
     passed, findings = scan(everything())
-    lines = list(unsettled(findings, exemptions))
+    lines = list(unsettled([each for each in findings if not any(by.covers(each) for by in of_skeleton)], exemptions))
     for line in lines:
         print(f"error: {line}", file=sys.stderr)
     if not lines:

@@ -90,6 +90,8 @@ def render(folder: Path, name: str, wheels: Sequence[Path], *, is_demo: bool = F
         shutil.copyfile(source, copy)
     if not is_demo:
         _reduce(folder)
+    checks = folder / ".github/workflows/pull-request.yml"
+    checks.write_text(checks.read_text().replace("make check unit integration", "make test"))
     for path in _named_files(folder):
         path.write_text(with_name(path.read_text(), name))
     _pin(folder, wheels)

@@ -21,6 +21,7 @@ _COPIED = (
     ".github/workflows/*.yml",
     ".gitignore",
     ".python-version",
+    "tests/bundle/*.py",
     "events/*.json",
     "functions/*/app.py",
     "infra/*.yaml",
@@ -38,7 +39,7 @@ DOCS = ("events/api_docs.json", "functions/api_docs/*.*", "shared/docs.in", "sha
 """Files of `decant new docs`."""
 
 _OF_DEMO = (*DOCS, "functions/**/*.py", "shared/domain/*.py", "tests/functions/*.py")
-_FOR_COMMANDS = ("CHANGELOG.md", "requirements/bundle.txt")
+_FOR_COMMANDS = ("CHANGELOG.md", "infra/policy.toml", "requirements/bundle.txt")
 
 
 def demo_files(folder: Path, *, is_demo: bool) -> Iterator[Path]:

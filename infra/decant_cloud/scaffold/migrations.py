@@ -10,10 +10,11 @@ import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic.autogenerate import compare_metadata, produce_migrations, render_python_code
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, MetaData, create_engine
+from sqlalchemy import Connection, MetaData, String, create_engine
 from sqlalchemy.orm import DeclarativeBase
 
 from decant import loop
@@ -120,7 +121,17 @@ def _comparison(url: str) -> Iterator[MigrationContext]:
 
 
 def _context(connection: Connection) -> MigrationContext:
-    return MigrationContext.configure(connection, opts={"version_table_schema": "decant"})
+    opts = {"version_table_schema": "decant", "compare_type": _is_other_type}
+    return MigrationContext.configure(connection, opts=opts)
+
+
+def _is_other_type(_context: object, _column: object, _model_column: object, found: Any, wanted: Any) -> bool | None:
+    """Whether a column has another type than its model; None for Alembic's own comparison.
+
+    PostgreSQL's text and its varchar without a length hold the same values.
+    """
+    is_text = all(isinstance(each, String) and each.length is None for each in (found, wanted))
+    return False if is_text else None
 
 
 def _models(root: Path) -> MetaData:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from decant import runtime
+from decant_cloud.invocation import Context, event, load_function
 from decant_cloud.local import tokens
-from tests.loading import Context, event, load_function
 
 
 @pytest.fixture

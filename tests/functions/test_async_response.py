@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.loading import call, event, load_function
+from decant_cloud.invocation import call, event, load_function
 
 
 def test_async_response_answers_the_articles_text() -> None:

@@ -9,9 +9,9 @@ import psycopg
 import pytest
 
 from decant import runtime
+from decant_cloud.invocation import Response, call, event, load_function
 from decant_cloud.local import tokens
 from decant_cloud.local.postgres import Postgres
-from tests.loading import Response, call, event, load_function
 
 ADA = '{"name": "Ada Lovelace", "email": "ada@example.com"}'
 
