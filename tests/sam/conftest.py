@@ -15,8 +15,7 @@ from moto.server import ThreadedMotoServer
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.tokens import ISSUER, public_key, with_token
 from decant_cloud.local.warden import Warden
-from decant_cloud.template.functions import described
-from decant_cloud.template.model import load_template
+from decant_cloud.template.model import Template
 from tests.loading import ROOT
 from tests.sam.reaching import Reach
 from tests.sam.runners import SAM, Built, EmulatorRunner, ExecutorRunner, Runner, SamLocalRunner
@@ -86,7 +85,7 @@ def functions(build_folder: Path) -> dict[str, Built]:
             layers=tuple(build_folder / layer for layer in each.layers),
             template=build_folder / "template.yaml",
         )
-        for each in described(load_template(ROOT / "template.yaml"), {})
+        for each in Template(ROOT).evaluated({}).values()
     }
 
 
@@ -98,7 +97,7 @@ def faults() -> dict[str, Built]:
         each.logical_id: Built(
             described=each, folder=FAULTS / "function", layers=(FAULTS / "layer",), template=template
         )
-        for each in described(load_template(template), {})
+        for each in Template(FAULTS).evaluated({}).values()
     }
 
 

@@ -18,7 +18,7 @@ from decant_cloud.lambda_runtime.function import Function
 from decant_cloud.lambda_runtime.log_file import Journal
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.warden import Warden
-from decant_cloud.template.functions import Described
+from decant_cloud.template import model
 from tests.loading import ROOT
 
 __all__ = ["EMULATOR", "IMAGE", "SAM", "Built", "EmulatorRunner", "ExecutorRunner", "Runner", "SamLocalRunner"]
@@ -38,7 +38,7 @@ class Built:
         template: The template that names it.
     """
 
-    described: Described
+    described: model.Function
     folder: Path
     layers: tuple[Path, ...]
     template: Path
@@ -138,7 +138,7 @@ def _function(function: Built, variables: Mapping[str, str]) -> Function:
         layers=function.layers,
         watched=[],
         variables={
-            **described.variables,
+            **described.known_variables,
             **variables,
             "AWS_LAMBDA_FUNCTION_NAME": described.name,
             "AWS_ACCESS_KEY_ID": "defaultkey",  # as `sam local` has them where there are no others

@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.template.functions import described
-from decant_cloud.template.model import load_template
+from decant_cloud.template.model import Template
 from tests.loading import ROOT
 
-FUNCTIONS = sorted(function.name for function in described(load_template(ROOT / "template.yaml"), {}))
+FUNCTIONS = sorted(function.name for function in Template(ROOT).evaluated({}).values())
 """Functions of a local stage; some exist at AWS alone."""
 OTHERS = ["emulator", pytest.param("sam local", marks=pytest.mark.docker)]
 Ask = Callable[[str], Mapping[str, str]]

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from decant_cloud.template.functions import described
+from decant_cloud.template.model import Template
+from tests.loading import ROOT
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"Address": {"Type": "String"}},
@@ -36,30 +37,41 @@ TEMPLATE: dict[str, Any] = {
 }
 
 
-def test_described_takes_what_globals_say_unless_the_function_says_otherwise() -> None:
+def test_evaluated_function_takes_what_globals_say_unless_the_function_says_otherwise() -> None:
     """A function's own properties and variables stand over those of all functions."""
-    (function,) = described(TEMPLATE, {"Address": "postgres"})
+    (function,) = Template(ROOT, TEMPLATE).evaluated({"Address": "postgres"}).values()
 
     assert (function.name, function.logical_id) == ("users_get", "UsersGet")
     assert (function.timeout_s, function.memory_mb) == (120, 512)
-    assert function.variables == {"STAGE": "local", "SERVICE": "users", "DATABASE_URL": "postgres"}
+    assert function.known_variables == {"STAGE": "local", "SERVICE": "users", "DATABASE_URL": "postgres"}
 
 
-def test_described_adds_a_function_s_layers_to_those_of_all() -> None:
+def test_evaluated_function_adds_a_function_s_layers_to_those_of_all() -> None:
     """As SAM does: a list of its own stands behind that of `Globals`."""
-    (function,) = described(TEMPLATE, {"Address": "postgres"})
+    (function,) = Template(ROOT, TEMPLATE).evaluated({"Address": "postgres"}).values()
 
     assert function.layers == ("SharedLayer", "AuthLayer")
 
 
-def test_described_fills_in_resources_that_are_known() -> None:
+def test_evaluated_function_fills_in_resources_that_are_known() -> None:
     """A variable that holds a resource's name is there once the name is given."""
-    (function,) = described(TEMPLATE, {"Address": "postgres"}, {"Queue": "https://queue"})
+    (function,) = Template(ROOT, TEMPLATE).evaluated({"Address": "postgres"}, {"Queue": "https://queue"}).values()
 
-    assert function.variables["QUEUES"] == "default=https://queue"
+    assert function.known_variables["QUEUES"] == "default=https://queue"
 
 
-def test_described_leaves_the_template_as_it_is() -> None:
+def test_evaluated_function_leaves_the_template_as_it_is() -> None:
     """Reading it twice reads the same."""
-    assert described(TEMPLATE, {"Address": "a"}) == described(TEMPLATE, {"Address": "a"})
+    template = Template(ROOT, TEMPLATE)
+
+    assert template.evaluated({"Address": "a"}) == template.evaluated({"Address": "a"})
     assert "STAGE" not in TEMPLATE["Resources"]["UsersGet"]["Properties"]["Environment"]["Variables"]
+
+
+def test_evaluated_function_ignores_the_globals_that_it_names() -> None:
+    """`IgnoreGlobals` is a list of properties, or `*`."""
+    resources = {name: {**each, "IgnoreGlobals": ["Layers"]} for name, each in TEMPLATE["Resources"].items()}
+
+    (function,) = Template(ROOT, {**TEMPLATE, "Resources": resources}).evaluated({"Address": "a"}).values()
+
+    assert function.layers == ("AuthLayer",)

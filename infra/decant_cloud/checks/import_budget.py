@@ -15,8 +15,7 @@ from pathlib import Path
 
 from decant_cloud.local.layer import build_local
 from decant_cloud.paths import root
-from decant_cloud.template.functions import Described, described
-from decant_cloud.template.model import load_template
+from decant_cloud.template.model import Function, Template
 
 __all__ = ["Budget", "Import", "excess", "imported", "lacking", "load_budget"]
 
@@ -74,7 +73,7 @@ def run() -> int:
     """Print the table; the exit status is 1 when a function imports what it may not."""
     layers, image = build_local(LAYERS), str(next(IMAGE.glob("lib/python*/site-packages")))
     bare = [str(layers["SharedLayer"] / "python"), image]
-    functions = described(load_template(root() / "template.yaml"), PARAMETERS)
+    functions = list(Template(root()).evaluated(PARAMETERS).values())
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         nothing = pool.submit(imported, "sys", root(), {}, bare)
         flask = pool.submit(imported, "flask", root(), {}, bare)
@@ -163,9 +162,9 @@ def _chains(trace: str) -> Iterator[tuple[str, Sequence[str]]]:
         importers.append((indent, module))
 
 
-def _start(function: Described, search_path: Sequence[str]) -> Import:
+def _start(function: Function, search_path: Sequence[str]) -> Import:
     folder = root() / "functions" / function.name
-    return imported(function.handler.rpartition(".")[0], folder, function.variables, search_path)
+    return imported(function.handler.rpartition(".")[0], folder, function.known_variables, search_path)
 
 
 def _own_modules(function: str) -> frozenset[str]:

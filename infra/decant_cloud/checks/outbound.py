@@ -22,7 +22,7 @@ def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
     if stage.parameters["Database"] != "aurora":
         return
     for function in stage.functions():
-        folder = (bundle or root()) / str(stage.template["Resources"][function.logical_id]["Properties"]["CodeUri"])
+        folder = (bundle or root()) / function.folder
         if _is_enclosed(function) and (client := imported(CLIENTS, folder, (bundle or root()) / "shared")) is not None:
             yield (
                 f"{function.logical_id}: it imports {client}, and its subnets have no route to the internet; set Nat, "

@@ -33,7 +33,7 @@ _OF_THE_DATABASE = ("decant.db", "decant.tasks", "decant.worker")
 def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
     """Roles of other functions, and permissions wider than what is used."""
     for function in stage.functions():
-        folder = (bundle or root()) / str(stage.template["Resources"][function.logical_id]["Properties"]["CodeUri"])
+        folder = (bundle or root()) / function.folder
         yield from _unsuitable(function, imported(_OF_THE_DATABASE, folder, (bundle or root()) / "shared"))
     for nested in stage.stacks:
         for name, role in stage.of_type("AWS::IAM::Role", nested).items():

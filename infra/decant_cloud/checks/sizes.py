@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from decant_cloud.paths import root
-from decant_cloud.template.functions import described
+from decant_cloud.template.model import Template
 from decant_cloud.template.stage import Function, Stage
 
 __all__ = ["breaches"]
@@ -71,7 +71,7 @@ def _role(name: str, role: Mapping[str, Any]) -> Iterator[str]:
 
 def _built(folder: Path, stage: Stage) -> Iterator[str]:
     """Each function with its layers, where they have been built."""
-    for function in described(stage.template, stage.given):
+    for function in Template(folder, stage.template).evaluated(stage.given).values():
         together = sum(_bytes_in(folder / each) for each in (function.logical_id, *function.layers))
         yield from _above(f"{function.logical_id}: its code and layers, unzipped,", together, UNZIPPED_BYTES, "bytes")
 

@@ -6,13 +6,13 @@ A folder's name is the function's: `users_create` is the logical id `UsersCreate
 import functools
 import pickle
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import yaml
 
-from decant_cloud.template.evaluate import TemplateError
+from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, TemplateError, resolve
 
 __all__ = ["Function", "Route", "Template", "load_template", "logical_id"]
 
@@ -33,7 +33,7 @@ class Function:
     Attributes:
         logical_id: Its name in the template, `UsersGet`.
         folder: Folder of its code, below the bundle's.
-        properties: Its properties, without those of `Globals`.
+        properties: Its properties: as written, without those of `Globals`, or as evaluated.
         routes: Routes of the API that call it.
     """
 
@@ -46,6 +46,41 @@ class Function:
     def name(self) -> str:
         """Name of its folder, `users_get`."""
         return self.folder.name
+
+    @property
+    def handler(self) -> str:
+        """Module and name of its handler, of evaluated properties."""
+        return str(self.properties["Handler"])
+
+    @property
+    def timeout_s(self) -> float:
+        """Longest that an invocation may take, seconds, of evaluated properties."""
+        return float(self.properties["Timeout"])
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory, MB, of evaluated properties."""
+        return int(self.properties["MemorySize"])
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Logical ids of its layers, in the template's order."""
+        return tuple(layer["Ref"] for layer in self.properties.get("Layers", []))
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """Its environment; a value that is known only once resources are made is a dict."""
+        return dict(self.properties.get("Environment", {}).get("Variables", {}))
+
+    @property
+    def known_variables(self) -> dict[str, str]:
+        """Its environment without the values that are known only once resources are made."""
+        return {name: str(value) for name, value in self.variables.items() if isinstance(value, str | int)}
+
+    def with_variables(self, variables: Mapping[str, str]) -> Self:
+        """The function with more variables, or other values of present ones."""
+        environment = {"Variables": {**self.known_variables, **variables}}
+        return replace(self, properties={**self.properties, "Environment": environment})
 
 
 class Template:
@@ -83,6 +118,27 @@ class Template:
             if isinstance(properties.get("CodeUri"), str)
         }
 
+    def evaluated(
+        self, parameters: Mapping[str, str], resources: Mapping[str, str] | None = None
+    ) -> dict[str, Function]:
+        """The functions for one set of parameters, with the properties of `Globals`, by logical id.
+
+        Args:
+            parameters: Of the template, over its defaults.
+            resources: Values of a `Ref` of a resource, as far as they are known.
+        """
+        shared = self.document.get("Globals", {}).get("Function", {})
+        merged: dict[str, Any] = dict(self.document["Resources"])
+        for name, resource in merged.items():
+            if resource["Type"] == "AWS::Serverless::Function":
+                merged[name] = resource | {"Properties": _with_globals(resource, shared)}
+        document = {**self.document, "Resources": merged}
+        worked = resolve(document, parameters, {**PSEUDO_PARAMETERS, **(resources or {})})["Resources"]
+        functions = self.functions().items()
+        return {
+            name: replace(each, properties=worked[name]["Properties"]) for name, each in functions if name in worked
+        }
+
     def routes(self) -> list[Route]:
         """Every route of the API, in the template's order."""
         return [route for function in self.functions().values() for route in function.routes]
@@ -115,6 +171,15 @@ class Template:
             if found in queues:
                 return found
         raise TemplateError(f"There is no queue {name}; there are {', '.join(sorted(queues))}.")
+
+
+def _with_globals(resource: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """A function's properties with those of `Globals`: lists and variables are joined, as SAM does."""
+    own, ignored = resource.get("Properties", {}), resource.get("IgnoreGlobals", [])
+    shared = {} if ignored == "*" else {name: value for name, value in shared.items() if name not in ignored}
+    variables = shared.get("Environment", {}).get("Variables", {}) | own.get("Environment", {}).get("Variables", {})
+    layers = [*shared.get("Layers", []), *own.get("Layers", [])]
+    return {**shared, **own, "Layers": layers, "Environment": {"Variables": variables}}
 
 
 def logical_id(folder: str) -> str:

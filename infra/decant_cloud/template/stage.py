@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from decant_cloud.bundle import bundle
+from decant_cloud.template import model
 from decant_cloud.template.evaluate import PSEUDO_PARAMETERS, parameter_values, resolve
-from decant_cloud.template.model import load_template
+from decant_cloud.template.model import Template, load_template
 from decant_cloud.template.sam import transformed
 
 __all__ = ["MIGRATION", "PLAIN_ROLE", "Function", "Stage", "configured", "read_stage"]
@@ -27,20 +28,16 @@ PLAIN_ROLE = "Access.PlainRole"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Function:
-    """One function as it would be deployed.
+class Function(model.Function):
+    """One function as it would be deployed; its properties are those of the Lambda function.
 
     Attributes:
-        logical_id: Its name in the template.
-        properties: Of the Lambda function.
         mappings: Properties of its event source mappings.
         has_route: Whether the API calls it.
         role: Its role: the logical id, after that of the nested stack and a dot, `Access.TasksRole`.
         actions: Actions that the policies of its role allow.
     """
 
-    logical_id: str
-    properties: Mapping[str, Any]
     mappings: tuple[Mapping[str, Any], ...]
     has_route: bool
     role: str
@@ -50,17 +47,6 @@ class Function:
     def uses_database(self) -> bool:
         """Whether its role is one of functions that use the database."""
         return self.role != PLAIN_ROLE
-
-    @property
-    def timeout_s(self) -> float:
-        """Longest that an invocation may take, seconds."""
-        return float(self.properties["Timeout"])
-
-    @property
-    def variables(self) -> Mapping[str, Any]:
-        """Its environment; a value that is known only once resources are made is a dict."""
-        found: Mapping[str, Any] = self.properties.get("Environment", {}).get("Variables", {})
-        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,10 +86,13 @@ class Stage:
         mappings = self.of_type("AWS::Lambda::EventSourceMapping").items()
         permitted = self.of_type("AWS::Lambda::Permission").items()
         made = self.of_type("AWS::Lambda::Function")
+        written = Template(Path(), self.template).functions()
         for name, properties in ((name, made[name]) for name in self.template["Resources"] if name in made):
             yield Function(
                 logical_id=name,
+                folder=written[name].folder,
                 properties=properties,
+                routes=written[name].routes,
                 mappings=tuple(each for mapping, each in mappings if mapping.startswith(name)),
                 has_route=any(
                     permission.startswith(name) and each["Principal"] == "apigateway.amazonaws.com"

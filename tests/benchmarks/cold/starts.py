@@ -10,7 +10,7 @@ from pathlib import Path
 from decant_cloud.lambda_runtime.function import Function
 from decant_cloud.lambda_runtime.runtime import Launch, Runtime
 from decant_cloud.local.warden import Warden
-from decant_cloud.template.functions import Described
+from decant_cloud.template import model
 from tests.benchmarks.cold.quota import CpuQuota
 from tests.loading import ROOT
 
@@ -34,7 +34,7 @@ class Built:
         event: What it is invoked with, as JSON.
     """
 
-    described: Described
+    described: model.Function
     folder: Path
     event: bytes
 
@@ -97,7 +97,7 @@ def _launch(function: Built, layer: Path, scratch: Path) -> Launch:
         task=function.folder,
         layers=[layer],
         watched=[],
-        variables={**described.variables, "AWS_LAMBDA_FUNCTION_NAME": described.name},
+        variables={**described.known_variables, "AWS_LAMBDA_FUNCTION_NAME": described.name},
     ).launch(IMAGE, scratch, on_line=lambda _line: None)
     # Neither the code nor the layer can be written at AWS.
     return replace(launch, variables={**launch.variables, "PYTHONDONTWRITEBYTECODE": "1"})

@@ -15,8 +15,7 @@ from moto.server import ThreadedMotoServer
 
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.warden import Warden
-from decant_cloud.template.functions import Described, described
-from decant_cloud.template.model import load_template
+from decant_cloud.template.model import Function, Template
 from tests.benchmarks.cold.starts import Built, ColdStart, cold_start
 from tests.loading import ROOT
 from tests.upstream import Upstream
@@ -116,8 +115,7 @@ def _version(name: str, root: Path, services: _Services, scratch: Path) -> Varia
     """Build one version of the bundle and create its database."""
     with psycopg.connect(services.database_url("postgres"), autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
-    functions = described(
-        load_template(root / "template.yaml"),
+    functions = Template(root).evaluated(
         {"DatabaseUrl": services.postgres.url(name), "FetchDataUrl": services.upstream_url},
         {"DefaultQueue": _queue(services.aws_url)},
     )
@@ -125,7 +123,7 @@ def _version(name: str, root: Path, services: _Services, scratch: Path) -> Varia
     command = [str(SAM), "build", "--template", str(root / "template.yaml"), "--build-dir", str(build)]
     subprocess.run(command, cwd=root, check=True, capture_output=True)
     variables = {**VARIABLES, "AWS_ENDPOINT_URL": services.aws_url}
-    built = {each.name: _built(root, build, each, variables) for each in functions}
+    built = {each.name: _built(root, build, each, variables) for each in functions.values()}
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=root, check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -143,23 +141,21 @@ def _alternatives(compiled: Variant) -> list[Variant]:
     ]
 
 
-def _built(root: Path, build: Path, function: Described, variables: Mapping[str, str]) -> Built:
+def _built(root: Path, build: Path, function: Function, variables: Mapping[str, str]) -> Built:
     event = (root / f"events/{function.name}.json").read_bytes()
     return _with_variables(Built(described=function, folder=build / function.logical_id, event=event), variables)
 
 
 def _with_variables(function: Built, variables: Mapping[str, str]) -> Built:
-    given = replace(function.described, variables={**function.described.variables, **variables})
-    return replace(function, described=given)
+    return replace(function, described=function.described.with_variables(variables))
 
 
 def _bare(scratch: Path) -> Built:
     folder = scratch / "bare"
     folder.mkdir(exist_ok=True)
     (folder / "app.py").write_text("import flask\n\n\ndef handler(event, context):\n    return flask.__name__\n")
-    bare = Described(
-        name=BARE, logical_id="Bare", handler="app.handler", timeout_s=25, memory_mb=512, layers=(), variables=VARIABLES
-    )
+    properties = {"Handler": "app.handler", "Timeout": 25, "MemorySize": 512, "Environment": {"Variables": VARIABLES}}
+    bare = Function(logical_id="Bare", folder=Path(BARE), properties=properties, routes=())
     return Built(described=bare, folder=folder, event=b"{}")
 
 
