@@ -19,7 +19,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Upstream]:
     """The other service, which FETCH_DATA_URL names."""
     with Upstream() as running:
         monkeypatch.setenv("FETCH_DATA_URL", f"{running.url}/1")
-        monkeypatch.setenv("HTTP_TIMEOUT_S", "0.5")
+        monkeypatch.setenv("HTTP_TIMEOUT_S", "4")
         runtime.current().reload()
         yield running
 

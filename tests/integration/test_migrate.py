@@ -30,6 +30,10 @@ def empty(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[psyco
 
 
 VERSIONS = ROOT / "functions/migrate/versions"
+LIBRARY = {"decant.task", "decant.schedule", "decant.idempotent_response", "decant.alembic_version"}
+"""Tables of the library."""
+
+LIBRARY_REVISIONS = ["decant_0005", "decant_0004", "decant_0003", "decant_0002", "decant_0001"]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -49,7 +53,7 @@ def test_migrate_brings_an_empty_database_up(empty: psycopg.Connection) -> None:
     moved = load_function("migrate").handler({}, None)
 
     assert moved == {"from": None, "to": migrations.heads(VERSIONS)}
-    assert tables(empty) == {"users", "decant.task", "decant.schedule", "decant.alembic_version"}
+    assert tables(empty) == {"users", *LIBRARY}
 
 
 @pytest.mark.usefixtures("empty")
@@ -114,7 +118,7 @@ def test_migrate_of_an_app_without_migrations_creates_the_librarys_tables(
 
     load_module(tmp_path / "app.py").handler({}, None)
 
-    assert tables(empty) == {"decant.task", "decant.schedule", "decant.alembic_version"}
+    assert tables(empty) == LIBRARY
 
 
 def test_migrations_of_the_library_depend_on_none_of_the_app() -> None:
@@ -123,7 +127,7 @@ def test_migrations_of_the_library_depend_on_none_of_the_app() -> None:
 
     revisions = list(scripts.walk_revisions())
 
-    assert [each.revision for each in revisions] == ["decant_0004", "decant_0003", "decant_0002", "decant_0001"]
+    assert [each.revision for each in revisions] == LIBRARY_REVISIONS
     assert all(each.branch_labels == {"decant"} for each in revisions)
 
 
@@ -139,6 +143,7 @@ def make_single_line(connection: psycopg.Connection, revision: str, later: str) 
     """Make an empty database what an earlier release left there, with a row in each table."""
     load_function("migrate").handler({}, None)
     later += "; ALTER TABLE decant.task DROP COLUMN options, DROP COLUMN expires_in_s"
+    later += "; DROP TABLE decant.idempotent_response"
     connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")
     connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     connection.execute("INSERT INTO alembic_version VALUES (%s)", [revision])
@@ -199,7 +204,7 @@ def test_migrate_continues_the_single_line_of_an_app_without_the_demo(
 
     load_module(tmp_path / "app.py").handler({}, None)
 
-    assert recorded(empty) == {"decant_0004"}
+    assert recorded(empty) == {LIBRARY_REVISIONS[0]}
     assert contents(empty) == rows
 
 
@@ -212,7 +217,7 @@ def test_migrate_keeps_the_revision_that_an_app_added_to_the_single_line(
 
     load_module(app).handler({}, None)
 
-    assert recorded(empty) == {"9999_more", "decant_0004"}
+    assert recorded(empty) == {"9999_more", LIBRARY_REVISIONS[0]}
 
 
 async def test_migrate_refuses_a_schema_that_it_does_not_bring(empty: psycopg.Connection) -> None:

@@ -102,7 +102,7 @@ async def test_session_of_an_exhausted_pool_is_reported(monkeypatch: pytest.Monk
 
 async def test_connection_is_free_after_the_wait_for_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that gave up waiting holds nothing, within a run and outside of it."""
-    configure(monkeypatch, DATABASE_POOL_SIZE="2", DATABASE_CONNECT_TIMEOUT_S="0.1")
+    configure(monkeypatch, DATABASE_POOL_SIZE="2", DATABASE_CONNECT_TIMEOUT_S="2")
     db.wait_for_turn()
     async with db.session():
         waits = asyncio.create_task(_wait_in_another_run())

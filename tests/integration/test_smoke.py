@@ -18,6 +18,8 @@ from decant_cloud.release.smoke import requests, run
 RIGHT = {
     "GET /dev/async": (200, "Async Response"),
     "GET /dev/fetch-data": (200, "{}"),
+    "GET /dev/docs": (200, "<html>"),
+    "GET /dev/openapi.json": (200, "{}"),
     "GET /dev/queues": (200, "{}"),
     "GET /dev/users/": (404, "{}"),
     "POST /dev/start-task": (202, '{"task_id": "7"}'),
