@@ -87,7 +87,7 @@ def configure(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
 
 async def test_session_of_an_exhausted_pool_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the pool and its size, and not an unreachable database."""
-    configure(monkeypatch, DATABASE_POOL_SIZE="1", DATABASE_CONNECT_TIMEOUT_S="0.2")
+    configure(monkeypatch, DATABASE_POOL_SIZE="1", DATABASE_CONNECT_TIMEOUT_S="1.5")
 
     async def another() -> None:
         async with db.session():
@@ -97,7 +97,7 @@ async def test_session_of_an_exhausted_pool_is_reported(monkeypatch: pytest.Monk
         with pytest.raises(PoolExhausted) as caught:
             await asyncio.create_task(another())
 
-    assert str(caught.value) == "All connections of the pool (DATABASE_POOL_SIZE=1) were in use for 0.2 s."
+    assert str(caught.value) == "All connections of the pool (DATABASE_POOL_SIZE=1) were in use for 1.5 s."
 
 
 async def test_connection_is_free_after_the_wait_for_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +106,7 @@ async def test_connection_is_free_after_the_wait_for_it_ended(monkeypatch: pytes
     db.wait_for_turn()
     async with db.session():
         waits = asyncio.create_task(_wait_in_another_run())
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(2.2)
         waits.cancel()
         await asyncio.wait({waits})
     async with db.session() as session:
