@@ -54,6 +54,7 @@ class Gate:
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._tls.load_cert_chain(certificate)
         self._listener: asyncio.Server | None = None
+        self._clients: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._listener = await asyncio.start_server(self._meet, "127.0.0.1", 0)
@@ -63,10 +64,14 @@ class Gate:
     async def __aexit__(self, *_: object) -> None:
         assert self._listener is not None
         self._listener.close()
-        self._listener.close_clients()
+        self._listener.abort_clients()
+        await asyncio.gather(*self._clients)
         await self._listener.wait_closed()
 
-    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.append(asyncio.create_task(self._serve(reader, writer)))
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             await self._let_in(reader, writer)
         writer.close()

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import httpx
 import pytest
@@ -16,14 +17,22 @@ type Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitab
 
 @asynccontextmanager
 async def serve(connection: Connection) -> AsyncIterator[str]:
-    """Run a server that handles each connection so; gives its address."""
-    server = await asyncio.start_server(connection, "127.0.0.1", 0)
+    """Run a server that handles each connection so; gives its address. At the end no connection is left."""
+    handlers: set[asyncio.Task[Any] | None] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.current_task())
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await connection(reader, writer)
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.close()
-        server.close_clients()
+        server.abort_clients()
+        await asyncio.gather(*filter(None, handlers))
         await server.wait_closed()
 
 
