@@ -12,6 +12,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from decant_cloud.bundle import bundle
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.tokens import ISSUER, public_key, with_token
 from decant_cloud.local.warden import Warden
@@ -202,6 +203,7 @@ def variables(
             "DATABASE_URL": postgres.url(database),
             "FETCH_DATA_URL": f"{upstream.url}/1",
             "TASK_QUEUE_URLS": f"default={queue_url}",
+            "JWT_AUDIENCE": bundle().name,
             "JWT_ISSUER": ISSUER,
             "JWT_PUBLIC_PEM": public_key(issuer),
         }
