@@ -91,7 +91,7 @@ def accept_structs(app: Flask, *, check: bool) -> None:
             body = app.json.response(body)
             value = body if value.__class__ is not tuple else (body, *value[1:])
         response = make_response(value)
-        if check and response.status_code < _REDIRECTS:
+        if check and response.content_type == JSON and response.status_code < _REDIRECTS:
             _check(app, response)
         return response
 
@@ -149,7 +149,7 @@ def _declared(annotation: Any) -> Declared | None:
 def _check(app: Flask, response: Response) -> None:
     view = app.view_functions.get(request.endpoint or "")
     declared = declared_responses(view) if view is not None else ()
-    if not declared or response.mimetype != JSON or response.is_streamed:
+    if not declared or response.is_streamed:
         return
     matching = [each for each in declared if each.status == response.status_code]
     if not matching:

@@ -46,7 +46,12 @@ def start(server: str, peer: str, tree: Path = ROOT) -> Served:
     """Start a server with the library of a working tree, and wait until it accepts connections."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port: int = probe.getsockname()[1]
-    environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tree / 'shared'}", "LOG_LEVEL": "WARNING"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{ROOT}{os.pathsep}{tree / 'shared'}",
+        "LOG_LEVEL": "WARNING",
+        "STAGE": "prod",
+    }
     command = [sys.executable, "-m", "tests.benchmarks.web.serving", server, peer, str(port)]
     served = Served(
         server,

@@ -51,7 +51,7 @@ def compare(base: Path, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
 
 def _start(tree: Path) -> "subprocess.Popen[str]":
     paths = os.pathsep.join(map(str, (ROOT, tree / "shared", ROOT / "infra")))
-    environment = {**os.environ, "PYTHONPATH": paths, "LOG_LEVEL": "WARNING"}
+    environment = {**os.environ, "PYTHONPATH": paths, "LOG_LEVEL": "WARNING", "STAGE": "prod"}
     command = [sys.executable, "-m", "tests.benchmarks.web.versions"]
     return subprocess.Popen(command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
