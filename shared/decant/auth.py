@@ -42,7 +42,7 @@ async def require(scope: str) -> str:
 
 
 async def subject() -> str:
-    """The subject of the caller's token, whatever its scopes.
+    """The subject of the caller's token; it needs no particular scope.
 
     Raises:
         Unauthorized: 401, the token is missing, invalid or expired, or it is an ID token.

@@ -77,7 +77,7 @@ async def test_most_specific_path_is_selected_before_the_method() -> None:
 
 
 async def test_preflight_lists_the_methods_of_every_function(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A page may send the methods of all functions that share a path, whatever their converters are."""
+    """A page may send the methods of all functions that share a path, also with different converters."""
     monkeypatch.setenv("CORS_ORIGIN", "https://shop.example")
     runtime.current().reload()
     dispatcher = Dispatcher([function("reads", "/users/<int:id>"), function("removes", "/users/<name>", "DELETE")])

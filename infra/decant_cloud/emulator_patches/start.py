@@ -36,7 +36,7 @@ PATCHES = (
 
 
 def start() -> None:
-    """Run the engine until it is told to end."""
+    """Run the engine until it is stopped."""
     shorten_start()
     with without_ec2():
         found = problems()

@@ -170,7 +170,7 @@ def document(functions: Sequence[Function], *, title: str, version: str, bundle:
 
 
 class _Schemas:
-    """JSON schemas of all types at once, so that equal names of different functions are told apart."""
+    """JSON schemas of all types at once, so that equal names of different functions stay distinct."""
 
     def __init__(self, facts: Iterable[Facts], views: Iterable[Callable[..., Any]]) -> None:
         found: list[Any] = []
@@ -199,7 +199,7 @@ def _file(type_: type) -> dict[str, Any]:
     """The schema of an uploaded file."""
     if issubclass(type_, FileStorage):
         return {"type": "string", "format": "binary"}
-    raise NotImplementedError
+    raise NotImplementedError  # which makes msgspec report the type
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def run(*, state: Path, port: int, debugger: tuple[str, int] | None, stack: str 
         port: TCP port of the gateway on 127.0.0.1.
         debugger: Function that waits for a debugger, and the port on which it waits.
         stack: Name of the deployed stack; the bundle's name by default.
-        detached: Whether nobody reads the output: logs are not followed.
+        detached: Whether the output is not read: logs are not followed.
     Raises:
         LocalCloudError: a server did not start or has ended by itself, or the deployment failed.
     """
