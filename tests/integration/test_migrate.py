@@ -33,7 +33,7 @@ VERSIONS = ROOT / "functions/migrate/versions"
 LIBRARY = {"decant.task", "decant.schedule", "decant.idempotent_response", "decant.alembic_version"}
 """Tables of the library."""
 
-LIBRARY_REVISIONS = ["decant_0005", "decant_0004", "decant_0003", "decant_0002", "decant_0001"]
+LIBRARY_REVISIONS = ["decant_0006", "decant_0005", "decant_0004", "decant_0003", "decant_0002", "decant_0001"]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -143,7 +143,7 @@ def make_single_line(connection: psycopg.Connection, revision: str, later: str) 
     """Make an empty database what an earlier release left there, with a row in each table."""
     load_function("migrate").handler({}, None)
     later += "; ALTER TABLE decant.task DROP COLUMN options, DROP COLUMN expires_in_s"
-    later += "; DROP TABLE decant.idempotent_response"
+    later += "; DROP TABLE decant.idempotent_response; DROP INDEX decant.task_due"
     connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")
     connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     connection.execute("INSERT INTO alembic_version VALUES (%s)", [revision])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -53,11 +54,17 @@ FILL = f"""
     ) AS rows
 """  # noqa: S608  # our own constants
 
+QUEUE = f"""
+    INSERT INTO decant.task (id, name, queue, priority, args, kwargs, eta, wake_at)
+    SELECT {ID.format("")}, 'task.' || n % 7, 'default', n / 2 % 3, '[]', '{{}}', at, at
+    FROM generate_series(1, 2 * CAST(:count AS integer)) AS n,
+        LATERAL (SELECT now() + interval '1 day' * (n % 2) - interval '1 second' AS at) AS times
+"""  # noqa: S608  # our own constants
 
-@pytest.fixture(scope="module", params=[FEW, SOME, pytest.param(MANY, marks=pytest.mark.long)])
-def count(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
-    """A table of so many rows, and settings that lead to it."""
-    name = f"plans_{request.param}"
+
+@contextmanager
+def database_with(migrated: Postgres, name: str, fill: str, count: int) -> Iterator[None]:
+    """A database with the rows of a statement, and settings that lead to it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", migrated.url())
         patch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "120")
@@ -66,10 +73,24 @@ def count(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
         loop.run(loop.close())
         patch.setenv("DATABASE_URL", migrated.url(name))
         runtime.current().reload()
-        loop.run(execute(FILL, count=request.param))
+        loop.run(execute(fill, count=count))
         loop.run(_outside_transactions("VACUUM ANALYZE decant.task"))
-        yield request.param
+        yield
         loop.run(loop.close())
+
+
+@pytest.fixture(scope="module", params=[FEW, SOME, pytest.param(MANY, marks=pytest.mark.long)])
+def count(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A table of so many rows."""
+    with database_with(migrated, f"plans_{request.param}", FILL, request.param):
+        yield request.param
+
+
+@pytest.fixture(params=[100, 30_000, pytest.param(MANY, marks=pytest.mark.long)])
+def depth(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A queue of so many due tasks and as many that are due tomorrow, of three priorities."""
+    with database_with(migrated, f"queue_{request.param}", QUEUE, request.param):
+        yield request.param
 
 
 async def _outside_transactions(statement: str) -> None:
@@ -126,6 +147,19 @@ async def test_claim_reads_by_the_primary_key(count: int) -> None:
 
     assert plan.buffers <= 500
     assert count == FEW or (plan.indexes == {"task_pkey"} and not plan.scans)
+
+
+async def test_claim_without_messages_reads_what_it_claims(depth: int) -> None:
+    """A hundred tasks, and the time of the next, are found in order, however many others are due now or tomorrow."""
+    names = [f"task.{n}" for n in range(7)]
+
+    claim = await plan_of(run.CLAIM_DUE, names=names, lease_s=30, count=100)
+    next_due = await plan_of(run.NEXT_DUE, names=names, within_s=100_000)
+
+    assert claim.buffers <= 3_000
+    assert next_due.buffers <= 50
+    assert depth == 100 or (claim.indexes == {"task_due", "task_pkey"} and not claim.scans)
+    assert depth == 100 or (next_due.indexes == {"task_due"} and not next_due.scans)
 
 
 async def test_settling_reads_by_the_primary_key(count: int) -> None:

@@ -216,3 +216,59 @@ async def test_sigint_ends_the_worker_and_releases_its_tasks() -> None:
 
     assert b"KeyboardInterrupt" in errors
     assert (await job.state, await job.retries) == (State.PENDING, 0)
+
+
+async def test_task_of_another_process_is_started_at_once() -> None:
+    """PostgreSQL notifies the worker, whose next poll is an hour away."""
+    async with serving(poll_s=3600):
+        await listening()
+        job = await in_other_process()
+
+        assert await job.get(timeout=60) == 3
+
+
+async def test_worker_listens_again_after_its_connection_was_lost() -> None:
+    """What was enqueued meanwhile is found as soon as the connection is open again."""
+    async with serving(poll_s=3600):
+        await listening()
+        await execute(f"SELECT pg_terminate_backend(pid) {_LISTENS}")
+        job = await in_other_process()
+
+        assert await job.get(timeout=60) == 3
+
+
+async def test_worker_behind_a_pooler_polls(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """One warning says why."""
+    monkeypatch.setenv("DATABASE_POOLER", "true")
+    runtime.current().reload()
+
+    async with serving(poll_s=0.1):
+        job = await in_other_process()
+
+        assert await job.get(timeout=60) == 3
+    assert [record.getMessage() for record in caplog.records].count(POLLING) == 1
+
+
+_LISTENS = "FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+POLLING = "Notifications need a direct connection to PostgreSQL, and DATABASE_URL leads to a pooler: polling"
+
+
+async def in_other_process() -> AsyncResult:
+    """The call `add(1, 2)` of a process that has ended."""
+    code = "from decant import loop; from tests import work; print(loop.run(work.add.delay(1, 2)).id)"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        code,
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+    )
+    output, _ = await process.communicate()
+    return AsyncResult(output.decode().strip())
+
+
+async def listening() -> None:
+    """Wait until the worker's connection listens."""
+    while not await execute(f"SELECT pid {_LISTENS}"):  # noqa: ASYNC110  # a connection of the server has no event
+        await asyncio.sleep(0.01)

@@ -229,6 +229,29 @@ def _connecting() -> Iterator[None]:
         raise DatabaseUnavailable("The database cannot be reached.") from error
 
 
+@asynccontextmanager
+async def direct_connection() -> AsyncIterator[Any]:
+    """A connection of the driver that does not belong to the pool, in autocommit mode; closed at the block's end.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL cannot be reached.
+    """
+    built = _build_engine(load(DatabaseSettings))
+    try:
+        with _translated():
+            try:
+                connection = await built.connect()
+            except (OSError, OperationalError, InterfaceError) as error:
+                raise DatabaseUnavailable("The database cannot be reached.") from error
+            try:
+                yield (await connection.get_raw_connection()).driver_connection
+            finally:
+                await connection.invalidate()
+                await connection.close()
+    finally:
+        await built.dispose()
+
+
 async def dispose() -> None:
     """Close every idle connection; the next use opens new ones."""
     await engine().dispose()

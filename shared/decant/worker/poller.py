@@ -1,4 +1,8 @@
-"""A worker without SQS, for a process that also serves requests: polls the table for due tasks, and sweeps it."""
+"""A worker without SQS, for a process that also serves requests: claims due tasks of the table, and sweeps it.
+
+PostgreSQL notifies it of tasks that other processes enqueue. It also polls, for retries, tasks that are due later, and
+notifications that were lost with their connection.
+"""
 
 import asyncio
 import logging
@@ -10,10 +14,12 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from decant.config import load
+from decant.db.notifications import listen
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import work_available
 from decant.tasks.records import Claimed
 from decant.tasks.registry import registry
+from decant.tasks.sql.notify import CHANNEL
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
@@ -35,12 +41,13 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
     longer than the lease, 30 seconds, loses it. SIGINT cancels the worker, unless the process has its own handler.
 
     Args:
-        poll_s: Longest time between two polls, seconds. Tasks enqueued by this process start at once.
+        poll_s: Longest time between two polls, seconds. New tasks start at once; behind a pooler, which passes no
+            notifications on, those of other processes at the next poll.
     """
     lease_s = max(_LEASE_S, _HEARTBEATS * load(TaskSettings).heartbeat_s)
     running, wake = set[asyncio.Task[None]](), work_available()
     with _cancelled_by_sigint():
-        sweeping = asyncio.create_task(_sweep_forever())
+        background = {asyncio.create_task(_sweep_forever()), asyncio.create_task(listen(CHANNEL, wake.set))}
         async with Runner(Deadline(math.inf), lease_s, run_ended=wake) as runner:
             try:
                 while True:
@@ -50,11 +57,12 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
                         batch.add_done_callback(running.discard)
                         await asyncio.sleep(0)  # many tasks return without waiting, and their slots are free then
                     if not wake.is_set():
-                        await _wait(wake, await _pause_s(poll_s))
+                        await _wait(wake, await _pause_s(poll_s) if runner.free > 0 else poll_s)
             finally:
-                sweeping.cancel()
+                for each in background:
+                    each.cancel()
                 runner.stop()
-                await asyncio.wait({sweeping, *running})
+                await asyncio.wait({*background, *running})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from sqlalchemy import text
 
 from decant.tasks.records import Enqueued, NewTask
 from decant.tasks.sql.columns import inserted, parameters, selected
+from decant.tasks.sql.notify import CLAIMABLE, notifying
 
 __all__ = ["FIND_EXISTING", "INSERT", "MARK_UNPUBLISHED"]
 
@@ -29,7 +30,7 @@ _COLUMNS, _VALUES = inserted(
     without={"publish"},
 )
 
-INSERT = text(f"""
+_INSERT = f"""
     INSERT INTO decant.task AS t ({_COLUMNS})
     SELECT {_VALUES}
     FROM (
@@ -37,8 +38,10 @@ INSERT = text(f"""
         FROM json_to_recordset(CAST(CAST(:tasks AS text) AS json)) AS given ({parameters(NewTask)})
     ) AS new
     ON CONFLICT DO NOTHING
-    RETURNING {selected(Enqueued)}
-""")  # noqa: S608  # composed of constants
+    RETURNING {selected(Enqueued)}, {CLAIMABLE}
+"""  # noqa: S608  # composed of constants
+
+INSERT = text(notifying(_INSERT))
 """Insert tasks; a task whose id, unique key or idempotency key exists is left out.
 
 `wake_at` of a task that is published after the commit lies after its due time. When it is reached, either a worker has

@@ -32,23 +32,50 @@ CLAIM = text(f"""
 A task whose last worker was lost is only claimed `alone`, so that a poison task cannot take others down twice.
 """
 
+_PRIORITIES = """
+    RECURSIVE level AS (
+        (SELECT priority FROM decant.task WHERE wake_at IS NOT NULL ORDER BY priority DESC LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT priority FROM decant.task
+            WHERE wake_at IS NOT NULL AND priority < level.priority ORDER BY priority DESC LIMIT 1
+        )
+        FROM level WHERE level.priority IS NOT NULL
+    )
+"""
+"""The priorities of waiting tasks, the greatest first: one look-up in the index for each of them."""
+
 CLAIM_DUE = text(f"""
-    WITH due AS MATERIALIZED (
-        SELECT id FROM decant.task
-        WHERE wake_at IS NOT NULL AND wake_at <= statement_timestamp() AND eta <= statement_timestamp()
-            AND name = ANY(CAST(:names AS text[]))
-        ORDER BY priority DESC, wake_at LIMIT :count FOR UPDATE SKIP LOCKED
+    WITH {_PRIORITIES},
+    due AS MATERIALIZED (
+        SELECT first.id
+        FROM level, LATERAL (
+            SELECT id FROM decant.task
+            WHERE task.priority = level.priority AND wake_at <= statement_timestamp() AND eta <= statement_timestamp()
+                AND name = ANY(CAST(:names AS text[]))
+            ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
+        ) AS first
+        LIMIT :count
     )
     {_CLAIM}
 """)  # noqa: S608  # composed of constants
-"""Claim due tasks that have no message; for a worker without SQS, with few waiting tasks."""
+"""Claim due tasks that have no message, for a worker without SQS.
 
-NEXT_DUE = text("""
-    SELECT CAST(extract(epoch FROM min(greatest(wake_at, eta)) - statement_timestamp()) AS float8) AS due_in_s
-    FROM decant.task
-    WHERE wake_at > statement_timestamp() AND wake_at <= statement_timestamp() + make_interval(secs => :within_s)
-        AND name = ANY(CAST(:names AS text[]))
-""")
+It reads the index in the order of the claim, and of each priority only the due tasks, so that the tasks that are left
+and those that are due later cost nothing. Rows are locked one by one, until there are enough.
+"""
+
+NEXT_DUE = text(f"""
+    WITH {_PRIORITIES}
+    SELECT CAST(extract(epoch FROM min(first.due) - statement_timestamp()) AS float8) AS due_in_s
+    FROM level, LATERAL (
+        SELECT greatest(wake_at, eta) AS due FROM decant.task
+        WHERE task.priority = level.priority AND wake_at > statement_timestamp()
+            AND wake_at <= statement_timestamp() + make_interval(secs => :within_s)
+            AND name = ANY(CAST(:names AS text[]))
+        ORDER BY wake_at LIMIT 1
+    ) AS first
+""")  # noqa: S608  # composed of constants
 """Time until CLAIM_DUE finds the next task, so that a worker without SQS starts it on time."""
 
 LOOK_UP = text(f"""

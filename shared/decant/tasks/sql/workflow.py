@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import selected
+from decant.tasks.sql.notify import CLAIMABLE, notifying
 
 __all__ = ["COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE"]
 
@@ -54,7 +55,7 @@ COUNT_DOWN = text("""
 """)
 """Subtract the parents that succeeded from their children's counters."""
 
-RELEASE = text(f"""
+_RELEASE = f"""
     UPDATE decant.task AS t
     SET args = CASE
             WHEN given.value IS NULL THEN t.args
@@ -84,8 +85,10 @@ RELEASE = text(f"""
         WHERE c.id = ANY(CAST(:ids AS uuid[]))
     ) AS given
     WHERE t.id = given.id
-    RETURNING {selected(Enqueued, publish="given.publish")}
-""")  # noqa: S608  # composed of constants
+    RETURNING {selected(Enqueued, publish="given.publish")}, {CLAIMABLE}
+"""  # noqa: S608  # composed of constants
+
+RELEASE = text(notifying(_RELEASE))
 """Insert the parents' results as arguments of tasks that have no pending parents.
 
 This is a separate statement after COUNT_DOWN, because only its snapshot is sure to hold the results of all parents.
