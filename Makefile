@@ -103,6 +103,9 @@ bench-tasks: install ## Measure durable tasks against Celery with Redis, or besi
 	$(if $(BASE),,$(INSTALL) --with celery)
 	PYTHONPATH=.:shared:infra $(if $(BASE),$(PY) -m tests.benchmarks.tasks --base "$(BASE)" $(ARGS),.decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile))
 	$(if $(BASE)$(PROFILE),,$(PY) -m tests.benchmarks.tasks.through_cloud)
+bench-queues: install ## Measure tasks without SQS against other queues on PostgreSQL: ARGS="--rounds 1 --only latency"
+	$(INSTALL) --with queues
+	PYTHONPATH=shared:infra .decant/queues/bin/python -m tests.benchmarks.queues $(ARGS)
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 storm: install ## Run 10,000 tasks while workers, PostgreSQL, SQS and messages fail: COUNT=1000

@@ -13,6 +13,7 @@ and with `--with NAME`, or ENGINE=localemu, only when a command needs them:
     .decant/celery            what `make bench-tasks` compares with     requirements/celery.txt
     .decant/localemu          the local cloud's second engine         infra/decant_cloud/local/localemu.txt
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
+    .decant/queues            what `make bench-queues` compares with    requirements/queues.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
 
 A bundle made by `decant new` runs this module from the wheel in `shared/wheels/`, before anything is installed. The
@@ -74,6 +75,7 @@ OPTIONAL = {  # asked for by name: --with sam
     "celery": (STATE / "celery", "locks/celery.txt"),
     "localemu": (STATE / "localemu", "local/localemu.txt"),
     "policy": (STATE / "policy", "locks/policy.txt"),
+    "queues": (STATE / "queues", "locks/queues.txt"),
     "sam": (STATE / "sam", "locks/sam.txt"),
 }
 LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
@@ -84,6 +86,7 @@ LOCKS = {  # requirements that are compiled for every platform, and those for on
     "requirements/dev": ["--universal"],
     "requirements/bench": ["--universal"],
     "requirements/celery": ["--universal"],
+    "requirements/queues": ["--universal"],
     "requirements/policy": [],
     "requirements/sam": [],
     "requirements/uv": ["--universal"],

@@ -1,0 +1,1 @@
+"""Measure tasks against other task queues on PostgreSQL."""

@@ -1,0 +1,88 @@
+"""Measure tasks against other task queues on PostgreSQL, in turn on one machine, and print medians and ratios."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.queues.systems import SYSTEMS
+
+MEASURES = {
+    "5,000": "no-op tasks per second, 5,000 queued",
+    "30,000": "no-op tasks per second, 30,000 queued",
+    "one by one": "enqueued one by one, per second",
+    "bulk": "10,000 enqueued together, rows per second",
+    "latency": "from the call to the run in another process, p50 / p99 ms",
+}
+_SLOW = {"procrastinate": {"5,000", "30,000"}}
+_TIMEOUT_S = 120
+
+
+def main() -> None:
+    """Print a table."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.queues", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=MEASURES, action="append", help="a measure; may be repeated")
+    parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
+    given = parser.parse_args()
+    results: dict[tuple[str, str], list[Any]] = {}
+    console = Console(width=150)
+    with tempfile.TemporaryDirectory() as scratch, Postgres(Path(scratch) / "data") as postgres:
+        Path(scratch).chmod(0o755)  # PostgreSQL runs as another user when this process is root
+        for number in range(given.rounds):
+            for measure in given.only or MEASURES:
+                for system in given.systems:
+                    if measure in _SLOW.get(system, ()):
+                        continue
+                    console.print(f"round {number + 1} of {given.rounds}: {MEASURES[measure]}: {system}", style="dim")
+                    results.setdefault((measure, system), []).append(_measure(postgres, system, measure, number))
+    console.print(_table(results, given.systems))
+    names = sorted({SYSTEMS[system]("").name for system in given.systems} - {"decant-flask"})
+    console.print(", ".join(f"{name} {version(name)}" for name in names), f"; medians of {given.rounds} rounds", sep="")
+
+
+def _measure(postgres: Postgres, system: str, measure: str, number: int) -> Any:
+    name = f"bench_{abs(hash((system, measure, number)))}"
+    with psycopg.connect(_url(postgres), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+        connection.execute("CHECKPOINT")
+        command = [sys.executable, "-m", "tests.benchmarks.queues.side", system, _url(postgres, name), measure]
+        output = subprocess.run(command, stdout=subprocess.PIPE, env=os.environ, check=True, timeout=_TIMEOUT_S).stdout
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    return json.loads(output)
+
+
+def _url(postgres: Postgres, *database: str) -> str:
+    return postgres.url(*database).replace("+asyncpg", "")
+
+
+def _table(results: dict[tuple[str, str], list[Any]], systems: list[str]) -> Table:
+    table = Table("measure", *systems)
+    for measure, title in MEASURES.items():
+        cells = [_cell(results.get((measure, system), [])) for system in systems]
+        if any(cell != "-" for cell in cells):
+            table.add_row(title, *cells)
+    return table
+
+
+def _cell(values: list[Any]) -> str:
+    if not values:
+        return "-"
+    if isinstance(values[0], list):
+        return " / ".join(f"{median(value[part] for value in values):.1f}" for part in (0, 1))
+    return f"{median(values):,.0f}"
+
+
+if __name__ == "__main__":
+    main()

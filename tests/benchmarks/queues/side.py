@@ -1,0 +1,147 @@
+"""Measure one system in a process of its own: `python -m tests.benchmarks.queues.side SYSTEM URL MEASURE`.
+
+Prints the result as a line of JSON. Another process of this module is the worker whose latency is measured; the clock,
+which has its zero at the machine's start, is the same in both.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from statistics import quantiles
+
+import asyncpg
+
+from tests.benchmarks.queues.systems import SYSTEMS, System
+
+__all__ = ["MEASURES"]
+
+BULK, ONE_BY_ONE, LATENCIES = 10_000, 1_000, 300
+_SPACING_S = 0.02
+
+
+class Runs:
+    """What the worker of this process has run.
+
+    Attributes:
+        first_s: Time of the first run.
+        delays_s: Time from the enqueue of each task to its run.
+    """
+
+    def __init__(self) -> None:
+        self.first_s = 0.0
+        self.delays_s: list[float] = []
+
+    def ran(self, enqueued_s: float) -> None:
+        """Count a run."""
+        now = time.monotonic()
+        self.first_s = self.first_s or now
+        self.delays_s.append(now - enqueued_s)
+
+
+async def bulk(system: System, _url: str, _runs: Runs) -> float:
+    """Tasks per second that are enqueued together."""
+    started = time.monotonic()
+    await system.enqueue_many([0.0] * BULK)
+    return BULK / (time.monotonic() - started)
+
+
+async def one_by_one(system: System, _url: str, _runs: Runs) -> float:
+    """Tasks per second that are enqueued one after another."""
+    await system.enqueue(0.0)
+    started = time.monotonic()
+    for _ in range(ONE_BY_ONE):
+        await system.enqueue(0.0)
+    return ONE_BY_ONE / (time.monotonic() - started)
+
+
+def drain(count: int) -> Callable[[System, str, Runs], Awaitable[float]]:
+    """Tasks per second that a worker runs, from the first run to the last end in the database."""
+
+    async def measure(system: System, url: str, runs: Runs) -> float:
+        for _ in range(0, count, 1_000):
+            await system.enqueue_many([0.0] * 1_000)
+        connection = await asyncpg.connect(url)
+        await connection.execute("CHECKPOINT")
+        async with working(system):
+            while len(runs.delays_s) < count:  # noqa: ASYNC110  # the systems have no common event
+                await asyncio.sleep(0.005)
+            while await connection.fetchval(system.unfinished):  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+            seconds = time.monotonic() - runs.first_s
+        await connection.close()
+        return count / seconds
+
+    return measure
+
+
+async def latency(system: System, url: str, _runs: Runs) -> list[float]:
+    """Median and 99th percentile of the milliseconds from the call that enqueues to the run in another process."""
+    command = [sys.executable, "-m", __spec__.name, sys.argv[1], url, "worker"]
+    worker = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert worker.stdout is not None
+    try:
+        await worker.stdout.readline()
+        await asyncio.sleep(2)  # it listens by then
+        for _ in range(LATENCIES):
+            await system.enqueue(time.monotonic())
+            await asyncio.sleep(_SPACING_S)
+        result: list[float] = json.loads(await worker.stdout.readline())
+    finally:
+        with suppress(ProcessLookupError):
+            worker.kill()
+        await worker.wait()
+    return result
+
+
+async def worker(system: System, _url: str, runs: Runs) -> list[float]:
+    """The worker of `latency`."""
+    async with working(system):
+        print(flush=True)
+        while len(runs.delays_s) < LATENCIES:  # noqa: ASYNC110  # the systems have no common event
+            await asyncio.sleep(0.05)
+    parts = quantiles(runs.delays_s, n=100)
+    return [1e3 * parts[49], 1e3 * parts[98]]
+
+
+@asynccontextmanager
+async def working(system: System) -> AsyncIterator[None]:
+    """Run tasks inside the block."""
+    work = asyncio.ensure_future(system.work())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.wait({work}, timeout=10)
+
+
+MEASURES: dict[str, Callable[[System, str, Runs], Awaitable[object]]] = {
+    "5,000": drain(5_000),
+    "30,000": drain(30_000),
+    "one by one": one_by_one,
+    "bulk": bulk,
+    "latency": latency,
+    "worker": worker,
+}
+
+
+async def main(name: str, url: str, measure: str) -> None:
+    """Print a measure of a system."""
+    runs = Runs()
+    system = SYSTEMS[name](url)
+    await system.prepare(runs.ran)
+    print(json.dumps(await MEASURES[measure](system, url, runs)), flush=True)
+    await system.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1].startswith("Decant"):
+        from decant import loop
+
+        loop.run(main(*sys.argv[1:4]))
+    else:
+        import uvloop
+
+        uvloop.run(main(*sys.argv[1:4]))
