@@ -78,7 +78,7 @@ integration: ## Integration tests: real PostgreSQL, real runtime client
 e2e: install ## End-to-end tests on the local cloud
 	$(PYTEST) -m "not long" tests/e2e
 test-long: install ## The tests that `make test` leaves out because they take long
-	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration
+	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration tests/functions
 	$(PYTEST) -m long tests/e2e
 e2e-localemu: ## End-to-end tests on the second engine of the local cloud
 	@$(MAKE) --no-print-directory e2e ENGINE=localemu

@@ -1,6 +1,6 @@
 """GET /tasks: tasks, newest first, page by page; requires the scope tasks:admin."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 from decant import auth
 from decant.tasks import State
 from decant.tasks.admin import Page, list_tasks
-from decant.web import lambda_handler, limit_per_caller, query
+from decant.web import etag, lambda_handler, limit_per_caller, page, query
 
 app = Flask(__name__)
 
@@ -27,10 +27,12 @@ class Filter(Struct, forbid_unknown_fields=True):
 
 @app.get("/tasks")
 @limit_per_caller
-async def tasks_list() -> Page:
-    """Return a page of tasks; it may be short although more follow, which `before` shows."""
+async def tasks_list() -> tuple[Page, Literal[200], dict[str, str]]:
+    """Return a page of tasks; it may be short although more follow, which `before` and the header Link show."""
     await auth.require("tasks:admin")
-    return await list_tasks(**msgspec.structs.asdict(query(Filter)))
+    found = await list_tasks(**msgspec.structs.asdict(query(Filter)))
+    _, links = page(found.tasks, before=found.before)
+    return found, 200, links | etag(found)
 
 
 handler = lambda_handler(app)

@@ -5,7 +5,7 @@ from typing import Literal
 from flask import Flask
 
 from decant import db
-from decant.web import body, idempotent, lambda_handler, limit_per_caller
+from decant.web import body, etag, idempotent, lambda_handler, limit_per_caller
 from domain import users
 
 app = Flask(__name__)
@@ -19,7 +19,8 @@ async def users_create() -> tuple[users.ShownUser, Literal[201], dict[str, str]]
     wanted = body(users.NewUser)
     async with db.session() as session:
         user = await users.create(session, wanted)
-    return user.shown(private=True), 201, {"Location": f"users/{user.id}"}
+    shown = user.shown(private=True)
+    return shown, 201, {"Location": f"users/{user.id}"} | etag(shown, changed=True)
 
 
 handler = lambda_handler(app)

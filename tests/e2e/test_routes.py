@@ -6,6 +6,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from decant_cloud.local import tokens
 from tests import upstream
 from tests.e2e.running import RunningCloud
 
@@ -50,6 +51,31 @@ def test_users_are_created_and_read(api: httpx.Client) -> None:
     assert (created.status_code, read.status_code) == (201, 200)
     assert read.json() == {name: value for name, value in created.json().items() if name != "email"}
     assert {name: created.json()[name] for name in new} == new
+
+
+def test_users_are_listed_changed_and_deleted(api: httpx.Client, local_cloud: RunningCloud) -> None:
+    """Links, conditions and versions pass the gateway."""
+    token = tokens.mint(local_cloud.folder.parent, "users:read users:write")
+    headers = {"Authorization": f"Bearer {token}"}
+    user, _ = (api.post("/users", json=ada()).json() for _ in range(2))
+    path = f"/users/{user['id']}"
+
+    first = api.get("/users", params={"count": 1}, headers=headers)
+    second = api.get(httpx.URL(str(first.url)).join(first.links["next"]["url"]), headers=headers)
+    tag = api.get(path, headers=headers).headers["ETag"]
+    unchanged = api.get(path, headers=headers | {"If-None-Match": tag})
+    merge = {"Content-Type": "application/merge-patch+json"}
+    patch: dict[str, Any] = {"headers": headers | merge, "content": '{"name": "Ada King"}'}
+    missing = api.patch(path, **patch)
+    patch["headers"] |= {"If-Match": tag}
+    changed, outdated = api.patch(path, **patch), api.patch(path, **patch)
+    deleted = api.delete(path, headers=headers | {"If-Match": changed.headers["ETag"]})
+
+    assert (first.status_code, second.json()[0]) == (200, user)
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert (missing.status_code, changed.status_code, outdated.status_code) == (428, 200, 412)
+    assert changed.json() == user | {"name": "Ada King"}
+    assert (deleted.status_code, deleted.content, api.get(path).status_code) == (204, b"", 404)
 
 
 def test_bad_input_is_answered_with_a_problem(api: httpx.Client) -> None:

@@ -144,6 +144,7 @@ def make_single_line(connection: psycopg.Connection, revision: str, later: str) 
     load_function("migrate").handler({}, None)
     later += "; ALTER TABLE decant.task DROP COLUMN options, DROP COLUMN expires_in_s"
     later += "; DROP TABLE decant.idempotent_response; DROP INDEX decant.task_due"
+    later += "; DROP INDEX IF EXISTS users_created_at_id"
     connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")
     connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     connection.execute("INSERT INTO alembic_version VALUES (%s)", [revision])

@@ -49,6 +49,17 @@ def test_route_that_takes_a_token_has_one_minted() -> None:
     assert line == f'curl -s {API}/tasks -H "Authorization: Bearer $(make -s token)"'
 
 
+def test_condition_and_media_type_are_the_events() -> None:
+    """A change says which version it changes, and what its body is."""
+    headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
+
+    line = endpoint("PATCH", "/rooms/1", headers=headers, body="{}").curl(API, [])
+
+    assert line == (
+        f"curl -s -X PATCH {API}/rooms/1 -H 'If-Match: *' -H 'Content-Type: application/merge-patch+json' -d '{{}}'"
+    )
+
+
 def test_email_address_is_new_each_time() -> None:
     """What must be unique is, so that the line works a second time."""
     line = endpoint("POST", "/users", body='{"email": "ada@example.com"}').curl(API, [])

@@ -1,6 +1,7 @@
 """infra/edge.yaml: what may stand before the API."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -57,7 +58,9 @@ def test_edge_turns_away_bodies_that_are_no_json() -> None:
     statements = rules()["content-type"]["Statement"]["AndStatement"]["Statements"]
 
     assert statements[0]["SizeConstraintStatement"]["ComparisonOperator"] == "GT"
-    assert statements[1]["NotStatement"]["Statement"]["ByteMatchStatement"]["SearchString"] == "application/json"
+    accepted = re.compile(statements[1]["NotStatement"]["Statement"]["RegexMatchStatement"]["RegexString"])
+    assert all(map(accepted.match, ("application/json; charset=utf-8", "application/merge-patch+json")))
+    assert not any(map(accepted.match, ("text/plain", "text/json", "multipart/form-data; x=application/json")))
 
 
 def test_edge_rules_come_one_after_another() -> None:

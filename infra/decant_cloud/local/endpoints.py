@@ -43,10 +43,13 @@ class Endpoint:
             url += "?" + urlencode(query)
         parts = ["curl", "-s"] if self.method in {"GET", "POST"} else ["curl", "-s", "-X", self.method]
         parts.append(f"'{url}'" if "?" in url else url)
-        if "Authorization" in (self.event.get("headers") or {}):
+        headers = self.event.get("headers") or {}
+        if "Authorization" in headers:
             parts.append(f"-H {_MINTED}")
+        if "If-Match" in headers:
+            parts.append(f"-H 'If-Match: {headers['If-Match']}'")
         if body := self.event.get("body"):
-            parts += ["-H 'Content-Type: application/json'", f"-d '{_fresh(body)}'"]
+            parts += [f"-H 'Content-Type: {headers.get('Content-Type', 'application/json')}'", f"-d '{_fresh(body)}'"]
         elif self.method == "POST":
             parts.append("-X POST")
         return " ".join(parts)

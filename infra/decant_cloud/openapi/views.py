@@ -24,7 +24,7 @@ from werkzeug import exceptions
 from werkzeug.http import HTTP_STATUS_CODES
 
 from decant import auth, errors
-from decant.web import idempotent, params
+from decant.web import idempotent, params, resources
 from decant.web.responses import JSON
 
 __all__ = ["Facts", "facts_of"]
@@ -43,6 +43,9 @@ class Facts:
         body_required: Whether a request without a body is rejected.
         query: Types of the query string, Structs.
         idempotency_key: Whether the view has the decorator `idempotent`.
+        etag: Whether the view calls `etag`: its responses have an ETag.
+        conditional: Whether `etag` checks the conditions of the request.
+        links: Whether the view calls `page`, which makes the header `Link`.
         scopes: Scopes that a token needs.
         reads_token: Whether the view reads a token's scopes without requiring one.
         errors: Problem titles by HTTP status.
@@ -53,6 +56,9 @@ class Facts:
     body_required: bool = True
     query: list[Any] = field(default_factory=list)
     idempotency_key: bool = False
+    etag: bool = False
+    conditional: bool = False
+    links: bool = False
     scopes: list[str] = field(default_factory=list)
     reads_token: bool = False
     errors: dict[int, set[str]] = field(default_factory=dict)
@@ -106,8 +112,10 @@ def _read(function: Any, bundle: Path, facts: Facts, seen: set[int]) -> None:
     optional = {id(part) for node in ast.walk(tree) if isinstance(node, ast.IfExp | ast.If) for part in ast.walk(node)}
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         called = scope.value(call.func)
-        _add_call(called, scope.value(call.args[0]) if call.args else None, facts, required=id(call) not in optional)
-        if called is not None:
+        first = scope.value(call.args[0]) if call.args else None
+        _add_call(called, first, facts, required=id(call) not in optional)
+        facts.conditional |= called is resources.etag and "changed" not in {each.arg for each in call.keywords}
+        if called is not None and called is not resources.etag:  # its errors depend on the method
             _read(called, bundle, facts, seen)
 
 
@@ -132,6 +140,10 @@ def _add_call(called: Any, first: Any, facts: Facts, *, required: bool) -> None:
         facts.scopes.append(first)
     elif called is auth.scopes:
         facts.reads_token = True
+    elif called is resources.etag:
+        facts.etag = True
+    elif called is resources.page:
+        facts.links = True
     elif getattr(called, "__name__", "") == "abort":
         facts.add_error(first)
 

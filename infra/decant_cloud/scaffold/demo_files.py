@@ -14,7 +14,16 @@ ADMIN = ("task_status", "tasks_list", "tasks_revoke", "tasks_redrive", "queues_l
 BASE = ("authorizer", "dead_letters", "migrate", "task_sweeper", "task_worker")
 """Functions of every bundle."""
 
-DEMO = ("async_response", "fetch_data", "users_create", "users_get", "start_task")
+DEMO = (
+    "async_response",
+    "fetch_data",
+    "users_create",
+    "users_get",
+    "users_list",
+    "users_update",
+    "users_delete",
+    "start_task",
+)
 """Functions of the demo alone, beside `slow_worker`."""
 
 _COPIED = (

@@ -43,7 +43,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REASON = "decant_cross_site"
 _MAX_AGE_S = 600
 _ALLOWED_HEADERS = "authorization, content-type, idempotency-key, if-match, if-none-match, x-api-key, x-correlation-id"
-_EXPOSED_HEADERS = "etag, location, retry-after, www-authenticate, x-correlation-id"
+_EXPOSED_HEADERS = "etag, idempotency-replayed, link, location, retry-after, www-authenticate, x-correlation-id"
 
 
 def _rate(value: str) -> int:

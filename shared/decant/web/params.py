@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from flask import request
-from msgspec import DecodeError, Struct, ValidationError, convert, json, structs
+from msgspec import DecodeError, Struct, UnsetType, ValidationError, convert, json, structs
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import UnsupportedMediaType
 
@@ -240,12 +240,12 @@ def _struct_parts(given: dict[str, Any], into: Any, path: str) -> Iterator[_Part
 
 
 def _arms(into: Any) -> tuple[Any, ...]:
-    """The type of a union of a type and None; the types of other unions cannot be distinguished here."""
+    """The type of a union of a type with None or UnsetType; the types of other unions cannot be distinguished here."""
     while get_origin(into) is Annotated:
         into = get_args(into)[0]
     if get_origin(into) not in {Union, types.UnionType}:
         return (into,)
-    arms = [arm for arm in get_args(into) if arm is not types.NoneType]
+    arms = [arm for arm in get_args(into) if arm not in {types.NoneType, UnsetType}]
     return _arms(arms[0]) if len(arms) == 1 else ()
 
 

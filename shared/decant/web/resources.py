@@ -19,7 +19,7 @@ Source: RFC 9110 sections 8.8.3 (ETag) and 13 (conditional requests), RFC 6585 s
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from flask import Response, request
@@ -32,30 +32,34 @@ __all__ = ["etag", "page"]
 _NOT_MODIFIED = 304
 
 
-def page[T](rows: Sequence[T], count: int, **cursor: Callable[[T], object]) -> tuple[list[T], dict[str, str]]:
+def page[T](rows: Sequence[T], count: int | None = None, **cursor: object) -> tuple[list[T], dict[str, str]]:
     """Make a page of rows, and the header `Link` that names the next page.
 
     Args:
         rows: Rows in the order of the list, at most `count + 1`: one more than a page shows that another page follows.
-        count: Maximum number of rows of a page.
-        cursor: Name of the query parameter that continues the list, with a function that returns its value for the
-            last row of this page. A cursor of an ordered unique column is stable when rows are inserted.
+        count: Maximum number of rows of a page; None when the rows are those of the page.
+        cursor: Name of the query parameter that continues the list, with its value: a function of the last row of this
+            page, or the value itself, None on the last page. A tuple becomes a repeated parameter. A cursor of ordered
+            columns that are unique together is stable when rows are inserted.
     Returns:
         The page's rows, and the response's headers: `Link` with `rel="next"`, or none for the last page.
     """
     shown = list(rows[:count])
-    if len(rows) <= count or not shown:
+    if count is not None and (len(rows) <= count or not shown):
         return shown, {}
-    following = {name: str(value(shown[-1])) for name, value in cursor.items()}
+    following = {name: value(shown[-1]) if callable(value) else value for name, value in cursor.items()}
+    if None in following.values():
+        return shown, {}
     parameters = [(name, value) for name, value in request.args.items(multi=True) if name not in following]
-    return shown, {"Link": f'<?{urlencode([*parameters, *following.items()])}>; rel="next"'}
+    return shown, {"Link": f'<?{urlencode([*parameters, *following.items()], doseq=True)}>; rel="next"'}
 
 
 def etag(*version: object, changed: bool = False) -> dict[str, str]:
     """Check the request's conditions against a resource's version, and make the response's headers.
 
     Args:
-        version: Values that change with the resource, such as a counter or the time of its last change.
+        version: Values that change with the resource, such as a counter, or the Struct that the view returns. A view
+            that returns more fields to some callers needs versions that differ as well.
         changed: The request has changed the resource: this version is the new one, and conditions are not checked.
     Returns:
         `ETag`, and a `Cache-Control` that lets clients keep the response and requires them to check it.

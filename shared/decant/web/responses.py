@@ -36,6 +36,7 @@ JSON = "application/json"
 
 _DECLARED = "decant_responses"
 _OK = 200
+_NO_CONTENT = 204
 _REDIRECTS = 300
 
 
@@ -105,8 +106,9 @@ def accept_structs(app: Flask, *, check: bool) -> None:
 def declared_responses(view: Callable[..., Any]) -> tuple[Declared, ...]:
     """The successful responses of a view, from its decorators `responds` or its return annotation.
 
-    `T` declares status 200, `tuple[T, Literal[201]]` and `tuple[T, Literal[201], headers]` declare 201; a union
-    declares several. Empty when neither gives a type: no annotation, `Any`, or a `Response`.
+    `T` declares status 200, `tuple[T, Literal[201]]` and `tuple[T, Literal[201], headers]` declare 201, and
+    `tuple[str, Literal[204]]` a response without a body; a union declares several. Empty when neither gives a type: no
+    annotation, `Any`, or a `Response`.
     """
     if declared := getattr(view, _DECLARED, ()):
         return tuple(declared)
@@ -138,6 +140,8 @@ def _declared(annotation: Any) -> Declared | None:
             status = int(get_args(parts[1])[0])
         elif int in parts:  # a status that is not known before the view is called
             return None
+    if status == _NO_CONTENT:
+        return Declared(status, None)
     if annotation is str:
         return Declared(status, str, "text/html")
     kind = get_origin(annotation) or annotation

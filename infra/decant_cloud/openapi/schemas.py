@@ -1,0 +1,109 @@
+"""JSON schemas of the document: those of Structs, and the problem document.
+
+Source: OpenAPI Specification 3.1.1, JSON Schema 2020-12, RFC 9457 (problem details).
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import msgspec
+from werkzeug.datastructures import FileStorage
+
+from decant.web.responses import declared_responses
+from decant_cloud.openapi.views import Facts
+
+__all__ = ["Schemas", "reference"]
+
+_PROBLEMS = {
+    "Problem": {
+        "title": "Problem",
+        "description": "An error. Source: RFC 9457.",
+        "type": "object",
+        "properties": {
+            "type": {"type": "string"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+            "instance": {"type": "string", "description": "The request's correlation id."},
+            "errors": {
+                "type": "array",
+                "description": "The invalid fields.",
+                "items": {
+                    "type": "object",
+                    "properties": {"field": {"type": "string"}, "detail": {"type": "string"}},
+                    "required": ["field", "detail"],
+                },
+            },
+        },
+        "required": ["type", "title", "status"],
+    }
+}
+_ATTRIBUTE = re.compile(r"^ {4}(\w+): (.+(?:\n {6,}.+)*)", re.MULTILINE)
+_REF = "#/components/schemas/{name}"
+
+
+def reference(name: str) -> dict[str, str]:
+    """The reference to a schema of the document's components."""
+    return {"$ref": _REF.format(name=name)}
+
+
+class Schemas:
+    """JSON schemas of all types at once, so that equal names of different functions stay distinct."""
+
+    def __init__(self, facts: Iterable[Facts], views: Iterable[Callable[..., Any]]) -> None:
+        found: list[Any] = []
+        for each in facts:
+            found += [each.body] if each.body is not None else []
+            found += each.query
+        found += [declared.type for view in views for declared in declared_responses(view) if declared.type is not None]
+        self._types = list({_key(type_): type_ for type_ in found}.values())
+        schemas, components = msgspec.json.schema_components(self._types, schema_hook=_file, ref_template=_REF)
+        self._schemas = dict(zip(map(_key, self._types), schemas, strict=True))
+        self.components: dict[str, Any] = {**{name: _described(each) for name, each in components.items()}, **_PROBLEMS}
+
+    def of(self, type_: Any) -> dict[str, Any]:
+        """The schema of a type, usually a reference."""
+        return self._schemas[_key(type_)]
+
+    def fields(self, struct: Any) -> dict[str, Any]:
+        """The schema of a Struct with its properties."""
+        schema = self.of(struct)
+        while "$ref" in schema:
+            schema = self.components[schema["$ref"].rpartition("/")[2]]
+        return schema
+
+
+def _file(type_: type) -> dict[str, Any]:
+    """The schema of an uploaded file."""
+    if issubclass(type_, FileStorage):
+        return {"type": "string", "format": "binary"}
+    raise NotImplementedError  # which makes msgspec report the type
+
+
+def _described(schema: dict[str, Any]) -> dict[str, Any]:
+    """A schema with ECMA patterns; the docstring's section `Attributes` becomes the descriptions of properties."""
+    description, _, attributes = schema.get("description", "").partition("\n\nAttributes:\n")
+    described = dict(_with_ecma_patterns(schema))
+    if description:
+        described["description"] = " ".join(description.split())
+    for name, text in _ATTRIBUTE.findall(attributes):
+        if name in described.get("properties", {}):
+            described["properties"][name] = {**described["properties"][name], "description": " ".join(text.split())}
+    return described
+
+
+def _with_ecma_patterns(schema: Any) -> Any:
+    """The schema with the anchors of JSON Schema's regular expressions in place of Python's."""
+    if isinstance(schema, dict):
+        return {
+            name: value.replace(r"\A", "^").replace(r"\Z", "$")
+            if name == "pattern" and isinstance(value, str)
+            else _with_ecma_patterns(value)
+            for name, value in schema.items()
+        }
+    return [_with_ecma_patterns(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _key(type_: Any) -> str:
+    return f"{getattr(type_, '__module__', '')}.{type_!r}"
