@@ -14,6 +14,14 @@ PLAIN, DATABASE, TASKS, WORKER = (
 )
 
 
+ROUTE = {"Method": "GET", "Path": "/"}
+STREAMED = {"Events": {"Route": {"Type": "Api", "Properties": {**ROUTE, "ResponseTransferMode": "RESPONSE_STREAM"}}}}
+WRAPPED = {
+    "Environment": {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/stream-responses"}},
+    "Events": {"Route": {"Type": "Api", "Properties": ROUTE}},
+}
+
+
 def lines(folder: Path, code: str, properties: dict[str, Any], ignored: tuple[str, ...] = ()) -> list[str]:
     """What is missing of a function with this code."""
     (folder / "functions/one").mkdir(parents=True)
@@ -35,6 +43,9 @@ def lines(folder: Path, code: str, properties: dict[str, Any], ignored: tuple[st
         pytest.param("from decant import db", {}, "`Role: !GetAtt Access.Outputs.DatabaseRoleArn`", id="no role"),
         pytest.param("from decant import auth", {"Role": PLAIN}, "`Layers: [!Ref AuthLayer]`", id="auth"),
         pytest.param("import httpx", {"Role": PLAIN}, "`IgnoreGlobals: [VpcConfig]`", id="http"),
+        pytest.param("lambda_handler(app, streaming=True)", STREAMED, "AWS_LAMBDA_EXEC_WRAPPER", id="streaming"),
+        pytest.param("lambda_handler(app, streaming=True)", WRAPPED, "RESPONSE_STREAM`", id="streaming route"),
+        pytest.param("lambda_handler(app)", STREAMED, "`lambda_handler(app, streaming=True)`", id="streaming code"),
         pytest.param("def broken(:", {"Role": PLAIN}, "app.py: invalid syntax, line 1", id="syntax"),
     ],
 )
@@ -55,6 +66,7 @@ def test_missing_property_is_named_with_the_line_to_add(
         pytest.param("from decant.worker import lambda_handler", {"Role": WORKER}, (), id="another role"),
         pytest.param("from decant import auth", {"Role": PLAIN, "Layers": [{"Ref": "AuthLayer"}]}, (), id="auth"),
         pytest.param("from decant import http", {"Role": PLAIN}, ("VpcConfig",), id="http"),
+        pytest.param("lambda_handler(app, streaming=True)", WRAPPED | STREAMED, (), id="streaming"),
     ],
 )
 def test_nothing_is_missing_of_a_complete_block(

@@ -16,6 +16,9 @@ __all__ = ["breaches"]
 GATEWAY_S = 29
 """How long API Gateway waits for a function. Source: Amazon API Gateway quotas, REST API, integration timeout."""
 
+STREAM_S = 900
+"""How long API Gateway passes on a streamed response. Source: API Gateway Developer Guide, response streaming."""
+
 _VISIBILITY_FACTOR = 6
 """Source: AWS Lambda Developer Guide, using Lambda with Amazon SQS, visibility timeout."""
 
@@ -37,8 +40,10 @@ def _route(function: Function) -> Iterator[str]:
     if not function.has_route:
         return
     name, limit_s = function.logical_id, function.timeout_s
-    if limit_s >= GATEWAY_S:
+    if not all(route.streams for route in function.routes) and limit_s >= GATEWAY_S:
         yield f"{name}: its timeout of {limit_s:g} s must be below the {GATEWAY_S} s that the gateway waits"
+    elif limit_s > STREAM_S:
+        yield f"{name}: its timeout of {limit_s:g} s is above the {STREAM_S} s of a streamed response"
     texts = {key: value for key, value in function.variables.items() if isinstance(value, str)}
     waits = {"HTTP_TIMEOUT_S": read(HttpSettings, texts).timeout_s}
     if function.uses_database:

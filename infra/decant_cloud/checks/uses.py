@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from decant_cloud.checks.outbound import CLIENTS, imported
+from decant_cloud.layer.wrapper import PATH
 from decant_cloud.paths import root
 from decant_cloud.template.model import Function, Template
 
@@ -56,6 +57,30 @@ def missing(function: Function, template: Template) -> Iterator[str]:
         yield f"{where} imports {tokens}; it needs `Layers: [!Ref AuthLayer]`"
     if client is not None and database is None and "VpcConfig" not in ignored and "VpcConfig" not in properties:
         yield f"{where} imports {client}; it needs `IgnoreGlobals: [VpcConfig]` to reach the internet"
+    yield from _streaming(function, where)
+
+
+def _streaming(function: Function, where: str) -> Iterator[str]:
+    """Where the code, the runtime and the API do not agree on whether the function streams its responses."""
+    if not _streams(function.folder):
+        if any(route.streams for route in function.routes):
+            yield f"{where} has `ResponseTransferMode`; its code needs `lambda_handler(app, streaming=True)`"
+        return
+    if not all(route.streams for route in function.routes):
+        yield f"{where} streams responses; its routes need `ResponseTransferMode: RESPONSE_STREAM`"
+    if function.variables.get("AWS_LAMBDA_EXEC_WRAPPER") != PATH:
+        needed = f"Environment: {{Variables: {{AWS_LAMBDA_EXEC_WRAPPER: {PATH}}}}}"
+        yield f"{where} streams responses; it needs `{needed}`"
+
+
+def _streams(folder: Path) -> bool:
+    """Whether the code calls a function with `streaming=True`."""
+    return any(
+        node.arg == "streaming" and isinstance(node.value, ast.Constant) and node.value.value is True
+        for path in folder.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(), str(path)))
+        if isinstance(node, ast.keyword)
+    )
 
 
 def _rank(role: Any) -> int:

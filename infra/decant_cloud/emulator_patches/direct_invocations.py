@@ -10,6 +10,8 @@ from typing import Any
 
 from decant_cloud.emulator_patches.engine import find, replaces
 
+__all__ = ["invoke_function"]
+
 function_locators_from_arn = find("services.lambda_.api_utils", "function_locators_from_arn")
 SERVICE_PLUGINS = find("services.plugins", "SERVICE_PLUGINS")
 
@@ -42,6 +44,11 @@ def _respond_to_large_events(invoke: Callable[[Any, Any], Any], integration: Any
 
 @replaces(_MODULE, "RestApiAwsProxyIntegration.call_lambda")
 def _call_function(_engines: object, function_arn: str, event: bytes, **_source: Any) -> bytes:
+    return invoke_function(function_arn, event, str(uuid.uuid4()))
+
+
+def invoke_function(function_arn: str, event: bytes, request_id: str) -> bytes:
+    """Invoke a function and wait for its response."""
     name, qualifier, account, region = function_locators_from_arn(function_arn)
     result = SERVICE_PLUGINS.require("lambda")._provider.lambda_service.invoke(  # noqa: SLF001  # no public name
         function_name=name,
@@ -50,7 +57,7 @@ def _call_function(_engines: object, function_arn: str, event: bytes, **_source:
         account_id=account,
         invocation_type="RequestResponse",
         client_context=None,
-        request_id=str(uuid.uuid4()),
+        request_id=request_id,
         payload=event,
     )
     payload: bytes = result.payload

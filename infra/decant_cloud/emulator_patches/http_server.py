@@ -21,7 +21,10 @@ from urllib.parse import unquote_to_bytes
 
 import h11
 
-__all__ = ["HttpServer", "Limits"]
+__all__ = ["IS_CONNECTED", "HttpServer", "Limits"]
+
+IS_CONNECTED = "decant.is_connected"
+"""Key of the WSGI environ: a function that returns whether the client still waits for the response."""
 
 _BACKLOG = 128
 _PAUSE_S = 0.1
@@ -125,7 +128,8 @@ class _Connection:
         """Serve one request after another until a side closes the connection."""
         try:
             while (request := self._next_request()) is not None:
-                self._respond(self._environ | _environ_of(request) | {"wsgi.input": io.BufferedReader(_Body(self))})
+                own = {"wsgi.input": io.BufferedReader(_Body(self)), IS_CONNECTED: self._is_connected}
+                self._respond(self._environ | _environ_of(request) | own)
                 self._discard_body()
                 if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
                     return
@@ -223,6 +227,15 @@ class _Connection:
         if data:
             self._socket.settimeout(self._limits.send_s)
             self._socket.sendall(data)
+
+    def _is_connected(self) -> bool:
+        self._socket.settimeout(0)
+        try:
+            return self._socket.recv(1, socket.MSG_PEEK) != b""
+        except BlockingIOError:  # the client sends nothing, and has not closed the connection
+            return True
+        except ConnectionError:
+            return False
 
     def _discard_body(self) -> None:
         """Read what the application left of the request, so that the next request can follow."""

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from decant_cloud.emulator_patches.engine import engine, find
 from decant_cloud.emulator_patches.log_streams import LogStream
+from decant_cloud.emulator_patches.response_streams import streams
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.environment import Environment, EnvironmentStopped, Host, Invocation
 from decant_cloud.lambda_runtime.function import Function
@@ -93,6 +94,7 @@ class ProcessExecutor(RuntimeExecutor):
             function_arn=payload["invoked-function-arn"],
             trace_id=payload["trace-id"],
             client_context=self.client_context,
+            stream=streams.get(payload["invoke-id"]),
         )
         outcome = self._environment.invoke(invocation)
         self._log_stream.put(outcome.lines)

@@ -28,6 +28,7 @@ PATCHES = (
     "plugin",
     "resource_updates",
     "resource_waits",
+    "response_streams",
     "server",
     "stack_updates",
     "timers",

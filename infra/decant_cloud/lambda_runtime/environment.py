@@ -9,6 +9,7 @@
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html
 """
 
+import base64
 import shutil
 import threading
 import time
@@ -24,8 +25,9 @@ from decant_cloud.lambda_runtime.function import Function
 from decant_cloud.lambda_runtime.import_errors import import_trace
 from decant_cloud.lambda_runtime.invocation_errors import Fault
 from decant_cloud.lambda_runtime.log_file import Journal, Line
+from decant_cloud.lambda_runtime.response_stream import ClientDisconnected, ResponseBuffer, ResponseStream
 from decant_cloud.lambda_runtime.runtime import DeadlinePassed, OutOfMemory, Runtime, RuntimeExited
-from decant_cloud.lambda_runtime.runtime_api import Call
+from decant_cloud.lambda_runtime.runtime_api import Call, ConnectionClosed
 from decant_cloud.lambda_runtime.sources import Sources
 from decant_cloud.local.warden import Warden
 
@@ -39,7 +41,11 @@ _Failure = (DeadlinePassed, OutOfMemory, RuntimeExited)
 
 @dataclass(frozen=True, kw_only=True)
 class Invocation:
-    """One event for the function, with its metadata of the Runtime API."""
+    """One event for the function, with its metadata of the Runtime API.
+
+    Attributes:
+        stream: Takes a streamed response while it is made; without it, the outcome contains the whole response.
+    """
 
     request_id: str
     event: bytes
@@ -47,6 +53,7 @@ class Invocation:
     trace_id: str
     client_context: str | None = None
     cognito_identity: str | None = None
+    stream: ResponseStream | None = None
 
     def headers(self, deadline_ms: int) -> dict[str, str]:
         """Headers of the response to `next`; the deadline is in epoch milliseconds."""
@@ -210,7 +217,8 @@ class Environment:
         try:
             runtime.thaw()
             pending.reply(HTTPStatus.OK, invocation.event, invocation.headers(deadline_ms))
-            response = _response_of(runtime.next_call(deadline))
+            call = runtime.next_call(deadline)
+            response = _response_of(call) if call.chunks is None else _streamed(runtime, call, invocation, deadline)
         except _Failure as failure:
             self._reset()
             return self._fault(failure)
@@ -268,3 +276,22 @@ def _response_of(call: Call) -> bytes | Fault:
         return faults.response_too_large(len(call.body))
     call.reply(HTTPStatus.ACCEPTED)
     return call.body
+
+
+def _streamed(runtime: Runtime, call: Call, invocation: Invocation, deadline: float) -> bytes | Fault:
+    """Pass a streamed response on; returns what is left for the outcome."""
+    to = invocation.stream or ResponseBuffer()
+    try:
+        trailers = runtime.copy_body(call, deadline, to)
+    except ClientDisconnected:
+        return b""
+    except ConnectionClosed:
+        runtime.next_call(deadline)  # raises when the process has ended, the usual reason
+        raise RuntimeExited(0) from None
+    kind = trailers.get("lambda-runtime-function-error-type", "")
+    to.end(is_complete=not kind)
+    call.reply(HTTPStatus.ACCEPTED)
+    if kind:
+        return Fault("", base64.b64decode(trailers.get("lambda-runtime-function-error-body", "")))
+    payload = bytes(to.payload) if isinstance(to, ResponseBuffer) else b""
+    return payload if len(payload) <= faults.RESPONSE_LIMIT_BYTES else faults.response_too_large(len(payload))

@@ -66,11 +66,14 @@ class Function:
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{PYTHON}",
             "LAMBDA_TASK_ROOT": str(self.task),
             "LAMBDA_RUNTIME_DIR": str(image),
+            "_HANDLER": self.handler,
             # `-m` puts the working directory, which is the task, first: this is AWS's order.
             "PYTHONPATH": _joined([*search_path, variables["PYTHONPATH"]]),
         }
         python, run = image / "bin/python", arguments or ["-m", "awslambdaric", self.handler]
         command = self.debugger.command(python, run) if self.debugger else [str(python), *run]
+        if not (arguments or self.debugger):  # under the debugger, responses are not streamed
+            command = [*self._wrapper(), *command]
         if self.debugger:  # debugpy may be installed anywhere, also outside the folders of a mount namespace
             variables["TMPDIR"] = str(temporary)
         else:
@@ -84,6 +87,15 @@ class Function:
             freezes=self.debugger is None,
             on_line=on_line,
         )
+
+    def _wrapper(self) -> list[str]:
+        """The wrapper script that AWS_LAMBDA_EXEC_WRAPPER names, if it does; /opt is the layers."""
+        path = self.variables.get("AWS_LAMBDA_EXEC_WRAPPER", "")
+        in_layers = (
+            [layer / path.removeprefix("/opt/") for layer in reversed(self.layers)] if path[:5] == "/opt/" else []
+        )
+        found = [str(each) for each in in_layers if each.is_file()] or [path]
+        return found[:1] if path else []
 
     def _folders(self) -> list[Path]:
         """The task, the layers, and the targets of their links."""

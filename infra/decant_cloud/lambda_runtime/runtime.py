@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from decant_cloud.lambda_runtime.response_stream import ClientDisconnected, ResponseBuffer, ResponseStream
 from decant_cloud.lambda_runtime.runtime_api import Call, Connection, ConnectionClosed, listen
 from decant_cloud.local.warden import Warden
 
@@ -141,6 +142,54 @@ class Runtime:
                 self.flush_output()
                 raise RuntimeExited(self._process.returncode)
 
+    def copy_body(self, call: Call, deadline: float, to: ResponseStream | ResponseBuffer) -> Mapping[str, str]:
+        """Pass the body of a streamed response on while it arrives, no faster than it is taken.
+
+        Args:
+            call: Call with `chunks`.
+            deadline: On the monotonic clock.
+            to: Takes the parts.
+        Returns:
+            Trailers; without the header of a function's error, the response is complete.
+        Raises:
+            ClientDisconnected: nobody takes the parts; the connection is closed, so that the runtime can notice.
+            ConnectionClosed: the runtime closed the connection before the end of the body.
+            DeadlinePassed: the response was not complete in time.
+            OutOfMemory: it went over its memory.
+            RuntimeExited: the process ended.
+        """
+        chunks = call.chunks
+        assert chunks is not None  # noqa: S101  # the caller has looked
+        try:
+            while True:
+                for part in chunks.parts():
+                    while not to.offer(part, _LOOK_EVERY_S):
+                        self._check(deadline)
+                if chunks.is_complete:
+                    return chunks.trailers
+                to.check()
+                for key, _events in self._selector.select(_LOOK_EVERY_S):
+                    if key.data is call.connection:
+                        chunks.receive()
+                    else:
+                        self._take(key)
+                self._check(deadline)
+        except (ClientDisconnected, ConnectionClosed):
+            self._drop(call.connection)
+            raise
+
+    def _check(self, deadline: float) -> None:
+        """Check time, memory and life of the process."""
+        if time.monotonic() >= deadline:
+            raise DeadlinePassed
+        self._read_output()
+        self.peak_memory_bytes = max(self.peak_memory_bytes, _peak_memory_bytes(self.pid))
+        if self.peak_memory_bytes > self._launch.memory_bytes:
+            raise OutOfMemory
+        if self._process.poll() is not None:
+            self.flush_output()
+            raise RuntimeExited(self._process.returncode)
+
     def flush_output(self) -> None:
         """Pass on all that the process has written so far."""
         self._read_output()
@@ -195,9 +244,12 @@ class Runtime:
         try:
             return connection.read()
         except ConnectionClosed:
-            self._selector.unregister(connection.socket)
-            connection.socket.close()
+            self._drop(connection)
             return None
+
+    def _drop(self, connection: Connection) -> None:
+        self._selector.unregister(connection.socket)
+        connection.socket.close()
 
     def _read_output(self) -> None:
         while self._output_open:

@@ -1,16 +1,18 @@
-"""The server side of the Runtime API, as far as AWS's runtime client uses HTTP: one request after another.
+"""The server side of the Runtime API, as far as runtime clients use HTTP: one request after another.
 
-A general HTTP library is not used here: h11 takes 0.14 ms of the 2.1 ms of a warm invocation.
+A general HTTP library reads chunked bodies alone: h11 takes 0.14 ms of the 2.1 ms of a warm invocation.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
-__all__ = ["Call", "Connection", "ConnectionClosed", "listen"]
+import h11
+
+__all__ = ["Call", "ChunkedBody", "Connection", "ConnectionClosed", "listen"]
 
 _READ_BYTES = 256 * 1024
 _SEND_TIMEOUT_S = 10
@@ -28,12 +30,17 @@ def listen() -> socket.socket:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request of the runtime client; `reply` responds to it."""
+    """One request of the runtime client; `reply` responds to it.
+
+    Attributes:
+        chunks: Body of a streamed response, of which `body` holds nothing.
+    """
 
     path: str
     headers: Mapping[str, str]
     body: bytes
     connection: "Connection"
+    chunks: "ChunkedBody | None" = field(default=None, repr=False)
 
     @property
     def action(self) -> str:
@@ -47,6 +54,55 @@ class Call:
         """
         own = {"Content-Type": "application/json", "Content-Length": str(len(body))}
         self.connection.send(status, {**own, **(headers or {})}, body)
+
+
+class ChunkedBody:
+    """The body of a streamed response, as it arrives.
+
+    Args:
+        connection: Its connection.
+        arrived: The request, from its first byte on.
+
+    Attributes:
+        is_complete: The whole body has arrived, and `parts` has returned it.
+        trailers: Trailers, names in lower case; of a complete body.
+    """
+
+    def __init__(self, connection: socket.socket, arrived: bytes) -> None:
+        self.is_complete = False
+        self.trailers: Mapping[str, str] = {}
+        self._socket = connection
+        self._http = h11.Connection(h11.SERVER)
+        self._http.receive_data(arrived)
+
+    def parts(self) -> Iterator[bytes]:
+        """The parts that have arrived.
+
+        Raises:
+            ConnectionClosed: the client has closed the connection, or the data is malformed.
+        """
+        try:
+            while (event := self._http.next_event()) is not h11.NEED_DATA:
+                match event:
+                    case h11.Data():
+                        yield bytes(event.data)
+                    case h11.EndOfMessage():
+                        self.trailers = {name.decode(): value.decode() for name, value in event.headers}
+                        self.is_complete = True
+                        return
+        except h11.RemoteProtocolError as error:
+            raise ConnectionClosed from error
+
+    def receive(self) -> None:
+        """Read data, of which there has to be some.
+
+        Raises:
+            ConnectionClosed: the client has closed the connection.
+        """
+        try:
+            self._http.receive_data(self._socket.recv(_READ_BYTES))
+        except ConnectionError as error:
+            raise ConnectionClosed from error
 
 
 class Connection:
@@ -97,6 +153,10 @@ class Connection:
         if head_end < 0:
             return None
         path, headers = _parse_head(self._arrived[:head_end].decode("latin-1"))
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            chunks = ChunkedBody(self.socket, bytes(self._arrived))
+            self._arrived.clear()
+            return self._accepted(Call(path=path, headers=headers, body=b"", connection=self, chunks=chunks))
         length = headers.get("content-length", "0")
         if not length.isdecimal():
             raise ValueError("Content-Length has to be a number.")
@@ -106,10 +166,14 @@ class Connection:
             return None
         body = bytes(memoryview(self._arrived)[body_start:body_end])
         del self._arrived[:body_end]
-        if headers.get("host") != self._host or not _OF_BROWSERS.isdisjoint(headers):
+        return self._accepted(Call(path=path, headers=headers, body=body, connection=self))
+
+    def _accepted(self, call: Call) -> Call | None:
+        """The call; None for that of a web page, which is rejected."""
+        if call.headers.get("host") != self._host or not _OF_BROWSERS.isdisjoint(call.headers):
             self.send(HTTPStatus.FORBIDDEN, {"Content-Length": "0"}, b"")
             return None
-        return Call(path=path, headers=headers, body=body, connection=self)
+        return call
 
 
 def _parse_head(head: str) -> tuple[str, dict[str, str]]:

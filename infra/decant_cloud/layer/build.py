@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from decant_cloud.layer.sbom import sbom
+from decant_cloud.layer.wrapper import write_wrapper
 
 HERE = Path.cwd()
 RUNTIME = "3.13"
@@ -63,6 +64,8 @@ def main() -> int:
     try:
         target = arguments.artifacts / "python"
         build(target, arguments.architecture, **layers[arguments.layer])
+        for script in write_wrapper(arguments.artifacts):
+            os.utime(script, (AT, AT))
         described = arguments.artifacts / "sbom.cdx.json"
         described.write_text(json.dumps(sbom(arguments.layer, target), indent=1))
         settle(described)

@@ -41,7 +41,9 @@ class Endpoint:
         url = api_url + self._path(api_url, others)
         if query := self.event.get("queryStringParameters"):
             url += "?" + urlencode(query)
-        parts = ["curl", "-s"] if self.method in {"GET", "POST"} else ["curl", "-s", "-X", self.method]
+        streams = (self.event.get("headers") or {}).get("Accept") == "text/event-stream"
+        parts = ["curl", "-sN" if streams else "-s"]
+        parts += [] if self.method in {"GET", "POST"} else ["-X", self.method]
         parts.append(f"'{url}'" if "?" in url else url)
         headers = self.event.get("headers") or {}
         if "Authorization" in headers:

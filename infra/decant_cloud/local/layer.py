@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
+from decant_cloud.layer.wrapper import write_wrapper
 from decant_cloud.paths import root
 
 __all__ = ["LayerError", "build_local"]
@@ -47,6 +48,7 @@ def build_local(folder: Path) -> Mapping[str, Path]:
                     link.unlink(missing_ok=True)
                     link.symlink_to(SHARED / package, target_is_directory=True)
                 compileall.compile_dir(SHARED / package, quiet=1)  # functions cannot: to them it is read-only
+            write_wrapper(folders[name])
     return folders
 
 

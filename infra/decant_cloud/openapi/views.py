@@ -22,6 +22,7 @@ from typing import Any
 
 from werkzeug import exceptions
 from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.local import LocalProxy
 
 from decant import auth, errors
 from decant.web import idempotent, params, resources
@@ -172,6 +173,8 @@ class _Scope:
                 return GenericAlias(generic, argument) if isinstance(generic, type) and argument is not None else None
             case ast.Attribute(owner, name):
                 found = self._instance(owner)
+                if type(found) is LocalProxy:  # Flask's `request`, whose attributes exist in requests alone
+                    found = None
                 if isinstance(found, _Instance):
                     return inspect.getattr_static(found.type, name, None)
                 return getattr(found, name, None)

@@ -23,6 +23,7 @@ DEMO = (
     "users_update",
     "users_delete",
     "start_task",
+    "task_events",
 )
 """Functions of the demo alone, beside `slow_worker`."""
 

@@ -19,11 +19,16 @@ __all__ = ["Function", "Route", "Template", "load_template", "logical_id"]
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A method and a path of the API, and the logical id of the function that serves them."""
+    """A method and a path of the API, and the logical id of the function that serves them.
+
+    Attributes:
+        streams: Whether the API sends the response while the function makes it.
+    """
 
     method: str
     path: str
     function: str
+    streams: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +224,12 @@ def _parse(path: Path, _mtime_ns: int, _size: int) -> bytes:
 
 def _routes(function: str, properties: Mapping[str, Any]) -> list[Route]:
     return [
-        Route(method=event["Properties"]["Method"].upper(), path=event["Properties"]["Path"], function=function)
+        Route(
+            method=event["Properties"]["Method"].upper(),
+            path=event["Properties"]["Path"],
+            function=function,
+            streams=event["Properties"].get("ResponseTransferMode") == "RESPONSE_STREAM",
+        )
         for event in properties.get("Events", {}).values()
         if event["Type"] == "Api"
     ]

@@ -230,6 +230,11 @@ class Status(Struct, frozen=True, kw_only=True):
     date_started: datetime | None
     date_done: datetime | None
 
+    @property
+    def finished(self) -> bool:
+        """Whether the task is in a final state."""
+        return self.state in FINISHED
+
     def shown(self) -> "ShownStatus":
         """The fields that clients may see: all but the traceback, the queue and the eta."""
         error = None if self.failure is None else ShownError(self.failure.type, self.failure.message)

@@ -7,7 +7,8 @@ quarter of a request. Any other handler of the user's or Mangum's calls the app 
 import io
 import json
 import logging
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask
@@ -16,6 +17,7 @@ from mangum.handlers import LambdaAtEdge
 from werkzeug.exceptions import HTTPException
 
 from decant import runtime
+from decant._sync.greenlets import run_in_greenlet
 from decant.config import load
 from decant.loop import LeftoverTasks
 from decant.observability import CORRELATION_HEADER, correlate, is_valid_correlation_id
@@ -27,10 +29,12 @@ from decant.web.flask_app import bind, call, is_requested
 from decant.web.wsgi import BufferedResponse, TooLargeBody, add_body
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from asgiref.typing import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
     from mangum.types import LambdaHandler, LifespanMode
+
+    from decant.web.streaming import ResponseConnection
 
 __all__ = ["LambdaAdapter", "lambda_handler"]
 
@@ -60,6 +64,8 @@ class LambdaAdapter(Mangum):
         exclude_headers: Names of headers to leave out of responses.
         secure_defaults: Reject requests of other sites' pages with unsafe methods, and add headers that make browsers
             treat responses safely; see `decant.web.defaults`.
+        streaming: Send responses while the app makes them, where the function runs in `decant.web.runtime_loop`. A
+            direct call of the handler returns the whole response.
     Raises:
         ConfigError: the settings are bad.
         ConfigurationError: Mangum's, an option is bad.
@@ -75,6 +81,7 @@ class LambdaAdapter(Mangum):
         text_mime_types: list[str] | None = None,
         exclude_headers: list[str] | None = None,
         secure_defaults: bool = True,
+        streaming: bool = False,
     ) -> None:
         self._runtime = runtime.current()
         self._runtime.start()
@@ -85,6 +92,7 @@ class LambdaAdapter(Mangum):
         super().__init__(serve, lifespan, api_gateway_base_path, handlers, text_mime_types, exclude_headers)
         self._flask = app
         self._secure_defaults = secure_defaults
+        self._streaming = streaming
         self._leftover_tasks = LeftoverTasks(_LEFTOVER_TASKS_WITHIN_S)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -103,6 +111,36 @@ class LambdaAdapter(Mangum):
         with correlate(_gateway_id(event, context)):
             return super().__call__(event, context)
 
+    def streams(self, event: Any) -> bool:
+        """Whether the response to an event is streamed: `streaming` is on, and the gateway of the event can stream."""
+        if not self._streaming or self.lifespan != "off" or not isinstance(event, dict):
+            return False
+        context: Any = None
+        handler: Any = next((each for each in self.custom_handlers if each.infer(event, context, self.config)), None)
+        return handler in _OWN_EVENTS and bool(handler.can_stream(event))
+
+    def stream(
+        self, event: dict[str, Any], context: Any, connect: "Callable[[], Awaitable[ResponseConnection]]"
+    ) -> None:
+        """Send the response to an event while the app makes it; returns when all of it is sent.
+
+        Args:
+            event: An event for which `streams` returns true.
+            context: Lambda's context object.
+            connect: Begins the response.
+        """
+        with self._runtime.active():
+            handler = cast("HttpEvent", self.infer(event, context))
+            environ: dict[str, Any] = {}
+            rejection = None
+            try:
+                environ = handler.environ()
+            except HTTPException as error:
+                rejection = error
+            identifier, gateways = _identifiers(environ, _gateway_id(event, context))
+            with correlate(identifier, gateways):
+                self._runtime.run(self._stream(handler, environ, rejection, identifier, connect))
+
     def _respond(self, handler: HttpEvent) -> dict[str, Any]:
         request_id = _gateway_id(handler.event, handler.context)
         try:
@@ -110,10 +148,8 @@ class LambdaAdapter(Mangum):
         except HTTPException as error:
             with correlate(request_id):
                 return self._format(handler, _error_response(error), request_id)
-        given = environ.get("HTTP_X_CORRELATION_ID", "")
-        valid = given and is_valid_correlation_id(given)
-        identifier = given if valid else request_id
-        with correlate(identifier, request_id if valid else None):
+        identifier, gateways = _identifiers(environ, request_id)
+        with correlate(identifier, gateways):
             try:
                 response = self._runtime.run(self._serve(environ, handler.body))
             except SystemExit as error:  # of a task that the request started: asyncio passes it on to the loop's caller
@@ -152,14 +188,8 @@ class LambdaAdapter(Mangum):
 
     async def _serve(self, environ: dict[str, Any], body: bytes) -> BufferedResponse:
         self._leftover_tasks.begin()
-        stream: io.BytesIO | TooLargeBody = io.BytesIO(body)
-        if body and len(body) > (limit_bytes := load(WebSettings).body_limit_bytes):
-            stream = TooLargeBody(limit_bytes)
-        add_body(environ, stream, len(body))
         head_request = environ["REQUEST_METHOD"] == "HEAD"
-        https = environ["wsgi.url_scheme"] == "https" if self._secure_defaults else None
-        if https is not None and environ["REQUEST_METHOD"] not in SAFE_METHODS:
-            reject_cross_site(self._flask)
+        https = self._prepare(environ, body)
         response = BufferedResponse(head_request=head_request, https=https)
         try:
             await call(self._flask, environ, response)
@@ -170,6 +200,55 @@ class LambdaAdapter(Mangum):
             response = _error_response(error, head_request=head_request)
         await self._leftover_tasks.finish()
         return response
+
+    def _prepare(self, environ: dict[str, Any], body: bytes) -> bool | None:
+        """Add the body to the environ; returns whether the client uses HTTPS, for the default headers."""
+        stream: io.BytesIO | TooLargeBody = io.BytesIO(body)
+        if body and len(body) > (limit_bytes := load(WebSettings).body_limit_bytes):
+            stream = TooLargeBody(limit_bytes)
+        add_body(environ, stream, len(body))
+        if not self._secure_defaults:
+            return None
+        if environ["REQUEST_METHOD"] not in SAFE_METHODS:
+            reject_cross_site(self._flask)
+        return bool(environ["wsgi.url_scheme"] == "https")
+
+    async def _stream(
+        self,
+        handler: HttpEvent,
+        environ: dict[str, Any],
+        rejection: HTTPException | None,
+        identifier: str,
+        connect: "Callable[[], Awaitable[ResponseConnection]]",
+    ) -> None:
+        from decant.web.streaming import ClientDisconnected, StreamedResponse  # noqa: PLC0415  # few functions stream
+
+        def metadata(status: int, headers: list[tuple[str, str]]) -> dict[str, Any]:
+            return handler.metadata(status, [*headers, (CORRELATION_HEADER, identifier)])
+
+        self._leftover_tasks.begin()
+        connection = await connect()
+        head_request = environ.get("REQUEST_METHOD") == "HEAD"
+        https = self._prepare(environ, handler.body) if rejection is None else None
+        response = StreamedResponse(connection, metadata, head_request=head_request, https=https)
+        failure: BaseException | None = rejection
+        try:
+            if rejection is None:
+                await call(self._flask, environ, response, receive=connection.receive)
+        except ClientDisconnected:
+            pass
+        except BaseException as error:
+            if is_requested(error):
+                raise
+            log.exception("Request failed outside Flask's error handling")
+            failure = error
+        if failure is not None and not response.headers_sent:
+            response = StreamedResponse(connection, metadata, head_request=head_request)
+            with suppress(ClientDisconnected):
+                await run_in_greenlet(partial(respond_with_error, response, failure))
+            failure = None
+        await self._leftover_tasks.finish()
+        await connection.finish(failure)
 
     async def _serve_asgi(self, scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
         """The ASGI application that Mangum calls."""
@@ -201,6 +280,12 @@ def _error_response(error: BaseException, *, head_request: bool = False) -> Buff
 def _encoded_bytes(response: dict[str, Any]) -> int:
     """Size of the response as the runtime client sends it, with characters beyond ASCII as they are."""
     return len(json.dumps(response, ensure_ascii=False).encode())
+
+
+def _identifiers(environ: dict[str, Any], request_id: str) -> tuple[str, str | None]:
+    """The correlation id, and the gateway's id of the request when it is another id."""
+    given = environ.get("HTTP_X_CORRELATION_ID", "")
+    return (given, request_id) if given and is_valid_correlation_id(given) else (request_id, None)
 
 
 def _gateway_id(event: dict[str, Any], context: Any) -> str:

@@ -17,6 +17,11 @@ class HttpApiEvent(HttpEvent):
 
     member = "http"
 
+    @staticmethod
+    def can_stream(event: dict[str, Any]) -> bool:
+        """Function URLs can; HTTP APIs cannot."""
+        return _is_function_url(event)
+
     def build_environ(self) -> dict[str, Any]:
         """The WSGI environ, without body, scheme and server."""
         event = self.event
@@ -27,7 +32,7 @@ class HttpApiEvent(HttpEvent):
         if template := event.get("routeKey", "$default").partition(" ")[2]:
             root = script_name(requested, template, event.get("pathParameters"))
         path = requested.removeprefix(root)
-        if ".lambda-url." in context.get("domainName", ""):  # an HTTP API decoded it
+        if _is_function_url(event):  # an HTTP API decoded it
             path = unquote(path)
         environ = base(http["method"], root, path, event.get("rawQueryString", ""))
         self.add_headers(environ)
@@ -43,3 +48,7 @@ class HttpApiEvent(HttpEvent):
         if cookies:
             members["cookies"] = cookies
         return members
+
+
+def _is_function_url(event: dict[str, Any]) -> bool:
+    return ".lambda-url." in event["requestContext"].get("domainName", "")

@@ -58,6 +58,11 @@ class HttpEvent(ABC):
         """Whether the event is of this kind."""
         return cls.member in (event.get("requestContext") or ())
 
+    @staticmethod
+    def can_stream(event: Event) -> bool:  # noqa: ARG004  # for the kinds that can
+        """Whether the gateway of an event of this kind can stream the response."""
+        return False
+
     @abstractmethod
     def build_environ(self) -> dict[str, Any]:
         """The WSGI environ, without body, scheme and server."""
@@ -98,11 +103,15 @@ class HttpEvent(ABC):
             body: Whole body; text is passed as it is, everything else in base64.
         """
         text, is_base64 = _encode(body, headers, self.config["text_mime_types"])
+        response = self.metadata(status, headers)
+        response["body"], response["isBase64Encoded"] = text, is_base64
+        return response
+
+    def metadata(self, status: int, headers: Headers) -> dict[str, Any]:
+        """The response without its body: the metadata of a streamed response. The arguments are those of `respond`."""
         if excluded := self.config["exclude_headers"]:
             headers = [(name, value) for name, value in headers if name not in excluded]
-        response = {"statusCode": status, "body": text, "isBase64Encoded": is_base64}
-        response |= self.format_headers(headers)
-        return response
+        return {"statusCode": status, **self.format_headers(headers)}
 
     @property
     def scope(self) -> "Scope":
@@ -150,6 +159,11 @@ class RestEvent(HttpEvent):
             return False
         request = event.get("requestContext")
         return request is not None and "elb" not in request
+
+    @staticmethod
+    def can_stream(event: Event) -> bool:
+        """REST APIs can; HTTP APIs, whose events have a version, cannot."""
+        return "version" not in event
 
     def build_environ(self) -> dict[str, Any]:
         """The WSGI environ, without body, scheme and server."""
