@@ -59,6 +59,11 @@ def count(value: str) -> int:
     return int(value)
 
 
+def names(value: str) -> tuple[str, ...]:
+    """Names with commas between."""
+    return tuple(filter(None, (name.strip() for name in value.split(","))))
+
+
 def flag(value: str) -> bool:
     """True or false, also written as 1 or 0."""
     if value not in {"true", "false", "1", "0"}:

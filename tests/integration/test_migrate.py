@@ -33,7 +33,7 @@ VERSIONS = ROOT / "functions/migrate/versions"
 LIBRARY = {"decant.task", "decant.schedule", "decant.idempotent_response", "decant.alembic_version"}
 """Tables of the library."""
 
-LIBRARY_REVISIONS = ["decant_0006", "decant_0005", "decant_0004", "decant_0003", "decant_0002", "decant_0001"]
+LIBRARY_REVISIONS = ["decant_0007", "decant_0006", "decant_0005", "decant_0004", "decant_0003", "decant_0002", "decant_0001"]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -142,7 +142,7 @@ SINGLE_LINE = [
 def make_single_line(connection: psycopg.Connection, revision: str, later: str) -> None:
     """Make an empty database what an earlier release left there, with a row in each table."""
     load_function("migrate").handler({}, None)
-    later += "; ALTER TABLE decant.task DROP COLUMN options, DROP COLUMN expires_in_s"
+    later += "; ALTER TABLE decant.task DROP COLUMN options, DROP COLUMN expires_in_s, DROP COLUMN details"
     later += "; DROP TABLE decant.idempotent_response; DROP INDEX decant.task_due"
     later += "; DROP INDEX IF EXISTS users_created_at_id"
     connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")

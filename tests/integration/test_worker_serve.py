@@ -155,7 +155,7 @@ async def test_lease_is_short_and_renewed(monkeypatch: pytest.MonkeyPatch) -> No
         while (left_s := await lease_s()) <= 2:  # noqa: ASYNC110  # a row has no event
             await asyncio.sleep(0.1)
 
-    assert left_s <= 30
+    assert left_s < 31  # the row may have been renewed after the reading statement had begun
 
 
 async def lease_s() -> float:

@@ -24,10 +24,10 @@ import msgspec
 from decant.errors import NeverAwaited
 from decant.tasks import checks
 from decant.tasks.parameters import encode
-from decant.tasks.records import Claimed
+from decant.tasks.records import Claimed, Outcome
 from decant.tasks.store import store
 
-__all__ = ["Request", "Retry", "Run", "check_finished", "current_run", "running", "tracked", "watch"]
+__all__ = ["Ended", "Request", "Retry", "Run", "check_finished", "current_run", "running", "tracked", "watch"]
 
 _UNSTARTED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
@@ -39,13 +39,28 @@ class Retry(Exception):
         exc: Error to fail with when no retries are left.
         countdown: Seconds until the next run; None for the task's own delay.
         max_retries: New bound; None keeps the present bound.
+        arguments: New arguments of the next run, a JSON array and a JSON object; None keeps the present arguments.
     """
+
+    arguments: tuple[str, str] | None = None
 
     def __init__(self, exc: Exception | None, countdown: float | None, max_retries: int | None) -> None:
         super().__init__(f"Retry in {'the default delay' if countdown is None else f'{countdown} s'}: {exc!r}")
         self.exc = exc
         self.countdown = countdown
         self.max_retries = max_retries
+
+
+class Ended(Exception):
+    """Raised by an extension: ends this run without a result of the function.
+
+    Attributes:
+        outcome: Outcome to record; None when the extension has changed the task's row itself.
+    """
+
+    def __init__(self, outcome: Outcome | None) -> None:
+        super().__init__("The run has ended without a result.")
+        self.outcome = outcome
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,22 +91,25 @@ class Run:
         max_retries: Its bound of retries.
         claimed: The claimed task; None when the function was called directly.
     Attributes:
+        claimed: The same.
         unawaited: Coroutines that the run has not awaited, with their lines.
+        details: Details to record with the outcome, a JSON object.
     """
 
     def __init__(self, name: str, max_retries: int | None, claimed: Claimed | None = None) -> None:
         self.name = name
         self.max_retries = max_retries
         self.unawaited: dict[object, str] = {}
-        self._claimed = claimed
+        self.details: str | None = None
+        self.claimed = claimed
 
     @cached_property
     def request(self) -> Request:
         """The call that is run."""
-        if self._claimed is None:
+        if self.claimed is None:
             return Request()
-        fields = {name: getattr(self._claimed, name) for name in Request.__struct_fields__}
-        return Request(**fields | {"id": str(self._claimed.id)})
+        fields = {name: getattr(self.claimed, name) for name in Request.__struct_fields__}
+        return Request(**fields | {"id": str(self.claimed.id)})
 
     def retry(
         self,

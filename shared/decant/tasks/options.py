@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from decant import runtime
-from decant.config import count, load, named_urls, seconds, setting, settings_group
+from decant.config import count, load, named_urls, names, seconds, setting, settings_group
 from decant.errors import ConfigError
 from decant.observability import LogSettings
 from decant.tasks import checks
@@ -55,6 +55,9 @@ class TaskSettings:
     )
     result_expires_s: float = setting(
         "TASK_RESULT_EXPIRES_S", seconds, "Seconds after which a finished task is deleted", default=604_800.0
+    )
+    modules: tuple[str, ...] = setting(
+        "TASK_MODULES", names, "Modules that define tasks, `shop.tasks,shop.mail`; workers import them", default=()
     )
     republish_after_s: float = setting(
         "TASK_REPUBLISH_AFTER_S",

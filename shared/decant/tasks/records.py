@@ -200,6 +200,9 @@ class Outcome(Struct, frozen=True, kw_only=True):
         delay_s: Seconds until the next run, for RETRY and PENDING.
         publish: A message is sent for the next run.
         max_retries: New bound, set by the retry.
+        args: New positional arguments of the next run, a JSON array.
+        kwargs: New keyword arguments of the next run, a JSON object.
+        details: Details of the run that `decant.celery` reads, a JSON object.
         has_dependents: The task may have child tasks or error callbacks.
     """
 
@@ -211,11 +214,19 @@ class Outcome(Struct, frozen=True, kw_only=True):
     delay_s: float = 0
     publish: bool = False
     max_retries: int | None = None
+    args: str | None = None
+    kwargs: str | None = None
+    details: str | None = None
     has_dependents: bool = True
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """State, result and history of a task."""
+    """State, result and history of a task.
+
+    Attributes:
+        details: Details of the last run that `decant.celery` has recorded, or the id of the task because of whose
+            failure this task was closed.
+    """
 
     id: UUID
     name: str
@@ -225,6 +236,7 @@ class Status(Struct, frozen=True, kw_only=True):
     failure: Failure | None
     retries: int
     progress: Any
+    details: Any
     eta: datetime
     date_created: datetime
     date_started: datetime | None

@@ -1,15 +1,76 @@
-"""The `@task` decorator, and the tasks of all imported modules by name."""
+"""The `@task` decorator, the tasks of all imported modules by name, and calls that are repeated by a schedule."""
 
-from collections.abc import Callable
-from typing import Any, overload
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, overload
 
-from decant.tasks.options import TaskOptions
+from decant.config import load
+from decant.tasks.options import TaskOptions, TaskSettings
+from decant.tasks.records import NewTask
+from decant.tasks.schedule import Schedule
 from decant.tasks.task import Task
 from decant.tasks.workflow import JOIN
 
-__all__ = ["join", "probe", "register", "registry", "task"]
+__all__ = [
+    "Periodic",
+    "join",
+    "load_modules",
+    "on_load",
+    "periodic",
+    "probe",
+    "register",
+    "registry",
+    "schedule",
+    "task",
+]
 
 registry: dict[str, Task[..., Any]] = {}
+
+
+class Periodic(Protocol):
+    """A call that is repeated by a schedule."""
+
+    @property
+    def name(self) -> str:
+        """Name that tells it from all others."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """Times at which it is inserted."""
+
+    @property
+    def expires_s(self) -> float | None:
+        """Seconds after a tick at which its task is not started any more."""
+
+    def at(self, options: Mapping[str, Any]) -> NewTask:
+        """The task of a tick, with these options."""
+
+
+periodic: dict[str, Periodic] = {}
+_loaders: list[Callable[[], None]] = []
+
+
+def schedule(entry: Periodic) -> None:
+    """Let the sweeper insert a call at the times of a schedule; an entry of the same name is replaced."""
+    periodic[entry.name] = entry
+
+
+def on_load(loader: Callable[[], None]) -> Callable[[], None]:
+    """Decorator: call a function after the modules with tasks were imported."""
+    _loaders.append(loader)
+    return loader
+
+
+def load_modules() -> None:
+    """Import the modules with tasks, `TASK_MODULES`; called where a worker or the sweeper starts.
+
+    Raises:
+        ImportError: a module does not exist, or cannot be imported.
+    """
+    for name in load(TaskSettings).modules:
+        importlib.import_module(name)
+    for loader in _loaders:
+        loader()
 
 
 def register[T: Task[..., Any]](new: T) -> T:

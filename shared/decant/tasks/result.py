@@ -14,7 +14,7 @@ from decant.tasks.context import running, tracked
 from decant.tasks.records import FINISHED, State, Status
 from decant.tasks.store import store
 
-__all__ = ["AsyncResult", "GroupResult", "WorkflowResult", "enqueued"]
+__all__ = ["AsyncResult", "GroupResult", "WorkflowResult", "enqueued", "poll"]
 
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
@@ -75,7 +75,7 @@ class AsyncResult:
             TimeoutError: the task was not finished in time; it continues.
             TaskNotFound: no task has this id.
         """
-        status = await _poll(self.status, lambda status: status.state in FINISHED, timeout)
+        status = await poll(self.status, lambda status: status.state in FINISHED, timeout)
         return _value(status, propagate=propagate)
 
     @property
@@ -212,7 +212,7 @@ class GroupResult:
             TaskNotFound: a task does not exist; see `statuses`.
             TimeoutError: not all tasks were finished in time; they continue.
         """
-        statuses = await _poll(self.statuses, _all_finished, timeout)
+        statuses = await poll(self.statuses, _all_finished, timeout)
         return [_value(status, propagate=propagate) for status in statuses]
 
     async def completed_count(self) -> int:
@@ -236,7 +236,7 @@ class GroupResult:
         await store().revoke_workflow(UUID(self.root_id), terminate=terminate)
 
 
-async def _poll[T](read: Callable[[], Awaitable[T]], finished: Callable[[T], bool], timeout_s: float | None) -> T:
+async def poll[T](read: Callable[[], Awaitable[T]], finished: Callable[[T], bool], timeout_s: float | None) -> T:
     """Read repeatedly, with growing pauses, until the value is finished; a timeout of 0 reads once."""
     value = await read()
     pause_s = _FIRST_PAUSE_S

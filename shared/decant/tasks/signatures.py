@@ -11,6 +11,7 @@ nest as the workflow does: a group passes on one list with one value per member.
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, Self, Unpack
+from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -84,6 +85,8 @@ class Part(ABC):
 
 class Signature(Part):
     """A call of a task, to be enqueued later."""
+
+    task_id: UUID | None = None
 
     def __init__(
         self, task: Definition, args: Sequence[Any], kwargs: Mapping[str, Any], *, immutable: bool = False

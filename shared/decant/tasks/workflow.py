@@ -19,9 +19,15 @@ JOIN = "decant.join"
 
 
 class Call(Protocol):
-    """A call in a workflow; `decant.tasks.signatures.Signature`."""
+    """A call in a workflow; `decant.tasks.signatures.Signature`.
+
+    Attributes:
+        immutable: Results of parents are not passed to it.
+        task_id: Id that was chosen for its task.
+    """
 
     immutable: bool
+    task_id: UUID | None
 
     def new(self, first: Sequence[object] = (), *, partial: bool) -> NewTask:
         """The task to insert.
@@ -34,6 +40,7 @@ class Call(Protocol):
 
 class _Join:
     immutable = False
+    task_id: UUID | None = None
 
     def new(self, first: Sequence[object] = (), *, partial: bool) -> NewTask:
         del partial  # it has this argument in any case
@@ -51,9 +58,14 @@ class _Join:
 
 class _Draft:
     def __init__(
-        self, new: NewTask, parents: Sequence["_Draft"], result_argument: Literal["result", "results"] | None
+        self,
+        new: NewTask,
+        parents: Sequence["_Draft"],
+        result_argument: Literal["result", "results"] | None,
+        chosen_id: UUID | None = None,
     ) -> None:
         self.new = new
+        self.chosen_id = chosen_id
         self.parents = parents
         self.result_argument = result_argument
         self.children: list[_Draft] = []
@@ -100,7 +112,7 @@ class Plan:
         elif not upstream.drafts:
             result_argument, first = None, ([],)  # an empty group: its results are known already
         new = call.new(first, partial=result_argument is not None)
-        return self._add(_Draft(new, upstream.drafts, result_argument))
+        return self._add(_Draft(new, upstream.drafts, result_argument, call.task_id))
 
     def join(self, upstream: Upstream) -> Upstream:
         """Add a task that collects the results of a group in one list."""
@@ -123,9 +135,9 @@ class Plan:
             draft.on_error += tuple(callbacks)
 
     def tasks(self) -> list[NewTask]:
-        """The tasks to insert. Their ids ascend from parents to children, which is the order of locking."""
+        """The tasks to insert. Ids that were not chosen ascend from parents to children, the order of locking."""
         for draft, new_id in zip(self._drafts, sorted(uuid7() for _ in self._drafts), strict=True):
-            draft.id = new_id
+            draft.id = draft.chosen_id or new_id
         return [
             msgspec.structs.replace(
                 draft.new,

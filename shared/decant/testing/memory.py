@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.config import load
@@ -91,17 +92,25 @@ class MemoryStore:
     async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
         return self._claim([row for row in self.rows.known(ids) if row.lost_count == 0 or alone], names, lease_s)
 
-    async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
+    async def claim_due(
+        self, names: Sequence[str], lease_s: float, count: int, queues: Sequence[str] | None = None
+    ) -> list[Claimed]:
         now = self.now()
-        due = [row for row in self.rows.values() if row.publish_at and row.publish_at <= now and row.new.name in names]
+        due = [row for row in self._served(names, queues) if row.publish_at and row.publish_at <= now]
         due.sort(key=lambda row: (-row.new.priority, row.publish_at or now))
         return self._claim(due[:count], names, lease_s)
 
     def _claim(self, rows: Iterable[Row], names: Sequence[str], lease_s: float) -> list[Claimed]:
         return [row.claim(self.now(), lease_s) for row in rows if self._is_due(row) and row.new.name in names]
 
-    async def next_due_in_s(self, names: Sequence[str], within_s: float) -> float | None:
-        waiting = [row for row in self.rows.values() if row.new.name in names and row.publish_at is not None]
+    def _served(self, names: Sequence[str], queues: Sequence[str] | None) -> list[Row]:
+        rows = [row for row in self.rows.values() if row.new.name in names]
+        return [row for row in rows if queues is None or row.new.queue in queues]
+
+    async def next_due_in_s(
+        self, names: Sequence[str], within_s: float, queues: Sequence[str] | None = None
+    ) -> float | None:
+        waiting = [row for row in self._served(names, queues) if row.publish_at is not None]
         times = [(row.publish_at - self.now()).total_seconds() for row in waiting if row.publish_at is not None]
         return min((time for time in times if 0 < time <= within_s), default=None)
 
@@ -146,6 +155,21 @@ class MemoryStore:
     async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
         for row in self.rows.known([task_id]):
             row.progress = value if row.leased_to(attempt) else row.progress
+
+    async def forget(self, task_id: UUID) -> None:
+        for row in self.rows.known([task_id]):
+            needed = any(child.pending_parents and not child.finished for child in self.rows.known(row.new.children))
+            if row.finished and not needed:
+                del self.rows[task_id]
+
+    async def continue_as(self, task_id: UUID, attempt: int, name: str, tasks: Sequence[NewTask]) -> list[Enqueued]:
+        for row in self.rows.known([task_id]):
+            if row.leased_to(attempt) and not row.revoked:
+                row.wait_for(tasks[-1].id, name)
+                return await self.insert(
+                    [msgspec.structs.replace(task, root_id=row.new.root_id) for task in tasks], None
+                )
+        return []
 
     async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
         self._revoke(self.rows.known([task_id]), terminate=terminate)

@@ -38,6 +38,7 @@ class Row:
     expires: datetime | None
     max_retries: int | None
     args: str
+    kwargs: str
     pending_parents: int
     date_created: datetime
     state: State = State.PENDING
@@ -50,6 +51,7 @@ class Row:
     revoked: bool = False
     terminate: bool = False
     progress: str | None = None
+    details: str | None = None
     result: str | None = None
     failure: Failure | None = None
     date_started: datetime | None = None
@@ -59,7 +61,7 @@ class Row:
     def of(cls, new: NewTask, now: datetime) -> "Row":
         """The row of a new task."""
         eta = new.eta or now + timedelta(seconds=new.countdown_s)
-        row = cls(new, eta, new.expires, new.max_retries, new.args, len(new.parents), now)
+        row = cls(new, eta, new.expires, new.max_retries, new.args, new.kwargs, len(new.parents), now)
         if not new.parents:
             row.expire_from(now)
             row.wait(eta, now, publish=new.publish)
@@ -133,7 +135,8 @@ class Row:
     def complete(self, outcome: Outcome, now: datetime) -> None:
         """Write the outcome of its run."""
         ran, self.lease_expires_at = outcome.state is State.RETRY, None
-        self.failure, self.result = outcome.failure, outcome.result
+        self.failure, self.result, self.details = outcome.failure, outcome.result, outcome.details
+        self.args, self.kwargs = outcome.args or self.args, outcome.kwargs or self.kwargs
         self.max_retries = self.max_retries if outcome.max_retries is None else outcome.max_retries
         if outcome.state in FINISHED or self.revoked:
             self.close(outcome.state if outcome.state in FINISHED else State.REVOKED, now)
@@ -157,6 +160,16 @@ class Row:
         self.expire_from(now)
         eta = max(self.eta, now + timedelta(seconds=self.new.countdown_s))
         self.wait(eta, now, publish=self.new.queue in load(TaskSettings).queue_urls)
+
+    def wait_for(self, parent: UUID, name: str) -> None:
+        """Wait for another task, and run again under another name with its result."""
+        root_id = self.new.root_id or self.new.id
+        self.new = msgspec.structs.replace(
+            self.new, name=name, parents=(parent,), result_argument="result", root_id=root_id, countdown_s=0
+        )
+        self.state = State.RETRY if self.retries else State.PENDING
+        self.args, self.kwargs, self.pending_parents = "[]", "{}", 1
+        self.lease_expires_at = self.publish_at = self.expires = None
 
     def lose_worker(self, now: datetime) -> None:
         """Retry or close it, because its lease has expired."""
@@ -199,7 +212,7 @@ class Row:
         return self.read(Status, **decoded)
 
     def _encoded(self) -> dict[str, str | None]:
-        return {"result": self.result, "progress": self.progress}
+        return {"result": self.result, "progress": self.progress, "details": self.details}
 
     def summary(self) -> Summary:
         """The row as `list_tasks` returns it."""
@@ -242,6 +255,8 @@ class Rows(dict[UUID, Row]):
                     released.append(child.enqueued(now))
             else:
                 child.close(row.state, now, _parent_failure(origin))
+                gathered = child.new.result_argument == "results"
+                child.details = msgspec.json.encode({"origin": origin.new.id, "gathered": gathered}).decode()
                 released += self._follow(child, origin, now)
         return released
 

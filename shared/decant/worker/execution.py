@@ -16,7 +16,7 @@ from decant._sync.threads import run_in_thread
 from decant.errors import DatabaseUnavailable, PoolExhausted, TaskStopped, TimeLimitExceeded
 from decant.observability import correlation_ids
 from decant.runtime import Context
-from decant.tasks.context import Run, check_finished, running
+from decant.tasks.context import Ended, Run, check_finished, running
 from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Outcome, State
 from decant.tasks.store import is_temporary, store
@@ -89,6 +89,7 @@ class Execution:
         self._least_s = min(self._own_limit_s, deadline.remaining_s() / 2)
         self._started_at: float | None = None
         self._started: asyncio.Future[None] | None = None
+        self._run = Run(claimed.name, claimed.max_retries, claimed)
         self._interruptible: Interruptible[Outcome | None] | None = None
         self._body: asyncio.Task[Outcome | None] | None = None
         self._cancelled: CancelReason | None = None
@@ -127,7 +128,7 @@ class Execution:
         return body.result()
 
     def _start_body(self) -> asyncio.Task[Outcome | None]:
-        run = Run(self.claimed.name, self.claimed.max_retries, self.claimed)
+        run = self._run
         running.set(run)
         loop = asyncio.get_running_loop()
         if self._task.transactional:
@@ -213,6 +214,7 @@ class Execution:
             attempt=claimed.attempt,
             state=State.SUCCESS,
             result=encoded,
+            details=run.details,
             has_dependents=claimed.has_dependents,
         )
 
@@ -234,12 +236,14 @@ class Execution:
                 return self._failed(TaskStopped("It cancelled itself."))
 
     def _failed(self, error: BaseException) -> Outcome | None:
+        if isinstance(error, Ended):
+            return error.outcome
         if isinstance(error, _LeaseLost):
             self._log_lost_lease()
             return None
         if isinstance(error, DatabaseUnavailable) and self._task.transactional:
             return self._without_database(error)
-        outcome = outcomes.failed(self.claimed, self._options, error)
+        outcome = outcomes.failed(self.claimed, self._options, error, self._run.details)
         if outcome.state is State.RETRY:
             log.warning(
                 "Task will be retried",

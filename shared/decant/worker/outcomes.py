@@ -39,16 +39,23 @@ def lost(claimed: Claimed, error: Exception) -> Outcome:
     return _retry(claimed, error, 0, claimed.max_retries)
 
 
-def failed(claimed: Claimed, options: TaskOptions, error: BaseException) -> Outcome:
-    """The function raised an error, or requested a retry."""
+def failed(claimed: Claimed, options: TaskOptions, error: BaseException, details: str | None = None) -> Outcome:
+    """The function raised an error, or requested a retry.
+
+    Args:
+        claimed: The task.
+        options: Options of the call.
+        error: The error.
+        details: Details to record with a FAILURE.
+    """
     if isinstance(error, Retry):
         cause = error.exc or error.__context__ or MaxRetriesExceeded("There are no retries left.")
         delay_s = _delay_s(claimed, options) if error.countdown is None else error.countdown
         bound = claimed.max_retries if error.max_retries is None else error.max_retries
-        return _retry(claimed, cause, delay_s, bound)
+        return _retry(claimed, cause, delay_s, bound, error.arguments)
     if isinstance(error, options.autoretry_for) and not isinstance(error, options.dont_autoretry_for):
         return _retry(claimed, error, _delay_s(claimed, options), claimed.max_retries)
-    return _failure(claimed, error)
+    return _failure(claimed, error, details)
 
 
 def rejected(outcome: Outcome, error: Exception) -> Outcome:
@@ -65,7 +72,13 @@ def _has_url(queue: str) -> bool:
     return queue in load(TaskSettings).queue_urls
 
 
-def _retry(claimed: Claimed, cause: BaseException, delay_s: float, bound: int | None) -> Outcome:
+def _retry(
+    claimed: Claimed,
+    cause: BaseException,
+    delay_s: float,
+    bound: int | None,
+    arguments: tuple[str, str] | None = None,
+) -> Outcome:
     if bound is not None and claimed.retries >= bound:
         return _failure(claimed, cause)
     return _outcome(
@@ -75,11 +88,13 @@ def _retry(claimed: Claimed, cause: BaseException, delay_s: float, bound: int | 
         delay_s=delay_s,
         publish=_has_url(claimed.queue) and delay_s <= MAX_DELAY_S,
         max_retries=bound,
+        args=arguments and arguments[0],
+        kwargs=arguments and arguments[1],
     )
 
 
-def _failure(claimed: Claimed, cause: BaseException) -> Outcome:
-    return _outcome(claimed, state=State.FAILURE, failure=_describe(cause))
+def _failure(claimed: Claimed, cause: BaseException, details: str | None = None) -> Outcome:
+    return _outcome(claimed, state=State.FAILURE, failure=_describe(cause), details=details)
 
 
 def _delay_s(claimed: Claimed, options: TaskOptions) -> float:

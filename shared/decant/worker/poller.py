@@ -9,7 +9,7 @@ import logging
 import math
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
@@ -18,7 +18,7 @@ from decant.db.notifications import listen
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import work_available
 from decant.tasks.records import Claimed
-from decant.tasks.registry import registry
+from decant.tasks.registry import load_modules, registry
 from decant.tasks.sql.notify import CHANNEL
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
@@ -34,7 +34,9 @@ _HEARTBEATS = 4  # at least so many in a lease
 _SWEEP_INTERVAL_S = 25  # ticks are inserted 60 s ahead, and a lease of 30 s is found expired within a minute
 
 
-async def run_forever(poll_s: float = 1.0) -> NoReturn:
+async def run_forever(
+    poll_s: float = 1.0, *, queues: Sequence[str] | None = None, draining: asyncio.Event | None = None
+) -> None:
     """Run due tasks until cancelled. The runs are then cancelled too, and their tasks released.
 
     A run has no time limit but the task's own. The heartbeat renews its lease; code that blocks the event loop for
@@ -43,21 +45,27 @@ async def run_forever(poll_s: float = 1.0) -> NoReturn:
     Args:
         poll_s: Longest time between two polls, seconds. New tasks start at once; behind a pooler, which passes no
             notifications on, those of other processes at the next poll.
+        queues: Only tasks on these queues are run; None for all.
+        draining: When it is set and `work_available()` too, no task is started any more, and the worker returns when
+            all runs have ended.
     """
+    load_modules()
     lease_s = max(_LEASE_S, _HEARTBEATS * load(TaskSettings).heartbeat_s)
     running, wake = set[asyncio.Task[None]](), work_available()
     with _cancelled_by_sigint():
         background = {asyncio.create_task(_sweep_forever()), asyncio.create_task(listen(CHANNEL, wake.set))}
         async with Runner(Deadline(math.inf), lease_s, run_ended=wake) as runner:
             try:
-                while True:
+                while draining is None or not draining.is_set():
                     wake.clear()
-                    if claimed := await _claim_due(runner):
+                    if claimed := await _claim_due(runner, queues):
                         running.add(batch := asyncio.create_task(runner.run(claimed)))
                         batch.add_done_callback(running.discard)
                         await asyncio.sleep(0)  # many tasks return without waiting, and their slots are free then
                     if not wake.is_set():
-                        await _wait(wake, await _pause_s(poll_s) if runner.free > 0 else poll_s)
+                        await _wait(wake, await _pause_s(poll_s, queues) if runner.free > 0 else poll_s)
+                if running:
+                    await asyncio.wait(running)
             finally:
                 for each in background:
                     each.cancel()
@@ -94,20 +102,20 @@ def _cancelled_by_sigint() -> Iterator[None]:
         loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _claim_due(runner: Runner) -> list[Claimed]:
+async def _claim_due(runner: Runner, queues: Sequence[str] | None) -> list[Claimed]:
     if runner.free <= 0:
         return []
     try:
-        return await store().claim_due(list(registry), runner.lease_s, runner.free)
+        return await store().claim_due(list(registry), runner.lease_s, runner.free, queues)
     except TRANSIENT as error:
         log.warning("Could not claim tasks; retrying", extra={"error": repr(error)})
         return []
 
 
-async def _pause_s(poll_s: float) -> float:
+async def _pause_s(poll_s: float, queues: Sequence[str] | None) -> float:
     """Seconds until the next poll, or until the next task is due."""
     try:
-        due_in_s = await store().next_due_in_s(list(registry), poll_s)
+        due_in_s = await store().next_due_in_s(list(registry), poll_s, queues)
     except TRANSIENT:
         return poll_s
     return poll_s if due_in_s is None else max(0.0, due_in_s)

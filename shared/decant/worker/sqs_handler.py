@@ -11,7 +11,7 @@ from decant import runtime
 from decant.runtime import Context
 from decant.tasks.publish import decode_message, publish
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
-from decant.tasks.registry import registry
+from decant.tasks.registry import load_modules, registry
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
@@ -28,7 +28,7 @@ type Report = dict[str, list[dict[str, str]]]
 
 
 def lambda_handler() -> Callable[[dict[str, Any], Context], Report]:
-    """Create the handler of a queue's function. It runs the tasks of all imported modules.
+    """Create the handler of a queue's function. It runs the tasks of all imported modules and of `TASK_MODULES`.
 
     The event source must have `FunctionResponseTypes: [ReportBatchItemFailures]`.
     """
@@ -36,6 +36,7 @@ def lambda_handler() -> Callable[[dict[str, Any], Context], Report]:
     async def handle_event(event: dict[str, Any], context: Context) -> Report:
         return await handle(event["Records"], Deadline.of(context))
 
+    load_modules()
     return runtime.current().lambda_function(handle_event)
 
 

@@ -6,7 +6,7 @@ lost, and deletes old tasks. Concurrent sweepers share the work.
 
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
@@ -24,7 +24,8 @@ from decant.tasks.ids import uuid7
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import publish
 from decant.tasks.records import NewTask
-from decant.tasks.registry import probe, registry
+from decant.tasks.registry import Periodic, load_modules, periodic, probe, registry
+from decant.tasks.schedule import Schedule
 from decant.tasks.store import store
 from decant.tasks.task import Task
 from decant.worker.execution import Deadline
@@ -69,6 +70,7 @@ def lambda_handler() -> Callable[[dict[str, Any], Context], dict[str, Any]]:
         log.info("Sweep completed", extra=counts)
         return counts
 
+    load_modules()
     return runtime.current().lambda_function(handle)
 
 
@@ -135,7 +137,9 @@ async def _tick() -> int:
     Raises:
         ExceptionGroup: some schedules have no ticks; those of all others are inserted.
     """
-    tasks = {_key(task): task for task in registry.values() if task.options.schedule is not None}
+    scheduled = [(task, task.options.schedule) for task in registry.values()]
+    entries: list[Periodic] = [_TaskEntry(task, schedule) for task, schedule in scheduled if schedule is not None]
+    tasks = {_key(entry): entry for entry in [*entries, *periodic.values()]}
     errors: list[Exception] = []
 
     def due(key: str, after: datetime, now: datetime) -> list[NewTask]:
@@ -153,18 +157,34 @@ async def _tick() -> int:
     return len(inserted)
 
 
-def _key(task: Task[..., Any]) -> str:
-    return f"{task.name} {task.options.schedule!r}"
+class _TaskEntry(msgspec.Struct, frozen=True):
+    """A task with its schedule."""
+
+    task: Task[..., Any]
+    schedule: Schedule
+
+    @property
+    def name(self) -> str:
+        return self.task.name
+
+    @property
+    def expires_s(self) -> float | None:
+        return self.task.options.expires
+
+    def at(self, options: Mapping[str, Any]) -> NewTask:
+        return self.task.new((), {}, options, unique=False)
 
 
-def _tick_tasks(task: Task[..., Any], after: datetime, now: datetime) -> list[NewTask]:
-    schedule, options = task.options.schedule, task.options
-    times = [] if schedule is None else schedule.due(after, now, timedelta(seconds=_AHEAD_S))
-    lifetime = None if options.expires is None else timedelta(seconds=options.expires)
+def _key(entry: Periodic) -> str:
+    return f"{entry.name} {entry.schedule!r}"
+
+
+def _tick_tasks(entry: Periodic, after: datetime, now: datetime) -> list[NewTask]:
+    lifetime = None if entry.expires_s is None else timedelta(seconds=entry.expires_s)
     tasks = []
-    for time in times:
-        new = task.new((), {}, {"eta": time, "expires": lifetime and time + lifetime}, unique=False)
-        tasks.append(msgspec.structs.replace(new, id=_tick_id(task.name, time)))
+    for time in entry.schedule.due(after, now, timedelta(seconds=_AHEAD_S)):
+        new = entry.at({"eta": time, "expires": lifetime and time + lifetime})
+        tasks.append(msgspec.structs.replace(new, id=_tick_id(entry.name, time)))
     return tasks
 
 

@@ -21,6 +21,7 @@ _EXPRESSIONS = {
     "options": "CAST(t.options AS text)",
     "result": "CAST(t.result AS text)",
     "progress": "CAST(t.progress AS text)",
+    "details": "CAST(t.details AS text)",
     "expired": "coalesce(t.expires <= statement_timestamp(), false)",
     "has_dependents": HAS_DEPENDENTS,
     "due_in_s": "CAST(extract(epoch FROM t.eta - statement_timestamp()) AS float8)",

@@ -53,6 +53,7 @@ CLAIM_DUE = text(f"""
             SELECT id FROM decant.task
             WHERE task.priority = level.priority AND wake_at <= statement_timestamp() AND eta <= statement_timestamp()
                 AND name = ANY(CAST(:names AS text[]))
+                AND (CAST(:queues AS text[]) IS NULL OR queue = ANY(CAST(:queues AS text[])))
             ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
         ) AS first
         LIMIT :count
@@ -73,6 +74,7 @@ NEXT_DUE = text(f"""
         WHERE task.priority = level.priority AND wake_at > statement_timestamp()
             AND wake_at <= statement_timestamp() + make_interval(secs => :within_s)
             AND name = ANY(CAST(:names AS text[]))
+            AND (CAST(:queues AS text[]) IS NULL OR queue = ANY(CAST(:queues AS text[])))
         ORDER BY wake_at LIMIT 1
     ) AS first
 """)  # noqa: S608  # composed of constants
@@ -86,7 +88,7 @@ LOOK_UP = text(f"""
 COMPLETE = text(f"""
     WITH ended AS MATERIALIZED (
         SELECT
-            t.id, o.result, o.failure, o.delay_s, o.publish, o.max_retries,
+            t.id, o.result, o.failure, o.delay_s, o.publish, o.max_retries, o.args, o.kwargs, o.details,
             o.state = 'RETRY' AS ran,
             CASE
                 WHEN o.state NOT IN ('PENDING', 'RETRY') THEN o.state
@@ -108,6 +110,8 @@ COMPLETE = text(f"""
         lease_expires_at = NULL,
         retries = t.retries + CAST(ended.ran AND ended.state = 'RETRY' AS integer),
         max_retries = coalesce(ended.max_retries, t.max_retries),
+        args = coalesce(CAST(ended.args AS json), t.args), kwargs = coalesce(CAST(ended.kwargs AS json), t.kwargs),
+        details = CAST(ended.details AS json),
         eta = CASE WHEN again THEN next_eta ELSE t.eta END,
         wake_at = CASE
             WHEN again AND ended.publish THEN next_eta + make_interval(secs => :republish_after_s)

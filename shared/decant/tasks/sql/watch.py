@@ -5,11 +5,19 @@ from sqlalchemy import text
 from decant.tasks.records import Status
 from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
 
-__all__ = ["REVOKE", "REVOKE_WORKFLOW", "STATUS"]
+__all__ = ["FORGET", "REVOKE", "REVOKE_WORKFLOW", "STATUS"]
 
 STATUS = text(f"""
     SELECT {selected(Status)} FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
 """)  # noqa: S608  # composed of constants
+
+FORGET = text("""
+    DELETE FROM decant.task AS t
+    WHERE id = :id AND date_done IS NOT NULL AND NOT EXISTS (
+        SELECT FROM decant.task AS c WHERE c.id = ANY(t.children) AND c.waits_for > 0 AND c.date_done IS NULL
+    )
+""")
+"""Delete a finished task whose result no waiting task needs."""
 
 _REVOKE = f"""
     UPDATE decant.task AS t

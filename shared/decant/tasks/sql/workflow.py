@@ -9,7 +9,7 @@ from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import selected
 from decant.tasks.sql.notify import CLAIMABLE, notifying
 
-__all__ = ["COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE"]
+__all__ = ["CONTINUE_AS", "COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE"]
 
 LOCK = text("""
     WITH RECURSIVE reached AS (
@@ -94,6 +94,17 @@ RELEASE = text(notifying(_RELEASE))
 This is a separate statement after COUNT_DOWN, because only its snapshot is sure to hold the results of all parents.
 """
 
+CONTINUE_AS = text("""
+    UPDATE decant.task
+    SET state = CASE WHEN retries = 0 THEN 'PENDING' ELSE 'RETRY' END,
+        name = :name, args = '[]', kwargs = '{}',
+        root_id = coalesce(root_id, id), parents = ARRAY[CAST(:parent AS uuid)], waits_for = 1, takes = 'result',
+        lease_expires_at = NULL, wake_at = NULL, countdown_s = NULL, expires = NULL, expires_in_s = NULL
+    WHERE id = :id AND attempt = :attempt AND state = 'STARTED' AND revoked_at IS NULL
+    RETURNING root_id
+""")
+"""Let a running task wait for another, and run again under another name with its result."""
+
 FAIL_DEPENDENTS = text(f"""
     WITH RECURSIVE failed AS (
         SELECT id, id AS origin, state, name, children,
@@ -123,7 +134,8 @@ FAIL_DEPENDENTS = text(f"""
                 'Task %s (%s), whose result it needs, %s.', waiting.origin, waiting.name,
                 coalesce(waiting.failure, 'was revoked')
             ),
-            traceback = ''
+            traceback = '',
+            details = json_build_object('origin', waiting.origin, 'gathered', coalesce(t.takes = 'results', false))
         FROM waiting
         WHERE t.id = waiting.id
         RETURNING t.id

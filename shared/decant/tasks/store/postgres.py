@@ -86,12 +86,16 @@ class PostgresStore:
         given = {"ids": list(ids), "names": list(names), "lease_s": lease_s, "alone": alone}
         return [Claimed(*row.values()) for row in await _execute(run.CLAIM, given)]
 
-    async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
-        given = {"names": list(names), "lease_s": lease_s, "count": count}
+    async def claim_due(
+        self, names: Sequence[str], lease_s: float, count: int, queues: Sequence[str] | None = None
+    ) -> list[Claimed]:
+        given = {"names": list(names), "lease_s": lease_s, "count": count, "queues": queues}
         return [Claimed(*row.values()) for row in await _execute(run.CLAIM_DUE, given)]
 
-    async def next_due_in_s(self, names: Sequence[str], within_s: float) -> float | None:
-        (row,) = await _execute(run.NEXT_DUE, {"names": list(names), "within_s": within_s})
+    async def next_due_in_s(
+        self, names: Sequence[str], within_s: float, queues: Sequence[str] | None = None
+    ) -> float | None:
+        (row,) = await _execute(run.NEXT_DUE, {"names": list(names), "within_s": within_s, "queues": queues})
         due_in_s: float | None = row["due_in_s"]
         return due_in_s
 
@@ -115,6 +119,18 @@ class PostgresStore:
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
         await _execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value})
+
+    async def forget(self, task_id: UUID) -> None:
+        await _execute(watch.FORGET, {"id": task_id})
+
+    async def continue_as(self, task_id: UUID, attempt: int, name: str, tasks: Sequence[NewTask]) -> list[Enqueued]:
+        given = {"id": task_id, "attempt": attempt, "name": name, "parent": tasks[-1].id}
+        async with db.session() as session:
+            rows = await _execute(workflow.CONTINUE_AS, given, session)
+            if not rows:
+                return []
+            root_id = rows[0]["root_id"]
+            return await _insert([msgspec.structs.replace(task, root_id=root_id) for task in tasks], session)
 
     async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
         await _complete(watch.REVOKE, {"id": task_id, "terminate": terminate})
@@ -284,6 +300,6 @@ def _status(row: RowMapping) -> Status:
     type_, message, traceback = (fields.pop(name) for name in ("error_type", "error", "traceback"))
     fields["failure"] = None if type_ is None else Failure(type_, message, traceback)
     fields["state"] = State(fields["state"])
-    for name in ("result", "progress"):
+    for name in ("result", "progress", "details"):
         fields[name] = None if fields[name] is None else msgspec.json.decode(fields[name])
     return Status(**fields)

@@ -41,10 +41,14 @@ class Store(Protocol):
             alone: Include tasks whose worker was lost before.
         """
 
-    async def claim_due(self, names: Sequence[str], lease_s: float, count: int) -> list[Claimed]:
-        """Claim up to `count` due tasks that have no message."""
+    async def claim_due(
+        self, names: Sequence[str], lease_s: float, count: int, queues: Sequence[str] | None = None
+    ) -> list[Claimed]:
+        """Claim up to `count` due tasks that have no message, from these queues or from all."""
 
-    async def next_due_in_s(self, names: Sequence[str], within_s: float) -> float | None:
+    async def next_due_in_s(
+        self, names: Sequence[str], within_s: float, queues: Sequence[str] | None = None
+    ) -> float | None:
         """Seconds until `claim_due` finds the next task; None when there is none within this time."""
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
@@ -63,6 +67,21 @@ class Store(Protocol):
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
         """Store the progress of a run, as JSON."""
+
+    async def forget(self, task_id: UUID) -> None:
+        """Delete a finished task, unless tasks that wait need its result."""
+
+    async def continue_as(self, task_id: UUID, attempt: int, name: str, tasks: Sequence[NewTask]) -> list[Enqueued]:
+        """Let a running task wait for a new workflow, and then run under another name with the workflow's result.
+
+        Args:
+            task_id: The task; it keeps its id, its dependents and its error callbacks.
+            attempt: Its attempt.
+            name: Name of the task that receives the result of the workflow.
+            tasks: The new tasks; the last of them has the running task as a child.
+        Returns:
+            The new tasks; none when the lease was lost.
+        """
 
     async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
         """Prevent a task from being started; a finished or unknown task is not changed."""

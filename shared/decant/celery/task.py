@@ -1,0 +1,428 @@
+"""`Task`: Celery's class of tasks, on a task of `decant.tasks`."""
+
+import inspect
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from decant.celery import eager, loading, placement, request
+from decant.celery.canvas import Signature, chunks, signature, xmap, xstarmap
+from decant.celery.exceptions import Ignore, MaxRetriesExceededError, Retry, Unsupported, UnsupportedWarning
+from decant.celery.parameters import CallParameters
+from decant.celery.replacing import replace
+from decant.celery.request import Context
+from decant.celery.result import AsyncResult, EagerResult
+from decant.celery.serialization import encode
+from decant.celery.tracing import runner
+from decant.celery.utils import uuid
+from decant.tasks.options import TaskOptions
+from decant.tasks.task import Task as Definition
+from decant.worker.outcomes import backoff_s
+
+if TYPE_CHECKING:
+    from decant.celery.app import Celery
+
+__all__ = ["Task", "task_from_function"]
+
+_WITHOUT_EFFECT = {
+    "rate_limit": "Set MaximumConcurrency of the queue's event source, or use a queue of its own.",
+    "acks_on_failure_or_timeout": "A failed task is not delivered again; use autoretry_for.",
+}
+_UNSUPPORTED = {
+    "pydantic": "Validate the arguments in the task, or use `decant.tasks.task`, which checks annotations.",
+    "Strategy": "Remove the option; PostgreSQL starts tasks.",
+    "Request": "Remove the option; use before_start and after_return.",
+}
+
+
+class Task:
+    """A task. Subclasses define `run`, or are the `base=` of functions."""
+
+    _app: ClassVar[Any] = None
+    abstract: ClassVar[bool] = True
+    definition: Definition[..., Any]
+
+    name: str | None = None
+    max_retries: int | None = 3
+    default_retry_delay: float = 180
+    autoretry_for: Sequence[type[BaseException]] = ()
+    dont_autoretry_for: Sequence[type[BaseException]] = ()
+    retry_kwargs: Mapping[str, Any] = {}
+    retry_backoff: bool | float = False
+    retry_backoff_max: int = 600
+    retry_jitter: bool = True
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    expires: Any = None
+    priority: int | None = None
+    queue: str | None = None
+    routing_key: str | None = None
+    ignore_result: bool | None = None
+    store_errors_even_if_ignored: bool | None = None
+    serializer: str | None = None
+    throws: Sequence[type[BaseException]] = ()
+    trail: bool = True
+    typing: bool | None = None
+    track_started: bool | None = None
+    acks_late: bool | None = None
+    rate_limit: str | None = None
+
+    MaxRetriesExceededError = MaxRetriesExceededError
+    OperationalError = Exception
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "abstract" not in cls.__dict__:
+            cls.abstract = False
+
+    def bind(self, app: "Celery") -> None:
+        """Belong to an app, and be known to workers.
+
+        Raises:
+            Unsupported: an option cannot be used.
+        """
+        setattr(type(self), "_app", app)  # noqa: B010  # private to this class and its instances
+        if not self.name:
+            self.name = app.gen_task_name(type(self).__name__, type(self).__module__)
+        _check_options(self)
+        function = inspect.unwrap(self.run)
+        placement.check(function, self.name)
+        typing = app.strict_typing if self.typing is None else self.typing
+        run = runner(self, is_async=inspect.iscoroutinefunction(function))
+        run.__module__, run.__qualname__ = type(self).__module__, type(self).__qualname__
+        self.definition = Definition(run, TaskOptions(name=self.name, bind=True, max_retries=self.max_retries))
+        self.definition.parameters = CallParameters(self.name, self.run if typing else None)
+        self.__name__ = type(self).__name__
+
+    @property
+    def app(self) -> "Celery":
+        """The app of the task; the current app for a shared task."""
+        from decant.celery.app import get_current  # the app imports this module
+
+        return self._app or get_current()
+
+    def __repr__(self) -> str:
+        return f"<@task: {self.name}>"
+
+    @property
+    def request(self) -> Context:
+        """The call that runs now; empty outside of a run."""
+        found = request.current(self)
+        return Context() if found is None else found[1]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function in this process, without a row."""
+        with request.pushed(self, Context(args=args, kwargs=kwargs)):
+            return self.run(*args, **kwargs)
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """The code of the task."""
+        raise NotImplementedError("Tasks must define the run method.")
+
+    # Calls
+
+    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult:
+        """Enqueue a call with these arguments; see `apply_async`."""
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        task_id: str | None = None,
+        producer: Any = None,
+        link: Any = None,
+        link_error: Any = None,
+        shadow: str | None = None,
+        **options: Any,
+    ) -> AsyncResult:
+        """Enqueue a call, and return its handle when the row is committed.
+
+        The handle can be awaited, which returns it at once. In a coroutine the call blocks the event loop until the
+        row is committed; `await decant.tasks.Task.delay(…)` does not.
+
+        Args:
+            args: Positional arguments.
+            kwargs: Keyword arguments.
+            task_id: Id of the task, any text.
+            producer: Accepted without effect.
+            link: Signatures to call with the result.
+            link_error: Signatures to call when the task fails.
+            shadow: Accepted without effect.
+            options: `countdown`, `eta`, `expires`, `queue`, `priority`, `time_limit`, `soft_time_limit`,
+                `ignore_result`, `headers` and `add_to_parent`; others have no effect.
+        Raises:
+            TypeError: the arguments do not fit the task's parameters, or are not JSON.
+            DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
+        """
+        del producer, shadow
+        if self.soft_time_limit and self.time_limit and self.soft_time_limit > self.time_limit:
+            raise ValueError("soft_time_limit must be less than or equal to time_limit")
+        if options.get("serializer") not in {None, "json"}:
+            raise Unsupported(f"serializer={options['serializer']!r}: arguments are JSON. Remove the option.")
+        if self.app.conf.task_always_eager:
+            given = {"link": link, "link_error": link_error, **options}
+            self.definition.parameters.encode(args or (), kwargs or {})
+            return self.apply(args, kwargs, task_id=task_id, **given)
+        call = Signature(self.name, tuple(args or ()), dict(kwargs or {}), app=self.app, **options)
+        for callback in _listed(link):
+            call.link(callback)
+        for callback in _listed(link_error):
+            call.link_error(callback)
+        result: AsyncResult = call.apply_async(**({"task_id": task_id} if task_id else {}))
+        return result
+
+    def apply(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        link: Any = None,
+        link_error: Any = None,
+        task_id: str | None = None,
+        retries: int | None = None,
+        throw: bool | None = None,
+        **options: Any,
+    ) -> EagerResult:
+        """Run the task in this process, and return its result when it has ended."""
+        propagate = self.app.conf.task_eager_propagates if throw is None else throw
+        call = eager.Call(tuple(args or ()), dict(kwargs or {}), task_id or uuid(), retries or 0, options)
+        return eager.run(self, call, link=_listed(link), link_error=_listed(link_error), throw=propagate)
+
+    def call_options(self, app: "Celery") -> dict[str, Any]:
+        """Options of the task and of the settings that apply to its calls."""
+        conf = app.conf
+        options = {
+            "time_limit": self.time_limit if self.time_limit is not None else conf.task_time_limit,
+            "soft_time_limit": self.soft_time_limit if self.soft_time_limit is not None else conf.task_soft_time_limit,
+            "expires": self.expires,
+            "priority": self.priority if self.priority is not None else conf.task_default_priority,
+            "queue": self.queue or self.routing_key,
+            "ignore_result": conf.task_ignore_result if self.ignore_result is None else self.ignore_result,
+        }
+        return {name: value for name, value in options.items() if value is not None}
+
+    # Signatures
+
+    def signature(self, args: Any = None, *starargs: Any, **starkwargs: Any) -> Signature:
+        """A signature of the task."""
+        starkwargs.setdefault("app", self._app)
+        return signature(self.name, args, *starargs, **starkwargs)
+
+    subtask = signature
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """A signature with these arguments."""
+        return self.signature(args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """An immutable signature: the result of the previous task is not passed."""
+        return self.signature(args, kwargs, immutable=True)
+
+    def chunks(self, it: Any, n: int) -> chunks:
+        """Calls with the arguments of `it`, in tasks of `n` calls."""
+        return chunks(self.s(), it, n, app=self._app)
+
+    def map(self, it: Any) -> xmap:
+        """One task that calls this task with every item of `it`."""
+        return xmap(self.s(), it, app=self._app)
+
+    def starmap(self, it: Any) -> xstarmap:
+        """One task that calls this task with every item of `it` as arguments."""
+        return xstarmap(self.s(), it, app=self._app)
+
+    def AsyncResult(self, task_id: str, **kwargs: Any) -> AsyncResult:  # noqa: N802  # Celery's name
+        """Handle to a task of this id."""
+        return AsyncResult(task_id, task_name=self.name, app=self._app, **kwargs)
+
+    # In a run
+
+    def retry(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        exc: BaseException | None = None,
+        throw: bool = True,
+        eta: datetime | None = None,
+        countdown: float | None = None,
+        max_retries: int | None = None,
+        **options: Any,
+    ) -> Retry:
+        """End this run and request another.
+
+        Args:
+            args: New positional arguments; those of this run by default.
+            kwargs: New keyword arguments.
+            exc: Error to raise when no retries are left; the error that is being handled takes precedence.
+            throw: False returns the error in place of raising it; raise it to be retried.
+            eta: Time of the next run.
+            countdown: Seconds until the next run; `default_retry_delay` by default.
+            max_retries: Bound for this call; that of the task by default.
+            options: No effect.
+        Raises:
+            Retry: to tell the worker.
+            MaxRetriesExceededError: no retries are left.
+        """
+        del options
+        call = self.request
+        if call.called_directly:
+            _raise_with_context(exc or Retry("Task can be retried", None))
+        if eta is None and countdown is None:
+            countdown = self.default_retry_delay
+        bound = self.max_retries if max_retries is None else max_retries
+        next_args = tuple(call.args or ()) if args is None else tuple(args)
+        next_kwargs = dict(call.kwargs or {}) if kwargs is None else dict(kwargs)
+        if bound is not None and call.retries + 1 > bound:
+            if exc is not None:
+                _raise_with_context(exc)
+            message = f"Can't retry {self.name}[{call.id}] args:{next_args} kwargs:{next_kwargs}"
+            raise self.MaxRetriesExceededError(message, task_args=next_args, task_kwargs=next_kwargs)
+        cause = exc if isinstance(exc, Exception) else None
+        again = Retry(
+            exc=cause, when=eta or countdown, is_eager=call.is_eager, sig=self.signature(next_args, next_kwargs)
+        )
+        again.countdown = countdown if eta is None else self._seconds_until(eta)
+        again.max_retries = call.retries + 1 if bound is None else max(bound, call.retries + 1)
+        if args is not None or kwargs is not None:
+            again.arguments = self.definition.parameters.encode(next_args, next_kwargs)
+        if throw:
+            raise again
+        return again
+
+    def _seconds_until(self, eta: datetime) -> float:
+        aware = eta if eta.tzinfo else eta.replace(tzinfo=self.app.timezone)
+        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
+
+    def autoretry(self, error: Exception) -> None:
+        """Request a retry if the options say so for this error.
+
+        Raises:
+            Retry: another run is requested.
+            Exception: the error, when no retries are left.
+        """
+        kinds, exempt = tuple(self.autoretry_for), tuple(self.dont_autoretry_for)
+        if not kinds or isinstance(error, (Ignore, Retry, *exempt)) or not isinstance(error, kinds):
+            return
+        options = dict(self.retry_kwargs)
+        if self.retry_backoff:
+            factor = int(max(1.0, float(self.retry_backoff)))
+            maximum = int(self.retry_backoff_max)
+            options["countdown"] = backoff_s(self.request.retries, factor, maximum, jitter=bool(self.retry_jitter))
+        self.retry(exc=error, **options)
+
+    def replace(self, sig: Signature) -> Any:
+        """Let a signature take the place of this run: its result becomes the result of this task, with the same id.
+
+        Raises:
+            Ignore: always, unless the task runs eagerly: the run ends here.
+        """
+        return replace(self, sig)
+
+    def add_to_chord(self, sig: Signature, lazy: bool = False) -> Any:
+        """Not supported."""
+        raise Unsupported("add_to_chord does not exist here. Replace the task: `self.replace(group(…))`.")
+
+    def update_state(
+        self, task_id: str | None = None, state: str | None = None, meta: Any = None, **kwargs: Any
+    ) -> None:
+        """Store a state and its details; `AsyncResult.state` and `info` show them until the task has ended.
+
+        Args:
+            task_id: The running task itself.
+            state: Any text.
+            meta: Any JSON.
+            kwargs: No effect.
+        Raises:
+            Unsupported: the id is that of another task.
+        """
+        from decant.celery.tracing import store_state
+
+        del kwargs
+        call = self.request
+        if task_id not in {None, call.id}:
+            raise Unsupported("update_state(task_id=…) of another task: a task can only change its own state.")
+        call.state = (state or "PENDING", meta)
+        if call.id and not call.is_eager:
+            encode(meta, "meta of update_state")
+            store_state(call.state)
+
+    # Hooks
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        """Called before a run."""
+
+    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
+        """Called after a run that returned."""
+
+    def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called after a run that requested a retry."""
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called after a run that failed."""
+
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        """Called after a run that returned or failed."""
+
+    def push_request(self, *args: Any, **kwargs: Any) -> None:
+        """Set the request, for unit tests of the task's function."""
+        request.pushed(self, Context(*args, **kwargs)).__enter__()
+
+    def pop_request(self) -> None:
+        """Undo the last `push_request`."""
+        found = request.current(self)
+        if found is not None:
+            request.drop(found)
+
+
+def task_from_function(
+    app: Any, fun: Callable[..., Any], *, name: str | None, base: type[Task], **options: Any
+) -> Task:
+    """Make a task of a function: an instance of a class of its own, whose attributes are the options."""
+    bind = options.pop("bind", False)
+    if reason := next((key for key in options if key in _UNSUPPORTED), None):
+        raise Unsupported(f"@task({reason}=…): {_UNSUPPORTED[reason]}")
+    owner = app
+    if app is None:
+        from decant.celery.app import get_current
+
+        owner = get_current()
+    attributes = {
+        "name": name or owner.gen_task_name(fun.__name__, fun.__module__),
+        "run": fun if bind else staticmethod(fun),
+        "__doc__": fun.__doc__,
+        "__module__": fun.__module__,
+        "__qualname__": fun.__qualname__,
+        "__wrapped__": fun,
+        "_app": app,
+        "abstract": False,
+        **options,
+    }
+    task: Task = type(fun.__name__, (base,), attributes)()
+    task.bind(owner)
+    setattr(type(task), "_app", app)  # noqa: B010  # a shared task belongs to none
+    loading.register(task)
+    return task
+
+
+def _check_options(task: Task) -> None:
+    if task.serializer not in {None, "json"}:
+        raise Unsupported(f"{task.name}: serializer={task.serializer!r}: arguments are JSON. Remove the option.")
+    for option, instead in _WITHOUT_EFFECT.items():
+        if getattr(task, option, None):
+            message = f"{task.name}: the option {option} has no effect. {instead}"
+            warnings.warn(message, UnsupportedWarning, stacklevel=6)
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _raise_with_context(error: BaseException) -> None:
+    """Raise the error; one that is being handled becomes its cause, or is raised again when it is the same."""
+    handled = sys.exc_info()[1]
+    if handled is None or handled is error:
+        raise error
+    raise error from handled

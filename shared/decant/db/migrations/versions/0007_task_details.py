@@ -1,0 +1,11 @@
+"""Add the details of runs that `decant.celery` records."""
+
+from alembic import op
+
+revision = "decant_0007"
+down_revision = "decant_0006"
+
+
+def upgrade() -> None:
+    """Add the column; code that does not know it leaves it NULL."""
+    op.execute("ALTER TABLE decant.task ADD COLUMN details json")

@@ -1,0 +1,1 @@
+"""Celery as the oracle of `decant.celery`."""

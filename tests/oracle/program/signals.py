@@ -1,0 +1,143 @@
+"""Signals, sent in the worker and in the caller."""
+
+from typing import Any
+
+from celery import signals
+from celery.exceptions import Retry
+
+from tests.oracle.program.app import WAIT_S, app, error_of, finished, key, note, wait_for_notes
+
+
+@app.task
+def signalled(name: str, value: int) -> int:
+    return value + 1
+
+
+@app.task
+def signalled_failure(name: str) -> None:
+    raise ValueError("signalled")
+
+
+@app.task(bind=True, max_retries=1)
+def signalled_retry(self: Any, name: str) -> str:
+    if self.request.retries == 0:
+        raise self.retry(exc=ValueError("again"), countdown=0)
+    return "done"
+
+
+OURS = ("signalled", "signalled_failure", "signalled_retry")
+
+
+def is_ours(sender: Any) -> bool:
+    return getattr(sender, "name", "").rpartition(".")[2] in OURS
+
+
+@signals.task_prerun.connect
+def on_prerun(
+    sender: Any = None, task_id: Any = None, task: Any = None, args: Any = None, kwargs: Any = None, **extra: Any
+) -> None:
+    if is_ours(sender):
+        note(args[0], "prerun", task_id is not None, list(args)[1:], task.name == sender.name)
+
+
+@signals.task_postrun.connect
+def on_postrun(sender: Any = None, args: Any = None, retval: Any = None, state: Any = None, **extra: Any) -> None:
+    if is_ours(sender):
+        note(args[0], "postrun", state, error_of(retval)[0] if isinstance(retval, Exception) else retval)
+
+
+@signals.task_success.connect
+def on_success(sender: Any = None, result: Any = None, **extra: Any) -> None:
+    if is_ours(sender):
+        note(sender.request.args[0], "success", result)
+
+
+@signals.task_failure.connect(weak=False)
+def on_failure(
+    sender: Any = None, task_id: Any = None, exception: Any = None, args: Any = None, einfo: Any = None, **extra: Any
+) -> None:
+    if is_ours(sender):
+        note(args[0], "failure", *error_of(exception), "Traceback" in str(einfo), task_id is not None)
+
+
+@signals.task_retry.connect
+def on_retry(sender: Any = None, request: Any = None, reason: Any = None, **extra: Any) -> None:
+    if is_ours(sender):
+        note(request.args[0], "retry", isinstance(reason, Retry), error_of(reason.exc))
+
+
+def case_signals_of_a_success() -> Any:
+    name = key()
+    signalled.delay(name, 1).get(timeout=WAIT_S)
+    return wait_for_notes(name, 3)
+
+
+def case_signals_of_a_failure() -> Any:
+    name = key()
+    finished(signalled_failure.delay(name))
+    return wait_for_notes(name, 3)
+
+
+def case_signals_of_a_retry() -> Any:
+    name = key()
+    signalled_retry.delay(name).get(timeout=WAIT_S)
+    return sorted(map(str, wait_for_notes(name, 6)))  # Celery sends the retry before it sends the signal
+
+
+def case_connect_and_disconnect() -> Any:
+    found: list[Any] = []
+
+    def receiver(**named: Any) -> None:
+        found.append(sorted(set(named) - {"signal", "sender"}))
+
+    signals.worker_ready.connect(receiver)
+    signals.worker_ready.send(sender="someone")
+    signals.worker_ready.disconnect(receiver)
+    signals.worker_ready.send(sender="someone")
+    return found
+
+
+def case_connect_for_a_sender() -> Any:
+    found: list[Any] = []
+
+    def receiver(sender: Any = None, **named: Any) -> None:
+        found.append(sender)
+
+    signals.worker_init.connect(receiver, sender="me")
+    signals.worker_init.send(sender="me")
+    signals.worker_init.send(sender="you")
+    signals.worker_init.disconnect(receiver, sender="me")
+    return found
+
+
+def case_send_returns_responses() -> Any:
+    def receiver(**named: Any) -> str:
+        return "response"
+
+    signals.worker_shutdown.connect(receiver)
+    responses = [response for _, response in signals.worker_shutdown.send(sender=None)]
+    signals.worker_shutdown.disconnect(receiver)
+    return responses
+
+
+def case_receiver_that_fails() -> Any:
+    def receiver(**named: Any) -> str:
+        raise ValueError("receiver")
+
+    signals.worker_shutdown.connect(receiver, weak=False)
+    responses = [error_of(response) for _, response in signals.worker_shutdown.send(sender=None)]
+    signals.worker_shutdown.disconnect(receiver)
+    return responses
+
+
+def case_before_task_publish() -> Any:
+    found: list[Any] = []
+
+    def receiver(sender: Any = None, headers: Any = None, **named: Any) -> None:
+        if sender == signalled.name:
+            found.append([sender.rpartition(".")[2], headers["id"] is not None])
+
+    signals.before_task_publish.connect(receiver)
+    signalled.delay(key(), 1).get(timeout=WAIT_S)
+    signals.before_task_publish.disconnect(receiver)
+    return found[:1]

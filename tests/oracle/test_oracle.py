@@ -1,0 +1,63 @@
+"""The same programs return under Decant what they have returned under Celery, as recorded by `make oracle`."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from decant.runtime import Runtime
+from decant_cloud.local.postgres import Postgres
+from decant_cloud.pytest_plugin import TEMPLATE_DATABASE, administer
+from tests.oracle import alias
+from tests.oracle.differences import DIFFERENCES
+from tests.oracle.record import RECORDING
+from tests.oracle.run import cases, observe
+
+ROOT = Path(__file__).resolve().parents[2]
+CELERY: dict[str, Any] = json.loads(RECORDING.read_text())
+AT_ONCE = 12
+
+
+@pytest.fixture(scope="module")
+def observed(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What all cases return, run side by side with one worker."""
+    url = migrated.url("oracle")
+    administer(migrated, f"CREATE DATABASE oracle TEMPLATE {TEMPLATE_DATABASE}")
+    folder = str(tmp_path_factory.mktemp("oracle"))
+    environment = {"DATABASE_URL": url, "ORACLE_FOLDER": folder, "ORACLE_REDIS": "redis://unused", "LOG_LEVEL": "ERROR"}
+    environment |= {"TASK_HEARTBEAT_S": "0.2", "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}:{ROOT / 'infra'}"}
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "tests.oracle.decant_worker"], env=os.environ | environment, cwd=ROOT
+    )
+    os.environ |= environment
+    try:
+        alias.install()
+        with Runtime(os.environ | environment).active() as own:
+            own_cases = cases()
+            with ThreadPoolExecutor(AT_ONCE, initializer=own.active().__enter__) as threads:
+                yield dict(zip(own_cases, threads.map(observe, own_cases.values()), strict=True))
+            own.shut_down()
+    finally:
+        worker.terminate()
+        worker.wait(30)
+
+
+@pytest.mark.parametrize("name", sorted(CELERY))
+def test_oracle(name: str, observed: dict[str, Any]) -> None:
+    """A case returns what it returned under Celery, or the difference is intended."""
+    if name in DIFFERENCES:
+        assert observed[name] != CELERY[name], "the difference is gone; remove it from the list"
+        assert observed[name] == DIFFERENCES[name].decant
+    else:
+        assert observed[name] == CELERY[name]
+
+
+def test_oracle_recording_has_all_cases(observed: dict[str, Any]) -> None:
+    """A new case was recorded under Celery."""
+    assert observed.keys() == CELERY.keys(), "run `make oracle`"
