@@ -72,7 +72,7 @@ format: install ## Format the code and mend what ruff can
 PYTEST := $(PY) -m pytest
 IN_PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 unit integration: install
-	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@ $(if $(filter integration,$@),tests/functions tests/bundle)
+	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@ $(if $(filter integration,$@),tests/functions tests/bundle tests/oracle)
 unit: ## Unit tests
 integration: ## Integration tests: real PostgreSQL, real runtime client
 e2e: install ## End-to-end tests on the local cloud
@@ -108,6 +108,9 @@ bench-queues: install ## Measure tasks without SQS against other queues on Postg
 	PYTHONPATH=shared:infra .decant/queues/bin/python -m tests.benchmarks.queues $(ARGS)
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
+oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares
+	$(INSTALL) --with celery
+	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.oracle.record $(if $(CHECK),--check)
 storm: install ## Run 10,000 tasks while workers, PostgreSQL, SQS and messages fail: COUNT=1000
 	$(PY) -m tests.benchmarks.storm $(COUNT)
 storm-local: install ## Invoke 1,000 times, 16 at a time, among 50 kills and 20 updates of the code; nothing may be wrong or left

@@ -3,6 +3,7 @@
 The recording is committed, so that `make test` needs neither Celery nor Redis.
 """
 
+import json
 import os
 import shutil
 import subprocess
@@ -21,13 +22,25 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def main() -> int:
-    """Run the cases under the Celery of this interpreter."""
+    """Run the cases under the Celery of this interpreter; with `--check`, compare with the recording instead."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        check = sys.argv[1:] == ["--check"]
+        target = Path(folder) / "recording.json" if check else RECORDING
         url = stack.enter_context(_redis(Path(folder)))
         environment = os.environ | {"ORACLE_REDIS": url, "ORACLE_FOLDER": folder, "PYTHONPATH": str(ROOT)}
         stack.enter_context(_worker(environment, Path(folder) / "worker.log"))
-        command = [sys.executable, "-m", "tests.oracle.run", str(RECORDING), *sys.argv[1:]]
-        return subprocess.run(command, env=environment, cwd=ROOT, check=False).returncode
+        command = [sys.executable, "-m", "tests.oracle.run", str(target)]
+        subprocess.run(command, env=environment, cwd=ROOT, check=True)
+        return _compare(target) if check else 0
+
+
+def _compare(recorded: Path) -> int:
+    """Print the cases that differ from the recording; returns the exit status."""
+    before, now = json.loads(RECORDING.read_text()), json.loads(recorded.read_text())
+    different = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    for name in different:
+        print(f"{name}: recorded {before.get(name)!r}, now {now.get(name)!r}")  # noqa: T201  # output of a command
+    return int(bool(different))
 
 
 @contextmanager
