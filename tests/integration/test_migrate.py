@@ -33,7 +33,7 @@ VERSIONS = ROOT / "functions/migrate/versions"
 LIBRARY = {"decant.task", "decant.schedule", "decant.idempotent_response", "decant.alembic_version"}
 """Tables of the library."""
 
-LIBRARY_REVISIONS = ["decant_0007", "decant_0006", "decant_0005", "decant_0004", "decant_0003", "decant_0002", "decant_0001"]
+LIBRARY_REVISIONS = [f"decant_000{number}" for number in range(7, 0, -1)]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -159,7 +159,7 @@ def contents(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     """Every task, without the columns of later releases, and every user."""
     users = connection.execute("SELECT * FROM users").fetchall() if "users" in tables(connection) else []
     return [
-        *connection.execute("SELECT to_jsonb(task) - 'options' - 'expires_in_s' FROM decant.task").fetchall(),
+        *connection.execute("SELECT to_jsonb(task) - 'options' - 'expires_in_s' - 'details' FROM decant.task").fetchall(),
         *users,
     ]
 

@@ -153,8 +153,8 @@ async def test_claim_without_messages_reads_what_it_claims(depth: int) -> None:
     """A hundred tasks, and the time of the next, are found in order, however many others are due now or tomorrow."""
     names = [f"task.{n}" for n in range(7)]
 
-    claim = await plan_of(run.CLAIM_DUE, names=names, lease_s=30, count=100)
-    next_due = await plan_of(run.NEXT_DUE, names=names, within_s=100_000)
+    claim = await plan_of(run.CLAIM_DUE, names=names, lease_s=30, count=100, queues=None)
+    next_due = await plan_of(run.NEXT_DUE, names=names, within_s=100_000, queues=None)
 
     assert claim.buffers <= 3_000
     assert next_due.buffers <= 50
