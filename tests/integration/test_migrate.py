@@ -159,7 +159,9 @@ def contents(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     """Every task, without the columns of later releases, and every user."""
     users = connection.execute("SELECT * FROM users").fetchall() if "users" in tables(connection) else []
     return [
-        *connection.execute("SELECT to_jsonb(task) - 'options' - 'expires_in_s' - 'details' FROM decant.task").fetchall(),
+        *connection.execute(
+            "SELECT to_jsonb(task) - 'options' - 'expires_in_s' - 'details' FROM decant.task"
+        ).fetchall(),
         *users,
     ]
 
