@@ -65,16 +65,17 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTyp
     """The module, imported as `celery_demo`; its tasks are removed after the test."""
     (tmp_path / "celery_demo.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    before, current = (dict(registry), dict(loading.tasks)), loading.current.app
+    before, tasks, current = dict(registry), dict(loading.tasks), loading.current.app
     import celery_demo  # type: ignore[import-not-found]
 
     yield celery_demo
     del sys.modules["celery_demo"]
     loading.current.app = current
     loading.apps.remove(celery_demo.celery)
-    for known, kept in zip((registry, loading.tasks), before, strict=True):
-        known.clear()
-        known.update(kept)  # type: ignore[arg-type]  # both map names to tasks
+    registry.clear()
+    registry.update(before)
+    loading.tasks.clear()
+    loading.tasks.update(tasks)
 
 
 async def run_due() -> None:
