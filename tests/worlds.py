@@ -89,6 +89,7 @@ class PostgresWorld:
         """Advance the time: subtract the seconds from all times in the table."""
         shifts = ", ".join(f"{column} = {column} - make_interval(secs => :seconds)" for column in _TIMES)
         await execute(f"UPDATE decant.task SET {shifts}", seconds=seconds)  # noqa: S608  # our own columns
+        await execute("UPDATE decant.step SET due_at = due_at - make_interval(secs => :s)", s=seconds)
         await execute("UPDATE decant.schedule SET ticked_at = ticked_at - make_interval(secs => :s)", s=seconds)
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:

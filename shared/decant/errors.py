@@ -15,6 +15,10 @@
     │   ├── NeverAwaited         it left a coroutine that was never awaited
     │   ├── SoftTimeLimitExceeded  raised inside the task, which can clean up
     │   └── TimeLimitExceeded    it was cancelled
+    ├── StepFailed               500: a step of a workflow failed with an error whose class cannot be imported
+    ├── StepInterrupted          500: a step that must not be repeated was interrupted
+    ├── WaitTimeout              504: no signal arrived in time
+    ├── WorkflowChanged          500: the code of a workflow does not match what a run of it has recorded
     ├── UpstreamError            502: another service responded with an error, or not at all
     │   └── UpstreamTimeout      504: another service was too slow
     └── ServiceUnavailable       503: a service that is needed is down; retrying may help
@@ -48,6 +52,8 @@ __all__ = [
     "PoolExhausted",
     "ServiceUnavailable",
     "SoftTimeLimitExceeded",
+    "StepFailed",
+    "StepInterrupted",
     "TaskFailed",
     "TaskNotFound",
     "TaskRevoked",
@@ -55,6 +61,8 @@ __all__ = [
     "TimeLimitExceeded",
     "UpstreamError",
     "UpstreamTimeout",
+    "WaitTimeout",
+    "WorkflowChanged",
 ]
 
 
@@ -189,6 +197,39 @@ class SoftTimeLimitExceeded(TaskStopped):
 
 class TimeLimitExceeded(TaskStopped):
     """A task ran longer than its limit, and was cancelled."""
+
+
+class StepFailed(DecantError):
+    """A step of a workflow failed with an error whose class cannot be imported.
+
+    Attributes:
+        step: Name of the step.
+        type: Module and name of the error's class.
+        message: The error's message.
+        traceback: Its traceback.
+    """
+
+    def __init__(self, step: str, type_: str, message: str, traceback: str = "") -> None:
+        super().__init__(f"Step {step} failed: {type_}: {message}")
+        self.step = step
+        self.type = type_
+        self.message = message
+        self.traceback = traceback
+
+
+class StepInterrupted(DecantError):
+    """A step with `once=True` was begun, and its result was never recorded: whether it took effect is not known."""
+
+
+class WaitTimeout(DecantError, TimeoutError):
+    """No signal arrived before the timeout of `wait_for`."""
+
+    status = 504
+    title = "Wait Timeout"
+
+
+class WorkflowChanged(DecantError):
+    """The code of a workflow does not match what a run of it has recorded; the run waits until it does."""
 
 
 class UpstreamError(DecantError):

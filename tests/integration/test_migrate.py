@@ -30,10 +30,17 @@ def empty(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[psyco
 
 
 VERSIONS = ROOT / "functions/migrate/versions"
-LIBRARY = {"decant.task", "decant.schedule", "decant.idempotent_response", "decant.alembic_version"}
+LIBRARY = {
+    "decant.task",
+    "decant.step",
+    "decant.signal",
+    "decant.schedule",
+    "decant.idempotent_response",
+    "decant.alembic_version",
+}
 """Tables of the library."""
 
-LIBRARY_REVISIONS = [f"decant_000{number}" for number in range(7, 0, -1)]
+LIBRARY_REVISIONS = [f"decant_000{number}" for number in range(8, 0, -1)]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -131,6 +138,9 @@ def test_migrations_of_the_library_depend_on_none_of_the_app() -> None:
     assert all(each.branch_labels == {"decant"} for each in revisions)
 
 
+LATER_COLUMNS = ["options", "expires_in_s", "details", "signalled", "suspended", "awaited_by", "forked_from"]
+"""Columns of a task that later migrations add."""
+
 SINGLE_LINE = [
     pytest.param("0001", "; DROP TABLE users; DROP INDEX decant.task_open, decant.task_dead", id="0001"),
     pytest.param("0002", "; DROP INDEX decant.task_open, decant.task_dead", id="0002"),
@@ -142,8 +152,8 @@ SINGLE_LINE = [
 def make_single_line(connection: psycopg.Connection, revision: str, later: str) -> None:
     """Make an empty database what an earlier release left there, with a row in each table."""
     load_function("migrate").handler({}, None)
-    later += "; ALTER TABLE decant.task DROP COLUMN options, DROP COLUMN expires_in_s, DROP COLUMN details"
-    later += "; DROP TABLE decant.idempotent_response; DROP INDEX decant.task_due"
+    later += "; ALTER TABLE decant.task " + ", ".join(f"DROP COLUMN {column}" for column in LATER_COLUMNS)
+    later += "; DROP TABLE decant.idempotent_response, decant.step, decant.signal; DROP INDEX decant.task_due"
     later += "; DROP INDEX IF EXISTS users_created_at_id"
     connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")
     connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
@@ -159,9 +169,7 @@ def contents(connection: psycopg.Connection) -> list[tuple[object, ...]]:
     """Every task, without the columns of later releases, and every user."""
     users = connection.execute("SELECT * FROM users").fetchall() if "users" in tables(connection) else []
     return [
-        *connection.execute(
-            "SELECT to_jsonb(task) - 'options' - 'expires_in_s' - 'details' FROM decant.task"
-        ).fetchall(),
+        *connection.execute("SELECT to_jsonb(task) - %s::text[] FROM decant.task", [LATER_COLUMNS]).fetchall(),
         *users,
     ]
 

@@ -167,7 +167,7 @@ async def test_tick_is_one_row_however_many_sweepers_look() -> None:
     """Five concurrent sweepers insert every tick once."""
     with ticking("beat", 20):
         await sweep(Deadline(30))
-        await execute("TRUNCATE decant.task")
+        await execute("TRUNCATE decant.task CASCADE")
         await PostgresWorld().advance(60)
         await asyncio.gather(*(sweep(Deadline(30)) for _ in range(5)))
         await execute("UPDATE decant.schedule SET ticked_at = ticked_at - interval '1 minute'")
@@ -190,7 +190,7 @@ async def test_sweeper_that_was_down_catches_up(missed: Missed, made_up: range) 
     """`missed` selects the ticks."""
     with ticking("beat", 60, missed):
         await sweep(Deadline(30))
-        await execute("TRUNCATE decant.task")
+        await execute("TRUNCATE decant.task CASCADE")
         await PostgresWorld().advance(3600)
         await sweep(Deadline(30))
 
@@ -236,7 +236,7 @@ async def test_versions_that_sweep_in_turn_lose_no_tick() -> None:
     """A sweep without the schedule, as of another version during a deployment, leaves no gap."""
     with ticking("beat", 10):
         await sweep(Deadline(30))
-    await execute("TRUNCATE decant.task")
+    await execute("TRUNCATE decant.task CASCADE")
     await execute("UPDATE decant.schedule SET ticked_at = ticked_at - interval '90 seconds'")
     (last,) = await execute("SELECT ticked_at FROM decant.schedule")
 

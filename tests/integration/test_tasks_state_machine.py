@@ -52,7 +52,7 @@ class Lives(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.read_rows: dict[UUID, Any] | None = None
-        self.call(execute("TRUNCATE decant.task, effect"))
+        self.call(execute("TRUNCATE decant.task, effect CASCADE"))
         self.store = PostgresStore()
         self.now_s = 0.0
         self.messages: list[UUID] = []

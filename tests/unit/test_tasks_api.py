@@ -1,4 +1,4 @@
-"""Public names of tasks, worker and test support."""
+"""Public names of tasks, workflows, worker and test support."""
 
 from importlib import import_module
 
@@ -14,6 +14,10 @@ NAMES = {
     "decant.worker": "lambda_handler run_forever",
     "decant.worker.sweeper": "SweepCounts lambda_handler sweep",
     "decant.worker.dead_letters": "close_dead_lettered lambda_handler",
+    "decant.workflows": (
+        "Child StepFailed StepInterrupted StepStatus WaitTimeout Workflow WorkflowChanged WorkflowRun continue_as_new "
+        "now patched random sleep start step step_key uuid wait_for workflow"
+    ),
     "decant.testing": "Broker MemoryStore eager memory",
     "decant.cli": "main",
 }

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decant.tasks.backoff import backoff_s
 from decant.tasks.ids import uuid7
-from decant.worker.outcomes import backoff_s
 
 
 @pytest.mark.parametrize(("retries", "expected"), [(0, 1), (1, 2), (2, 4), (5, 32), (9, 512), (10, 600), (5_000, 600)])

@@ -17,9 +17,9 @@ from decant.celery.result import AsyncResult, EagerResult
 from decant.celery.serialization import encode
 from decant.celery.tracing import runner
 from decant.celery.utils import uuid
+from decant.tasks.backoff import backoff_s
 from decant.tasks.options import TaskOptions
 from decant.tasks.task import Task as Definition
-from decant.worker.outcomes import backoff_s
 
 if TYPE_CHECKING:
     from decant.celery.app import Celery

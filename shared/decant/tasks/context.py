@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 from uuid import UUID
 
 import msgspec
@@ -27,7 +27,18 @@ from decant.tasks.parameters import encode
 from decant.tasks.records import Claimed, Outcome
 from decant.tasks.store import store
 
-__all__ = ["Ended", "Request", "Retry", "Run", "check_finished", "current_run", "running", "tracked", "watch"]
+__all__ = [
+    "Control",
+    "Ended",
+    "Request",
+    "Retry",
+    "Run",
+    "check_finished",
+    "current_run",
+    "running",
+    "tracked",
+    "watch",
+]
 
 _UNSTARTED = (CoroutineType, GeneratorType, AsyncGeneratorType)
 
@@ -83,6 +94,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     correlation_id: str | None = None
 
 
+class Control(Protocol):
+    """The worker's control of a run; `decant.worker.execution.Execution`."""
+
+    def time_left_s(self) -> float:
+        """Seconds until the run is cancelled."""
+
+    def end(self, outcome: Outcome | None) -> None:
+        """Cancel the run, and record this outcome in place of its own; with None, its lease was lost."""
+
+
 class Run:
     """A run of a task: Celery's `self`.
 
@@ -90,18 +111,24 @@ class Run:
         name: Name of the task.
         max_retries: Its bound of retries.
         claimed: The claimed task; None when the function was called directly.
+        control: The worker's control of the run.
     Attributes:
         claimed: The same.
         unawaited: Coroutines that the run has not awaited, with their lines.
         details: Details to record with the outcome, a JSON object.
+        progress: Steps of the run; see `decant.workflows`.
     """
 
-    def __init__(self, name: str, max_retries: int | None, claimed: Claimed | None = None) -> None:
+    def __init__(
+        self, name: str, max_retries: int | None, claimed: Claimed | None = None, control: Control | None = None
+    ) -> None:
         self.name = name
         self.max_retries = max_retries
         self.unawaited: dict[object, str] = {}
         self.details: str | None = None
         self.claimed = claimed
+        self.control = control
+        self.progress: Any = None
 
     @cached_property
     def request(self) -> Request:

@@ -21,7 +21,7 @@ from decant.observability import LogSettings
 from decant.tasks import checks
 from decant.tasks.schedule import Schedule
 
-__all__ = ["MAX_DELAY_S", "CallOptions", "TaskOptions", "TaskSettings", "is_published", "validate"]
+__all__ = ["MAX_DELAY_S", "CallOptions", "TaskOptions", "TaskSettings", "has_url", "is_published", "validate"]
 
 log = logging.getLogger("decant.tasks")
 
@@ -66,6 +66,11 @@ class TaskSettings:
         default=300.0,
         formerly="TASK_PATIENCE_S",
     )
+
+
+def has_url(queue: str) -> bool:
+    """Whether tasks of the queue are published to SQS."""
+    return queue in load(TaskSettings).queue_urls
 
 
 def is_published(queue: str) -> bool:

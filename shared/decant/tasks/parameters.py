@@ -223,9 +223,20 @@ class Parameters:
             raise TypeError(f"{self._name}: result: {error}") from error
         return encoded.decode()
 
+    def decode_result(self, encoded: str | bytes) -> Any:
+        """Decode a result to the annotated type.
+
+        Raises:
+            TypeError: it is not of the annotated type, which may have changed since.
+        """
+        try:
+            return self._result.decode(encoded)
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{self._name}: result: {error}") from error
+
     @property
     def _name(self) -> str:
-        return f"{self._function.__qualname__}()"
+        return f"{getattr(self._function, '__qualname__', self._function)}()"
 
     def _checked(self, parameter: inspect.Parameter) -> Any:
         """Resolve an annotation, and check that msgspec can decode it."""

@@ -51,6 +51,7 @@ class CancelReason(StrEnum):
     LEASE_LOST = "lease lost"
     TIME_LIMIT = "time limit"
     DEADLINE = "deadline"
+    SUSPENDED = "suspended"
     SHUTDOWN = "shutdown"
 
 
@@ -80,6 +81,7 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
             parent, or the list of all results. In an error callback: the id of the failed task is inserted.
         children: Tasks whose parent it is.
         on_error: Error callbacks, enqueued when this task fails.
+        awaited_by: Run of a workflow that is woken when this task is finished.
     """
 
     id: UUID = field(default_factory=uuid7)
@@ -104,6 +106,7 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     result_argument: Literal["result", "results"] | None = field(name="takes", default=None)
     children: tuple[UUID, ...] = ()
     on_error: "tuple[NewTask, ...]" = ()
+    awaited_by: UUID | None = None
 
     def for_failure_of(self, task_id: UUID, *, publish: bool) -> "NewTask":
         """This error callback, as it is enqueued for a task that failed."""
@@ -133,10 +136,12 @@ class Completed(Struct, frozen=True):
     Attributes:
         states: New state of every task whose lease was still held.
         released: Tasks that are due because of it and must be published.
+        signalled: Runs of workflows that received a signal while they were being suspended; they are due at once.
     """
 
     states: dict[UUID, State]
     released: list[Enqueued]
+    signalled: frozenset[UUID] = frozenset()
 
 
 class Claimed(Struct, frozen=True):
@@ -145,7 +150,7 @@ class Claimed(Struct, frozen=True):
     Attributes:
         attempt: Number of claims so far; the fencing token of every write of this run.
         expired: Its `expires` has passed, so that it must not be started.
-        has_dependents: It has child tasks or error callbacks.
+        has_dependents: It has child tasks, error callbacks, or a run that waits for it.
         options: Options of the call that replace options of the task, a JSON object; None when there are none.
     """
 
@@ -203,7 +208,9 @@ class Outcome(Struct, frozen=True, kw_only=True):
         args: New positional arguments of the next run, a JSON array.
         kwargs: New keyword arguments of the next run, a JSON object.
         details: Details of the run that `decant.celery` reads, a JSON object.
-        has_dependents: The task may have child tasks or error callbacks.
+        has_dependents: The task may have child tasks, error callbacks, or a run that waits for it.
+        signalled: Number of signals that a suspended run of a workflow has seen: the next signal makes it due. None
+            when it waits for none.
     """
 
     id: UUID
@@ -218,6 +225,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     kwargs: str | None = None
     details: str | None = None
     has_dependents: bool = True
+    signalled: int | None = None
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -28,7 +28,10 @@ class Task[**P, T]:
         function: The function itself.
         options: Options given to `@task`.
         transactional: The function takes a `session`; its result is written in the session's transaction.
+        resumes: A claim continues the run of the claim before; `decant.workflows.Workflow`.
     """
+
+    resumes = False
 
     def __init__(self, function: Callable[P, T], options: TaskOptions) -> None:
         names = list(inspect.signature(function).parameters)

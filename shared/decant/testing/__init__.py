@@ -13,8 +13,10 @@ from decant.tasks.commit import after_commit
 from decant.tasks.records import Enqueued, NewTask
 from decant.tasks.store import using
 from decant.testing.memory import MemoryStore
+from decant.testing.steps import MemorySteps
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
+from decant.workflows.store import using as using_steps
 
 __all__ = ["Broker", "MemoryStore", "eager", "memory"]
 
@@ -59,12 +61,13 @@ class _EagerStore(MemoryStore):
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
         written = await super().insert(tasks, session)
         if session is None:
-            await self._run()
+            await self.run()
         else:
-            after_commit(session, self._run)
+            after_commit(session, self.run)
         return written
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Run all tasks."""
         await Broker(self).run_all()
 
 
@@ -78,7 +81,7 @@ def memory() -> Iterator[Broker]:
         assert await job.result == "Hello, Ada"
     """
     store = MemoryStore()
-    with using(store):
+    with using(store), using_steps(MemorySteps(store)):
         yield Broker(store)
 
 
@@ -91,5 +94,5 @@ def eager() -> Iterator[Broker]:
         assert await job.result == "Hello, Ada"
     """
     store = _EagerStore()
-    with using(store):
+    with using(store), using_steps(MemorySteps(store, store.run)):
         yield Broker(store)

@@ -24,7 +24,8 @@ from decant.tasks.records import (
     Status,
     Unclaimed,
 )
-from decant.testing.rows import Row, Rows, statistics
+from decant.testing.rows import Row, Rows
+from decant.testing.statistics import statistics
 
 __all__ = ["MemoryStore"]
 
@@ -46,8 +47,11 @@ class MemoryStore:
         self._ahead += timedelta(seconds=seconds)
 
     def next_publish_in_s(self) -> float | None:
-        """Seconds until the next task must be published; None when none is waiting."""
-        times = [row.publish_at for row in self.rows.values() if row.publish_at is not None]
+        """Seconds until the next task must be published; None when none is waiting.
+
+        Runs of workflows that wait for a signal without end, or for other code, are left out.
+        """
+        times = [row.publish_at for row in self.rows.values() if row.publish_at is not None and not row.is_stuck]
         return max(0.0, (min(times) - self.now()).total_seconds()) if times else None
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
@@ -72,6 +76,11 @@ class MemoryStore:
         return [
             callback.new for callback in callbacks if isinstance(callback, _Inserted) and callback.rows is self.rows
         ]
+
+    def find(self, task_id: UUID, session: AsyncSession | None) -> Row | None:
+        """A row, also when the session's transaction has inserted it."""
+        visible = [self.rows, *([] if session is None else self._uncommitted(session))]
+        return next((rows[task_id] for rows in visible if task_id in rows), None)
 
     def _find_existing(self, task: NewTask, rows: Iterable[Row]) -> Row | None:
         def same(row: Row) -> bool:
@@ -137,7 +146,9 @@ class MemoryStore:
         rows = [self.rows[outcome.id] for outcome in outcomes]
         for row, outcome in zip(rows, outcomes, strict=True):
             row.complete(outcome, self.now())
-        return self.rows.update_workflows(rows, self.now())
+        completed = self.rows.update_workflows(rows, self.now())
+        missed = (out.id for out in outcomes if out.signalled is not None and not self.rows[out.id].suspended)
+        return msgspec.structs.replace(completed, signalled=frozenset(missed))
 
     async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
         reasons = {}

@@ -1,8 +1,7 @@
 """Rows of the store in memory, and their workflows; they behave as those of PostgreSQL."""
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,8 +9,8 @@ from uuid import UUID
 import msgspec
 
 from decant.config import load
-from decant.tasks.lists import QueueStatistics, Summary, TaskFilter
-from decant.tasks.options import MAX_DELAY_S, TaskSettings
+from decant.tasks.lists import Summary, TaskFilter
+from decant.tasks.options import MAX_DELAY_S, TaskSettings, has_url
 from decant.tasks.records import (
     EXPIRED,
     FINISHED,
@@ -25,8 +24,13 @@ from decant.tasks.records import (
     Status,
     Unclaimed,
 )
+from decant.testing.stored_steps import StoredStep
+from decant.workflows.records import StepKey
+from decant.workflows.store import Signal
 
-__all__ = ["Row", "Rows", "statistics"]
+__all__ = ["Row", "Rows"]
+
+_A_LIFETIME = timedelta(days=50 * 365)
 
 
 @dataclass(eq=False)
@@ -56,6 +60,11 @@ class Row:
     failure: Failure | None = None
     date_started: datetime | None = None
     date_done: datetime | None = None
+    signalled: int = 0
+    suspended: bool = False
+    steps: dict[StepKey, StoredStep] = field(default_factory=dict)
+    signals: dict[UUID, Signal] = field(default_factory=dict)
+    taken: set[UUID] = field(default_factory=set)
 
     @classmethod
     def of(cls, new: NewTask, now: datetime) -> "Row":
@@ -88,9 +97,15 @@ class Row:
         return self.state in FINISHED
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether the run of a workflow does not continue by the passing of time."""
+        changed = self.failure is not None and self.failure.type == "WorkflowChanged"
+        return changed or (self.suspended and self.eta > self.date_created + _A_LIFETIME)
+
+    @property
     def has_dependents(self) -> bool:
-        """Whether it has child tasks or error callbacks."""
-        return bool(self.new.children or self.new.on_error)
+        """Whether it has child tasks, error callbacks, or a run that waits for it."""
+        return bool(self.new.children or self.new.on_error or self.new.awaited_by)
 
     def read[T: msgspec.Struct](self, record: type[T], **computed: Any) -> T:
         """A record of this row: its fields are read from the row, else from the task that was inserted."""
@@ -144,7 +159,17 @@ class Row:
         self.retries += ran
         self.publish_count = 0
         self.state = State.RETRY if self.retries else State.PENDING
-        self.wait(now + timedelta(seconds=outcome.delay_s), now, publish=outcome.publish)
+        self.suspended = outcome.signalled == self.signalled
+        delay_s = outcome.delay_s if self.suspended or outcome.signalled is None else 0
+        self.wait(now + timedelta(seconds=delay_s), now, publish=outcome.publish)
+
+    def receive_signal(self, now: datetime) -> bool:
+        """Count a signal to a run of a workflow; whether the run was suspended, and is due now."""
+        resumes = self.suspended and self.waiting
+        self.signalled, self.suspended = self.signalled + 1, False
+        if resumes:
+            self.wait(now, now, publish=has_url(self.new.queue))
+        return resumes
 
     def close(self, state: State, now: datetime, failure: Failure | None = None) -> None:
         """Move it to a final state."""
@@ -159,7 +184,7 @@ class Row:
             self.args = f"[{first},{rest}]" if rest else f"[{first}]"
         self.expire_from(now)
         eta = max(self.eta, now + timedelta(seconds=self.new.countdown_s))
-        self.wait(eta, now, publish=self.new.queue in load(TaskSettings).queue_urls)
+        self.wait(eta, now, publish=has_url(self.new.queue))
 
     def wait_for(self, parent: UUID, name: str) -> None:
         """Wait for another task, and run again under another name with its result."""
@@ -173,15 +198,17 @@ class Row:
 
     def lose_worker(self, now: datetime) -> None:
         """Retry or close it, because its lease has expired."""
-        self.lost_count, self.publish_count, self.lease_expires_at = self.lost_count + 1, 0, None
+        counted = not any(step.new.attempt == self.attempt and step.new.kind != "begun" for step in self.steps.values())
+        self.lost_count, self.publish_count, self.lease_expires_at = self.lost_count + counted, 0, None
         message = f"The worker of run {self.attempt} was lost: it was killed, or its time ran out."
         self.failure = Failure("TaskRevoked" if self.revoked else "WorkerLost", message)
         if self.revoked:
             self.close(State.REVOKED, now)
-        elif self.max_retries is not None and self.retries >= self.max_retries:
+        elif counted and self.max_retries is not None and self.retries >= self.max_retries:
             self.close(State.FAILURE, now)
         else:
-            self.state, self.retries, self.eta, self.publish_at = State.RETRY, self.retries + 1, now, now
+            self.retries += counted
+            self.state, self.eta, self.publish_at = State.RETRY if self.retries else State.PENDING, now, now
 
     def matches(self, conditions: TaskFilter) -> bool:
         """Whether it was unsuccessful and meets the conditions."""
@@ -202,9 +229,11 @@ class Row:
         self.state, self.date_done, self.failure, self.expires = State.PENDING, None, None, None
         self.retries = self.lost_count = self.publish_count = 0
         self.revoked = self.terminate = False
+        last = max((step.new.seq for step in self.steps.values() if step.new.error is None), default=-1)
+        self.steps = {key: step for key, step in self.steps.items() if not step.fails_after(last)}
         self.eta, self.pending_parents = now, sum(parent in unfinished for parent in self.new.parents)
         if not self.pending_parents:
-            self.wait(now, now, publish=self.new.queue in load(TaskSettings).queue_urls)
+            self.wait(now, now, publish=has_url(self.new.queue))
 
     def status(self) -> Status:
         """The row as `AsyncResult.status` returns it."""
@@ -239,8 +268,11 @@ class Rows(dict[UUID, Row]):
             now: Present time of the store.
         """
         states = {row.new.id: row.state for row in changed}
-        released = [task for row in changed if row.finished for task in self._follow(row, row, now)]
-        return Completed(states, released)
+        finished = [row for row in changed if row.finished]
+        released = [task for row in finished for task in self._follow(row, row, now)]
+        parents = self.known(row.new.awaited_by for row in finished if row.new.awaited_by is not None)
+        woken = [row.enqueued(now) for row in parents if not row.finished and row.receive_signal(now)]
+        return Completed(states, released + woken)
 
     def _follow(self, row: Row, origin: Row, now: datetime) -> list[Enqueued]:
         """Release or close the dependents of a finished row; `origin` is the row that failed first."""
@@ -261,10 +293,7 @@ class Rows(dict[UUID, Row]):
         return released
 
     def _enqueue_callbacks(self, row: Row, origin: Row, now: datetime) -> list[Enqueued]:
-        new = [
-            callback.for_failure_of(origin.new.id, publish=callback.queue in load(TaskSettings).queue_urls)
-            for callback in row.new.on_error
-        ]
+        new = [callback.for_failure_of(origin.new.id, publish=has_url(callback.queue)) for callback in row.new.on_error]
         started = [Row.of(task, now) for task in new if task.id not in self]
         self.update({callback.new.id: callback for callback in started})
         return [callback.enqueued(now) for callback in started]
@@ -275,26 +304,3 @@ def _parent_failure(origin: Row) -> Failure:
     end = "failed" if failed else "has expired" if origin.fails else "was revoked"
     message = f"Task {origin.new.id} ({origin.new.name}), whose result it needs, {end}."
     return Failure("ParentFailed" if failed else "TaskRevoked", message)
-
-
-def statistics(rows: Collection[Row], queues: Iterable[str], now: datetime) -> list[QueueStatistics]:
-    """Count the tasks of the given queues, and of all other queues that have tasks."""
-    recent = [row for row in rows if row.date_done and row.date_done >= now - timedelta(hours=1)]
-    waiting = [row for row in rows if row.waiting]
-    counts = {
-        "due": Counter(row.new.queue for row in waiting if row.eta <= now),
-        "later": Counter(row.new.queue for row in waiting if row.eta > now),
-        "running": Counter(row.new.queue for row in rows if row.lease_expires_at),
-        "succeeded": Counter(row.new.queue for row in recent if row.state is State.SUCCESS),
-        "failed": Counter(row.new.queue for row in recent if row.unsuccessful),
-    }
-    return [
-        QueueStatistics(
-            queue=queue,
-            oldest_s=max(
-                (max(0.0, (now - row.eta).total_seconds()) for row in waiting if row.new.queue == queue), default=None
-            ),
-            **{name: counter[queue] for name, counter in counts.items()},
-        )
-        for queue in sorted({*queues, *(queue for counter in counts.values() for queue in counter)})
-    ]

@@ -4,14 +4,13 @@ import asyncio
 import logging
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Self
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import db, runtime
+from decant import db
 from decant._sync.threads import run_in_thread
 from decant.errors import DatabaseUnavailable, PoolExhausted, TaskStopped, TimeLimitExceeded
 from decant.observability import correlation_ids
@@ -21,9 +20,10 @@ from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Outcome, State
 from decant.tasks.store import is_temporary, store
 from decant.tasks.task import Task
+from decant.tasks.threads import task_threads
+from decant.tasks.transaction import kept_open
 from decant.worker import outcomes
 from decant.worker.interruptible import Interruptible
-from decant.worker.transaction import kept_open
 
 __all__ = ["Deadline", "Execution", "describe"]
 
@@ -32,8 +32,6 @@ log = logging.getLogger("decant.tasks")
 _GRACE_S = 0.5
 """Seconds that a cancelled run may take to end."""
 
-
-_MOST_THREADS = 2**31
 
 _PAUSE_S = 5.0
 """Seconds until a task whose transaction could not begin is due again."""
@@ -89,9 +87,10 @@ class Execution:
         self._least_s = min(self._own_limit_s, deadline.remaining_s() / 2)
         self._started_at: float | None = None
         self._started: asyncio.Future[None] | None = None
-        self._run = Run(claimed.name, claimed.max_retries, claimed)
+        self._run = Run(claimed.name, claimed.max_retries, claimed, self)
         self._interruptible: Interruptible[Outcome | None] | None = None
         self._body: asyncio.Task[Outcome | None] | None = None
+        self._ending: Outcome | None = None
         self._cancelled: CancelReason | None = None
 
     def has_time(self) -> bool:
@@ -105,19 +104,34 @@ class Execution:
             self._cancelled = reason
             self._body.cancel()
 
+    def time_left_s(self) -> float:
+        """Seconds until the run is cancelled."""
+        return min(self._own_limit_s - self._seconds(), self._deadline.remaining_s())
+
+    def end(self, outcome: Outcome | None) -> None:
+        """End the run of a workflow with this outcome; with None, its lease was lost."""
+        self._ending = outcome
+        reason = self._cancelled = CancelReason.LEASE_LOST if outcome is None else CancelReason.SUSPENDED
+        if self._body is None:  # it is being started
+            asyncio.get_running_loop().call_soon(self.cancel, reason)
+        else:
+            self.cancel(reason)
+
     async def outcome(self) -> Outcome | None:
         """Run the task, in an asyncio task of its own: its context variables become those of the run.
 
         Returns:
             The outcome to record; None when it was recorded in the task's transaction, or the lease was lost.
         """
-        if self.claimed.expired:
+        if self.claimed.expired and not (self._task.resumes and self.claimed.attempt > 1):
             return outcomes.expired(self.claimed)
         correlation_ids.set((self.claimed.correlation_id, None))
         db.wait_for_turn()
         body = self._body = self._start_body()
         if not body.done():
             await self._wait(body)
+        if self._ending is not None:
+            return self._ending
         if not body.done() or body.cancelled():
             return self._cancelled_outcome()
         error = body.exception()
@@ -129,7 +143,6 @@ class Execution:
 
     def _start_body(self) -> asyncio.Task[Outcome | None]:
         run = self._run
-        running.set(run)
         loop = asyncio.get_running_loop()
         if self._task.transactional:
             self._started = loop.create_future()
@@ -170,6 +183,7 @@ class Execution:
         return 0.0 if self._started_at is None else time.monotonic() - self._started_at
 
     async def _call(self, run: Run) -> Outcome | None:
+        running.set(run)
         args, kwargs = self._task.parameters.decode(self.claimed.args, self.claimed.kwargs)
         if self._options.bind:
             args = (run, *args)
@@ -180,9 +194,12 @@ class Execution:
             if self._task.is_async:
                 return self._succeeded(run, await self._task.function(*args, **kwargs))
             work = partial(self._task.function, *args, **kwargs)
-            return self._succeeded(run, await run_in_thread(_threads(), work, interrupt=TimeLimitExceeded))
+            return self._succeeded(run, await run_in_thread(task_threads(), work, interrupt=TimeLimitExceeded))
         except (SystemExit, KeyboardInterrupt) as error:  # otherwise it would end the worker
             raise TaskStopped(f"It raised {error!r}.") from error
+        finally:
+            if run.progress is not None:
+                run.progress.close()
 
     async def _call_in_transaction(self, run: Run, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Outcome | None:
         async with db.session() as session:
@@ -228,7 +245,7 @@ class Execution:
             case CancelReason.DEADLINE if self._started_at is not None:
                 message = f"The invocation's time ran out after {self._seconds():.1f} s."
                 return outcomes.lost(self.claimed, TimeLimitExceeded(message))
-            case CancelReason.DEADLINE | CancelReason.SHUTDOWN:
+            case CancelReason.DEADLINE | CancelReason.SHUTDOWN | CancelReason.SUSPENDED:
                 return outcomes.released(self.claimed)
             case CancelReason.TIME_LIMIT:
                 return self._failed(TimeLimitExceeded(f"It ran longer than {self._own_limit_s:g} s."))
@@ -268,21 +285,3 @@ class Execution:
 def describe(claimed: Claimed) -> dict[str, object]:
     """Fields of a run in log lines."""
     return {"task_id": str(claimed.id), "task": claimed.name, "attempt": claimed.attempt, "retries": claimed.retries}
-
-
-class _TaskThreads(ThreadPoolExecutor):
-    """Threads of the runtime in which plain functions run as tasks.
-
-    Runs have their own limit, `TASK_CONCURRENCY`. The pool has none, so that a thread which continues after the time
-    limit of its run does not delay other runs.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(_MOST_THREADS, thread_name_prefix="task")
-
-    def close(self) -> None:
-        self.shutdown(wait=False, cancel_futures=True)
-
-
-def _threads() -> _TaskThreads:
-    return runtime.current().get(_TaskThreads, _TaskThreads, _TaskThreads.close)

@@ -1,18 +1,15 @@
 """Outcomes of runs that did not succeed: failure, retry with its delay, or release."""
 
-import random
-from traceback import TracebackException
 from typing import Any
 
-from decant.config import load
 from decant.errors import MaxRetriesExceeded, TaskRevoked
+from decant.tasks.backoff import backoff_s
 from decant.tasks.context import Retry
-from decant.tasks.options import MAX_DELAY_S, TaskOptions, TaskSettings
+from decant.tasks.failures import describe, storable
+from decant.tasks.options import MAX_DELAY_S, TaskOptions, has_url
 from decant.tasks.records import EXPIRED, Claimed, Failure, Outcome, State
 
-__all__ = ["backoff_s", "expired", "failed", "lost", "rejected", "released", "revoked"]
-
-_LONGEST_TEXT = 20_000  # characters of a message or a traceback that are stored
+__all__ = ["expired", "failed", "lost", "rejected", "released", "revoked"]
 
 
 def revoked(claimed: Claimed, message: str) -> Outcome:
@@ -29,9 +26,7 @@ def expired(claimed: Claimed) -> Outcome:
 
 def released(claimed: Claimed, delay_s: float = 0) -> Outcome:
     """The task was not run, or interrupted by a shutdown: the run does not count as a retry."""
-    return _outcome(
-        claimed, state=State.PENDING, delay_s=delay_s, publish=claimed.queue in load(TaskSettings).queue_urls
-    )
+    return _outcome(claimed, state=State.PENDING, delay_s=delay_s, publish=has_url(claimed.queue))
 
 
 def lost(claimed: Claimed, error: Exception) -> Outcome:
@@ -60,16 +55,12 @@ def failed(claimed: Claimed, options: TaskOptions, error: BaseException, details
 
 def rejected(outcome: Outcome, error: Exception) -> Outcome:
     """PostgreSQL rejected the outcome: the task fails with its error."""
-    failure = Failure(type(error).__name__, f"The result could not be stored: {_storable(str(error))}")
+    failure = Failure(type(error).__name__, f"The result could not be stored: {storable(str(error))}")
     return Outcome(id=outcome.id, attempt=outcome.attempt, state=State.FAILURE, failure=failure)
 
 
 def _outcome(claimed: Claimed, **fields: Any) -> Outcome:
     return Outcome(id=claimed.id, attempt=claimed.attempt, has_dependents=claimed.has_dependents, **fields)
-
-
-def _has_url(queue: str) -> bool:
-    return queue in load(TaskSettings).queue_urls
 
 
 def _retry(
@@ -84,9 +75,9 @@ def _retry(
     return _outcome(
         claimed,
         state=State.RETRY,
-        failure=_describe(cause),
+        failure=describe(cause),
         delay_s=delay_s,
-        publish=_has_url(claimed.queue) and delay_s <= MAX_DELAY_S,
+        publish=has_url(claimed.queue) and delay_s <= MAX_DELAY_S,
         max_retries=bound,
         args=arguments and arguments[0],
         kwargs=arguments and arguments[1],
@@ -94,7 +85,7 @@ def _retry(
 
 
 def _failure(claimed: Claimed, cause: BaseException, details: str | None = None) -> Outcome:
-    return _outcome(claimed, state=State.FAILURE, failure=_describe(cause), details=details)
+    return _outcome(claimed, state=State.FAILURE, failure=describe(cause), details=details)
 
 
 def _delay_s(claimed: Claimed, options: TaskOptions) -> float:
@@ -102,30 +93,3 @@ def _delay_s(claimed: Claimed, options: TaskOptions) -> float:
         return options.default_retry_delay
     factor = float(options.retry_backoff)  # as in Celery, True means 1
     return backoff_s(claimed.retries, factor, options.retry_backoff_max, jitter=options.retry_jitter)
-
-
-def backoff_s(retries: int, factor: float, maximum_s: float, *, jitter: bool) -> float:
-    """Seconds until the next run: Celery's exponential backoff with full jitter, at least 1 s.
-
-    Args:
-        retries: Number of earlier retries.
-        factor: Delay of the first retry, seconds; it doubles with every retry.
-        maximum_s: Longest delay.
-        jitter: Choose a whole number of seconds between 1 and that delay, so that tasks that failed together are not
-            retried together.
-    Source: celery/utils/time.py, get_exponential_backoff_interval.
-    """
-    exponent = min(retries, 63)  # beyond any maximum, and short of an overflow
-    ceiling_s = max(1, min(maximum_s, factor * 2**exponent))
-    return random.randint(1, int(ceiling_s)) if jitter else ceiling_s  # noqa: S311  # spreads load, protects nothing
-
-
-def _describe(error: BaseException) -> Failure:
-    formatted = TracebackException.from_exception(error)  # also when the error's own str() fails
-    return Failure(type(error).__name__, _storable(str(formatted)), _storable("".join(formatted.format())))
-
-
-def _storable(text: str) -> str:
-    """The end of a text, without NUL and lone surrogates, which PostgreSQL's `text` cannot hold."""
-    end = text[-_LONGEST_TEXT:]
-    return end.replace("\x00", "\\x00").encode(errors="backslashreplace").decode()

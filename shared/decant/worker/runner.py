@@ -20,7 +20,7 @@ from decant.config import load
 from decant.errors import DatabaseUnavailable
 from decant.observability import correlate
 from decant.tasks.context import watch
-from decant.tasks.options import TaskSettings
+from decant.tasks.options import TaskSettings, has_url
 from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, Outcome, State
 from decant.tasks.registry import registry
@@ -225,13 +225,15 @@ class Completions:
             if state is None:
                 with correlate(claimed.correlation_id):
                     log.warning("Lease lost; result discarded", extra=describe(claimed))
+            elif outcome.id in completed.signalled:
+                again.append(Enqueued(claimed.id, claimed.queue, claimed.group_key, 0, publish=has_url(claimed.queue)))
             elif outcome.publish and state in {State.PENDING, State.RETRY}:
                 again.append(Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, publish=True))
         await publish([*completed.released, *again])
 
     async def _complete_singly(self, batch: Sequence[Outcome]) -> Completed:
         """Record every outcome by itself, because PostgreSQL rejected the batch; a rejected outcome is a FAILURE."""
-        states, released = dict[UUID, State](), list[Enqueued]()
+        states, released, signalled = dict[UUID, State](), list[Enqueued](), frozenset[UUID]()
         for outcome in batch:
             try:
                 completed = await self._complete([outcome])
@@ -240,7 +242,8 @@ class Completions:
                 completed = await self._complete([outcomes.rejected(outcome, error)])
             states |= completed.states
             released += completed.released
-        return Completed(states, released)
+            signalled |= completed.signalled
+        return Completed(states, released, signalled)
 
     async def _complete(self, batch: Sequence[Outcome]) -> Completed:
         while True:

@@ -13,7 +13,7 @@ import msgspec
 
 __all__ = ["HAS_DEPENDENTS", "inserted", "parameters", "selected"]
 
-HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL"
+HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL OR t.awaited_by IS NOT NULL"
 
 _EXPRESSIONS = {
     "args": "CAST(t.args AS text)",

@@ -29,7 +29,7 @@ CLOSE = text(f"""
         error_type = 'DeadLettered', error = concat_ws(' ', dead.reason, t.error), traceback = coalesce(t.traceback, '')
     FROM dead
     WHERE t.id = dead.id
-    RETURNING t.id, t.state, {HAS_DEPENDENTS} AS has_dependents
+    RETURNING t.id, t.state, {HAS_DEPENDENTS} AS has_dependents, t.awaited_by
 """)  # noqa: S608  # composed of constants
 """Move tasks that the worker did not know to FAILURE. Other messages were dead-lettered during an outage."""
 
@@ -74,6 +74,14 @@ REDRIVE = text(f"""
                 SELECT FROM decant.task AS other
                 WHERE other.name = dead.name AND other.unique_key = dead.unique_key AND other.date_done IS NULL
             )
+    ),
+    forgotten AS (
+        DELETE FROM decant.step AS s USING first
+        WHERE s.task_id = first.id AND s.error IS NOT NULL AND s.kind IN ('step', 'child')
+            AND NOT EXISTS (
+                SELECT FROM decant.step AS later
+                WHERE later.task_id = s.task_id AND later.seq > s.seq AND later.error IS NULL
+            )
     )
     UPDATE decant.task AS t
     SET state = 'PENDING', date_done = NULL, retries = 0, losses = 0, wakeups = 0, revoked_at = NULL,
@@ -94,6 +102,8 @@ REDRIVE = text(f"""
 """Reset tasks that failed or were revoked to PENDING, with all their retries; a workflow is redriven as a whole.
 
 A workflow is left as it is when results that it needs have been deleted. Error callbacks are not enqueued again.
+
+The errors of steps after which a run of a workflow has recorded nothing else are deleted: these steps run again.
 
 `attempt` is not reset, because it is the fencing token. Of tasks with the same unique key, a single task is redriven.
 """

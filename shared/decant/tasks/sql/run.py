@@ -88,8 +88,10 @@ LOOK_UP = text(f"""
 COMPLETE = text(f"""
     WITH ended AS MATERIALIZED (
         SELECT
-            t.id, o.result, o.failure, o.delay_s, o.publish, o.max_retries, o.args, o.kwargs, o.details,
+            t.id, o.result, o.failure, o.publish, o.max_retries, o.args, o.kwargs, o.details,
             o.state = 'RETRY' AS ran,
+            o.signalled = t.signalled AS waits_for_signal,
+            CASE WHEN o.signalled <> t.signalled THEN 0 ELSE o.delay_s END AS delay_s,
             CASE
                 WHEN o.state NOT IN ('PENDING', 'RETRY') THEN o.state
                 WHEN t.revoked_at IS NOT NULL THEN 'REVOKED'
@@ -98,7 +100,7 @@ COMPLETE = text(f"""
             END AS state
         FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o ({parameters(Outcome)}),
             LATERAL (
-                SELECT id, retries, revoked_at FROM decant.task
+                SELECT id, retries, revoked_at, signalled FROM decant.task
                 WHERE id = o.id AND attempt = o.attempt AND state = 'STARTED' FOR UPDATE
             ) AS t
     )
@@ -118,6 +120,7 @@ COMPLETE = text(f"""
             WHEN again THEN next_eta
         END,
         wakeups = CASE WHEN again THEN 0 ELSE t.wakeups END,
+        suspended = again AND coalesce(ended.waits_for_signal, false),
         date_done = CASE WHEN NOT again THEN statement_timestamp() END
     FROM ended,
         LATERAL (
@@ -125,14 +128,16 @@ COMPLETE = text(f"""
                 statement_timestamp() + make_interval(secs => ended.delay_s) AS next_eta
         ) AS next
     WHERE t.id = ended.id
-    RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents
+    RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by,
+        NOT ended.waits_for_signal AS signalled
 """)  # noqa: S608  # composed of constants
 """Write the outcomes of runs whose lease is still held; they are given in the order of their ids.
 
 The lateral join reads a row at a time: PostgreSQL would plan another join by its estimate of the number of running
 tasks, which is always wrong.
 
-PENDING releases a task that was not run. A task that was revoked during its run is not run again.
+PENDING releases a task that was not run, or suspends the run of a workflow. A task that was revoked during its run is
+not run again. A run that has received a signal which it has not seen is due at once.
 """
 
 _CANCELLED = """

@@ -37,35 +37,42 @@ EXPIRE_LEASES = text(f"""
         SELECT id,
             CASE
                 WHEN revoked_at IS NOT NULL THEN 'REVOKED'
+                WHEN progressed IS NOT NULL THEN CASE WHEN retries = 0 THEN 'PENDING' ELSE 'RETRY' END
                 WHEN retries >= max_retries THEN 'FAILURE'
                 ELSE 'RETRY'
-            END AS state
-        FROM decant.task
+            END AS state,
+            CAST(progressed IS NULL AS integer) AS counted
+        FROM decant.task LEFT JOIN LATERAL (
+            SELECT true AS progressed FROM decant.step
+            WHERE task_id = task.id AND attempt = task.attempt AND kind <> 'begun' LIMIT 1
+        ) AS recorded ON true
         WHERE lease_expires_at <= statement_timestamp()
-        ORDER BY lease_expires_at LIMIT :count FOR UPDATE SKIP LOCKED
+        ORDER BY lease_expires_at LIMIT :count FOR UPDATE OF task SKIP LOCKED
     )
     UPDATE decant.task AS t
     SET state = lost.state,
-        retries = t.retries + CAST(lost.state = 'RETRY' AS integer),
-        losses = t.losses + 1,
+        retries = t.retries + CASE WHEN again THEN counted ELSE 0 END,
+        losses = t.losses + counted,
         lease_expires_at = NULL,
-        eta = CASE lost.state WHEN 'RETRY' THEN statement_timestamp() ELSE t.eta END,
-        wake_at = CASE lost.state WHEN 'RETRY' THEN statement_timestamp() END,
+        eta = CASE WHEN again THEN statement_timestamp() ELSE t.eta END,
+        wake_at = CASE WHEN again THEN statement_timestamp() END,
         wakeups = 0,
-        date_done = CASE WHEN lost.state <> 'RETRY' THEN statement_timestamp() END,
+        date_done = CASE WHEN NOT again THEN statement_timestamp() END,
         error_type = CASE lost.state WHEN 'REVOKED' THEN 'TaskRevoked' ELSE 'WorkerLost' END,
         error = format('The worker of run %s was lost: it was killed, or its time ran out.', t.attempt),
         traceback = ''
-    FROM lost
+    FROM lost, LATERAL (SELECT lost.state IN ('PENDING', 'RETRY') AS again) AS next
     WHERE t.id = lost.id
-    RETURNING t.id, t.state, t.date_done IS NOT NULL AND ({HAS_DEPENDENTS}) AS has_dependents
+    RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by
 """)  # noqa: S608  # composed of constants
-"""Retry tasks whose worker was lost, or move them to FAILURE when no retries are left."""
+"""Retry tasks whose worker was lost, or move them to FAILURE when no retries are left.
+
+A run of a workflow that has recorded a step since its last claim has made progress, and the loss is not counted.
+"""
 
 DELETE = text("""
-    DELETE FROM decant.task
-    WHERE id IN (
-        SELECT id FROM decant.task AS t
+    WITH old AS MATERIALIZED (
+        SELECT id, date_done FROM decant.task AS t
         WHERE date_done <= statement_timestamp() - make_interval(secs => :age_s) AND idempotency_key IS NULL
             -- a child that still waits may need its result
             AND (t.children IS NULL OR NOT EXISTS (
@@ -73,10 +80,19 @@ DELETE = text("""
                 WHERE c.id = ANY(t.children) AND c.waits_for > 0 AND c.date_done IS NULL
             ))
         ORDER BY date_done LIMIT :count FOR UPDATE SKIP LOCKED
+    ),
+    counted AS (
+        SELECT id, 1 + steps AS rows, sum(1 + steps) OVER (ORDER BY date_done, id) AS total
+        FROM old, LATERAL (SELECT count(*) AS steps FROM decant.step WHERE task_id = old.id) AS own
     )
-    RETURNING id
+    DELETE FROM decant.task AS t USING counted
+    WHERE t.id = counted.id AND counted.total - counted.rows < :row_count
+    RETURNING counted.rows
 """)
-"""Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key."""
+"""Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key.
+
+The steps of a workflow are deleted with its task. The batch is limited by the number of tasks and by that of all rows.
+"""
 
 DELETE_RESPONSES = text("""
     DELETE FROM decant.idempotent_response

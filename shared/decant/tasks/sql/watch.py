@@ -31,7 +31,7 @@ _REVOKE = f"""
         wake_at = NULL
     FROM open
     WHERE t.id = open.id
-    RETURNING t.id, t.state, t.date_done IS NOT NULL AND ({HAS_DEPENDENTS}) AS has_dependents
+    RETURNING t.id, t.state, t.date_done IS NOT NULL AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by
 """  # noqa: S608  # composed of constants
 
 REVOKE = text(f"""

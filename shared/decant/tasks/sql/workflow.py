@@ -9,7 +9,7 @@ from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import selected
 from decant.tasks.sql.notify import CLAIMABLE, notifying
 
-__all__ = ["CONTINUE_AS", "COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE"]
+__all__ = ["CONTINUE_AS", "COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE", "SIGNALLED", "WAKE"]
 
 LOCK = text("""
     WITH RECURSIVE reached AS (
@@ -150,3 +150,30 @@ FAIL_DEPENDENTS = text(f"""
 
 Returns the error callbacks to enqueue, and the task that failed or expired first.
 """
+
+SIGNALLED = """
+    signalled = t.signalled + 1,
+    suspended = false,
+    eta = CASE WHEN t.suspended AND t.wake_at IS NOT NULL THEN statement_timestamp() ELSE t.eta END,
+    wake_at = CASE
+        WHEN NOT t.suspended OR t.wake_at IS NULL THEN t.wake_at
+        WHEN t.queue = ANY(CAST(:queues AS text[]))
+        THEN statement_timestamp() + make_interval(secs => :republish_after_s)
+        ELSE statement_timestamp()
+    END
+"""
+"""The columns of a run of a workflow that receives a signal: a suspended run is due at once.
+
+A run that is being suspended compares `signalled` with the value that it has seen; see COMPLETE.
+"""
+
+WAKE = text(f"""
+    UPDATE decant.task AS t SET {SIGNALLED}
+    FROM (
+        SELECT id, suspended AND wake_at IS NOT NULL AS resumes FROM decant.task
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND date_done IS NULL ORDER BY id FOR UPDATE
+    ) AS waiting
+    WHERE t.id = waiting.id
+    RETURNING {selected(Enqueued)}, waiting.resumes
+""")  # noqa: S608  # composed of constants
+"""Signal the runs of workflows that wait for tasks which are finished."""

@@ -5,7 +5,6 @@ A statement that completes tasks also updates their workflows in the same transa
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from decant import db, runtime
 from decant.config import load
 from decant.errors import DatabaseUnavailable
 from decant.tasks.lists import Page, QueueStatistics, Summary, TaskFilter
-from decant.tasks.options import MAX_DELAY_S, TaskSettings
+from decant.tasks.options import MAX_DELAY_S, TaskSettings, has_url
 from decant.tasks.records import (
     CancelReason,
     Claimed,
@@ -40,6 +39,7 @@ COUNT_LIMIT = 10_000
 """Limit of the counts in `QueueStatistics`: a queue with more tasks is reported with this number."""
 
 _SCAN_LIMIT = 2_000  # rows that a page reads
+_ROWS_PER_TASK = 20  # that are deleted, with the steps of workflows
 _INDEX = {State.FAILURE: "dead", State.REVOKED: "dead", State.SUCCESS: "all", None: "all"}
 
 
@@ -107,8 +107,7 @@ class PostgresStore:
         in_order = sorted(outcomes, key=lambda outcome: outcome.id.int)
         given = {"outcomes": msgspec.json.encode(in_order).decode(), "republish_after_s": _republish_after_s()}
         if session is None and not any(outcome.has_dependents for outcome in outcomes):
-            rows = await _execute(run.COMPLETE, given)
-            return Completed({row["id"]: State(row["state"]) for row in rows}, [])
+            return _completed(await _execute(run.COMPLETE, given), [])
         return await _complete(run.COMPLETE, given, session)
 
     async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
@@ -185,13 +184,15 @@ class PostgresStore:
     async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
         given = msgspec.structs.asdict(conditions) | {"ids": conditions.ids and list(conditions.ids), "count": count}
         # As text: asyncpg converts times to UTC, which takes the first and the last of them out of datetime's range.
-        given |= {"since": _text(conditions.since), "until": _text(conditions.until)}
+        times = {"since": conditions.since, "until": conditions.until}
+        given |= {name: None if time is None else time.isoformat() for name, time in times.items()}
         given |= {"queues": _queues(), "republish_after_s": _republish_after_s()}
         return [Enqueued(*row.values()) for row in await _execute(dead_letters.REDRIVE, given)]
 
     async def delete(self, age_s: float, count: int) -> int:
         await _execute(sweep.DELETE_RESPONSES, {"count": count})
-        return len(await _execute(sweep.DELETE, {"age_s": age_s, "count": count}))
+        given = {"age_s": age_s, "count": count, "row_count": _ROWS_PER_TASK * count}
+        return sum(row["rows"] for row in await _execute(sweep.DELETE, given))
 
 
 class _Selection:
@@ -215,10 +216,6 @@ def using(other: Store) -> Iterator[None]:
         yield
     finally:
         selection.store = before
-
-
-def _text(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()
 
 
 async def _execute(
@@ -247,22 +244,36 @@ async def _complete(statement: TextClause, given: Mapping[str, Any], session: As
             return await _complete(statement, given, own)
     rows = await _execute(statement, given, session)
     released = await _update_workflows([row for row in rows if row["has_dependents"]], session)
-    return Completed({row["id"]: State(row["state"]) for row in rows}, released)
+    return _completed(rows, released)
+
+
+def _completed(rows: Sequence[RowMapping], released: list[Enqueued]) -> Completed:
+    signalled = frozenset(row["id"] for row in rows if row.get("signalled"))
+    return Completed({row["id"]: State(row["state"]) for row in rows}, released, signalled)
 
 
 async def _update_workflows(finished: Sequence[RowMapping], session: AsyncSession) -> list[Enqueued]:
     succeeded = [row["id"] for row in finished if row["state"] == State.SUCCESS]
     failed = [row["id"] for row in finished if row["state"] != State.SUCCESS]
+    awaiting = {row["awaited_by"] for row in finished} - {None}
+    woken = await _wake(list(awaiting), session) if awaiting else []
     if succeeded and failed:
         await _execute(workflow.LOCK, {"ids": succeeded + failed}, session)
     callbacks = await _fail_dependents(failed, session) if failed else []
-    return callbacks + (await _release_dependents(succeeded, session) if succeeded else [])
+    return woken + callbacks + (await _release_dependents(succeeded, session) if succeeded else [])
+
+
+async def _wake(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
+    """Signal runs of workflows whose children are finished; returns those that are due now."""
+    given = {"ids": ids, "queues": _queues(), "republish_after_s": _republish_after_s()}
+    rows = await _execute(workflow.WAKE, given, session)
+    return [Enqueued(**{name: row[name] for name in Enqueued.__struct_fields__}) for row in rows if row["resumes"]]
 
 
 async def _fail_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     failures = await _execute(workflow.FAIL_DEPENDENTS, {"ids": ids}, session)
     callbacks = [
-        callback.for_failure_of(row["origin"], publish=callback.queue in load(TaskSettings).queue_urls)
+        callback.for_failure_of(row["origin"], publish=has_url(callback.queue))
         for row in failures
         for callback in msgspec.json.decode(row["on_error"], type=list[NewTask])
     ]

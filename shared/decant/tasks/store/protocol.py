@@ -122,4 +122,8 @@ class Store(Protocol):
         """Reset up to `count` tasks that failed or were revoked to PENDING."""
 
     async def delete(self, age_s: float, count: int) -> int:
-        """Delete up to `count` tasks that finished at least `age_s` seconds ago; returns their number."""
+        """Delete up to `count` tasks that finished at least `age_s` seconds ago.
+
+        Returns:
+            Number of deleted rows; the steps of a workflow are rows too.
+        """

@@ -1,0 +1,228 @@
+"""Store of steps and signals: its protocol, and the store in PostgreSQL. `decant.testing` has a store in memory."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, cast
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import CursorResult, RowMapping, TextClause
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from decant import db, runtime
+from decant.config import load
+from decant.errors import Conflict, TaskNotFound
+from decant.tasks.options import TaskSettings
+from decant.tasks.records import FINISHED, Enqueued, Failure, State
+from decant.workflows import sql
+from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
+
+__all__ = ["Arguments", "ChildStatus", "PostgresSteps", "Recording", "Signal", "StepStore", "steps", "using"]
+
+type Recording = set[tuple[UUID, str, int]]
+"""Steps that were recorded: run, name and number."""
+
+
+class Signal(msgspec.Struct, frozen=True):
+    """A signal to a run; `payload` is JSON."""
+
+    id: UUID
+    task_id: UUID
+    topic: str
+    payload: str
+
+
+class Arguments(msgspec.Struct, frozen=True):
+    """Workflow and arguments of a run; a JSON array and a JSON object."""
+
+    name: str
+    args: str
+    kwargs: str
+
+
+class ChildStatus(msgspec.Struct, frozen=True):
+    """State of a child.
+
+    Attributes:
+        signalled: Number of signals that its parent has received.
+        state: None when the child does not exist.
+        result: JSON.
+    """
+
+    signalled: int
+    state: State | None
+    result: str | None
+    failure: Failure | None
+
+    @property
+    def finished(self) -> bool:
+        """Whether the child is finished or does not exist any more."""
+        return self.state is None or self.state in FINISHED
+
+
+class StepStore(Protocol):
+    """Steps and signals of runs.
+
+    Attributes:
+        short_wait_s: Longest wait that stays in memory, seconds; for longer waits the run is suspended.
+        pause_s: Seconds without a step in progress after which a run with several branches is suspended.
+    """
+
+    short_wait_s: float
+    pause_s: float
+
+    async def load(self, ids: Sequence[UUID]) -> dict[UUID, list[Recorded]]:
+        """Read the recorded steps of runs, in the order of their calls."""
+
+    async def record(self, steps: Sequence[NewStep], session: AsyncSession | None = None) -> Recording:
+        """Record steps whose runs hold their lease. With a session, in its transaction, which keeps the lease."""
+
+    async def take(self, waits: Sequence[Wait]) -> list[Taken]:
+        """Take the oldest signal for every wait, and record the step that received it."""
+
+    async def send(self, signal: Signal, session: AsyncSession | None) -> Enqueued | None:
+        """Store a signal once; returns its run when that is due now and must be published.
+
+        Raises:
+            TaskNotFound: there is no such run.
+            Conflict: the run is finished.
+        """
+
+    async def await_child(self, parent_id: UUID, child_id: UUID) -> ChildStatus:
+        """Read the state of a child."""
+
+    async def restart(self, task_id: UUID, attempt: int, args: str, kwargs: str) -> None:
+        """Give a running run other arguments, and delete its steps."""
+
+    async def statuses(self, task_id: UUID) -> list[StepStatus]:
+        """The recorded steps of a run, in the order of their calls."""
+
+    async def fork(
+        self, task_id: UUID, new_id: UUID, before: tuple[str, int | None] | None, arguments: tuple[str, str] | None
+    ) -> Enqueued | None:
+        """Copy a run with its steps before the named one, or with all; None when the run or the step does not exist."""
+
+    async def rewind(self, task_id: UUID, before: tuple[str, int | None]) -> bool:
+        """Delete the steps of a failed run from the named one on; whether there were any."""
+
+    async def arguments(self, task_id: UUID) -> Arguments | None:
+        """The workflow and the arguments of a run; None when there is no such run."""
+
+    async def find(self, name: str, key: str) -> UUID | None:
+        """Id of the run of this name that was started with a key."""
+
+
+class PostgresSteps:
+    """Rows of the tables `decant.step` and `decant.signal`; see `StepStore` for the methods."""
+
+    short_wait_s = 5.0
+    pause_s = 0.1
+
+    async def load(self, ids: Sequence[UUID]) -> dict[UUID, list[Recorded]]:
+        found: dict[UUID, list[Recorded]] = {task_id: [] for task_id in ids}
+        for row in await _execute(sql.LOAD, {"ids": list(ids)}):
+            found[row["task_id"]].append(Recorded(**{name: row[name] for name in Recorded.__struct_fields__}))
+        return found
+
+    async def record(self, steps: Sequence[NewStep], session: AsyncSession | None = None) -> Recording:
+        # A step may end while it is recorded as interrupted; only its end is kept.
+        rows = {(step.task_id, step.key): step for step in sorted(steps, key=lambda step: step.kind != "begun")}
+        statement = sql.RECORD if session is None else sql.RECORD_IN_TRANSACTION
+        recorded = await _execute(statement, {"steps": _encode(list(rows.values()))}, session, repeatable=True)
+        return {(row["task_id"], row["name"], row["n"]) for row in recorded}
+
+    async def take(self, waits: Sequence[Wait]) -> list[Taken]:
+        rows = await _execute(sql.TAKE, {"waits": _encode(waits)})
+        found = {
+            (row["task_id"], StepKey(row["name"], row["n"])): Taken(row["signalled"], row["delivered"], row["result"])
+            for row in rows
+        }
+        lost = Taken(None, delivered=False, result=None)
+        return [found.get((wait.task_id, StepKey(wait.name, wait.n)), lost) for wait in waits]
+
+    async def send(self, signal: Signal, session: AsyncSession | None) -> Enqueued | None:
+        given = msgspec.structs.asdict(signal) | _publishing()
+        rows = await _execute(sql.SEND, given, session, repeatable=True)
+        if rows:
+            resumed = Enqueued(**{name: rows[0][name] for name in Enqueued.__struct_fields__})
+            return resumed if rows[0]["resumes"] else None
+        known = await _execute(sql.LOOK_UP_SIGNAL, {"id": signal.id, "task_id": signal.task_id}, session)
+        if not known:
+            raise TaskNotFound(str(signal.task_id))
+        if not known[0]["sent"]:
+            raise Conflict(f"Run {signal.task_id} has ended in {known[0]['state']}, and receives no signals.")
+        return None
+
+    async def await_child(self, parent_id: UUID, child_id: UUID) -> ChildStatus:
+        (row,) = await _execute(sql.AWAIT_CHILD, {"parent_id": parent_id, "id": child_id})
+        type_, state = row["error_type"], row["state"]
+        failure = None if type_ is None else Failure(type_, row["error"], row["traceback"])
+        return ChildStatus(row["signalled"], None if state is None else State(state), row["result"], failure)
+
+    async def restart(self, task_id: UUID, attempt: int, args: str, kwargs: str) -> None:
+        await _execute(sql.RESTART, {"id": task_id, "attempt": attempt, "args": args, "kwargs": kwargs})
+
+    async def statuses(self, task_id: UUID) -> list[StepStatus]:
+        rows = await _execute(sql.STEPS, {"id": task_id})
+        return [StepStatus(**{**row, "result": row["result"] and msgspec.json.decode(row["result"])}) for row in rows]
+
+    async def fork(
+        self, task_id: UUID, new_id: UUID, before: tuple[str, int | None] | None, arguments: tuple[str, str] | None
+    ) -> Enqueued | None:
+        name, n = before or (None, None)
+        args, kwargs = arguments or (None, None)
+        given = {"id": task_id, "new_id": new_id, "name": name, "n": n, "args": args, "kwargs": kwargs}
+        rows = await _execute(sql.FORK, given | _publishing())
+        return Enqueued(*rows[0].values()) if rows else None
+
+    async def rewind(self, task_id: UUID, before: tuple[str, int | None]) -> bool:
+        return bool(await _execute(sql.REWIND, {"id": task_id, "name": before[0], "n": before[1]}))
+
+    async def arguments(self, task_id: UUID) -> Arguments | None:
+        rows = await _execute(sql.ARGUMENTS, {"id": task_id})
+        return Arguments(*rows[0].values()) if rows else None
+
+    async def find(self, name: str, key: str) -> UUID | None:
+        rows = await _execute(sql.FIND, {"name": name, "key": key})
+        return rows[0]["id"] if rows else None
+
+
+class _Selection:
+    """Store of a runtime."""
+
+    def __init__(self) -> None:
+        self.store: StepStore = PostgresSteps()
+
+
+def steps() -> StepStore:
+    """The store of the current runtime."""
+    return runtime.current().get(_Selection, _Selection).store
+
+
+@contextmanager
+def using(other: StepStore) -> Iterator[None]:
+    """Use another store in the current runtime inside the block."""
+    selection = runtime.current().get(_Selection, _Selection)
+    before, selection.store = selection.store, other
+    try:
+        yield
+    finally:
+        selection.store = before
+
+
+async def _execute(
+    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
+) -> Sequence[RowMapping]:
+    if session is None:
+        return await db.execute(statement, given, repeatable=repeatable)
+    result = cast("CursorResult[Any]", await session.execute(statement, given))
+    return result.mappings().all() if result.returns_rows else ()
+
+
+def _encode(rows: Sequence[msgspec.Struct]) -> str:
+    return msgspec.json.encode(rows).decode()
+
+
+def _publishing() -> dict[str, Any]:
+    settings = load(TaskSettings)
+    return {"queues": list(settings.queue_urls), "republish_after_s": settings.republish_after_s}

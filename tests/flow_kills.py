@@ -1,0 +1,203 @@
+"""Workers that are killed at every point of a workflow: `python -m tests.flow_kills [FIRST] [STRIDE]`.
+
+A point is a place in the workflow's code, in the function of a step, or before or after a statement of the worker. The
+process of a worker is forked for every point, kills itself there, and another process finishes the run. The report
+lists the points at which a guarantee did not hold.
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from decant import db, loop
+from decant.tasks.registry import registry
+from decant.tasks.store import store, using
+from decant.tasks.store.postgres import PostgresStore
+from decant.worker.execution import Deadline
+from decant.worker.runner import Runner
+from decant.worker.sweeper import sweep
+from decant.workflows import WorkflowRun, sleep, step, wait_for, workflow
+from decant.workflows.store import PostgresSteps
+from decant.workflows.store import using as using_steps
+from tests.worlds import PostgresWorld, execute
+
+EXPECTED = [*(f"t{n}" for n in range(5)), *(f"p{n}" for n in range(5)), "signal", "f0", "f1", "f2"]
+
+
+class Points:
+    """Counts the points that are reached, and kills the process at one of them."""
+
+    def __init__(self) -> None:
+        self.fatal = 0
+        self.reached: list[str] = []
+
+    def reach(self, name: str) -> None:
+        """Reach a point."""
+        self.reached.append(name)
+        if len(self.reached) == self.fatal:
+            os.write(REPORT, f"{name}\n".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+POINTS = Points()
+REPORT = 1
+
+
+async def in_transaction(name: str, *, session: AsyncSession) -> str:
+    """An effect in the transaction of the step."""
+    POINTS.reach(f"inside {name}, before the effect")
+    await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": name})
+    POINTS.reach(f"inside {name}, after the effect")
+    return name
+
+
+async def plain(name: str) -> str:
+    """An effect that is committed before the step is recorded."""
+    POINTS.reach(f"inside {name}, before the effect")
+    await execute("INSERT INTO effect (name) VALUES (:name)", name=name)
+    POINTS.reach(f"inside {name}, after the effect")
+    return name
+
+
+@workflow
+async def mortal() -> list[str]:
+    """Ten steps, a sleep, a signal and a fan-out."""
+    results = []
+    for number in range(5):
+        POINTS.reach(f"before t{number}")
+        results.append(await step(in_transaction, f"t{number}", name=f"t{number}"))
+    await sleep(days=1)
+    POINTS.reach("after the sleep")
+    results += [await step(plain, f"p{number}") for number in range(5)]
+    results.append(await wait_for("go", str))
+    POINTS.reach("after the signal")
+    async with asyncio.TaskGroup() as group:
+        branches = [group.create_task(step(in_transaction, f"f{n}", name=f"f{n}")) for n in range(3)]
+    POINTS.reach("after the fan-out")
+    return results + [branch.result() for branch in branches]
+
+
+def around(call: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
+    """Points before and after a statement."""
+
+    async def called(*args: Any, **kwargs: Any) -> Any:
+        POINTS.reach(f"before {name}")
+        result = await call(*args, **kwargs)
+        POINTS.reach(f"after {name}")
+        return result
+
+    return called
+
+
+class MortalStore(PostgresStore):
+    """The store, with points around the statements of a run."""
+
+    def __init__(self) -> None:
+        for name in ("claim_due", "complete"):
+            setattr(self, name, around(getattr(self, name), name))
+
+
+class MortalSteps(PostgresSteps):
+    """The store of steps, with points around its statements."""
+
+    def __init__(self) -> None:
+        for name in ("load", "record", "take"):
+            setattr(self, name, around(getattr(self, name), name))
+
+
+async def work(task_id: UUID) -> None:
+    """Run until the run is finished: advance the time while it sleeps, and send its signal."""
+    run = WorkflowRun(task_id)
+    with using(MortalStore()), using_steps(MortalSteps()):
+        while (status := await run.status()).date_done is None:
+            async with Runner(Deadline(60)) as runner:
+                await runner.run(await store().claim_due(list(registry), runner.lease_s, 10))
+            if any(recorded.name == "sleep" for recorded in await run.steps()):
+                await run.send("go", "signal", id="once")
+            if status.state != "STARTED":
+                await PostgresWorld().advance(86_401)
+
+
+async def recover(task_id: UUID) -> dict[str, Any]:
+    """Let the lease expire, finish the run, and return its result and effects."""
+    await PostgresWorld().advance(100)
+    await sweep(Deadline(30))
+    await work(task_id)
+    status = await WorkflowRun(task_id).status()
+    effects = Counter(row["name"] for row in await execute("SELECT name FROM effect"))
+    await execute("TRUNCATE effect")
+    return {"result": status.result, "retries": status.retries, "effects": effects, "state": status.state}
+
+
+def fork(work: Callable[[], Awaitable[Any]]) -> str:
+    """Run a coroutine in a process of its own; returns what it has written."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        global REPORT  # noqa: PLW0603  # of this process
+        REPORT = writing
+        os.close(reading)
+        result: Any = loop.run(work())  # type: ignore[arg-type]
+        os.write(writing, json.dumps(result).encode())
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as output:
+        written = output.read()
+    os.waitpid(child, 0)
+    return written
+
+
+async def begin() -> str:
+    """Start a run; returns its id."""
+    await execute("CREATE TABLE IF NOT EXISTS effect (name text NOT NULL)")
+    run = await mortal.start(id=uuid4())
+    await db.dispose()
+    return run.id
+
+
+async def count_points(task_id: UUID) -> list[str]:
+    """The points of a run without kills."""
+    await work(task_id)
+    await execute("TRUNCATE effect")
+    return POINTS.reached
+
+
+def violations(point: str, found: dict[str, Any]) -> list[str]:
+    """The guarantees that did not hold."""
+    wrong = []
+    if found["result"] != EXPECTED:
+        wrong.append(f"{point}: the run ended in {found['state']} with {found['result']}")
+    for name in EXPECTED:
+        count = found["effects"].get(name, 0)
+        interrupted = name.startswith("p") and (point == f"inside {name}, after the effect" or "record" in point)
+        if name != "signal" and count != 1 and not (interrupted and count == 2):  # twice
+            wrong.append(f"{point}: {name} happened {count} times")
+    return wrong
+
+
+def main(first: int = 1, stride: int = 1) -> int:
+    """Kill a worker at every point; returns the number of violations."""
+    points = json.loads(fork(lambda: count_points(UUID(json.loads(fork(begin))))))
+    wrong = list[str]()
+    for fatal in range(first, len(points) + 1, stride):
+        task_id = UUID(json.loads(fork(begin)))
+        POINTS.fatal = fatal
+        point = fork(lambda task_id=task_id: work(task_id)).strip()  # type: ignore[misc]
+        POINTS.fatal = 0
+        wrong += violations(point, json.loads(fork(lambda task_id=task_id: recover(task_id))))  # type: ignore[misc]
+    print(f"{len(range(first, len(points) + 1, stride))} kills at {len(points)} points, {len(wrong)} violations")  # noqa: T201
+    print("\n".join(wrong))  # noqa: T201  # the report
+    return len(wrong)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*map(int, sys.argv[1:])))

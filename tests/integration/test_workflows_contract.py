@@ -1,0 +1,338 @@
+"""Behaviour of workflows that all environments share."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from uuid import uuid4
+
+import pytest
+
+from decant.errors import Conflict, NotFound, TaskFailed, TaskNotFound, TaskRevoked
+from decant.tasks import AsyncResult, State
+from decant.tasks.admin import redrive
+from decant.workflows import WorkflowRun
+from tests import flows
+from tests.worlds import World
+
+
+@pytest.fixture(autouse=True)
+def calls() -> Iterator[list[str]]:
+    """Names of the steps that were called."""
+    flows.CALLS.clear()
+    yield flows.CALLS
+    flows.CALLS.clear()
+
+
+async def pass_time(world: World, seconds: float) -> None:
+    """Advance the time, and run what is due."""
+    await world.advance(seconds + 1)
+    await world.run()
+
+
+async def test_run_continues_after_a_sleep_of_days(world: World, calls: list[str]) -> None:
+    """Steps before a sleep are not repeated after it."""
+    run = await flows.two_steps.start()
+    await world.run()
+    during = (await run.status()).state, list(calls)
+    await pass_time(world, 3 * 86_400)
+
+    assert during == (State.PENDING, ["a"])
+    assert await run.result(timeout=60) == ["a", "b"]
+    assert calls == ["a", "b"]
+    assert (await run.status()).retries == 0
+
+
+async def test_run_does_not_end_a_sleep_early(world: World, calls: list[str]) -> None:
+    """A day before its end, the run still sleeps."""
+    run = await flows.two_steps.start()
+    await world.run()
+    await pass_time(world, 2 * 86_400)
+
+    assert (calls, (await run.status()).state) == (["a"], State.PENDING)
+
+
+async def test_steps_are_listed_in_the_order_of_their_calls(world: World) -> None:
+    """Their kinds, results and claims are shown."""
+    run = await flows.two_steps.start()
+    await world.run()
+    await pass_time(world, 3 * 86_400)
+
+    steps = await run.steps()
+    assert [(step.name, step.kind, step.result, step.attempt) for step in steps] == [
+        ("note", "step", "a", 1),
+        ("sleep", "sleep", None, 1),
+        ("note_in_thread", "step", "b", 2),
+    ]
+
+
+async def test_results_have_the_annotated_type_in_every_claim(world: World) -> None:
+    """A recorded time is a datetime again."""
+    run = await flows.typed.start()
+    await world.run()
+    await pass_time(world, 60)
+
+    assert await run.result(timeout=60) == "datetime"
+
+
+async def test_error_of_a_step_is_raised_again_with_its_class_and_attributes(world: World, calls: list[str]) -> None:
+    """A resumed run handles the same error, and the step is not repeated."""
+    run = await flows.handles_error.start()
+    await world.run()
+    await pass_time(world, 60)
+
+    assert await run.result(timeout=60) == 7
+    assert calls == ["decline"]
+
+
+async def test_error_of_a_step_fails_the_run(world: World) -> None:
+    """An error that the workflow does not handle is that of the run."""
+    run = await flows.fails.start()
+    await world.run()
+
+    with pytest.raises(TaskFailed) as caught:
+        await run.result(timeout=60)
+    assert (caught.value.type, caught.value.message) == ("Declined", "no")
+
+
+async def test_redrive_repeats_the_step_that_failed(world: World, calls: list[str]) -> None:
+    """Steps that succeeded are kept."""
+    run = await flows.fails.start()
+    await world.run()
+    await redrive([run.id])
+    await world.run()
+
+    assert calls == ["a", "decline", "decline"]
+
+
+async def test_signal_is_received(world: World) -> None:
+    """A suspended run is due when a signal is sent, and its payload has the given type."""
+    run = await flows.approved.start()
+    await world.run()
+    before = (await run.status()).state
+    await run.send("approved", flows.Approval(by="ada"))
+    await world.run()
+
+    assert (before, await run.result(timeout=60)) == (State.PENDING, "ada")
+
+
+async def test_signal_sent_before_the_run_starts_is_kept(world: World) -> None:
+    """Signals are stored until the run waits for them."""
+    run = await flows.approved.start()
+    await run.send("approved", {"by": "ada"})
+    await world.run()
+
+    assert await run.result(timeout=60) == "ada"
+
+
+async def test_signals_are_received_in_their_order_and_once(world: World) -> None:
+    """First in, first out; a repeated signal with the same key is left out."""
+    run = await flows.several_signals.start(3)
+    await world.run()
+    for number in (1, 2, 3):
+        await run.send("number", number, id=f"n{number}")
+        await run.send("number", number, id=f"n{number}")
+    await world.run()
+
+    assert await run.result(timeout=60) == [1, 2, 3]
+
+
+async def test_signal_of_another_topic_is_not_received(world: World) -> None:
+    """The run goes on waiting."""
+    run = await flows.approved.start()
+    await world.run()
+    await run.send("other")
+    await world.run()
+
+    assert (await run.status()).state is State.PENDING
+
+
+async def test_signal_is_sent_in_the_callers_transaction(world: World) -> None:
+    """A signal that is rolled back is not received."""
+    run = await flows.several_signals.start(1)
+    await world.run()
+    with suppress(ZeroDivisionError):
+        async with world.session() as session:
+            await run.send("number", 1, session=session)
+            raise ZeroDivisionError
+    async with world.session() as session:
+        await run.send("number", 2, session=session)
+    await world.run()
+
+    assert await run.result(timeout=60) == [2]
+
+
+async def test_run_and_signal_are_written_in_one_transaction(world: World) -> None:
+    """A run can receive a signal before it is committed."""
+    async with world.session() as session:
+        run = await flows.approved.start(session=session)
+        await run.send("approved", {"by": "ada"}, session=session)
+    await world.run()
+
+    assert await run.result(timeout=60) == "ada"
+
+
+async def test_wait_ends_with_its_timeout(world: World) -> None:
+    """The timeout counts from the first claim, and fails the run when it is not handled."""
+    run = await flows.approved.start(3600)
+    await world.run()
+    await pass_time(world, 1800)
+    during = (await run.status()).state
+    await pass_time(world, 1800)
+
+    assert during is State.PENDING
+    with pytest.raises(TaskFailed, match="WaitTimeout"):
+        await run.result(timeout=60)
+
+
+async def test_signal_to_a_finished_run_is_a_conflict(world: World) -> None:
+    """Nothing would receive it; to repeat a signal that was received is none."""
+    run = await flows.approved.start()
+    await run.send("approved", {"by": "ada"}, id="one")
+    await world.run()
+
+    await run.send("approved", {"by": "ada"}, id="one")
+    with pytest.raises(Conflict):
+        await run.send("approved", {"by": "bob"}, id="two")
+
+
+@pytest.mark.usefixtures("world")
+async def test_signal_to_an_unknown_run_is_an_error() -> None:
+    """There is no such run."""
+    with pytest.raises(TaskNotFound):
+        await WorkflowRun(uuid4()).send("approved")
+
+
+async def test_branches_run_while_others_sleep(world: World, calls: list[str]) -> None:
+    """A branch that sleeps does not interrupt a branch with steps in progress."""
+    run = await flows.fan_out.start(4)
+    await world.run()
+    during = set(calls)
+    for _ in range(3):
+        await pass_time(world, 60)
+
+    assert during == {"a0", "b0", "a1", "a2", "a3"}
+    assert await run.result(timeout=60) == ["b0", "b1", "b2", "b3"]
+    assert sorted(calls) == ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]
+
+
+async def test_child_is_started_once_and_wakes_its_parent(world: World) -> None:
+    """The parent waits for the results of children that sleep."""
+    run = await flows.parent.start(3)
+    await world.run()
+    await pass_time(world, 60)
+    await world.run()
+
+    assert await run.result(timeout=60) == [0, 1, 2]
+
+
+async def test_error_of_a_child_is_raised(world: World) -> None:
+    """A child that fails raises TaskFailed in its parent."""
+    run = await flows.parent_of_failure.start()
+    await world.run()
+    await world.run()
+
+    assert await run.result(timeout=60) == "TaskFailed"
+
+
+async def test_values_are_recorded(world: World) -> None:
+    """The time, ids and random numbers are the same in every claim."""
+    run = await flows.values.start()
+    await world.run()
+    await pass_time(world, 60)
+
+    assert await run.result(timeout=60) == [True]
+
+
+async def test_keys_of_steps_differ(world: World) -> None:
+    """The key contains the run, the name and the number of the step."""
+    run = await flows.keys.start()
+    await world.run()
+
+    assert await run.result(timeout=60) == [f"{run.id}:own_key:0", f"{run.id}:own_key:1"]
+
+
+async def test_task_can_have_steps(world: World, calls: list[str]) -> None:
+    """A task that is no workflow is suspended and resumed too."""
+    job = await flows.task_with_steps.delay()
+    await world.run()
+    await pass_time(world, 60)
+
+    assert (await job.get(timeout=60), calls) == ("b", ["a", "b"])
+
+
+async def test_workflow_is_a_task(world: World) -> None:
+    """It can be enqueued, and its handles refer to the same run."""
+    job = await flows.approved.delay()
+    await WorkflowRun(job.id).send("approved", {"by": "ada"})
+    await world.run()
+
+    assert await AsyncResult(job.id).get(timeout=60) == "ada"
+
+
+async def test_run_of_a_key_is_started_once(world: World) -> None:
+    """The second call returns the first run, and the run is found by its key."""
+    first = await flows.approved.start(id="order-7")
+    second = await flows.approved.start(id="order-7")
+    await first.send("approved", {"by": "ada"})
+    await world.run()
+
+    assert first == second == await flows.approved.find("order-7")
+
+
+async def test_revoked_run_ends(world: World) -> None:
+    """A suspended run is closed at once, and receives no signals."""
+    run = await flows.approved.start()
+    await world.run()
+    await run.revoke()
+
+    with pytest.raises(TaskRevoked):
+        await run.result(timeout=60)
+    with pytest.raises(Conflict):
+        await run.send("approved", {"by": "ada"})
+
+
+async def test_suspended_run_does_not_expire(world: World) -> None:
+    """`expires` bounds the start of a run, not its end."""
+    job = await flows.two_steps.apply_async(expires=3600)
+    await world.run()
+    await pass_time(world, 3 * 86_400)
+
+    assert await job.get(timeout=60) == ["a", "b"]
+
+
+async def test_fork_continues_with_the_results_before_a_step(world: World, calls: list[str]) -> None:
+    """Steps before the named one are copied, with other arguments for the rest."""
+    run = await flows.onboard.start(user_id := uuid4(), plan="pro")
+    await world.run()
+    fork = await run.fork(before="plan", args={"plan": "free"})
+    await world.run()
+
+    assert (await run.result(timeout=60), await fork.result(timeout=60)) == ("pro", "free")
+    assert calls == [str(user_id), "patched", "pro", "free"]
+
+
+async def test_fork_before_an_unknown_step_is_an_error(world: World) -> None:
+    """Nothing is started."""
+    run = await flows.onboard.start(uuid4())
+    await world.run()
+
+    with pytest.raises(NotFound):
+        await run.fork(before="no such step")
+
+
+async def test_rewind_repeats_a_failed_run_from_a_step(world: World, calls: list[str]) -> None:
+    """In place, from the named step on."""
+    run = await flows.fails.start()
+    await world.run()
+    await run.rewind(before="note")
+    await world.run()
+
+    assert calls == ["a", "decline", "a", "decline"]
+
+
+async def test_rewind_of_a_run_that_has_not_failed_is_a_conflict(world: World) -> None:
+    """An open run is forked instead."""
+    run = await flows.two_steps.start()
+    await world.run()
+
+    with pytest.raises(Conflict):
+        await run.rewind()

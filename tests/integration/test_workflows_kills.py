@@ -1,0 +1,37 @@
+"""Workflows whose workers are killed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.loading import PYTHONPATH, ROOT
+
+
+def run_kills(*arguments: str) -> str:
+    """Kill workers at points of a workflow; returns the report."""
+    command = [sys.executable, "-m", "tests.flow_kills", *arguments]
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
+    finished = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
+    )
+    return finished.stdout + finished.stderr[-3000:]
+
+
+@pytest.mark.usefixtures("database_url")
+def test_run_survives_kills() -> None:
+    """The result is right, effects in transactions happen once, and other effects twice only when interrupted."""
+    report = run_kills("1", "7")
+
+    assert ", 0 violations" in report, report
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1600)
+@pytest.mark.usefixtures("database_url")
+def test_run_survives_a_kill_at_every_point() -> None:
+    """As above, at every point."""
+    report = run_kills()
+
+    assert ", 0 violations" in report, report
