@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from decant.tasks.records import Enqueued
 from decant.tasks.sql.columns import parameters, selected
+from decant.tasks.sql.notify import CLAIMABLE, notifying
 from decant.tasks.sql.workflow import SIGNALLED
 from decant.workflows.records import NewStep, Wait
 
@@ -115,8 +116,8 @@ TAKE = text(f"""
 another signal has been sent since. A signal that this wait has received before is returned again.
 """
 
-SEND = text(f"""
-    WITH receiver AS MATERIALIZED (
+_RECEIVER = """
+    receiver AS MATERIALIZED (
         SELECT id, suspended AND wake_at IS NOT NULL AS resumes
         FROM decant.task WHERE id = :task_id AND date_done IS NULL FOR NO KEY UPDATE
     ),
@@ -125,12 +126,17 @@ SEND = text(f"""
         SELECT :id, id, :topic, CAST(CAST(:payload AS text) AS json) FROM receiver
         ON CONFLICT (id) DO NOTHING
         RETURNING task_id
-    )
+    ),
+"""
+
+_SEND = f"""
     UPDATE decant.task AS t SET {SIGNALLED}
     FROM receiver JOIN sent ON sent.task_id = receiver.id
     WHERE t.id = receiver.id
-    RETURNING {selected(Enqueued)}, receiver.resumes
-""")  # noqa: S608  # composed of constants
+    RETURNING {selected(Enqueued)}, {CLAIMABLE}, receiver.resumes
+"""  # noqa: S608  # composed of constants
+
+SEND = text(notifying(_SEND, "resumes", before=_RECEIVER))
 """Store a signal and let a suspended run be due; a signal that exists is left out.
 
 The row is locked first, so that signals of one run are stored in the order in which they are committed.
@@ -178,33 +184,36 @@ _EDGE = """
     WHERE task_id = :id AND name = CAST(:name AS text) AND n = coalesce(CAST(:n AS integer), n)
 """
 
-FORK = text(f"""
-    WITH edge AS ({_EDGE}),
-    forked AS (
-        INSERT INTO decant.task AS t (
-            id, name, queue, priority, args, kwargs, max_retries, options, correlation_id, group_key, attempt,
-            forked_from, wake_at
-        )
-        SELECT :new_id, o.name, o.queue, o.priority, coalesce(CAST(CAST(:args AS text) AS json), o.args),
-            coalesce(CAST(CAST(:kwargs AS text) AS json), o.kwargs), o.max_retries, o.options, o.correlation_id,
-            o.group_key, 1, o.id,
-            CASE
-                WHEN o.queue = ANY(CAST(:queues AS text[]))
-                THEN statement_timestamp() + make_interval(secs => :republish_after_s)
-                ELSE statement_timestamp()
-            END
-        FROM decant.task AS o, edge
-        WHERE o.id = :id AND (CAST(:name AS text) IS NULL OR edge.seq IS NOT NULL)
-        RETURNING {selected(Enqueued)}
-    ),
+_FORK = f"""
+    INSERT INTO decant.task AS t (
+        id, name, queue, priority, args, kwargs, max_retries, options, correlation_id, group_key, attempt, forked_from,
+        wake_at
+    )
+    SELECT :new_id, o.name, o.queue, o.priority, coalesce(CAST(CAST(:args AS text) AS json), o.args),
+        coalesce(CAST(CAST(:kwargs AS text) AS json), o.kwargs), o.max_retries, o.options, o.correlation_id,
+        o.group_key, 1, o.id,
+        CASE
+            WHEN o.queue = ANY(CAST(:queues AS text[]))
+            THEN statement_timestamp() + make_interval(secs => :republish_after_s)
+            ELSE statement_timestamp()
+        END
+    FROM decant.task AS o, edge
+    WHERE o.id = :id AND (CAST(:name AS text) IS NULL OR edge.seq IS NOT NULL)
+    RETURNING {selected(Enqueued)}, {CLAIMABLE}
+"""  # noqa: S608  # composed of constants
+
+_COPIED = f"""
     copied AS (
         INSERT INTO decant.step ({_COLUMNS})
-        SELECT forked.id, s.name, s.n, s.seq, 1, s.kind, s.result, s.error, s.due_at, s.date_started, s.date_done
-        FROM decant.step AS s, edge, forked
+        SELECT CAST(:new_id AS uuid), s.name, s.n, s.seq, 1, s.kind, s.result, s.error, s.due_at, s.date_started,
+            s.date_done
+        FROM decant.step AS s, edge
         WHERE s.task_id = :id AND s.kind <> 'begun' AND (edge.seq IS NULL OR s.seq < edge.seq)
-    )
-    SELECT * FROM forked
-""")  # noqa: S608  # composed of constants
+            AND (CAST(:name AS text) IS NULL OR edge.seq IS NOT NULL)
+    ),
+"""  # noqa: S608  # composed of constants
+
+FORK = text(notifying(_FORK, before=f"edge AS ({_EDGE}), {_COPIED}"))
 """Copy a run with its steps before the given one. `attempt` starts at 1, since only a claim after it loads steps."""
 
 REWIND = text(f"""

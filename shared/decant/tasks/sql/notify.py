@@ -15,13 +15,15 @@ CLAIMABLE = "t.wake_at = t.eta AND t.eta <= statement_timestamp() AS claimable"
 _FIELDS = ", ".join(f"changed.{info.name}" for info in msgspec.structs.fields(Enqueued))
 
 
-def notifying(statement: str) -> str:
-    """Extend a statement that returns the fields of `Enqueued`, and CLAIMABLE.
+def notifying(statement: str, *columns: str, before: str = "") -> str:
+    """Extend a statement that returns the fields of `Enqueued`, CLAIMABLE, and other columns.
+
+    `before` holds the queries that it reads: they cannot be nested when they change rows.
 
     The notification is sent at the commit, and only if there is such a task: a queue with SQS needs none.
     """
     return f"""
-        WITH changed AS ({statement}),
+        WITH {before}changed AS ({statement}),
         notified AS (SELECT pg_notify('{CHANNEL}', '') FROM changed WHERE claimable LIMIT 1)
-        SELECT {_FIELDS} FROM changed LEFT JOIN notified ON true
+        SELECT {", ".join([_FIELDS, *columns])} FROM changed LEFT JOIN notified ON true
     """  # noqa: S608  # composed of constants

@@ -167,13 +167,15 @@ SIGNALLED = """
 A run that is being suspended compares `signalled` with the value that it has seen; see COMPLETE.
 """
 
-WAKE = text(f"""
+_WAKE = f"""
     UPDATE decant.task AS t SET {SIGNALLED}
     FROM (
         SELECT id, suspended AND wake_at IS NOT NULL AS resumes FROM decant.task
         WHERE id = ANY(CAST(:ids AS uuid[])) AND date_done IS NULL ORDER BY id FOR UPDATE
     ) AS waiting
     WHERE t.id = waiting.id
-    RETURNING {selected(Enqueued)}, waiting.resumes
-""")  # noqa: S608  # composed of constants
+    RETURNING {selected(Enqueued)}, {CLAIMABLE}, waiting.resumes
+"""  # noqa: S608  # composed of constants
+
+WAKE = text(notifying(_WAKE, "resumes"))
 """Signal the runs of workflows that wait for tasks which are finished."""
