@@ -106,6 +106,9 @@ bench-tasks: install ## Measure durable tasks against Celery with Redis, or besi
 bench-queues: install ## Measure tasks without SQS against other queues on PostgreSQL: ARGS="--rounds 1 --only latency"
 	$(INSTALL) --with queues
 	PYTHONPATH=shared:infra .decant/queues/bin/python -m tests.benchmarks.queues $(ARGS)
+bench-celery: install ## Measure synchronous tasks and callers of decant.celery against Celery with Redis
+	$(INSTALL) --with celery
+	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.benchmarks.celery
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares

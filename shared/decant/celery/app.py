@@ -26,12 +26,12 @@ from decant.celery.task import Task, task_from_function
 if TYPE_CHECKING:
     from decant.celery.canvas import Signature
 
-__all__ = ["Celery", "bugreport", "get_current"]
+__all__ = ["ABSENT", "Celery", "bugreport", "get_current"]
 
 log = logging.getLogger("decant.celery")
 
 
-_ABSENT = {
+ABSENT = {
     "amqp",
     "backend",
     "broker_connection",
@@ -356,7 +356,7 @@ class Celery:
     start = worker_main
 
     def __getattr__(self, name: str) -> Any:
-        if name in _ABSENT:
+        if name in ABSENT:
             message = "Tasks and results are rows in PostgreSQL: use the app's other methods, or SQL."
             raise Unsupported(f"app.{name} does not exist here. {message}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from decant.celery.exceptions import ImproperlyConfigured, Unsupported, UnsupportedWarning
 
-__all__ = ["DEFAULTS", "Settings"]
+__all__ = ["DEFAULTS", "WITHOUT_EFFECT", "Settings"]
 
 DEFAULTS: dict[str, Any] = {
     "beat_schedule": {},
@@ -33,7 +33,7 @@ DEFAULTS: dict[str, Any] = {
 }
 """Settings that have an effect, or that code reads, with their defaults."""
 
-_WITHOUT_EFFECT = {
+WITHOUT_EFFECT = {
     "task_acks_late": "A task whose worker is lost always runs again.",
     "task_reject_on_worker_lost": "A task whose worker is lost always runs again.",
     "worker_concurrency": "Set TASK_CONCURRENCY, or `python -m decant worker -c`.",
@@ -58,7 +58,7 @@ _CHECKS: dict[str, Callable[[Any], str | None]] = {
     "task_serializer": _must_be_json,
     "result_serializer": _must_be_json,
     "accept_content": lambda value: None if "json" in value or "application/json" in value else _must_be_json(value),
-    "broker_transport": lambda value: f"{value!r}: a custom broker cannot be used. Tasks are stored in PostgreSQL.",
+    "broker_transport": lambda value: f"{value!r}: tasks are in PostgreSQL. Remove the setting.",
 }
 
 _OLD_NAMES = {
@@ -99,8 +99,8 @@ class Settings(MutableMapping[str, Any]):
         problem = _CHECKS[key](value) if key in _CHECKS and value else None
         if problem:
             raise Unsupported(f"{name}: {problem}")
-        if key in _WITHOUT_EFFECT and value:
-            message = f"The setting {name} has no effect. {_WITHOUT_EFFECT[key]}"
+        if key in WITHOUT_EFFECT and value:
+            message = f"The setting {name} has no effect. {WITHOUT_EFFECT[key]}"
             warnings.warn(message, UnsupportedWarning, stacklevel=3)
         self._values[key] = self._changed[key] = value
 

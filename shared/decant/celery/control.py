@@ -17,10 +17,10 @@ from decant.tasks.store import store
 if TYPE_CHECKING:
     from decant.celery.app import Celery
 
-__all__ = ["Control", "Inspect"]
+__all__ = ["INSTEAD", "Control", "Inspect"]
 
 _MOST = 1_000
-_INSTEAD = {
+INSTEAD = {
     "broadcast": "Deploy other settings; workers have no remote control.",
     "cancel_consumer": "Start `python -m decant worker -Q` without the queue.",
     "add_consumer": "Start `python -m decant worker -Q` with the queue.",
@@ -77,8 +77,8 @@ class Control:
         return [{_worker(): {"ok": "pong"}}]
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name in _INSTEAD:
-            raise Unsupported(f"app.control.{name} does not exist here. {_INSTEAD[name]}")
+        if name in INSTEAD:
+            raise Unsupported(f"app.control.{name} does not exist here. {INSTEAD[name]}")
         raise AttributeError(f"'Control' object has no attribute {name!r}")
 
 

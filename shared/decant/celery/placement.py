@@ -24,7 +24,9 @@ def check(function: Callable[..., Any], name: str) -> None:
     Raises:
         ImproperlyConfigured: it is in the code of a Lambda function, which other functions cannot import.
     """
-    path = getattr(sys.modules.get(function.__module__), "__file__", None) or function.__code__.co_filename
+    path = getattr(sys.modules.get(function.__module__), "__file__", None)
+    if path is None:
+        return  # a script without a file, a shell, or a function of Python itself
     root = config.load(_FunctionSettings).task_root
     in_function = bool(root) and Path(path).is_relative_to(root)
     if in_function or (Path(path).name == "app.py" and Path(path).parent.parent.name == "functions"):

@@ -24,13 +24,13 @@ from decant.tasks.task import Task as Definition
 if TYPE_CHECKING:
     from decant.celery.app import Celery
 
-__all__ = ["Task", "task_from_function"]
+__all__ = ["OPTIONS_WITHOUT_EFFECT", "UNSUPPORTED_OPTIONS", "Task", "task_from_function"]
 
-_WITHOUT_EFFECT = {
+OPTIONS_WITHOUT_EFFECT = {
     "rate_limit": "Set MaximumConcurrency of the queue's event source, or use a queue of its own.",
     "acks_on_failure_or_timeout": "A failed task is not delivered again; use autoretry_for.",
 }
-_UNSUPPORTED = {
+UNSUPPORTED_OPTIONS = {
     "pydantic": "Validate the arguments in the task, or use `decant.tasks.task`, which checks annotations.",
     "Strategy": "Remove the option; PostgreSQL starts tasks.",
     "Request": "Remove the option; use before_start and after_return.",
@@ -341,7 +341,7 @@ class Task:
         del kwargs
         call = self.request
         if task_id not in {None, call.id}:
-            raise Unsupported("update_state(task_id=…) of another task: a task can only change its own state.")
+            raise Unsupported("update_state(task_id=…) changes the running task alone. Use a table of the application.")
         call.state = (state or "PENDING", meta)
         if call.id and not call.is_eager:
             encode(meta, "meta of update_state")
@@ -380,8 +380,8 @@ def task_from_function(
 ) -> Task:
     """Make a task of a function: an instance of a class of its own, whose attributes are the options."""
     bind = options.pop("bind", False)
-    if reason := next((key for key in options if key in _UNSUPPORTED), None):
-        raise Unsupported(f"@task({reason}=…): {_UNSUPPORTED[reason]}")
+    if reason := next((key for key in options if key in UNSUPPORTED_OPTIONS), None):
+        raise Unsupported(f"@task({reason}=…): {UNSUPPORTED_OPTIONS[reason]}")
     owner = app
     if app is None:
         from decant.celery.app import get_current
@@ -408,7 +408,7 @@ def task_from_function(
 def _check_options(task: Task) -> None:
     if task.serializer not in {None, "json"}:
         raise Unsupported(f"{task.name}: serializer={task.serializer!r}: arguments are JSON. Remove the option.")
-    for option, instead in _WITHOUT_EFFECT.items():
+    for option, instead in OPTIONS_WITHOUT_EFFECT.items():
         if getattr(task, option, None):
             message = f"{task.name}: the option {option} has no effect. {instead}"
             warnings.warn(message, UnsupportedWarning, stacklevel=6)

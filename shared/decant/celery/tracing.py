@@ -21,6 +21,7 @@ from decant.celery.outcome import IGNORED, describe
 from decant.celery.parameters import Encoded
 from decant.celery.request import Context, pushed
 from decant.celery.serialization import encode
+from decant.celery.stepping import watched
 from decant.tasks.context import Ended, Run, current_run
 from decant.tasks.records import Claimed, Failure, Outcome, State
 from decant.tasks.store import store
@@ -155,7 +156,7 @@ def runner(task: "Task", *, is_async: bool) -> Callable[..., Any]:
     async def run_async(run_: Run, *args: Any, **kwargs: Any) -> Any:
         recorded = _Recorded(task, run_, args, kwargs)
         with recorded.trace as trace, recorded:
-            trace.retval = await trace.function(*recorded.args, **kwargs)
+            trace.retval = await watched(trace.function(*recorded.args, **kwargs), task.definition.name)
             recorded.encode(trace.retval)
         return recorded.result()
 

@@ -78,6 +78,7 @@ class Decant:
         from decant.worker import run_forever
 
         await run_forever()
+        return None
 
     async def close(self) -> None:
         from decant import loop

@@ -1,0 +1,108 @@
+"""Measure synchronous tasks and callers of `decant.celery` beside Celery, in turn on one machine."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import text
+
+from decant import db, runtime
+from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.celery import jobs
+from tests.benchmarks.tasks.peers import Celery, celery
+from tests.loading import load_function
+
+WAIT_S = 0.05
+COUNT = 1000
+ROUNDS = 3
+ROOT = Path(__file__).resolve().parents[3]
+
+_SECONDS = text("""
+    SELECT count(*) FILTER (WHERE state = 'SUCCESS') AS done,
+        CAST(extract(epoch FROM max(date_done) - min(eta)) AS float8) AS seconds
+    FROM decant.task WHERE name = :name
+""")
+
+
+def main() -> int:
+    """Print the best of several rounds."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        folder.chmod(0o755)  # PostgreSQL runs as another user when this process is root
+        with Postgres(folder / "postgres") as postgres, celery(folder) as theirs:
+            os.environ["DATABASE_URL"] = postgres.url()
+            runtime.current().reload()
+            load_function("migrate").handler({}, None)
+            with _worker(folder):
+                _print(_rounds(theirs))
+            runtime.current().shut_down()
+    return 0
+
+
+def _rounds(theirs: Celery) -> list[tuple[str, float, float]]:
+    run = [(_run_rate(), theirs.run_rate("threads", "wait", (WAIT_S,), COUNT)) for _ in range(ROUNDS)]
+    with theirs.on_disk():
+        enqueue = [(_enqueue_rate(), theirs.enqueue_rate(COUNT)) for _ in range(ROUNDS)]
+    in_memory = [(ours, theirs.enqueue_rate(COUNT)) for ours, _ in enqueue]
+    measured = {
+        "run 1,000 time.sleep(0.05), a second; Celery's threads pool": run,
+        "enqueue one by one, a second; Redis persists to disk": enqueue,
+        "enqueue one by one, a second; Redis in memory": in_memory,
+    }
+    return [(name, max(ours for ours, _ in pairs), max(peer for _, peer in pairs)) for name, pairs in measured.items()]
+
+
+def _print(rows: list[tuple[str, float, float]]) -> None:
+    table = Table("measure", "decant.celery", "Celery", "ratio")
+    for name, ours, theirs in rows:
+        table.add_row(name, f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.2f}")
+    Console(width=120).print(table)
+
+
+def _run_rate() -> float:
+    """Tasks that the worker runs a second, from the time at which all are due to the last result."""
+    runtime.current().run(db.execute(text("DELETE FROM decant.task"), {}))
+    due = datetime.now(UTC) + timedelta(seconds=5)
+    jobs.app.group(jobs.wait.s(WAIT_S).set(eta=due) for _ in range(COUNT)).apply_async()
+    while True:
+        (row,) = runtime.current().run(db.execute(_SECONDS, {"name": jobs.wait.name}))
+        if row["done"] == COUNT:
+            return COUNT / float(row["seconds"])
+        time.sleep(0.2)
+
+
+def _enqueue_rate() -> float:
+    """Tasks that synchronous code enqueues a second, one by one."""
+    jobs.noop.apply_async(countdown=3600)
+    started = time.perf_counter()
+    for _ in range(COUNT):
+        jobs.noop.apply_async(countdown=3600)
+    return COUNT / (time.perf_counter() - started)
+
+
+@contextmanager
+def _worker(folder: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "decant", "worker", "-A", "tests.benchmarks.celery.jobs", "--loglevel", "INFO"]
+    log = folder / "worker.log"
+    with log.open("wb") as output:
+        worker = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        try:
+            while "Worker ready" not in log.read_text():
+                time.sleep(0.1)
+            yield
+        finally:
+            worker.terminate()
+            worker.wait(30)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("LOG_LEVEL", "WARNING")
+    raise SystemExit(main())
