@@ -46,7 +46,7 @@ test: install ## Run the checks and all tests but the long ones; the output of e
 	@$(MAKE) --no-print-directory --keep-going -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 		e2e integration check check-policy unit
 test-all: test ## Run the long tests too, SAM's commands, and the end-to-end tests on LocalEmu
-	@$(MAKE) --no-print-directory --keep-going test-long test-sam e2e-localemu
+	@$(MAKE) --no-print-directory --keep-going test-long test-without-demo test-sam e2e-localemu
 check: install ## Run the linters, the type checker and the checks of the bundle; the last lines name those that failed
 	@$(RUN_ALL); \
 	run .venv/bin/ruff format --check .; \
@@ -72,14 +72,16 @@ format: install ## Format the code and mend what ruff can
 PYTEST := $(PY) -m pytest
 IN_PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 unit integration: install
-	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@ $(if $(filter integration,$@),tests/functions tests/bundle tests/oracle)
+	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@ $(if $(filter integration,$@),tests/functions tests/bundle tests/oracle,tests/repository)
 unit: ## Unit tests
 integration: ## Integration tests: real PostgreSQL, real runtime client
 e2e: install ## End-to-end tests on the local cloud
 	$(PYTEST) -m "not long" tests/e2e
 test-long: install ## The tests that `make test` leaves out because they take long
-	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration tests/functions
+	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration tests/functions tests/repository
 	$(PYTEST) -m long tests/e2e
+test-without-demo: install ## Unit and integration tests in a copy of the repository that contains no demo
+	$(PY) -m tests.without_demo $(IN_PARALLEL) -m "not long" tests/unit tests/integration
 e2e-localemu: ## End-to-end tests on the second engine of the local cloud
 	@$(MAKE) --no-print-directory e2e ENGINE=localemu
 test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine

@@ -42,6 +42,8 @@ class DemoFiles(BuildHookInterface[Any]):
             raise ImportError(f"{path} is not a module")
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        included = {each: f"demo/{each.relative_to(repository)}" for each in module.packaged_files(repository)}
+        is_there = Path(self.root, "decant_cloud/demo").is_dir()  # in a copy of the repository without the demo
+        demo = () if is_there else module.packaged_files(repository)
+        included = {each: f"demo/{each.relative_to(repository)}" for each in demo}
         included |= {each: f"locks/{each.name}" for each in map(repository.joinpath, LOCKS)}
         build_data["force_include"] |= {str(source): f"decant_cloud/{target}" for source, target in included.items()}

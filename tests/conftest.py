@@ -4,13 +4,15 @@ import logging
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from decant import observability
 from decant.tasks.registry import registry
 from decant.testing import memory
+from decant_cloud import paths
 from tests.queues import SqsQueue, make_queue, sqs_server
 from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
@@ -30,6 +32,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     for name in PROGRAMS:
         if item.get_closest_marker(name) is not None and shutil.which(name) is None:
             (pytest.fail if os.environ.get("REQUIRE_PROGRAMS") else pytest.skip)(f"{name} is not installed")
+
+
+@pytest.fixture
+def use_bundle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Make a folder the bundle that commands work on until the end of the test."""
+
+    def use(folder: Path) -> None:
+        monkeypatch.setenv("DECANT_BUNDLE", str(folder))
+        paths.root.cache_clear()
+
+    yield use
+    paths.root.cache_clear()
 
 
 @pytest.fixture

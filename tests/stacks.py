@@ -1,4 +1,4 @@
-"""How tests read the stacks of `infra/`."""
+"""How tests read the stacks of `infra/`, those of the sample bundle."""
 
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -6,7 +6,7 @@ from typing import Any
 
 from decant_cloud.template.evaluate import resolve
 from decant_cloud.template.model import load_template
-from tests.loading import ROOT
+from tests.sample.bundle import sample_bundle
 
 __all__ = ["of_type", "policy_statements", "stack"]
 
@@ -14,7 +14,7 @@ __all__ = ["of_type", "policy_statements", "stack"]
 @cache
 def stack(name: str, **parameters: Any) -> dict[str, Any]:
     """Resources and outputs of `infra/<name>.yaml` for one set of parameters, shared by all tests of the process."""
-    return resolve(load_template(ROOT / f"infra/{name}.yaml"), parameters)
+    return resolve(load_template(sample_bundle() / f"infra/{name}.yaml"), parameters)
 
 
 def of_type(resolved: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A production stage that is right, and the same with something broken."""
+"""A production stage of the sample bundle that is right, and the same with something broken."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from decant_cloud.template.stage import Stage, read_stage
-from tests.loading import ROOT
+from tests.sample.bundle import sample_bundle
 
 __all__ = ["PROD", "Check", "broken", "found", "prod", "with_functions"]
 
@@ -32,7 +32,7 @@ PROD = {
 @cache
 def prod(**changed: str) -> Stage:
     """The production stage with some parameters changed. The stage is shared by all tests of the process."""
-    return read_stage(ROOT, "prod", PROD | changed)
+    return read_stage(sample_bundle(), "prod", PROD | changed)
 
 
 def broken(path: str, **properties: Any) -> Stage:

@@ -1,10 +1,7 @@
-"""The service that `fetch_data` asks, in the tests' hands: a small HTTP server on loopback."""
+"""Another service, which functions call: a small HTTP server on loopback."""
 
 import json
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -29,14 +26,10 @@ class Upstream:
     Attributes:
         url: Address of the collection, without a slash at the end: `<url>/1` is its first document.
         asked: Path of every request so far, in order.
-        most_at_once: How many requests it was answering at a time, at the most.
     """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        self.most_at_once = 0
-        self._at_once = 0
-        self._counting = threading.Lock()
         self._over = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -58,26 +51,14 @@ class Upstream:
         """Wait for the end of the test."""
         self._over.wait()
 
-    @contextmanager
-    def answering(self, path: str) -> Iterator[None]:
-        """Keep count of a request while it is answered, a little while at least."""
-        with self._counting:
-            self.asked.append(path)
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-        time.sleep(0.01)
-        yield
-        with self._counting:
-            self._at_once -= 1
-
 
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            with upstream.answering(self.path):
-                self._dispatch(int(self.path.rpartition("/")[2]))
+            upstream.asked.append(self.path)
+            self._dispatch(int(self.path.rpartition("/")[2]))
 
         def _dispatch(self, identifier: int) -> None:
             match identifier:

@@ -68,7 +68,7 @@ type Call = Callable[..., Response]
 type ReadEvent = Callable[..., dict[str, Any]]
 """Type of the fixture `event`."""
 
-type Token = Callable[[str], str]
+type Token = Callable[..., str]
 """Type of the fixture `token`."""
 
 

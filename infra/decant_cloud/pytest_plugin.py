@@ -3,6 +3,7 @@
 The wheel `decant-cloud` registers them. An `async def` test runs on the event loop that the functions use.
 """
 
+import functools
 import inspect
 import json
 import os
@@ -66,7 +67,10 @@ def event() -> invocation.ReadEvent:
 
 @pytest.fixture
 def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> invocation.Token:
-    """Sign a token with the scopes that a text lists, `token("bookings:read")`; functions accept its issuer."""
+    """Sign a token that the functions accept, with the scopes that a text lists: `token("bookings:read")`.
+
+    `token("bookings:read", seconds=-60)` has expired.
+    """
     from decant_cloud.local import tokens  # noqa: PLC0415  # cryptography, which few tests need
 
     state = tmp_path_factory.getbasetemp() / "tokens"
@@ -74,7 +78,7 @@ def token(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("JWT_AUDIENCE", bundle().name)
     monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(state))
     runtime.current().reload()
-    return lambda scope: tokens.mint(state, scope)
+    return functools.partial(tokens.mint, state)
 
 
 @pytest.fixture
@@ -204,8 +208,8 @@ class EmptiedDatabase:
     """
 
     def __init__(self, server: Postgres, template: str) -> None:
-        administer(server, f"CREATE DATABASE test TEMPLATE {template}")
-        self.url = server.url("test")
+        administer(server, f"CREATE DATABASE {template}_test TEMPLATE {template}")
+        self.url = server.url(f"{template}_test")
         with _connect(self.url) as connection:
             self._tables = set(connection.execute(_TABLES).fetchall())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from decant import loop
 from decant_cloud.local.postgres import Postgres
 from tests import storm
-from tests.loading import load_function
+from tests.sample.database import migrate
 
 TASKS = 10_000
 
@@ -21,7 +21,7 @@ def main(count: int) -> int:
         Path(scratch).chmod(0o755)  # PostgreSQL runs as another user when we are root
         with Postgres(Path(scratch) / "postgres") as postgres:
             os.environ |= {"DATABASE_URL": postgres.url(), "LOG_LEVEL": "CRITICAL"}
-            load_function("migrate").handler({}, None)
+            migrate()
             loop.run(loop.close())
 
             def restart() -> None:

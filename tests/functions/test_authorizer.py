@@ -5,18 +5,8 @@ from typing import Any
 
 import pytest
 
-from decant import runtime
-from decant_cloud.invocation import Context, event, load_function
+from decant_cloud.invocation import Context, Token, event, load_function
 from decant_cloud.local import tokens
-
-
-@pytest.fixture
-def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state folder of the issuer that the function trusts."""
-    monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
-    monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(tmp_path))
-    runtime.current().reload()
-    return tmp_path
 
 
 def authorize(authorization: str) -> dict[str, Any]:
@@ -27,9 +17,9 @@ def authorize(authorization: str) -> dict[str, Any]:
     return result
 
 
-def test_authorizer_allows_every_route_of_the_stage_to_a_valid_token(issuer: Path) -> None:
+def test_authorizer_allows_every_route_of_the_stage_to_a_valid_token(token: Token) -> None:
     """The result is cached by token, so it must hold for the routes that the caller requests next."""
-    result = authorize(f"Bearer {tokens.mint(issuer, 'users:read')}")
+    result = authorize(f"Bearer {token('users:read')}")
 
     [statement] = result["policyDocument"]["Statement"]
     assert (result["principalId"], statement["Effect"]) == ("local", "Allow")
@@ -45,9 +35,9 @@ def test_authorizer_allows_every_route_of_the_stage_to_a_valid_token(issuer: Pat
         pytest.param(None, id="expired"),
     ],
 )
-def test_authorizer_denies_an_invalid_token(issuer: Path, authorization: str | None) -> None:
+def test_authorizer_denies_an_invalid_token(token: Token, authorization: str | None) -> None:
     """A policy that denies is cached, and raises no alarm of the function, as an error would."""
-    expired = f"Bearer {tokens.mint(issuer, 'users:read', seconds=-60)}"
+    expired = f"Bearer {token('users:read', seconds=-60)}"
 
     result = authorize(expired if authorization is None else authorization)
 
@@ -55,7 +45,7 @@ def test_authorizer_denies_an_invalid_token(issuer: Path, authorization: str | N
     assert (result["principalId"], statement["Effect"]) == ("anonymous", "Deny")
 
 
-@pytest.mark.usefixtures("issuer")
+@pytest.mark.usefixtures("token")
 def test_authorizer_denies_a_token_of_another_issuer(tmp_path: Path) -> None:
     """The same claims, signed with another key."""
     result = authorize(f"Bearer {tokens.mint(tmp_path / 'other', 'users:read')}")

@@ -1,28 +1,16 @@
 """POST /users and GET /users/{user_id} through their handlers, on a real PostgreSQL."""
 
 import json
-from pathlib import Path
 from types import ModuleType
 from uuid import UUID
 
 import psycopg
 import pytest
 
-from decant import runtime
-from decant_cloud.invocation import Response, call, event, load_function
-from decant_cloud.local import tokens
+from decant_cloud.invocation import Response, Token, call, event, load_function
 from decant_cloud.local.postgres import Postgres
 
 ADA = '{"name": "Ada Lovelace", "email": "ada@example.com"}'
-
-
-@pytest.fixture
-def issuer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The state folder of an issuer that the functions trust."""
-    monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
-    monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(tmp_path))
-    runtime.current().reload()
-    return tmp_path
 
 
 @pytest.fixture
@@ -52,11 +40,11 @@ def test_users_create_answers_the_user(users_create: ModuleType) -> None:
     assert answer.headers["location"] == f"users/{user['id']}"
 
 
-def get(user_id: str, token: str | None = None) -> Response:
+def get(user_id: str, bearer: str | None = None) -> Response:
     """The response of GET /users/{user_id}, with a token or without."""
     given = event("users_get", path=f"/users/{user_id}")
-    if token is not None:
-        given["multiValueHeaders"]["Authorization"] = [f"Bearer {token}"]
+    if bearer is not None:
+        given["multiValueHeaders"]["Authorization"] = [f"Bearer {bearer}"]
     return call(load_function("users_get"), given)
 
 
@@ -69,22 +57,22 @@ def get(user_id: str, token: str | None = None) -> Response:
     ],
 )
 def test_users_get_returns_the_address_to_the_scope_alone(
-    users_create: ModuleType, issuer: Path, scope: str | None, *, shows_email: bool
+    users_create: ModuleType, token: Token, scope: str | None, *, shows_email: bool
 ) -> None:
     """One function returns what the other stored; the e-mail address only to a token with the scope users:read."""
     created = call(users_create, event("users_create", body=ADA)).json()
 
-    answer = get(created["id"], scope and tokens.mint(issuer, scope))
+    answer = get(created["id"], scope and token(scope))
 
     expected = created if shows_email else {name: created[name] for name in ("id", "name", "created_at")}
     assert (answer.status, answer.json()) == (200, expected)
 
 
-def test_users_get_rejects_a_token_that_is_invalid(users_create: ModuleType, issuer: Path) -> None:
+def test_users_get_rejects_a_token_that_is_invalid(users_create: ModuleType, token: Token) -> None:
     """A caller that presents a token learns that it has expired, instead of missing a field."""
     created = call(users_create, event("users_create", body=ADA)).json()
 
-    assert get(created["id"], tokens.mint(issuer, "users:read", seconds=-60)).status == 401
+    assert get(created["id"], token("users:read", seconds=-60)).status == 401
 
 
 def test_users_create_takes_sql_for_text(users_create: ModuleType, database_url: str) -> None:

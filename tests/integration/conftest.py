@@ -1,4 +1,7 @@
-"""A bench for the Lambda executor: functions written by a test, run in real execution environments."""
+"""A bench for the Lambda executor, and the database of the sample application in place of that of the bundle.
+
+The bench runs functions written by a test in real execution environments.
+"""
 
 import json
 import textwrap
@@ -10,11 +13,15 @@ from uuid import uuid4
 
 import pytest
 
+from decant.runtime import Runtime
 from decant_cloud.lambda_runtime.environment import Environment, Host, Invocation, Outcome
 from decant_cloud.lambda_runtime.function import Function
 from decant_cloud.lambda_runtime.log_file import Journal
+from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.warden import Warden
+from decant_cloud.pytest_plugin import EmptiedDatabase, administer
 from tests.loading import ROOT
+from tests.sample.database import migrate
 
 
 @dataclass(frozen=True)
@@ -117,3 +124,19 @@ def bench(tmp_path: Path, warden: Warden) -> Iterator[Bench]:
     yield it
     for environment in it.started:
         environment.stop(drain_s=0)
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: Postgres) -> Postgres:
+    """The server with a database to which the sample application's migrations were applied, as template of others."""
+    administer(postgres, "CREATE DATABASE sample")
+    with Runtime({"DATABASE_URL": postgres.url("sample")}).active() as own:
+        migrate()
+        own.shut_down()
+    return postgres
+
+
+@pytest.fixture(scope="session")
+def emptied_database(migrated: Postgres) -> EmptiedDatabase:
+    """The migrated database that the tests of the session use one after another."""
+    return EmptiedDatabase(migrated, "sample")

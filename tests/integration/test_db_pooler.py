@@ -17,8 +17,8 @@ from decant import db
 from decant.tasks import State
 from decant_cloud.local.postgres import Postgres
 from tests import work
-from tests.loading import load_function
 from tests.pgbouncer import Pgbouncer
+from tests.sample.database import migrate
 from tests.statements import execute
 from tests.worlds import PostgresWorld
 
@@ -158,9 +158,9 @@ def test_migrations_run_behind_a_pooler(postgres: Postgres, monkeypatch: pytest.
     """An empty database is migrated in one transaction."""
     name = f"empty_{uuid4().hex}"
     execute(postgres, f"CREATE DATABASE {name}")
-    monkeypatch.setenv("DATABASE_URL", re.sub(r"/test\b", f"/{name}", os.environ["DATABASE_URL"]))
+    monkeypatch.setenv("DATABASE_URL", re.sub(r"/\w+_test\b", f"/{name}", os.environ["DATABASE_URL"]))
 
-    load_function("migrate").handler({}, None)
+    migrate()
 
     assert execute(postgres, "SELECT count(*) FROM decant.alembic_version", name) == 2
 

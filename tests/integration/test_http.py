@@ -1,6 +1,7 @@
 """The shared HTTP client against a real server on loopback."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -146,7 +147,35 @@ async def test_get_json_says_when_nobody_answers() -> None:
 async def test_close_lets_the_client_be_built_anew() -> None:
     """After a close the next use works."""
     async with serve(keeps_open) as url:
-        first = await http.get_json(url)
+        before = http.client()
+        await http.get_json(url)
         await loop.close()
 
-        assert await http.get_json(url) != first
+        assert await http.get_json(url)
+        assert http.client() is not before
+
+
+HOSTILE = {
+    "NaN": b'{"value": NaN}',
+    "infinity": b'{"value": Infinity}',
+    "a lone surrogate": b'{"value": "\\ud800"}',
+    "invalid UTF-8": b'{"value": "\xff"}',
+    "deep nesting": b"[" * 100_000 + b"]" * 100_000,
+    "nothing": b"",
+    "too large": b'"' + b"x" * 20_000_000 + b'"',
+}
+
+
+@pytest.mark.parametrize("body", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+async def test_get_json_rejects_hostile_documents(body: bytes, *, compressed: bool) -> None:
+    """No document of another service causes another error or exhausts the memory."""
+
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        sent = gzip.compress(body) if compressed else body
+        await answer(reader, writer, sent, "200 OK\r\nContent-Encoding: gzip" if compressed else "200 OK")
+        writer.close()
+
+    async with serve(respond) as url:
+        with pytest.raises(UpstreamError):
+            await http.get_json(url)

@@ -14,7 +14,9 @@ from decant import runtime
 from decant.db import migrations
 from decant.errors import Conflict
 from decant_cloud.local.postgres import Postgres
-from tests.loading import ROOT, load_function, load_module, run_python
+from tests.loading import load_module, run_python
+from tests.sample.bundle import load_function, sample_bundle
+from tests.sample.database import VERSIONS
 
 
 @pytest.fixture
@@ -29,7 +31,6 @@ def empty(postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> Iterator[psyco
         admin.execute("DROP DATABASE empty WITH (FORCE)")
 
 
-VERSIONS = ROOT / "functions/migrate/versions"
 LIBRARY = {
     "decant.task",
     "decant.step",
@@ -77,7 +78,9 @@ def test_migrate_twice_changes_nothing_more() -> None:
 @pytest.mark.usefixtures("empty")
 def test_migrate_at_the_same_time_runs_one_after_the_other() -> None:
     """Of two deployments at once, one migrates and the other finds it done."""
-    code = "from tests.loading import load_function; print(load_function('migrate').handler({}, None)['from'])"
+    app = sample_bundle() / "functions/migrate/app.py"
+    code = f"from pathlib import Path; from tests.loading import load_module; module = load_module(Path({str(app)!r}))"
+    code += "; print(module.handler({}, None)['from'])"
 
     with ThreadPoolExecutor(2) as pool:
         befores = [out.split()[-1] for out in pool.map(run_python, [code, code])]
@@ -87,7 +90,7 @@ def test_migrate_at_the_same_time_runs_one_after_the_other() -> None:
 
 def with_another_migration(folder: Path, statement: str) -> Path:
     """A copy of the function with another migration after the app's newest, `9999_more`; the path of its app.py."""
-    shutil.copytree(ROOT / "functions/migrate", folder / "migrate")
+    shutil.copytree(sample_bundle() / "functions/migrate", folder / "migrate")
     newest = max(path.stem for path in VERSIONS.glob("0*.py"))
     (folder / "migrate/versions/9999_more.py").write_text(
         f"from alembic import op\nrevision, down_revision = '9999_more', '{newest}'\n"
@@ -121,7 +124,7 @@ def test_migrate_of_an_app_without_migrations_creates_the_librarys_tables(
     empty: psycopg.Connection, tmp_path: Path
 ) -> None:
     """The library's migrations need none of the app's: the demo's can be removed."""
-    shutil.copy(ROOT / "functions/migrate/app.py", tmp_path)
+    shutil.copy(sample_bundle() / "functions/migrate/app.py", tmp_path)
 
     load_module(tmp_path / "app.py").handler({}, None)
 
@@ -211,7 +214,7 @@ def test_migrate_continues_the_single_line_of_an_app_without_the_demo(
     """The demo's migration can be removed from an app whose database has already applied it."""
     make_single_line(empty, "0003", "")
     rows = contents(empty)
-    shutil.copy(ROOT / "functions/migrate/app.py", tmp_path)
+    shutil.copy(sample_bundle() / "functions/migrate/app.py", tmp_path)
 
     load_module(tmp_path / "app.py").handler({}, None)
 

@@ -17,7 +17,8 @@ from decant.worker.sqs_handler import handle
 from decant.worker.sweeper import sweep
 from decant_cloud.local.postgres import Postgres
 from tests import mortal, work
-from tests.loading import PYTHONPATH, ROOT, load_function
+from tests.loading import PYTHONPATH, ROOT
+from tests.sample.database import migrate
 from tests.worlds import PostgresWorld, as_records, execute
 
 LEASE_S = 100
@@ -193,7 +194,7 @@ def own_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[Postgres]:
     ):
         monkeypatch.setenv("DATABASE_URL", server.url())
         runtime.current().reload()
-        load_function("migrate").handler({}, None)
+        migrate()
         yield server
 
 

@@ -14,7 +14,8 @@ from decant.worker.execution import Deadline, Execution
 from decant.worker.runner import Completions
 from decant.worker.sqs_handler import handle
 from tests import work
-from tests.loading import ROOT, Context, load_function
+from tests.loading import Context
+from tests.sample.bundle import load_function, sample_bundle
 from tests.worlds import as_records, execute
 
 pytestmark = pytest.mark.usefixtures("database_url")
@@ -46,10 +47,9 @@ async def make_effect_table() -> None:
 
 def test_event_goes_through_the_functions_handler() -> None:
     """The event in `events/` names no row: it is dropped, and nothing comes again."""
-    handler = load_function("task_worker").handler
-    event = json.loads((ROOT / "events/task_worker.json").read_text())
+    event = json.loads((sample_bundle() / "events/task_worker.json").read_text())
 
-    assert handler(event, Context()) == DONE
+    assert load_function("task_worker").handler(event, Context()) == DONE
 
 
 async def test_batch_is_run() -> None:

@@ -12,7 +12,6 @@ from decant.db import DatabaseSettings
 from decant.errors import ConfigError
 from decant.observability import LogSettings
 from decant.runtime import Runtime
-from decant_cloud.checks import settings_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,11 +124,6 @@ def test_load_reads_once_until_reloaded() -> None:
 
         assert cached is before
         assert load(Example).name == "after"
-
-
-def test_readme_documents_every_setting() -> None:
-    """The README's table says what the code says; `make docs` writes it."""
-    assert settings_table.in_readme() == settings_table.table()
 
 
 @pytest.mark.parametrize("start", [web.lambda_handler, web.asgi_app], ids=["Lambda", "server"])

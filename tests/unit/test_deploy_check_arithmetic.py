@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from decant_cloud.checks import connections, sizes, timeouts
 from decant_cloud.template.model import load_template
 from decant_cloud.template.stage import Stage
-from tests.loading import ROOT
+from tests.sample.bundle import sample_bundle
 from tests.stages import broken, found, prod, with_functions
 
 
@@ -46,7 +47,7 @@ def test_connections_are_counted(changed: dict[str, str], expected: str) -> None
 
 def test_connections_of_every_function_are_counted() -> None:
     """The sum has every function with a role for the database, except the migration, whose connection is set aside."""
-    resources = load_template(ROOT / "template.yaml")["Resources"]
+    resources = load_template(sample_bundle() / "template.yaml")["Resources"]
     roles = {name: each["Properties"]["Role"] for name, each in resources.items() if "CodeUri" in each["Properties"]}
     without = {name for name, role in roles.items() if role == {"Fn::GetAtt": ["Access", "Outputs.PlainRoleArn"]}}
 
@@ -75,7 +76,7 @@ def test_connections_by_memory_are_those_documented(least_acu: float, most_acu: 
         pytest.param(
             lambda: broken("UsersGet", Timeout=15), "above DATABASE_STATEMENT_TIMEOUT_S, 20 s", id="statement"
         ),
-        pytest.param(lambda: broken("FetchData", Timeout=8), "above HTTP_TIMEOUT_S, 10 s", id="other services"),
+        pytest.param(lambda: broken("RatesList", Timeout=8), "above HTTP_TIMEOUT_S, 10 s", id="other services"),
         pytest.param(
             lambda: broken("DefaultQueue", VisibilityTimeout=719), "719 s is below 720 s, 6 times", id="visibility"
         ),
@@ -145,13 +146,14 @@ def test_sizes_are_compared(stage: Callable[[], Stage], expected: str) -> None:
     assert expected in found(sizes.breaches, stage())
 
 
-def test_layers_and_function_together_are_weighed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_layers_and_function_together_are_weighed(tmp_path: Path) -> None:
     """Where they have been built, each function counts with its layers."""
     for name, size in (("SharedLayer/python/lib", 150), ("AuthLayer/python/lib", 50), ("TasksList/app.py", 51)):
-        path = tmp_path / name
+        path = tmp_path / ".aws-sam/build" / name
         path.parent.mkdir(parents=True)
         with path.open("wb") as file:
             file.truncate(size * 1024 * 1024)
-    monkeypatch.setattr(sizes, "BUILT", tmp_path)
 
-    assert "TasksList: its code and layers, unzipped, 2.63193e+08 bytes is above" in found(sizes.breaches, prod())
+    assert "TasksList: its code and layers, unzipped, 2.63193e+08 bytes is above" in found(
+        sizes.breaches, replace(prod(), folder=tmp_path)
+    )

@@ -1,20 +1,21 @@
 """Functions that call external services from a network without a route to the internet."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from decant_cloud.checks import outbound
-from tests.loading import ROOT
+from tests.sample.bundle import sample_bundle
 from tests.stages import prod
 
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
     """A copy of the functions and of the app's own package."""
-    shutil.copytree(ROOT / "functions", tmp_path / "functions")
-    shutil.copytree(ROOT / "shared/domain", tmp_path / "shared/domain")
+    shutil.copytree(sample_bundle() / "functions", tmp_path / "functions")
+    shutil.copytree(sample_bundle() / "shared/domain", tmp_path / "shared/domain")
     return tmp_path
 
 
@@ -33,7 +34,7 @@ def test_outbound_names_functions_without_a_route_to_the_internet(
     path = bundle / file
     path.write_text(f"{path.read_text()}import {client}\n")
 
-    lines = list(outbound.breaches(prod(Nat="none"), bundle))
+    lines = list(outbound.breaches(replace(prod(Nat="none"), folder=bundle)))
 
     assert any(line.startswith(f"{function}: it imports {client} ") for line in lines)
 
@@ -53,5 +54,5 @@ def test_outbound_follows_imports_of_the_app(bundle: Path) -> None:
 
 def test_outbound_accepts_functions_with_a_route(bundle: Path) -> None:
     """With NAT, the function that calls external services is in the subnets that lead out."""
-    assert list(outbound.breaches(prod(Nat="one"), bundle)) == []
-    assert list(outbound.breaches(prod(Nat="none"), bundle)) == []
+    assert list(outbound.breaches(replace(prod(Nat="one"), folder=bundle))) == []
+    assert list(outbound.breaches(replace(prod(Nat="none"), folder=bundle))) == []

@@ -22,13 +22,6 @@ def test_check_finds_nothing_in_a_stage_that_is_right(check: Check) -> None:
     assert found(check, prod()) == ""
 
 
-@pytest.mark.parametrize("stage", ["local", "dev", "prod"])
-@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS.keys())
-def test_check_finds_nothing_in_the_stages_of_this_repository(check: Check, stage: str) -> None:
-    """What samconfig.toml says can be deployed."""
-    assert found(check, read_stage(ROOT, stage, configured(ROOT, stage))) == ""
-
-
 def test_check_says_what_a_stage_takes(capsys: pytest.CaptureFixture[str]) -> None:
     """A stage that is right says how much of database and account it may come to."""
     status = run(stage="prod", overrides=["ReservedConcurrency=7", "DatabaseMaxConnections=1000"])
@@ -77,8 +70,8 @@ def watching(dimension: dict[str, Any]) -> Stage:
             id="another stage",
         ),
         pytest.param(
-            lambda: broken("FetchData", VpcConfig={"Fn::GetAtt": ["Network", "Outputs.InternetSecurityGroupId"]}),
-            "FetchData: Network has no output InternetSecurityGroupId with these parameters",
+            lambda: broken("RatesList", VpcConfig={"Fn::GetAtt": ["Network", "Outputs.InternetSecurityGroupId"]}),
+            "RatesList: Network has no output InternetSecurityGroupId with these parameters",
             id="an output that has its condition",
         ),
         pytest.param(
@@ -145,23 +138,16 @@ def test_stage_without_its_tag_is_named() -> None:
 PUBLIC = {"Auth": "public", "AuthKeys": "", "WorkerConcurrency": "10"}
 
 
-def test_callers_of_a_public_stage_are_listed_with_the_load_that_fills_it(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_callers_of_a_public_stage_are_listed_with_the_load_that_fills_it() -> None:
     """Routes that require a scope are not listed; the others are, with the calculation."""
-    given = [f"{name}={value}" for name, value in PUBLIC.items()]
-    status = run(stage="prod", overrides=["ReservedConcurrency=50", *given])
-    lines = capsys.readouterr().out.splitlines()
+    lines = list(callers.anonymous(prod(**PUBLIC)))
 
-    assert status == 0
     assert (
-        "public: POST /start-task: anonymous callers can fill it; 50 environments, filled by 2 requests/s of 25 s; "
+        "POST /users: anonymous callers can fill it; 50 environments, filled by 2 requests/s of 25 s; "
         "TaskWorker has 10 environments x 10 tasks = 100 slots, filled by 0.83 requests/s of 120 s; "
         "at most 30 requests a minute of a caller"
     ) in lines
-    assert any(
-        line.startswith("public: GET /users/{user_id}: anonymous callers can read and fill it") for line in lines
-    )
+    assert any(line.startswith("GET /users/{user_id}: anonymous callers can read and fill it") for line in lines)
     assert not any("/queues" in line for line in lines)
 
 
@@ -176,11 +162,11 @@ def test_callers_of_a_private_stage_are_not_listed(auth: str) -> None:
 def test_open_routes_of_a_private_stage_are_listed() -> None:
     """A route that needs neither key nor token is offered to everybody."""
     body = copy.deepcopy(prod().of_type("AWS::ApiGateway::RestApi")["Api"]["Body"])
-    body["paths"]["/async"]["get"]["security"] = [{"NONE": []}]
+    body["paths"]["/hello"]["get"]["security"] = [{"NONE": []}]
 
     [line] = callers.anonymous(broken("Api", Body=body))
 
-    assert line.startswith("GET /async: anonymous callers can read and fill it")
+    assert line.startswith("GET /hello: anonymous callers can read and fill it")
 
 
 def test_callers_without_a_limit_of_their_own_are_named() -> None:
@@ -192,13 +178,13 @@ def test_callers_without_a_limit_of_their_own_are_named() -> None:
     ("stage", "expected"),
     [
         pytest.param(
-            lambda: broken("Edge.ApiUsagePlan", ApiStages=[{"Throttle": {"/users/POST": {}}}]),
-            "POST /start-task has limit_per_caller and is not in ApiUsagePlan",
+            lambda: broken("Edge.ApiUsagePlan", ApiStages=[{"Throttle": {"/tasks/GET": {}}}]),
+            "POST /users has limit_per_caller and is not in ApiUsagePlan",
             id="usage plan",
         ),
         pytest.param(
-            lambda: broken("Edge.WebAcl", Rules=[callers_rule("/(users|tasks/.*)$")]),
-            "GET /tasks/{task_id} is in WebAcl of infra/edge.yaml, and its view has no limit_per_caller",
+            lambda: broken("Edge.WebAcl", Rules=[callers_rule("/(users|hello)$")]),
+            "GET /hello is in WebAcl of infra/edge.yaml, and its view has no limit_per_caller",
             id="firewall",
         ),
         pytest.param(lambda: prod(CallerRate="5"), "CallerRate 5 is below 10", id="rate"),
@@ -225,13 +211,14 @@ def test_parameters_of_production_are_all_set(name: str) -> None:
 
 def test_certificates_that_are_not_in_the_layer_are_named(tmp_path: Path) -> None:
     """Without them the migration, which connects without the proxy, could not verify the database's certificate."""
+    stage = replace(prod(), folder=tmp_path)
     (tmp_path / "shared").mkdir()
-    missing = list(certificates.breaches(prod(), tmp_path))
+    missing = list(certificates.breaches(stage))
 
     (tmp_path / "shared/rds-roots.pem").touch()
 
     assert [line.partition(",")[0] for line in missing] == ["shared/rds-roots.pem does not exist"]
-    assert list(certificates.breaches(prod(), tmp_path)) == []
+    assert list(certificates.breaches(stage)) == []
 
 
 def test_check_deploy_requires_certificates_for_a_deployment_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,9 +260,11 @@ def test_roles_with_a_policy_of_others_are_named() -> None:
     [
         pytest.param("UsersGet", "Plain", "UsersGet: it imports decant.db (users_get/app.py)", id="database"),
         pytest.param(
-            "FetchData", "Database", "FetchData: Access.DatabaseRole is for functions that use the", id="none"
+            "RatesList", "Database", "RatesList: Access.DatabaseRole is for functions that use the", id="none"
         ),
-        pytest.param("StartTask", "Worker", "StartTask: Access.WorkerRole allows to receive messages", id="no queue"),
+        pytest.param(
+            "UsersCreate", "Worker", "UsersCreate: Access.WorkerRole allows to receive messages", id="no queue"
+        ),
         pytest.param("TaskWorker", "Tasks", "TaskWorker: Access.TasksRole does not allow to receive", id="queue"),
     ],
 )

@@ -61,13 +61,13 @@ def test_since_refuses_what_is_no_time(text: str) -> None:
 @pytest.mark.parametrize(("line", "expected"), [('{"message": "Größe"}', {"message": "Größe"}), ("plain", "plain")])
 def test_logs_json_holds_lines_as_objects(line: str, expected: object) -> None:
     """A line that is JSON is read once by who reads the stream, and not twice."""
-    entry = Entry(time=NOON.timestamp(), function="decant-UsersGet-1a2b", environment="e", request="r", line=line)
+    entry = Entry(time=NOON.timestamp(), function="decant-TaskWorker-1a2b", environment="e", request="r", line=line)
 
     read = json.loads(as_json(entry))
 
     assert read["line"] == expected
     assert datetime.fromisoformat(read["time"]) == NOON.astimezone(UTC)
-    assert (read["function"], read["environment"], read["request"]) == ("UsersGet", "e", "r")
+    assert (read["function"], read["environment"], read["request"]) == ("TaskWorker", "e", "r")
 
 
 @pytest.mark.parametrize("name", ["users_get", "UsersGet"])
@@ -90,7 +90,7 @@ def test_unknown_names_are_answered_with_known_ones() -> None:
         TEMPLATE.queue("slow")
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["invoke", "users_get"], ["send", "{}"], ["psql"]])
+@pytest.mark.parametrize("arguments", [["status"], ["invoke", "task_worker"], ["send", "{}"], ["psql"]])
 def test_command_says_that_nothing_runs(arguments: list[str], tmp_path: Path) -> None:
     """Status 1, and one line that says how to start it."""
     finished = local(tmp_path, *arguments)
@@ -122,14 +122,14 @@ def test_command_that_needs_aws_says_that_serve_has_none(tmp_path: Path) -> None
 
 def test_logs_of_the_last_time_can_be_read(tmp_path: Path) -> None:
     """They stay until the next start; with nothing running there is nothing to follow."""
-    entry = {"time": 1.5, "function": "decant-UsersGet-1a2b", "environment": "e", "request": "r", "line": "Hello"}
+    entry = {"time": 1.5, "function": "decant-TaskWorker-1a2b", "environment": "e", "request": "r", "line": "Hello"}
     (tmp_path / "engine").mkdir()
     (tmp_path / "engine/functions.jsonl").write_text(json.dumps(entry) + "\n")
 
-    finished = local(tmp_path, "logs", "users_get")
+    finished = local(tmp_path, "logs", "task_worker")
 
     assert finished.returncode == 0
-    assert finished.stdout.endswith("UsersGet Hello\n")
+    assert finished.stdout.endswith("TaskWorker Hello\n")
 
 
 def test_logs_say_that_there_are_none(tmp_path: Path) -> None:

@@ -3,24 +3,23 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
-from decant_cloud import paths
 from decant_cloud.checks import deploy
 from decant_cloud.checks.layout import disagreements
 from decant_cloud.errors import CommandError
 from decant_cloud.openapi.command import write_document
-from decant_cloud.scaffold.bundle import add_admin, add_docs, make, render
+from decant_cloud.scaffold.bundle import add_admin, add_docs, demo_folder, make, render
 from decant_cloud.scaffold.functions import Needs, add_function, remove_function
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import add_task
 from decant_cloud.template.model import Template, load_template
-from tests.loading import ROOT
+from tests.sample.bundle import empty_wheels
 
 NESTED_OR_LOCKED = re.compile(r"infra/.*\.yaml|.*/(requirements|dev|auth)\.txt|.*\.whl")
 ALL_NEEDS = Needs(database=True, queue=True, auth="bookings:read", internet=True)
@@ -29,11 +28,7 @@ ALL_NEEDS = Needs(database=True, queue=True, auth="bookings:read", internet=True
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Two files with the names of the wheels."""
-    folder = tmp_path_factory.mktemp("wheels")
-    made = [folder / f"{name}-0.1.0-py3-none-any.whl" for name in ("decant_flask", "decant_cloud")]
-    for wheel in made:
-        wheel.write_bytes(wheel.name.encode())
-    return made
+    return empty_wheels(tmp_path_factory.mktemp("wheels"))
 
 
 @pytest.fixture
@@ -44,12 +39,10 @@ def bundle(tmp_path: Path, wheels: list[Path]) -> Path:
 
 
 @pytest.fixture
-def in_bundle(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def in_bundle(bundle: Path, use_bundle: Callable[[Path], None]) -> Path:
     """The new bundle as the one that commands work on."""
-    monkeypatch.setenv("DECANT_BUNDLE", str(bundle))
-    paths.root.cache_clear()
-    yield bundle
-    paths.root.cache_clear()
+    use_bundle(bundle)
+    return bundle
 
 
 def texts(bundle: Path) -> dict[str, bytes]:
@@ -126,7 +119,7 @@ def test_demo_bundle_is_this_repository(tmp_path: Path, wheels: list[Path]) -> N
     patterns = ("functions/**/*.py", "events/*.json", "shared/domain/*.py", "tests/functions/*.py", "template.yaml")
     made, ours = (
         {str(path.relative_to(root)): path.read_bytes() for pattern in patterns for path in root.glob(pattern)}
-        for root in (tmp_path / "decant", ROOT)
+        for root in (tmp_path / "decant", demo_folder())
     )
     assert made == ours
 

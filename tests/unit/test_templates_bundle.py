@@ -7,7 +7,7 @@ import pytest
 
 from decant.db import migrations
 from decant_cloud.template.stage import Stage, read_stage
-from tests.loading import ROOT
+from tests.sample.bundle import sample_bundle
 from tests.stages import prod
 
 
@@ -129,13 +129,11 @@ def test_bundle_forgets_every_log_in_time() -> None:
     assert all(each["KmsKeyId"] == {"Fn::GetAtt": ["Key", "Outputs.Arn"]} for each in groups.values())
 
 
-def test_bundle_throttles_the_api_and_dear_routes_more() -> None:
-    """A rate for all methods, and a lower one for the method whose cost outlasts the request."""
-    settings = api_stage(prod(ApiRate="500", TaskRate="100"))["MethodSettings"]
+def test_bundle_throttles_the_api() -> None:
+    """One rate holds for all methods."""
+    [setting] = [each for each in api_stage(prod(ApiRate="500"))["MethodSettings"] if each["HttpMethod"] == "*"]
 
-    rates = {(each["HttpMethod"], each["ResourcePath"]): each["ThrottlingRateLimit"] for each in settings}
-
-    assert rates == {("*", "/*"): "500", ("POST", "/~1start-task"): "100"}
+    assert (setting["ResourcePath"], setting["ThrottlingRateLimit"]) == ("/*", "500")
 
 
 def test_bundle_throttles_routes_that_there_are() -> None:
@@ -208,7 +206,7 @@ def test_bundle_asks_its_authorizer_once_for_a_token() -> None:
     assert "AuthorizerAliaslive" in json.dumps(authorizer["authorizerUri"])
 
 
-@pytest.mark.parametrize("name", ["UsersGet", "AsyncResponse"])
+@pytest.mark.parametrize("name", ["UsersGet", "Hello"])
 def test_bundle_functions_are_the_same_with_every_auth(name: str) -> None:
     """Callers are checked at the API: functions get no other layers or variables for it."""
 
@@ -234,7 +232,7 @@ def network_of(stage: Stage, name: str) -> Any:
     return json.loads(json.dumps(function.properties.get("VpcConfig")).replace("Outputs.", ""))
 
 
-@pytest.mark.parametrize("name", ["AsyncResponse", "FetchData"])
+@pytest.mark.parametrize("name", ["Hello", "RatesList"])
 def test_bundle_keeps_functions_without_a_database_outside_the_network(name: str) -> None:
     """Outside, they reach the internet, and nothing of the network."""
     assert network_of(prod(Nat="one"), name) is None
@@ -287,7 +285,7 @@ def test_bundle_changes_no_code_before_the_migration() -> None:
 
 def test_bundle_migrates_to_the_newest_revisions() -> None:
     """The template names the newest migrations of the library and of the app, so that a new one runs on deployment."""
-    newest = migrations.heads(ROOT / "functions/migrate/versions")
+    newest = migrations.heads(sample_bundle() / "functions/migrate/versions")
 
     assert prod().of_type("Custom::Migration")["Migration"]["Schema"] == newest
 
@@ -321,7 +319,7 @@ NOT_IN_THE_LOCAL_CLOUD = (
 
 def test_bundle_leaves_a_laptop_what_it_can_run() -> None:
     """Stage local has no resource type that the local cloud does not support, and one nested stack."""
-    local = read_stage(ROOT, "local", {"Stage": "local"})
+    local = read_stage(sample_bundle(), "local", {"Stage": "local"})
 
     kinds = {each["Type"] for stack in local.stacks.values() for each in stack["Resources"].values()}
 

@@ -103,6 +103,6 @@ def test_edge_keys_have_a_rate_and_a_quota() -> None:
 
     [plan] = of_type(resolved, "AWS::ApiGateway::UsagePlan").values()
     assert plan["Throttle"]["RateLimit"] == "5"
-    assert plan["ApiStages"][0]["Throttle"]["/start-task/POST"] == {"RateLimit": "0.2", "BurstLimit": "20"}
+    assert plan["ApiStages"][0]["Throttle"]["/users/POST"] == {"RateLimit": "0.2", "BurstLimit": "20"}
     assert plan["Quota"] == {"Limit": "1000", "Period": "DAY"}
     assert of_type(resolved, "AWS::ApiGateway::UsagePlanKey")["ApiKeyInPlan"]["KeyId"] == {"Ref": "ApiKey"}

@@ -13,7 +13,6 @@ from typing import Any
 from decant.config import read
 from decant.tasks.options import TaskSettings
 from decant_cloud.checks.connections import most_environments
-from decant_cloud.paths import root
 from decant_cloud.template.stage import Function, Stage
 
 __all__ = ["anonymous", "breaches"]
@@ -37,15 +36,9 @@ def breaches(stage: Stage) -> Iterator[str]:
         )
     if int(stage.parameters["CallerRate"]) < MIN_CALLER_RATE:
         yield f"CallerRate {stage.parameters['CallerRate']} is below {MIN_CALLER_RATE}, the least that WAF accepts"
-    routes = {
-        route: name
-        for name in (each.logical_id for each in stage.functions())
-        for route in _routes(stage.template, name)
-    }
-    expensive = {
-        route for route, name in routes.items() if _refers_to(_folder(stage.template, name), "limit_per_caller")
-    }
-    for limit, limited in _limited(stage, routes).items():
+    folders = {route: function.folder for function in stage.functions() for route in _routes(function)}
+    expensive = {route for route, folder in folders.items() if _refers_to(folder, "limit_per_caller")}
+    for limit, limited in _limited(stage, folders).items():
         for method, path in sorted(expensive - limited):
             yield f"{method} {path} has limit_per_caller and is not in {limit} of infra/edge.yaml"
         for method, path in sorted(limited - expensive):
@@ -58,8 +51,8 @@ def anonymous(stage: Stage) -> Iterator[str]:
         return
     [api] = stage.of_type("AWS::ApiGateway::RestApi").values()
     for function in stage.functions():
-        for method, path in _routes(stage.template, function.logical_id):
-            folder = _folder(stage.template, function.logical_id)
+        folder = function.folder
+        for method, path in _routes(function):
             schemes = {scheme for each in _security(api, method, path) for scheme in each}
             if schemes <= {"NONE"} and not _refers_to(folder, "auth.require"):
                 reads = "read and fill" if method == "GET" else "fill"
@@ -115,19 +108,14 @@ def _rate(what: str, slots: int, longest_s: float) -> str:
     return f"{what}, filled by {slots / longest_s:.2g} requests/s of {longest_s:g} s"
 
 
-def _routes(template: Mapping[str, Any], function: str) -> list[Route]:
-    events = template["Resources"][function]["Properties"].get("Events", {}).values()
-    return [(each["Properties"]["Method"], each["Properties"]["Path"]) for each in events if each["Type"] == "Api"]
+def _routes(function: Function) -> list[Route]:
+    return [(each.method, each.path) for each in function.routes]
 
 
 def _security(api: Mapping[str, Any], method: str, path: str) -> Sequence[Mapping[str, Any]]:
     """What the API requires of a caller of the route."""
     required: Sequence[Mapping[str, Any]] = api["Body"]["paths"][path][method.lower()].get("security", ())
     return required
-
-
-def _folder(template: Mapping[str, Any], function: str) -> Path:
-    return root() / str(template["Resources"][function]["Properties"]["CodeUri"])
 
 
 def _refers_to(folder: Path, name: str) -> bool:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from decant_cloud.paths import root
 from decant_cloud.template.stage import Function, Stage
 
 __all__ = ["CLIENTS", "breaches", "imported"]
@@ -17,13 +16,15 @@ __all__ = ["CLIENTS", "breaches", "imported"]
 CLIENTS = ("decant.http", "httpx", "requests", "urllib3", "aiohttp")
 
 
-def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
+def breaches(stage: Stage) -> Iterator[str]:
     """Functions that call external services from subnets without a route to the internet."""
     if stage.parameters["Database"] != "aurora":
         return
     for function in stage.functions():
-        folder = (bundle or root()) / function.folder
-        if _is_enclosed(function) and (client := imported(CLIENTS, folder, (bundle or root()) / "shared")) is not None:
+        if (
+            _is_enclosed(function)
+            and (client := imported(CLIENTS, function.folder, stage.folder / "shared")) is not None
+        ):
             yield (
                 f"{function.logical_id}: it imports {client}, and its subnets have no route to the internet; set Nat, "
                 "or leave it out of the network with IgnoreGlobals: [VpcConfig] when it uses no database"

@@ -1,11 +1,9 @@
 """Roles: functions share one when they need the same access; no wildcard but where IAM has nothing narrower."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from decant_cloud.checks.outbound import imported
-from decant_cloud.paths import root
 from decant_cloud.template.stage import Function, Stage
 
 __all__ = ["breaches"]
@@ -30,11 +28,10 @@ _OF_THE_DATABASE = ("decant.db", "decant.tasks", "decant.worker")
 """Modules that use the database."""
 
 
-def breaches(stage: Stage, bundle: Path | None = None) -> Iterator[str]:
+def breaches(stage: Stage) -> Iterator[str]:
     """Roles of other functions, and permissions wider than what is used."""
     for function in stage.functions():
-        folder = (bundle or root()) / function.folder
-        yield from _unsuitable(function, imported(_OF_THE_DATABASE, folder, (bundle or root()) / "shared"))
+        yield from _unsuitable(function, imported(_OF_THE_DATABASE, function.folder, stage.folder / "shared"))
     for nested in stage.stacks:
         for name, role in stage.of_type("AWS::IAM::Role", nested).items():
             where = f"{nested}.{name}" if nested else name

@@ -8,13 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from decant_cloud.paths import root
 from decant_cloud.template.model import Template
 from decant_cloud.template.stage import Function, Stage
 
 __all__ = ["breaches"]
 
-BUILT = root() / ".aws-sam/build"
+BUILT = ".aws-sam/build"
+"""Folder of what `decant build` makes, in that of the bundle."""
 
 MEMORY_MB = range(128, 10_240 + 1)
 TIMEOUT_S = 900
@@ -51,7 +51,7 @@ def breaches(stage: Stage) -> Iterator[str]:
         yield from _above(f"{whose} outputs", len(stack["Outputs"]), OUTPUTS)
         yield from _above(f"{whose} text", len(json.dumps(stack)), TEMPLATE_BYTES, "bytes")
     yield from _above("template.yaml: its parameters", len(stage.template["Parameters"]), PARAMETERS)
-    yield from _built(BUILT, stage)
+    yield from _built(stage.folder / BUILT, stage)
 
 
 def _function(function: Function) -> Iterator[str]:

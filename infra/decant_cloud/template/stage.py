@@ -54,6 +54,7 @@ class Stage:
     """Everything that a deployment of one stage would make.
 
     Attributes:
+        folder: Folder of the bundle.
         name: The stage.
         stack: Name of its stack.
         given: Parameters that `samconfig.toml` sets.
@@ -63,6 +64,7 @@ class Stage:
         tags: Tags of the stack, which CloudFormation passes on to its resources.
     """
 
+    folder: Path
     name: str
     stack: str
     given: Mapping[str, str]
@@ -86,7 +88,7 @@ class Stage:
         mappings = self.of_type("AWS::Lambda::EventSourceMapping").items()
         permitted = self.of_type("AWS::Lambda::Permission").items()
         made = self.of_type("AWS::Lambda::Function")
-        written = Template(Path(), self.template).functions()
+        written = Template(self.folder, self.template).functions()
         for name, properties in ((name, made[name]) for name in self.template["Resources"] if name in made):
             yield Function(
                 logical_id=name,
@@ -171,6 +173,7 @@ def read_stage(root: Path, name: str, given: Mapping[str, str]) -> Stage:
             inner = load_template(root / properties["TemplateURL"])
             stacks[nested] = resolve(inner, properties.get("Parameters", {}), {**pseudo, "AWS::StackName": nested})
     return Stage(
+        folder=root,
         name=name,
         stack=stack,
         given=given,

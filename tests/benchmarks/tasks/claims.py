@@ -15,7 +15,7 @@ from decant import db, loop, runtime
 from decant.tasks import Task
 from decant.tasks.sql import run
 from decant_cloud.local.postgres import Postgres
-from tests.loading import load_function
+from tests.sample.database import migrate
 
 __all__ = ["claim_times_ms"]
 
@@ -46,7 +46,7 @@ def _fill(postgres: Postgres, what: Task[[], Any], size: int) -> list[UUID]:
     loop.run(loop.close())
     os.environ["DATABASE_URL"] = postgres.url(_name(size))
     runtime.current().reload()
-    load_function("migrate").handler({}, None)
+    migrate()
     ids = loop.run(_write(what, size))
     loop.run(loop.close())
     return ids

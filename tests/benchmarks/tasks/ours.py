@@ -21,7 +21,7 @@ from decant.worker.sqs_handler import handle
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.tasks.claims import claim_times_ms
 from tests.benchmarks.tasks.sqs_stand_in import sqs_stand_in
-from tests.loading import load_function
+from tests.sample.database import migrate
 
 __all__ = ["Decant", "Measured", "decant"]
 
@@ -122,7 +122,7 @@ def decant(folder: Path) -> Iterator[Decant]:
             "DATABASE_STATEMENT_TIMEOUT_S": "120",
             "TASK_CONCURRENCY": "1000",
         }
-        load_function("migrate").handler({}, None)
+        migrate()
         try:
             ours = Decant(postgres)
             ours.run("noop", (), 500, 100)  # connects, and lets PostgreSQL cache its plans
