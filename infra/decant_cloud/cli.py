@@ -293,12 +293,6 @@ def admin(**options: Any) -> int:
     return _call("scaffold.commands", kind="admin", **options)
 
 
-@new.command("docs", epilog="Example: decant new docs")
-def new_docs(**options: Any) -> int:
-    """Add GET /docs, the page of the API's documentation, and GET /openapi.json."""
-    return _call("scaffold.commands", kind="docs", **options)
-
-
 @cli.group(cls=_Group, epilog="Example: decant remove function rooms_list")
 def remove() -> None:
     """Remove a part of the bundle."""

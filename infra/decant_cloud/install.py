@@ -45,6 +45,7 @@ PACKAGE = Path(__file__).resolve().parent
 HERE = Path(os.environ.get("DECANT_BUNDLE") or Path.cwd()).resolve()
 ROOT = next((each for each in (HERE, *HERE.parents) if (each / "template.yaml").is_file()), HERE)
 STATE = ROOT / ".decant"
+WHEELS = ROOT / "shared/wheels"
 PYTHON = "3.13"
 
 
@@ -77,6 +78,12 @@ OPTIONAL = {  # asked for by name: --with sam
     "policy": (STATE / "policy", "locks/policy.txt"),
     "queues": (STATE / "queues", "locks/queues.txt"),
     "sam": (STATE / "sam", "locks/sam.txt"),
+}
+GROUPS = {  # what uv compiles for a bundle without `*.in` files: dependency groups of its pyproject.toml
+    "shared/requirements": ["--group", "shared"],
+    "shared/auth": ["--group", "auth", "--constraint", "shared/requirements.txt"],
+    "shared/docs": ["--group", "docs", "--constraint", "shared/requirements.txt"],
+    "requirements/dev": ["--group", "dev"],
 }
 LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
     "shared/requirements": ["--universal"],
@@ -223,16 +230,34 @@ def add_bundle() -> None:
 
 
 def lock(uv: str) -> None:
-    """Compile each `*.in` into a `*.txt` of pinned versions and hashes, with no download address in it."""
+    """Compile each `*.in` or dependency group into a `*.txt` of pinned versions and hashes, without addresses in it."""
     for name, options in LOCKS.items():
-        if not (ROOT / f"{name}.in").is_file():
+        sources = sources_of(name)
+        if not sources:
             continue
         say(f"Locking {name}.txt")
         command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
-        command += ["--python-version", PYTHON]
-        compiled = execute([*command, f"{name}.in", "-o", f"{name}.txt"])
+        command += ["--python-version", PYTHON, *(["--find-links", str(WHEELS)] if WHEELS.is_dir() else [])]
+        compiled = execute([*command, *sources, "-o", f"{name}.txt"])
         if compiled.returncode != 0:
-            raise InstallError(f"{name}.in could not be compiled.\n{tail(compiled)}")
+            raise InstallError(f"{name}.txt could not be compiled.\n{tail(compiled)}")
+        find_wheels(ROOT / f"{name}.txt")
+
+
+def sources_of(name: str) -> list[str]:
+    """The arguments with which uv compiles a lock file; none when the bundle does not have it."""
+    if (ROOT / f"{name}.in").is_file():
+        return [f"{name}.in"]
+    arguments, project = GROUPS.get(name, []), (ROOT / "pyproject.toml").read_text()
+    is_there = arguments and re.search(rf"^{arguments[1]} = \[", project, re.MULTILINE)
+    return arguments if is_there else []
+
+
+def find_wheels(path: Path) -> None:
+    """Name the folder of a bundle's wheels in a lock file, which uv leaves out."""
+    text = path.read_text()
+    if WHEELS.is_dir() and re.search(r"^decant-", text, re.MULTILINE):
+        path.write_text(f"--find-links {os.path.relpath(WHEELS, path.parent)}\n{text}")
 
 
 def is_current(folder: Path, requirements: Path) -> bool:

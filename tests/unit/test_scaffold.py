@@ -13,7 +13,7 @@ from decant_cloud.checks import deploy
 from decant_cloud.checks.layout import disagreements
 from decant_cloud.errors import CommandError
 from decant_cloud.openapi.command import write_document
-from decant_cloud.scaffold.bundle import add_admin, add_docs, demo_folder, make, render
+from decant_cloud.scaffold.bundle import add_admin, demo_folder, make, render
 from decant_cloud.scaffold.functions import Needs, add_function, remove_function
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
@@ -21,7 +21,7 @@ from decant_cloud.scaffold.tasks import add_task
 from decant_cloud.template.model import Template, load_template
 from tests.sample.bundle import empty_wheels
 
-NESTED_OR_LOCKED = re.compile(r"infra/.*\.yaml|.*/(requirements|dev|auth)\.txt|.*\.whl")
+NESTED_OR_LOCKED = re.compile(r"infra/.*\.yaml|.*/(requirements|dev|auth|docs)\.txt|.*\.whl")
 ALL_NEEDS = Needs(database=True, queue=True, auth="bookings:read", internet=True)
 
 
@@ -79,6 +79,7 @@ def test_new_bundle_agrees_with_its_template(bundle: Path) -> None:
 
     assert disagreements(bundle) == []
     assert {each.name for each in template.functions().values()} == {
+        "api_docs",
         "authorizer",
         "dead_letters",
         "hello",
@@ -250,14 +251,16 @@ def test_remove_function_lists_the_functions_when_there_is_none_of_the_name(bund
         remove_function(bundle, "hallo")
 
 
-def test_docs_page_is_added_with_its_layer_and_document(in_bundle: Path) -> None:
-    """`decant new docs` adds the page, and the document has the bundle's routes."""
-    add_docs(in_bundle)
+def test_document_of_a_new_bundle_follows_its_routes(in_bundle: Path) -> None:
+    """The page of the documentation is there from the beginning, with its layer and the bundle's routes."""
+    document = in_bundle / "functions/api_docs/openapi.json"
+    before = list(json.loads(document.read_text())["paths"])
+
+    add_function(in_bundle, Route.parse("GET /rooms"), None, Needs())
     write_document(in_bundle)
 
-    assert disagreements(in_bundle) == []
     assert "DocsLayer" in Template(in_bundle).document["Resources"]
-    assert list(json.loads((in_bundle / "functions/api_docs/openapi.json").read_text())["paths"]) == ["/hello"]
+    assert (before, list(json.loads(document.read_text())["paths"])) == (["/hello"], ["/hello", "/rooms"])
 
 
 def test_admin_routes_have_their_limits(bundle: Path) -> None:

@@ -1,6 +1,5 @@
 """Write the OpenAPI document of the bundle, or check that the written one is up to date."""
 
-import json
 import tomllib
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from decant_cloud.errors import CommandError
 from decant_cloud.local.endpoints import load_event
 from decant_cloud.openapi.document import Function, disagreements, document, load_app
 from decant_cloud.paths import root
+from decant_cloud.scaffold.files import json_text
 from decant_cloud.template.model import Template
 
 __all__ = ["FUNCTION", "run", "write_document"]
@@ -64,7 +64,7 @@ def _document(folder: Path) -> str:
     project = tomllib.loads((folder / "pyproject.toml").read_text()).get("project", {})
     made = document(described, title=bundle(folder).name, version=project.get("version", "0"), bundle=folder)
     validate(made)
-    return json.dumps(made, indent=2, ensure_ascii=False) + "\n"
+    return json_text(made)
 
 
 def _functions(template: Template) -> list[Function]:

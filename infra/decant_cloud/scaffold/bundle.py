@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from decant_cloud.errors import CommandError
+from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold import template_text
-from decant_cloud.scaffold.demo_files import ADMIN, DEMO, DOCS, demo_files
+from decant_cloud.scaffold.demo_files import ADMIN, DEMO, demo_files
 from decant_cloud.scaffold.files import write
 from decant_cloud.scaffold.functions import (
     BUDGETS,
@@ -29,10 +30,10 @@ from decant_cloud.scaffold.queues import without_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.template.model import Template, logical_id
 
-__all__ = ["LOCKS", "add_admin", "add_docs", "demo_folder", "make", "render", "wheels_in"]
+__all__ = ["LOCKS", "add_admin", "demo_folder", "make", "render", "wheels_in"]
 
 SKELETON = Path(__file__).parent / "skeleton"
-LOCKS = ("requirements/dev.txt", "shared/auth.txt", "shared/requirements.txt")
+LOCKS = ("requirements/dev.txt", "shared/auth.txt", "shared/docs.txt", "shared/requirements.txt")
 
 _NAME = re.compile(r"[a-z][a-z0-9]{1,19}")
 _NAMED = (
@@ -94,6 +95,8 @@ def render(folder: Path, name: str, wheels: Sequence[Path], *, is_demo: bool = F
     checks.write_text(checks.read_text().replace("make check unit integration", "make test"))
     for path in _named_files(folder):
         path.write_text(with_name(path.read_text(), name))
+    if not is_demo:
+        write_document(folder)
     _pin(folder, wheels)
 
 
@@ -132,28 +135,6 @@ def add_admin(root: Path) -> list[Path]:
         {root / path: (demo / path).read_text() for path in own},
         {root / "template.yaml": text, root / BUDGETS: grants, root / EDGE: limits},
     )
-
-
-def add_docs(root: Path) -> list[Path]:
-    """Add the page of the API's documentation: its folder, block, event, budget and layer.
-
-    Raises:
-        CommandError: The bundle has it; nothing was written.
-    """
-    demo = demo_folder()
-    source, text = (demo / "template.yaml").read_text(), (root / "template.yaml").read_text()
-    budgets = tomllib.loads((demo / BUDGETS).read_text())["functions"]
-    layers = (demo / "shared/layers.toml").read_text()
-    text = template_text.insert_route(text, template_text.block(source, "ApiDocs"))
-    text = template_text.insert_after(text, "AuthLayer", template_text.block(source, "DocsLayer").rstrip("\n"))
-    changed = {
-        root / "template.yaml": text,
-        root / BUDGETS: with_budget((root / BUDGETS).read_text(), "api_docs", budgets["api_docs"]),
-        root / "shared/layers.toml": (root / "shared/layers.toml").read_text()
-        + layers[layers.index("\n[DocsLayer]") :],
-    }
-    own = [path.relative_to(demo) for pattern in DOCS for path in sorted(demo.glob(pattern))]
-    return write({root / path: (demo / path).read_text() for path in own}, changed)
 
 
 def with_name(text: str, name: str) -> str:
@@ -212,10 +193,9 @@ def _is_of_app(path: Path) -> bool:
 def _reduce(folder: Path) -> None:
     """Remove the demo's functions, the admin routes and the slow queue, and add `GET /hello`."""
     template = folder / "template.yaml"
-    for name in (*DEMO, *ADMIN, "api_docs", "slow_worker"):
+    for name in (*DEMO, *ADMIN, "slow_worker"):
         remove_function(folder, name)
-    text = template_text.drop(template.read_text(), "DocsLayer")
-    template.write_text(without_queue(text, "slow"))
+    template.write_text(without_queue(template.read_text(), "slow"))
     add_function(folder, Route.parse("GET /hello"), "hello", Needs())
     text = re.sub(r"^( +Schema:) \w+, ", r"\1 ", template.read_text(), flags=re.MULTILINE)
     template.write_text(text)

@@ -32,7 +32,7 @@ def run(*, kind: str, **options: Any) -> None:
         return
     root = paths.root()
     changed = _KINDS[kind](root, **options)
-    if kind in {"admin", "docs", "function", "removal"}:
+    if kind in {"admin", "function", "removal"}:
         changed += write_document(root)
     for path in changed:
         mark = "[green]✓[/]" if path.exists() else "[red]✗[/]"
@@ -66,7 +66,6 @@ def _migration(root: Path, title: str, *, is_empty: bool) -> list[Path]:
 
 _KINDS: Mapping[str, Callable[..., list[Path]]] = {
     "admin": bundle.add_admin,
-    "docs": bundle.add_docs,
     "function": _function,
     "migration": _migration,
     "queue": add_queue,

@@ -6,12 +6,12 @@ Only the standard library is imported: the build of the wheel imports this modul
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["ADMIN", "BASE", "DEMO", "DOCS", "demo_files", "packaged_files"]
+__all__ = ["ADMIN", "BASE", "DEMO", "demo_files", "packaged_files"]
 
 ADMIN = ("task_status", "tasks_list", "tasks_revoke", "tasks_redrive", "queues_list")
 """Functions of `decant new admin`."""
 
-BASE = ("authorizer", "dead_letters", "migrate", "task_sweeper", "task_worker")
+BASE = ("api_docs", "authorizer", "dead_letters", "migrate", "task_sweeper", "task_worker")
 """Functions of every bundle."""
 
 DEMO = (
@@ -30,7 +30,6 @@ DEMO = (
 _COPIED = (
     ".github/workflows/*.yml",
     ".gitignore",
-    ".python-version",
     "tests/bundle/*.py",
     "events/*.json",
     "functions/*/app.py",
@@ -39,16 +38,13 @@ _COPIED = (
     "samconfig.toml",
     "shared/Makefile",
     "shared/arm64/Makefile",
-    "shared/auth.in",
     "shared/auth.txt",
+    "shared/docs.txt",
     "shared/requirements.txt",
     "shared/x86_64/Makefile",
     "template.yaml",
 )
-DOCS = ("events/api_docs.json", "functions/api_docs/*.*", "shared/docs.in", "shared/docs.txt")
-"""Files of `decant new docs`."""
-
-_OF_DEMO = (*DOCS, "functions/**/*.py", "shared/domain/*.py", "tests/functions/*.py")
+_OF_DEMO = ("functions/api_docs/openapi.json", "functions/**/*.py", "shared/domain/*.py", "tests/functions/*.py")
 _FOR_COMMANDS = ("CHANGELOG.md", "infra/policy.toml", "requirements/bundle.txt")
 
 

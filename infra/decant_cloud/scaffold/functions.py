@@ -9,7 +9,7 @@ from typing import Any
 
 from decant_cloud.errors import CommandError
 from decant_cloud.scaffold import template_text
-from decant_cloud.scaffold.files import check_name, write
+from decant_cloud.scaffold.files import check_name, json_text, write
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import startable_task
 from decant_cloud.template.model import Route as ApiRoute
@@ -87,7 +87,7 @@ def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> li
         changed[root / STAGES] = _with_nat((root / STAGES).read_text(), logical_id(name))
     new = {
         root / f"functions/{name}/app.py": _app(name, route, needs, task),
-        root / f"events/{name}.json": json.dumps(_event(route, needs), indent=2) + "\n",
+        root / f"events/{name}.json": json_text(_event(route, needs)),
         root / f"tests/functions/test_{name}.py": _test(name, route, needs),
     }
     return write(new, changed)
