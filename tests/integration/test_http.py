@@ -25,6 +25,9 @@ async def serve(connection: Connection) -> AsyncIterator[str]:
         handlers.add(asyncio.current_task())
         with suppress(OSError, asyncio.IncompleteReadError):
             await connection(reader, writer)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

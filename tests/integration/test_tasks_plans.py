@@ -75,7 +75,7 @@ def database_with(migrated: Postgres, name: str, fill: str, count: int) -> Itera
         patch.setenv("DATABASE_URL", migrated.url())
         patch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "120")
         runtime.current().reload()
-        loop.run(_outside_transactions(f"CREATE DATABASE {name} TEMPLATE migrated"))
+        loop.run(_outside_transactions(f"CREATE DATABASE {name} TEMPLATE sample"))
         loop.run(loop.close())
         patch.setenv("DATABASE_URL", migrated.url(name))
         runtime.current().reload()
