@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from decant.celery import app, conf, control, task
+from decant.celery import app, conf, control, definition
 
 __all__ = ["Finding", "Kind", "findings"]
 
@@ -195,11 +195,11 @@ def _of_options(decorator: ast.expr) -> Iterator[Finding]:
         return
     options = {keyword.arg: keyword.value for keyword in decorator.keywords if keyword.arg}
     for option, value in options.items():
-        if option in task.UNSUPPORTED_OPTIONS:
-            text = f"The option {option}: {task.UNSUPPORTED_OPTIONS[option]}"
+        if option in definition.UNSUPPORTED_OPTIONS:
+            text = f"The option {option}: {definition.UNSUPPORTED_OPTIONS[option]}"
             yield Finding(decorator.lineno, Kind.CHANGE, text)
-        elif option in task.OPTIONS_WITHOUT_EFFECT:
-            text = f"The option {option} has no effect. {task.OPTIONS_WITHOUT_EFFECT[option]}"
+        elif option in definition.OPTIONS_WITHOUT_EFFECT:
+            text = f"The option {option} has no effect. {definition.OPTIONS_WITHOUT_EFFECT[option]}"
             yield Finding(decorator.lineno, Kind.DIFFERS, text)
         elif option == "serializer" and _text(value) not in {None, "json"}:
             yield Finding(decorator.lineno, Kind.CHANGE, "serializer: arguments are JSON. Remove the option.")

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from decant.celery import builtins, request, workers
-from decant.celery.app import Celery, bugreport, get_current
+from decant.celery.app import Celery, get_current
 from decant.celery.canvas import (
     Signature,
     chain,
@@ -29,14 +29,14 @@ from decant.celery.canvas import (
     xmap,
     xstarmap,
 )
-from decant.celery.task import Task, task_from_function
+from decant.celery.definition import task_from_function
+from decant.celery.task import Task
 from decant.celery.utils import uuid
 
 __all__ = [
     "Celery",
     "Signature",
     "Task",
-    "bugreport",
     "chain",
     "chord",
     "chunks",

@@ -3,30 +3,29 @@
 import importlib
 import inspect
 import logging
-import sys
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, tzinfo
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
-from zoneinfo import ZoneInfo
 
 from decant import runtime
-from decant.celery import loading
+from decant.celery import loading, workers
 from decant.celery.canvas import chain, chord, chunks, group, signature, xmap, xstarmap
 from decant.celery.conf import Settings
+from decant.celery.configuration import Configured
 from decant.celery.control import Control
-from decant.celery.exceptions import ImproperlyConfigured, Unsupported
+from decant.celery.definition import task_from_function
+from decant.celery.exceptions import Unsupported
 from decant.celery.periodic import Periodic
 from decant.celery.result import AsyncResult, GroupResult, ResultSet
 from decant.celery.routes import queue_of
 from decant.celery.schedules import maybe_schedule
 from decant.celery.signals import Signal
-from decant.celery.task import Task, task_from_function
+from decant.celery.task import Task
 
 if TYPE_CHECKING:
     from decant.celery.canvas import Signature
 
-__all__ = ["ABSENT", "Celery", "bugreport", "get_current"]
+__all__ = ["ABSENT", "Celery", "get_current"]
 
 log = logging.getLogger("decant.celery")
 
@@ -58,7 +57,7 @@ class _Logged:
         )
 
 
-class Celery:
+class Celery(Configured):
     """An app: `Celery("tasks", broker="redis://…")`.
 
     Args:
@@ -152,36 +151,6 @@ class Celery:
     def close(self) -> None:
         """Nothing to release: connections belong to the runtime."""
 
-    # Settings
-
-    def config_from_object(
-        self, obj: Any, silent: bool = False, force: bool = False, namespace: str | None = None
-    ) -> None:
-        """Read settings from a module, its name, an object or a mapping; see `Settings.read`."""
-        del force
-        try:
-            self.conf.read(obj, namespace)
-        except ImproperlyConfigured:
-            if not silent:
-                raise
-
-    def config_from_envvar(self, variable_name: str, silent: bool = False, force: bool = False) -> None:
-        """Read settings from the module that an environment variable names."""
-        import os  # the name of the variable is the application's
-
-        module = os.environ.get(variable_name)
-        if module:
-            self.config_from_object(module, silent, force)
-        elif not silent:
-            raise ImproperlyConfigured(f"The environment variable {variable_name} is not set.")
-
-    def add_defaults(self, values: Any) -> None:
-        """Settings that apply where no others were given."""
-        given = values() if callable(values) else values
-        for name, value in given.items():
-            if name not in self.conf.changes:
-                self.conf[name] = value
-
     def set_current(self) -> None:
         """Make this the current app."""
         loading.current.app = self
@@ -195,15 +164,6 @@ class Celery:
 
         found = request.current()
         return None if found is None else found[0]
-
-    @property
-    def timezone(self) -> tzinfo:
-        """Zone of naive times and of crontabs: the setting `timezone`, UTC by default."""
-        return ZoneInfo(str(self.conf.timezone or "UTC"))
-
-    def now(self) -> datetime:
-        """The present time in the app's zone."""
-        return datetime.now(self.timezone)
 
     # Tasks
 
@@ -272,14 +232,6 @@ class Celery:
             self.on_after_configure.send(sender=self, source=self.conf)
             self.on_after_finalize.send(sender=self)
 
-    @property
-    def modules(self) -> list[str]:
-        """Modules that workers import."""
-        names: list[str] = []
-        for setting in (self.conf.imports, self.conf.include):
-            names += [setting] if isinstance(setting, str) else list(setting or ())
-        return names
-
     # Schedules
 
     def add_periodic_task(
@@ -296,17 +248,6 @@ class Celery:
         key = name or repr(signature_)
         self.periodic[key] = Periodic(self, key, maybe_schedule(schedule), signature_.set(**opts))
         return key
-
-    def periodic_tasks(self) -> list[Periodic]:
-        """The entries of `beat_schedule` and of `add_periodic_task`."""
-        entries = dict(self.periodic)
-        for name, entry in (self.conf.beat_schedule or {}).items():
-            options = dict(entry.get("options") or {})
-            call = signature(
-                entry["task"], tuple(entry.get("args") or ()), dict(entry.get("kwargs") or {}), options, app=self
-            )
-            entries[name] = Periodic(self, name, maybe_schedule(entry["schedule"]), call)
-        return list(entries.values())
 
     # Calls
 
@@ -340,18 +281,9 @@ class Celery:
     map = staticmethod(xmap)
     starmap = staticmethod(xstarmap)
 
-    # Commands and parts that do not exist
-
     def worker_main(self, argv: list[str] | None = None) -> None:
-        """Run a worker, as `python -m decant worker` does.
-
-        Args:
-            argv: Arguments of Celery's command: `["worker", "--loglevel=INFO"]`.
-        """
-        from decant.worker.process import main  # only for this command
-
-        arguments = [argument for argument in (argv or sys.argv[1:]) if argument != "worker"]
-        raise SystemExit(main(arguments))
+        """Run a worker; see `decant.celery.workers.run`."""
+        workers.run(argv)
 
     start = worker_main
 
@@ -368,8 +300,3 @@ def get_current() -> Celery:
         loading.current.app = Celery("default", set_as_current=False)
     app: Celery = loading.current.app
     return app
-
-
-def bugreport(app: Celery | None = None) -> str:
-    """Versions and changed settings."""
-    return f"decant.celery on Python {sys.version.split()[0]}; settings: {sorted((app or get_current()).conf.changes)}"

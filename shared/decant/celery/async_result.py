@@ -1,4 +1,4 @@
-"""Handles to single tasks: `AsyncResult` and `EagerResult`. Their methods block.
+"""Handle to a task: `AsyncResult`. Its methods block.
 
 In a coroutine they block the event loop, and waiting for a result is refused there.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from decant.celery import states
 from decant.celery.blocking import wait
-from decant.celery.exceptions import IncompleteStream, TaskRevokedError, TimeoutError, Unsupported  # noqa: A004
+from decant.celery.exceptions import IncompleteStream, TimeoutError, Unsupported  # noqa: A004
 from decant.celery.outcome import Seen, seen
 from decant.celery.planning import row_id
 from decant.tasks.result import poll
@@ -21,7 +21,7 @@ from decant.tasks.store import store
 if TYPE_CHECKING:
     from decant.celery.app import Celery
 
-__all__ = ["AsyncResult", "EagerResult", "ResultBase"]
+__all__ = ["AsyncResult", "ResultBase"]
 
 _REFUSED = (
     "Waiting for a result in a coroutine blocks the event loop, and with it the worker that may run the task. "
@@ -285,40 +285,3 @@ async def _wait_for(ids: Sequence[str], timeout_s: float | None) -> list[Seen]:
         return await poll(read, lambda all_: all(each.state in states.READY_STATES for each in all_), timeout_s)
     except builtins.TimeoutError:
         raise TimeoutError("The operation timed out.") from None
-
-
-class EagerResult(AsyncResult):
-    """Result of a task that ran in this process."""
-
-    def __init__(
-        self, id: str, ret_value: Any, state: str, traceback: str | None = None, name: str | None = None
-    ) -> None:
-        super().__init__(id, task_name=name)
-        self._eager = Seen(state=state, value=ret_value, traceback=traceback, name=name, children=[])
-
-    def _see(self) -> Seen:
-        return self._eager
-
-    def ready(self) -> bool:
-        """True."""
-        return True
-
-    def get(self, timeout: float | None = None, propagate: bool = True, interval: float = 0.5, **options: Any) -> Any:
-        """The result, or its error is raised."""
-        del timeout, interval, options
-        found = self._see()
-        if propagate and found.state in states.PROPAGATE_STATES:
-            raise found.value if isinstance(found.value, Exception) else TaskRevokedError(str(found.value))
-        return found.value
-
-    wait = get
-
-    def forget(self) -> None:
-        """Nothing is stored."""
-
-    def revoke(self, *_args: Any, **_kwargs: Any) -> None:
-        """Show the state REVOKED."""
-        self._eager = Seen(state=states.REVOKED, value=self._eager.value, name=self._name, children=[])
-
-    def __repr__(self) -> str:
-        return f"<EagerResult: {self.id}>"

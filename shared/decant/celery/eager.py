@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from decant.celery import request, states
 from decant.celery.exceptions import Ignore, Reject, Retry
 from decant.celery.result import EagerResult
+from decant.celery.retrying import autoretry
 from decant.celery.signatures import maybe_signature
 from decant.celery.tracing import ExceptionInfo, Trace
 from decant.celery.utils import uuid
@@ -42,7 +43,7 @@ def run(task: "Task", call: Call, *, link: Sequence[Any], link_error: Sequence[A
                 trace.retval = trace.function(*call.args, **call.kwargs)
             except Exception as error:
                 if not isinstance(error, Ignore | Reject | Retry):
-                    task.autoretry(error)
+                    autoretry(task, error)
                 raise
     except Retry as error:
         args, kwargs = (error.sig.args, error.sig.kwargs) if error.sig is not None else (call.args, call.kwargs)

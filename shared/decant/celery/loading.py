@@ -51,6 +51,8 @@ def register(task: "Task") -> None:
 @registered.on_load
 def load() -> None:
     """Import the modules that apps name, and let apps add their periodic tasks; called where workers start."""
+    from decant.celery.periodic import entries  # it imports this module
+
     done = set[str]()
     while missing := [name for app in apps for name in app.modules if name not in done]:
         for name in missing:
@@ -60,7 +62,7 @@ def load() -> None:
         for name in app.packages:
             _import_if_exists(name)
         app.finalize()
-        for entry in app.periodic_tasks():
+        for entry in entries(app):
             registered.schedule(entry)
 
 

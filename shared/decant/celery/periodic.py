@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from decant.celery.planning import new_task
+from decant.celery.schedules import maybe_schedule
+from decant.celery.signatures import signature
 from decant.tasks.records import NewTask
 from decant.tasks.schedule import Schedule
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from decant.celery.app import Celery
     from decant.celery.canvas import Signature
 
-__all__ = ["Periodic"]
+__all__ = ["Periodic", "entries"]
 
 
 class Periodic(msgspec.Struct, frozen=True):
@@ -46,3 +48,13 @@ class Periodic(msgspec.Struct, frozen=True):
         """The task of a tick."""
         given = {**self.signature.options, **options}
         return new_task(self.app, self.signature.task, self.signature.args, self.signature.kwargs, given)
+
+
+def entries(app: "Celery") -> list[Periodic]:
+    """The entries of `beat_schedule` and of `add_periodic_task`."""
+    found = dict(app.periodic)
+    for name, entry in (app.conf.beat_schedule or {}).items():
+        args, kwargs, options = (entry.get(key) for key in ("args", "kwargs", "options"))
+        call = signature(entry["task"], tuple(args or ()), dict(kwargs or {}), dict(options or {}), app=app)
+        found[name] = Periodic(app, name, maybe_schedule(entry["schedule"]), call)
+    return list(found.values())

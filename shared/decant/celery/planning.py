@@ -24,6 +24,7 @@ from decant.tasks.workflow import Plan, Upstream
 
 if TYPE_CHECKING:
     from decant.celery.app import Celery
+    from decant.celery.task import Task
 
 __all__ = ["Call", "Plan", "Upstream", "insert", "new_task", "remote", "row_id"]
 
@@ -64,7 +65,7 @@ def new_task(
     """
     task = loading.tasks.get(name)
     definition = remote(name) if unchecked else definition_of(name)
-    defaults = {} if task is None else task.call_options(app)
+    defaults = {} if task is None else _defaults(task, app)
     given = defaults | {key: value for key, value in options.items() if value is not None}
     row = {key: given[key] for key in _ROW_OPTIONS if given.get(key) is not None}
     for key in ("eta", "expires"):
@@ -79,6 +80,20 @@ def new_task(
     row["task_id"] = row_id(task_id)
     new = definition.new(args, kwargs, row, partial=partial)
     return msgspec.structs.replace(new, options={**new.options, "celery": _call(task_id, given)})
+
+
+def _defaults(task: "Task", app: "Celery") -> dict[str, Any]:
+    """Options of the task and of the settings that apply to its calls."""
+    conf = app.conf
+    options = {
+        "time_limit": task.time_limit if task.time_limit is not None else conf.task_time_limit,
+        "soft_time_limit": task.soft_time_limit if task.soft_time_limit is not None else conf.task_soft_time_limit,
+        "expires": task.expires,
+        "priority": task.priority if task.priority is not None else conf.task_default_priority,
+        "queue": task.queue or task.routing_key,
+        "ignore_result": conf.task_ignore_result if task.ignore_result is None else task.ignore_result,
+    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _time(app: "Celery", value: Any) -> Any:

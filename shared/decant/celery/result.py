@@ -1,6 +1,7 @@
 """Handles to tasks, as in `celery.result`. Their methods block; waiting for a result in a coroutine is refused."""
 
-from decant.celery.async_result import AsyncResult, EagerResult, ResultBase
+from decant.celery.async_result import AsyncResult, ResultBase
+from decant.celery.eager_result import EagerResult
 from decant.celery.result_sets import GroupResult, ResultSet, result_from_tuple
 
 __all__ = ["AsyncResult", "EagerResult", "GroupResult", "ResultBase", "ResultSet", "result_from_tuple"]

@@ -1,15 +1,14 @@
 """`Task`: Celery's class of tasks, on a task of `decant.tasks`."""
 
 import inspect
-import sys
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from decant.celery import eager, loading, placement, request
+from decant.celery import definition, eager, placement, request, retrying
 from decant.celery.canvas import Signature, chunks, signature, xmap, xstarmap
-from decant.celery.exceptions import Ignore, MaxRetriesExceededError, Retry, Unsupported, UnsupportedWarning
+from decant.celery.exceptions import MaxRetriesExceededError, Retry, Unsupported
+from decant.celery.hooks import Hooks
 from decant.celery.parameters import CallParameters
 from decant.celery.replacing import replace
 from decant.celery.request import Context
@@ -17,27 +16,16 @@ from decant.celery.result import AsyncResult, EagerResult
 from decant.celery.serialization import encode
 from decant.celery.tracing import runner
 from decant.celery.utils import uuid
-from decant.tasks.backoff import backoff_s
 from decant.tasks.options import TaskOptions
 from decant.tasks.task import Task as Definition
 
 if TYPE_CHECKING:
     from decant.celery.app import Celery
 
-__all__ = ["OPTIONS_WITHOUT_EFFECT", "UNSUPPORTED_OPTIONS", "Task", "task_from_function"]
-
-OPTIONS_WITHOUT_EFFECT = {
-    "rate_limit": "Set MaximumConcurrency of the queue's event source, or use a queue of its own.",
-    "acks_on_failure_or_timeout": "A failed task is not delivered again; use autoretry_for.",
-}
-UNSUPPORTED_OPTIONS = {
-    "pydantic": "Validate the arguments in the task, or use `decant.tasks.task`, which checks annotations.",
-    "Strategy": "Remove the option; PostgreSQL starts tasks.",
-    "Request": "Remove the option; use before_start and after_return.",
-}
+__all__ = ["Task"]
 
 
-class Task:
+class Task(Hooks):
     """A task. Subclasses define `run`, or are the `base=` of functions."""
 
     _app: ClassVar[Any] = None
@@ -86,7 +74,7 @@ class Task:
         setattr(type(self), "_app", app)  # noqa: B010  # private to this class and its instances
         if not self.name:
             self.name = app.gen_task_name(type(self).__name__, type(self).__module__)
-        _check_options(self)
+        definition.check_options(self)
         function = inspect.unwrap(self.run)
         placement.check(function, self.name)
         typing = app.strict_typing if self.typing is None else self.typing
@@ -190,19 +178,6 @@ class Task:
         call = eager.Call(tuple(args or ()), dict(kwargs or {}), task_id or uuid(), retries or 0, options)
         return eager.run(self, call, link=_listed(link), link_error=_listed(link_error), throw=propagate)
 
-    def call_options(self, app: "Celery") -> dict[str, Any]:
-        """Options of the task and of the settings that apply to its calls."""
-        conf = app.conf
-        options = {
-            "time_limit": self.time_limit if self.time_limit is not None else conf.task_time_limit,
-            "soft_time_limit": self.soft_time_limit if self.soft_time_limit is not None else conf.task_soft_time_limit,
-            "expires": self.expires,
-            "priority": self.priority if self.priority is not None else conf.task_default_priority,
-            "queue": self.queue or self.routing_key,
-            "ignore_result": conf.task_ignore_result if self.ignore_result is None else self.ignore_result,
-        }
-        return {name: value for name, value in options.items() if value is not None}
-
     # Signatures
 
     def signature(self, args: Any = None, *starargs: Any, **starkwargs: Any) -> Signature:
@@ -265,51 +240,10 @@ class Task:
             MaxRetriesExceededError: no retries are left.
         """
         del options
-        call = self.request
-        if call.called_directly:
-            _raise_with_context(exc or Retry("Task can be retried", None))
-        if eta is None and countdown is None:
-            countdown = self.default_retry_delay
-        bound = self.max_retries if max_retries is None else max_retries
-        next_args = tuple(call.args or ()) if args is None else tuple(args)
-        next_kwargs = dict(call.kwargs or {}) if kwargs is None else dict(kwargs)
-        if bound is not None and call.retries + 1 > bound:
-            if exc is not None:
-                _raise_with_context(exc)
-            message = f"Can't retry {self.name}[{call.id}] args:{next_args} kwargs:{next_kwargs}"
-            raise self.MaxRetriesExceededError(message, task_args=next_args, task_kwargs=next_kwargs)
-        cause = exc if isinstance(exc, Exception) else None
-        again = Retry(
-            exc=cause, when=eta or countdown, is_eager=call.is_eager, sig=self.signature(next_args, next_kwargs)
-        )
-        again.countdown = countdown if eta is None else self._seconds_until(eta)
-        again.max_retries = call.retries + 1 if bound is None else max(bound, call.retries + 1)
-        if args is not None or kwargs is not None:
-            again.arguments = self.definition.parameters.encode(next_args, next_kwargs)
+        again = retrying.requested(self, args, kwargs, exc, eta, countdown, max_retries)
         if throw:
             raise again
         return again
-
-    def _seconds_until(self, eta: datetime) -> float:
-        aware = eta if eta.tzinfo else eta.replace(tzinfo=self.app.timezone)
-        return max(0.0, (aware - datetime.now(UTC)).total_seconds())
-
-    def autoretry(self, error: Exception) -> None:
-        """Request a retry if the options say so for this error.
-
-        Raises:
-            Retry: another run is requested.
-            Exception: the error, when no retries are left.
-        """
-        kinds, exempt = tuple(self.autoretry_for), tuple(self.dont_autoretry_for)
-        if not kinds or isinstance(error, (Ignore, Retry, *exempt)) or not isinstance(error, kinds):
-            return
-        options = dict(self.retry_kwargs)
-        if self.retry_backoff:
-            factor = int(max(1.0, float(self.retry_backoff)))
-            maximum = int(self.retry_backoff_max)
-            options["countdown"] = backoff_s(self.request.retries, factor, maximum, jitter=bool(self.retry_jitter))
-        self.retry(exc=error, **options)
 
     def replace(self, sig: Signature) -> Any:
         """Let a signature take the place of this run: its result becomes the result of this task, with the same id.
@@ -347,23 +281,6 @@ class Task:
             encode(meta, "meta of update_state")
             store_state(call.state)
 
-    # Hooks
-
-    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
-        """Called before a run."""
-
-    def on_success(self, retval: Any, task_id: str, args: Any, kwargs: Any) -> None:
-        """Called after a run that returned."""
-
-    def on_retry(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Called after a run that requested a retry."""
-
-    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Called after a run that failed."""
-
-    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Called after a run that returned or failed."""
-
     def push_request(self, *args: Any, **kwargs: Any) -> None:
         """Set the request, for unit tests of the task's function."""
         request.pushed(self, Context(*args, **kwargs)).__enter__()
@@ -375,54 +292,7 @@ class Task:
             request.drop(found)
 
 
-def task_from_function(
-    app: Any, fun: Callable[..., Any], *, name: str | None, base: type[Task], **options: Any
-) -> Task:
-    """Make a task of a function: an instance of a class of its own, whose attributes are the options."""
-    bind = options.pop("bind", False)
-    if reason := next((key for key in options if key in UNSUPPORTED_OPTIONS), None):
-        raise Unsupported(f"@task({reason}=…): {UNSUPPORTED_OPTIONS[reason]}")
-    owner = app
-    if app is None:
-        from decant.celery.app import get_current
-
-        owner = get_current()
-    attributes = {
-        "name": name or owner.gen_task_name(fun.__name__, fun.__module__),
-        "run": fun if bind else staticmethod(fun),
-        "__doc__": fun.__doc__,
-        "__module__": fun.__module__,
-        "__qualname__": fun.__qualname__,
-        "__wrapped__": fun,
-        "_app": app,
-        "abstract": False,
-        **options,
-    }
-    task: Task = type(fun.__name__, (base,), attributes)()
-    task.bind(owner)
-    setattr(type(task), "_app", app)  # noqa: B010  # a shared task belongs to none
-    loading.register(task)
-    return task
-
-
-def _check_options(task: Task) -> None:
-    if task.serializer not in {None, "json"}:
-        raise Unsupported(f"{task.name}: serializer={task.serializer!r}: arguments are JSON. Remove the option.")
-    for option, instead in OPTIONS_WITHOUT_EFFECT.items():
-        if getattr(task, option, None):
-            message = f"{task.name}: the option {option} has no effect. {instead}"
-            warnings.warn(message, UnsupportedWarning, stacklevel=6)
-
-
 def _listed(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _raise_with_context(error: BaseException) -> None:
-    """Raise the error; one that is being handled becomes its cause, or is raised again when it is the same."""
-    handled = sys.exc_info()[1]
-    if handled is None or handled is error:
-        raise error
-    raise error from handled

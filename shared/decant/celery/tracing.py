@@ -20,6 +20,7 @@ from decant.celery.exceptions import Ignore, Reject, Retry
 from decant.celery.outcome import IGNORED, describe
 from decant.celery.parameters import Encoded
 from decant.celery.request import Context, pushed
+from decant.celery.retrying import autoretry
 from decant.celery.serialization import encode
 from decant.celery.stepping import watched
 from decant.tasks.context import Ended, Run, current_run
@@ -187,7 +188,7 @@ class _Recorded:
         if isinstance(error, Exception) and not isinstance(error, Ended):
             try:
                 if not isinstance(error, Ignore | Reject | Retry):
-                    self._task.autoretry(error)
+                    autoretry(self._task, error)
             except Exception as other:
                 self._details(other)
                 raise

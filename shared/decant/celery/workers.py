@@ -1,9 +1,12 @@
 """Signals of the process of a worker."""
 
-from decant.celery import signals
-from decant.worker.process import Event, listeners
+import sys
+from typing import NoReturn
 
-__all__ = ["send"]
+from decant.celery import signals
+from decant.worker.process import Event, listeners, main
+
+__all__ = ["run", "send"]
 
 _SIGNALS = {
     "init": (signals.worker_init, signals.worker_process_init),
@@ -20,3 +23,13 @@ def send(event: Event) -> None:
 
 
 listeners.append(send)
+
+
+def run(arguments: list[str] | None) -> NoReturn:
+    """Run a worker, as `python -m decant worker` does.
+
+    Args:
+        arguments: Arguments of Celery's command, `["worker", "--loglevel=INFO"]`; None for those of the process.
+    """
+    given = sys.argv[1:] if arguments is None else arguments
+    raise SystemExit(main([argument for argument in given if argument != "worker"]))
