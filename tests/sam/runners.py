@@ -141,6 +141,7 @@ def _function(function: Built, variables: Mapping[str, str]) -> Function:
             **described.known_variables,
             **variables,
             "AWS_LAMBDA_FUNCTION_NAME": described.name,
+            "AWS_SAM_LOCAL": "true",  # functions that stream respond with whole bodies
             "AWS_ACCESS_KEY_ID": "defaultkey",  # as `sam local` has them where there are no others
             "AWS_SECRET_ACCESS_KEY": "defaultsecret",
             "AWS_REGION": "us-east-1",

@@ -19,6 +19,7 @@ __all__ = ["problems", "start"]
 PATCHES = (
     "api_ids",
     "async_events",
+    "binary_media_types",
     "custom_resource",
     "direct_invocations",
     "event_sources",

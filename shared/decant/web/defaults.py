@@ -46,8 +46,8 @@ _ALLOWED_HEADERS = "authorization, content-type, idempotency-key, if-match, if-n
 _EXPOSED_HEADERS = "etag, idempotency-replayed, link, location, retry-after, www-authenticate, x-correlation-id"
 
 
-def _rate(value: str) -> int:
-    """A whole number; 0 means no limit."""
+def _count_or_none(value: str) -> int:
+    """A whole number; 0 turns off what it limits."""
     return 0 if value == "0" else count(value)
 
 
@@ -63,9 +63,15 @@ class WebSettings:
     )
     caller_rate_per_minute: int = setting(
         "CALLER_RATE_PER_MINUTE",
-        _rate,
+        _count_or_none,
         "Requests a minute of one caller to a route with `limit_per_caller`; 0 for no limit",
         default=30,
+    )
+    compress_over_bytes: int = setting(
+        "COMPRESS_OVER_BYTES",
+        _count_or_none,
+        "Size of a response above which functions compress text with gzip, bytes; 0 for none",
+        default=0,
     )
     # Not the stage of the log, whose default is local: a server that sets no STAGE must not show tracebacks.
     stage: str = setting("STAGE", text, "Name of the stage", default="")

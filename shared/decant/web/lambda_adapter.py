@@ -9,6 +9,7 @@ import json
 import logging
 from contextlib import suppress
 from functools import cached_property, partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask
@@ -21,6 +22,7 @@ from decant._sync.greenlets import run_in_greenlet
 from decant.config import load
 from decant.loop import LeftoverTasks
 from decant.observability import CORRELATION_HEADER, correlate, is_valid_correlation_id
+from decant.web.compression import compress, restore_tags, with_suffix
 from decant.web.defaults import SAFE_METHODS, WebSettings, add_defaults, reject_cross_site, respond_with_error
 from decant.web.events.http import HttpApiEvent
 from decant.web.events.load_balancer import LoadBalancerEvent
@@ -93,6 +95,7 @@ class LambdaAdapter(Mangum):
         self._flask = app
         self._secure_defaults = secure_defaults
         self._streaming = streaming
+        self._compress_over_bytes = load(WebSettings).compress_over_bytes
         self._leftover_tasks = LeftoverTasks(_LEFTOVER_TASKS_WITHIN_S)
 
     def __call__(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -149,18 +152,27 @@ class LambdaAdapter(Mangum):
             with correlate(request_id):
                 return self._format(handler, _error_response(error), request_id)
         identifier, gateways = _identifiers(environ, request_id)
+        had_suffix = self._compress_over_bytes > 0 and restore_tags(environ)
         with correlate(identifier, gateways):
             try:
                 response = self._runtime.run(self._serve(environ, handler.body))
             except SystemExit as error:  # of a task that the request started: asyncio passes it on to the loop's caller
                 log.exception("Request failed outside Flask's error handling")
                 response = _error_response(error, head_request=environ["REQUEST_METHOD"] == "HEAD")
+            if self._compress_over_bytes:
+                self._compress(response, environ, had_suffix=had_suffix)
             result = self._format(handler, response, identifier)
             if len(result["body"]) > _CERTAINLY_SMALL and (size := _encoded_bytes(result)) > _MAX_RESPONSE_BYTES:
                 route = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
                 log.error("Response exceeds Lambda's limit", extra={"route": route, "response_bytes": size})
                 result = self._format(handler, _error_response(RuntimeError()), identifier)
         return result
+
+    def _compress(self, response: BufferedResponse, environ: dict[str, Any], *, had_suffix: bool) -> None:
+        if len(response.body) > self._compress_over_bytes:
+            compress(response, environ.get("HTTP_ACCEPT_ENCODING", ""))
+        elif had_suffix and response.status == HTTPStatus.NOT_MODIFIED:  # the client has the compressed body
+            response.headers = with_suffix(response.headers)
 
     @staticmethod
     def _format(handler: HttpEvent, response: BufferedResponse, identifier: str) -> dict[str, Any]:

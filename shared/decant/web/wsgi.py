@@ -295,6 +295,7 @@ class BufferedResponse(Response):
     Attributes:
         status: HTTP status, once the headers are sent.
         headers: Names, in lower case, and values.
+        body: All chunks.
     """
 
     __slots__ = ("_chunks", "headers", "status")
@@ -307,6 +308,10 @@ class BufferedResponse(Response):
     def body(self) -> bytes:
         """All chunks."""
         return b"".join(self._chunks)
+
+    @body.setter
+    def body(self, body: bytes) -> None:
+        self._chunks = [body]
 
     def send_headers(self, status: int, headers: list[tuple[str, str]]) -> None:
         """Keep them."""

@@ -24,7 +24,7 @@ from decant.web.wsgi import add_headers, base, to_wsgi_string
 if TYPE_CHECKING:
     from mangum.types import LambdaConfig, Response, Scope
 
-__all__ = ["HttpEvent", "RestEvent", "join_headers", "pairs", "script_name"]
+__all__ = ["Headers", "HttpEvent", "RestEvent", "is_text", "join_headers", "pairs", "script_name"]
 
 type Event = dict[str, Any]
 type Headers = list[tuple[str, str]]
@@ -271,7 +271,7 @@ def _encode(body: bytes, headers: Headers, text_types: list[str]) -> tuple[str, 
         if name == "content-type":
             content_type = value
             break
-    if not body or _is_text(content_type, None if text_types == DEFAULT_TEXT_MIME_TYPES else tuple(text_types)):
+    if not body or is_text(content_type, None if text_types == DEFAULT_TEXT_MIME_TYPES else tuple(text_types)):
         try:
             return body.decode(), False
         except UnicodeDecodeError:  # compressed, or in another encoding
@@ -280,7 +280,7 @@ def _encode(body: bytes, headers: Headers, text_types: list[str]) -> tuple[str, 
 
 
 @lru_cache(maxsize=256)
-def _is_text(content_type: str, chosen: Iterable[str] | None) -> bool:
+def is_text(content_type: str, chosen: Iterable[str] | None) -> bool:
     """Whether a body of this type is text; `chosen` are the text types that the user gave to Mangum."""
     if chosen is not None:
         return any(text_type in content_type for text_type in chosen)
