@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from decant import observability
 from decant.tasks.registry import registry
@@ -17,6 +18,9 @@ from tests.queues import SqsQueue, make_queue, sqs_server
 from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
 pytest_plugins = ["decant_cloud.pytest_plugin"]
+
+settings.register_profile("decant", deadline=None)  # a busy machine is slow
+settings.load_profile("decant")
 
 PROGRAMS = ("chromium", "npm", "pgbouncer")
 """Programs that some tests need: the name of the marker, of the command and of the Debian package."""

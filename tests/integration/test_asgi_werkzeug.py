@@ -176,7 +176,7 @@ def seen(host: str, sent: Sent) -> dict[str, Any]:
     return seen_there
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=requests)
 def test_bridge_shows_the_app_what_werkzeugs_server_shows(hosts: tuple[str, str], sent: Sent) -> None:
     """Method, paths, query, headers, cookies and body, in whatever bytes and pieces they come."""

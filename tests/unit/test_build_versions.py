@@ -167,7 +167,7 @@ def test_provisioned_concurrency_is_of_the_routes() -> None:
     aliases = of_type(deployed(ProvisionedConcurrency="2"), "AWS::Lambda::Alias").values()
 
     kept = {each["FunctionName"]["Ref"] for each in aliases if "ProvisionedConcurrencyConfig" in each}
-    assert kept == ROUTES - ADMIN - {"ApiDocs"} | {"Authorizer"}
+    assert kept == ROUTES - ADMIN - {"ApiDocs", "TaskEvents"} | {"Authorizer"}
 
 
 def test_reserved_concurrency_is_none_by_default() -> None:

@@ -44,6 +44,7 @@ ALL = [
     (errors.InvalidInput({"age": "too small"}), 422),
     (errors.UpstreamError("Down."), 502),
     (errors.UpstreamTimeout("Slow."), 504),
+    (errors.WaitTimeout("Later."), 504),
     (errors.ServiceUnavailable("Later."), 503),
     (errors.AwsUnavailable("AccessDenied"), 503),
     (errors.CredentialsUnavailable("none"), 503),
