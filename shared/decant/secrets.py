@@ -4,18 +4,32 @@ token = await secret("myshop/mail-token")
 """
 
 import logging
+from collections.abc import Mapping
 
 from decant import runtime
 from decant._aws import api
 from decant.errors import AwsUnavailable
 
-__all__ = ["secret"]
+__all__ = ["provide", "secret"]
 
 log = logging.getLogger(__name__)
 
 
 class _Secrets(dict[str, str]):
     """Texts of the secrets that were read, by identifier; dropped before a snapshot."""
+
+
+class _Provided(dict[str, str]):
+    """Texts of secrets that are not read from AWS, by identifier."""
+
+
+def provide(secrets: Mapping[str, str]) -> None:
+    """Give secrets these texts in place of those of Secrets Manager, for processes and tests without AWS.
+
+    Args:
+        secrets: Texts by identifier.
+    """
+    runtime.current().get(_Provided, _Provided).update(secrets)
 
 
 async def secret(identifier: str, *, fresh: bool = False) -> str:
@@ -28,6 +42,9 @@ async def secret(identifier: str, *, fresh: bool = False) -> str:
         AwsUnavailable: it does not exist, may not be read, or Secrets Manager did not respond; `code` says which.
         CredentialsUnavailable: there are no AWS credentials.
     """
+    provided = runtime.current().get(_Provided, _Provided)
+    if identifier in provided:
+        return provided[identifier]
     known = runtime.current().get(_Secrets, _Secrets)
     if fresh or identifier not in known:
         known[identifier] = await _read(identifier)

@@ -12,8 +12,9 @@ import httpx
 import psutil
 import pytest
 
-from decant_cloud.local.deploy import Cloud, delete, deploy, with_code
+from decant_cloud.local.deploy import Cloud, delete, deploy
 from decant_cloud.local.engine_server import chosen
+from decant_cloud.local.mounted_code import with_code
 from decant_cloud.local.packages import upload
 from tests.e2e.commands import Command, command
 from tests.e2e.running import RunningCloud

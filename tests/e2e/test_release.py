@@ -18,8 +18,9 @@ import pytest
 
 from decant.db.migrations import heads
 from decant_cloud.local.cloud import LAYERS
-from decant_cloud.local.deploy import Cloud, deploy, template_url, with_code
+from decant_cloud.local.deploy import Cloud, deploy, template_url
 from decant_cloud.local.errors import LocalCloudError
+from decant_cloud.local.mounted_code import with_code
 from decant_cloud.release.aliases import ALIAS, record, restore
 from decant_cloud.template.model import load_template
 from tests.e2e.running import QUICKLY, RunningCloud

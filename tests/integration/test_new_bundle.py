@@ -57,12 +57,12 @@ def build_wheels(repository: Path, folder: Path) -> list[Path]:
     return wheels_in(folder)
 
 
-def run(bundle: Path, *command: str) -> str:
-    """Run a command of the bundle's environment in its folder; returns its output."""
+def run(bundle: Path, *command: str, folder: Path | None = None) -> str:
+    """Run a command of the bundle's environment in its folder or another one; returns its output."""
     plain = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "DECANT_BUNDLE"}}
     finished = subprocess.run(
         [str(bundle / ".venv/bin" / command[0]), *command[1:]],
-        cwd=bundle,
+        cwd=folder or bundle,
         env=plain,
         capture_output=True,
         text=True,
@@ -113,6 +113,33 @@ def test_parts_of_a_new_bundle_pass_their_tests_and_checks(bundle: Path) -> None
     assert "failed" not in tests
 
 
+def test_lock_files_can_be_compiled_again(bundle: Path, tmp_path: Path) -> None:
+    """`make lock` compiles the dependency groups, and the result can be installed from the bundle's wheels."""
+    copy = tmp_path / "myshop"
+    shutil.copytree(bundle, copy, ignore=shutil.ignore_patterns(".venv", ".decant", ".mypy_cache", ".ruff_cache"))
+    edit(copy / "pyproject.toml", 'shared = ["decant-flask"]', 'shared = ["decant-flask", "tabulate"]')
+
+    run(bundle, "python", "-m", "decant_cloud.install", "--lock", folder=copy)
+
+    python = str(bundle / ".venv/bin/python")
+    for lock in ("requirements/dev.txt", "shared/requirements.txt"):
+        command = [
+            find_uv(),
+            "pip",
+            "install",
+            "--dry-run",
+            "--quiet",
+            "--require-hashes",
+            "--python",
+            python,
+            "-r",
+            lock,
+        ]
+        subprocess.run(command, cwd=copy, check=True)
+        assert "tabulate==" in (copy / lock).read_text()
+    assert "flask-swagger-ui==" in (copy / "shared/docs.txt").read_text()
+
+
 def test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners(
     bundle: Path, wheels: list[Path], tmp_path: Path
 ) -> None:
@@ -131,6 +158,7 @@ def test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners(
         shutil.copyfile(ROOT / name, copy / name)
     edit(copy / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')
     edit(copy / "CHANGELOG.md", "### Added\n", "### Added\n\n- Something of version 0.2.0.\n")
+    edit(copy / "shared/docs.txt", "#    make lock", "#    `make lock`")
     edit(copy / "template.yaml", "Memory: {Type: Number, Default: 512", "Memory: {Type: Number, Default: 768")
 
     done = upgrade(own, build_wheels(copy, tmp_path / "dist"))
@@ -142,6 +170,7 @@ def test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners(
     assert "  RoomsList:" in (own / "template.yaml").read_text()
     assert set(changed) == {
         "requirements/dev.txt",
+        "shared/docs.txt",
         "shared/requirements.txt",
         *(f"shared/wheels/{wheel.name}" for wheel in wheels),
         "template.yaml",

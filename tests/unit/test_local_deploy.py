@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from decant_cloud.local.deploy import keep_messages, with_code
+from decant_cloud.local.mounted_code import keep_messages, with_code
 from decant_cloud.local.stack_events import failure
 
 TEMPLATE: dict[str, Any] = {

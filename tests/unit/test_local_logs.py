@@ -42,6 +42,14 @@ def test_runtimes_traceback_is_in_lines() -> None:
     assert [line.strip() for line in lines] == ["FetchData [ERROR] ValueError: no", "Traceback", "here"]
 
 
+def test_invalid_settings_are_one_line() -> None:
+    """The variables are named; the traceback of the runtime client would not help to correct them."""
+    line = "[ERROR] ConfigError: JWT_ISSUER: is not set; TIMEOUT_S: is no number\rTraceback (most recent call last):\ra"
+
+    assert shown(line) == "FetchData [ERROR] Settings are invalid: JWT_ISSUER: is not set; TIMEOUT_S: is no number"
+    assert shown("INIT_REPORT Init Duration: 5.00 ms\tPhase: init\tStatus: error\tError Type: ConfigError") is None
+
+
 def test_places_in_a_traceback_are_as_editors_know_them(tmp_path: Path) -> None:
     """In the runtime client's words too, and in the file itself where the layer has a link to it."""
     (tmp_path / "link.py").symlink_to(tmp_path / "file.py")

@@ -18,18 +18,16 @@ from decant_cloud.local.deploy import (
     Cloud,
     Deployment,
     deploy,
-    keep_messages,
-    mount,
     put_secrets,
     refusals,
     template_url,
-    with_code,
 )
 from decant_cloud.local.emulator import Emulator
 from decant_cloud.local.engine_server import EngineServer
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.given_database import GivenDatabase
 from decant_cloud.local.layer import LayerError, build_local
+from decant_cloud.local.mounted_code import keep_messages, mount, with_code
 from decant_cloud.local.packages import upload
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.server import Server

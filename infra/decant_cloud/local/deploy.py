@@ -1,14 +1,13 @@
-"""Deploys `template.yaml` to an emulated AWS by change set, with its code mounted where that can be: edits are live."""
+"""Deploy a template to an emulated AWS by change set."""
 
 import functools
 import hashlib
 import importlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -25,18 +24,12 @@ __all__ = [
     "delete_failed",
     "deploy",
     "describe",
-    "keep_messages",
-    "mount",
     "physical_id",
     "placed",
     "put_secrets",
     "refusals",
     "template_url",
-    "with_code",
 ]
-
-HOT_RELOAD_BUCKET = "hot-reload"
-"""The engine mounts the folder that an object's key names, when the object is in this bucket."""
 
 TEMPLATES_BUCKET = "templates"
 LONGEST_IN_A_CALL = 51_200
@@ -44,14 +37,6 @@ LONGEST_IN_A_CALL = 51_200
 
 _LOOK_EVERY_S = 0.1
 _DELETED_WITHIN_S = 60
-
-_OF_VERSIONS = (
-    "AutoPublishAlias",
-    "AutoPublishAliasAllProperties",
-    "DeploymentPreference",
-    "ProvisionedConcurrencyConfig",
-)
-"""What publishes versions of a function, which are frozen: of a folder that is edited there are none."""
 
 _NEVER_STOOD = ("CREATE_FAILED", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED")
 """Of a stack that can only be deleted. Source: AWS CloudFormation User Guide, stack status codes."""
@@ -98,58 +83,6 @@ class Deployment:
     outputs: Mapping[str, str]
 
 
-def mount(folder: Path) -> dict[str, str]:
-    """Location, for the engine, of code that it does not copy."""
-    return {"Bucket": HOT_RELOAD_BUCKET, "Key": str(folder)}
-
-
-def with_code(
-    template: Mapping[str, Any],
-    root: Path,
-    layers: Path,
-    place: Callable[[Path], Mapping[str, str]] = mount,
-    place_template: Callable[[Path], str] = str,
-) -> dict[str, Any]:
-    """The template with the code of each function and layer where the cloud finds it, and no versions of either.
-
-    Args:
-        template: As it stands in `template.yaml`.
-        root: What the template's paths start from.
-        layers: Folder that holds each built layer by its name in the template, absolute.
-        place: Puts a folder where the cloud finds it, and returns its location.
-        place_template: Puts a nested stack's template where the cloud finds it, and returns its URL.
-    """
-    changed: dict[str, Any] = json.loads(json.dumps(template))
-    _leave_out(changed.get("Globals", {}).get("Function", {}), _OF_VERSIONS)
-    for name, resource in changed["Resources"].items():
-        properties = resource.setdefault("Properties", {})
-        match resource["Type"]:
-            case "AWS::Serverless::Function":
-                _leave_out(properties, _OF_VERSIONS)
-                if isinstance(ignored := resource.get("IgnoreGlobals"), list):  # SAM rejects names that Globals lacks
-                    resource["IgnoreGlobals"] = [each for each in ignored if each not in _OF_VERSIONS]
-                properties["CodeUri"] = place((root / properties["CodeUri"]).resolve())
-            case "AWS::Serverless::LayerVersion":
-                properties["ContentUri"] = place(layers / name)
-            case "AWS::CloudFormation::Stack" if "Condition" not in resource:  # the others are for stages at AWS
-                properties["TemplateURL"] = place_template(root / properties["TemplateURL"])
-    return changed
-
-
-def keep_messages(template: Mapping[str, Any], function: str, seconds: int) -> None:
-    """Let a function, if the template has it, have the messages of its queues for longer before they come again."""
-    resources = template["Resources"]
-    for event in resources.get(function, {}).get("Properties", {}).get("Events", {}).values():
-        source = event["Properties"].get("Queue")
-        if isinstance(source, dict) and "Fn::GetAtt" in source:  # a queue of another template is skipped
-            resources[source["Fn::GetAtt"][0]]["Properties"]["VisibilityTimeout"] = seconds
-
-
-def _leave_out(properties: dict[str, Any], names: Iterable[str]) -> None:
-    for name in names:
-        properties.pop(name, None)
-
-
 def deploy(
     cloud: Cloud,
     stack: str,
@@ -162,7 +95,7 @@ def deploy(
     Args:
         cloud: Emulated AWS.
         stack: Name of the stack.
-        template: Template with its code placed, see `with_code`.
+        template: Template with its code placed, see `mounted_code.with_code`.
         parameters: Values of the template's parameters.
         wait: Time limit, and what takes the events of the stack when the deployment is slow.
     Raises:

@@ -30,6 +30,9 @@ _ADVICE = "LAMBDA_WARNING: Unhandled exception."
 _ERROR = "[ERROR]"
 """Begins the runtime client's line about an error of a function."""
 
+_SETTINGS = re.compile(r"\[ERROR\] ConfigError: (.*?)\nTraceback .*", re.DOTALL)
+"""The runtime client's line about invalid settings at init; its traceback leads to no code that could be corrected."""
+
 _SHOWN_ELSEWHERE = {"level", "message", "timestamp", "service", "stage", "function", "logger", "location", "exception"}
 _SHOWN_ELSEWHERE |= {"correlation_id", "xray_trace_id", "exception_name"}
 
@@ -147,6 +150,8 @@ def _logger(line: str) -> str:
 def _body(line: str) -> Text | None:
     if line.startswith(("START ", "END ", "INIT_START ")) or not line.strip() or _ADVICE in line:
         return None
+    if line.startswith("INIT_REPORT ") and line.endswith("ConfigError"):
+        return None
     if line.startswith("REPORT "):
         return Text(_report(line), "dim")
     if line.startswith("{"):
@@ -154,7 +159,8 @@ def _body(line: str) -> Text | None:
             return _structured(json.loads(line))
         except ValueError:
             pass  # not one of our JSON lines: printed unchanged
-    text = _PLACE.sub(_as_python_says, line.replace("\xa0", " "))
+    text = _SETTINGS.sub(rf"{_ERROR} Settings are invalid: \1", line)
+    text = _PLACE.sub(_as_python_says, text.replace("\xa0", " "))
     return Text(text, "red" if text.startswith((_ERROR, "INIT_REPORT", "RequestId")) else "")
 
 

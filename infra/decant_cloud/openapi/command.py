@@ -8,7 +8,7 @@ from openapi_spec_validator import validate
 from decant_cloud.bundle import bundle
 from decant_cloud.errors import CommandError
 from decant_cloud.local.endpoints import load_event
-from decant_cloud.openapi.document import Function, disagreements, document, load_app
+from decant_cloud.openapi.document import Function, disagreements, document, importing_from, load_app
 from decant_cloud.paths import root
 from decant_cloud.scaffold.files import json_text
 from decant_cloud.template.model import Template
@@ -70,7 +70,10 @@ def _document(folder: Path) -> str:
 def _functions(template: Template) -> list[Function]:
     functions = []
     for function in template.functions().values():
-        app = load_app(function.folder) if function.routes else None
+        with importing_from(
+            template.root / "shared"
+        ):  # `domain`, in an environment that was not made by `make install`
+            app = load_app(function.folder) if function.routes else None
         if app is not None:
             routes = frozenset((route.method, route.path) for route in function.routes)
             event = load_event(template.root / f"events/{function.name}.json")

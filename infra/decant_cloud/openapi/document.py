@@ -20,7 +20,7 @@ from decant_cloud.openapi.operations import Operation
 from decant_cloud.openapi.schemas import Schemas
 from decant_cloud.openapi.views import facts_of
 
-__all__ = ["Function", "disagreements", "document", "load_app"]
+__all__ = ["Function", "disagreements", "document", "importing_from", "load_app"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ def load_app(folder: Path) -> Flask | None:
 
     The modules of the folder are removed from `sys.modules` afterwards: every function has its own `app`.
     """
-    with _importing_from(folder):
+    with importing_from(folder):
         spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", folder / "app.py")
         if spec is None or spec.loader is None:
             return None
@@ -57,7 +57,8 @@ def load_app(folder: Path) -> Flask | None:
 
 
 @contextmanager
-def _importing_from(folder: Path) -> Iterator[None]:
+def importing_from(folder: Path) -> Iterator[None]:
+    """Import modules of a folder while the block runs; they are removed from `sys.modules` afterwards."""
     sys.path.insert(0, str(folder))
     try:
         yield

@@ -15,6 +15,7 @@ from hypercorn.config import Config
 
 from decant import loop
 from decant.errors import ConfigError
+from decant.secrets import provide
 from decant.worker import run_forever
 from decant_cloud.bundle import bundle
 from decant_cloud.local.commands.up import print_endpoints
@@ -57,6 +58,7 @@ def run(*, state: Path, port: int) -> None:
                     load_function(root() / "functions/migrate").handler({}, None)
             except ConfigError as error:
                 raise LocalCloudError(f"Settings are invalid: {error}") from error
+            provide(bundle().secrets)
         print_endpoints(console, f"http://127.0.0.1:{port}")
         console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
         with redirect_stdout(ReadableOutput(console)):
