@@ -14,7 +14,9 @@ from types import ModuleType
 from decant.db.migrations import heads
 from decant_cloud.invocation import load_module
 from decant_cloud.scaffold.bundle import add_admin, render
-from decant_cloud.scaffold.functions import EDGE, Needs, add_function, with_limit
+from decant_cloud.scaffold.function_files import Needs
+from decant_cloud.scaffold.functions import add_function
+from decant_cloud.scaffold.limits import EDGE, with_limit
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.template_text import with_schema

@@ -14,7 +14,8 @@ from decant_cloud.checks.layout import disagreements
 from decant_cloud.errors import CommandError
 from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold.bundle import add_admin, demo_folder, make, render
-from decant_cloud.scaffold.functions import Needs, add_function, remove_function
+from decant_cloud.scaffold.function_files import Needs
+from decant_cloud.scaffold.functions import add_function, remove_function
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import add_task

@@ -17,15 +17,9 @@ from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold import template_text
 from decant_cloud.scaffold.demo_files import ADMIN, DEMO, demo_files
 from decant_cloud.scaffold.files import write
-from decant_cloud.scaffold.functions import (
-    BUDGETS,
-    EDGE,
-    Needs,
-    add_function,
-    remove_function,
-    with_budget,
-    with_limit,
-)
+from decant_cloud.scaffold.function_files import Needs
+from decant_cloud.scaffold.functions import BUDGETS, add_function, remove_function, with_budget
+from decant_cloud.scaffold.limits import EDGE, with_limit
 from decant_cloud.scaffold.queues import without_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.template.model import Template, logical_id

@@ -10,7 +10,8 @@ from decant_cloud.errors import CommandError
 from decant_cloud.local.terminal import output
 from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold import bundle
-from decant_cloud.scaffold.functions import Needs, add_function, remove_function
+from decant_cloud.scaffold.function_files import Needs
+from decant_cloud.scaffold.functions import add_function, remove_function
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import add_task

@@ -3,55 +3,22 @@
 import json
 import re
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from decant_cloud.errors import CommandError
-from decant_cloud.scaffold import template_text
+from decant_cloud.scaffold import function_files, template_text
 from decant_cloud.scaffold.files import check_name, json_text, write
+from decant_cloud.scaffold.function_files import Needs
+from decant_cloud.scaffold.limits import EDGE, without_limit
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import startable_task
-from decant_cloud.template.model import Route as ApiRoute
 from decant_cloud.template.model import Template, logical_id
 
-__all__ = [
-    "BUDGETS",
-    "EDGE",
-    "Needs",
-    "add_function",
-    "remove_function",
-    "with_budget",
-    "with_limit",
-    "without_function",
-    "without_limit",
-]
+__all__ = ["BUDGETS", "add_function", "remove_function", "with_budget", "without_function"]
 
 BUDGETS = "infra/import_budget.toml"
-EDGE = "infra/edge.yaml"
-PLACEHOLDER_TOKEN = "Bearer not.a.token"  # noqa: S105  # `decant invoke` replaces it with a valid one
-
 STAGES = "samconfig.toml"
 _NAT = re.compile(r'^ +"Nat=one", # for .*$', re.MULTILINE)
-_LIMITED_PATHS = re.compile(r"^( +RegexString: /\()(.*)(\)/\?\$)$", re.MULTILINE)
-"""The firewall's regular expression of the paths whose callers are limited."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Needs:
-    """What a function uses, and what its block in the template therefore contains.
-
-    Attributes:
-        database: PostgreSQL, by `decant.db`.
-        queue: Background tasks, by `delay()`.
-        auth: Scope that a token needs, `bookings:read`.
-        internet: Other services, by `decant.http`.
-    """
-
-    database: bool = False
-    queue: bool = False
-    auth: str | None = None
-    internet: bool = False
 
 
 def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> list[Path]:
@@ -80,15 +47,15 @@ def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> li
     task = startable_task(root) if needs.queue else None
     text = template.read_text()
     changed = {
-        template: template_text.insert_route(text, _block(name, route, needs)),
-        root / BUDGETS: with_budget((root / BUDGETS).read_text(), name, _groups(needs)),
+        template: template_text.insert_route(text, function_files.block(name, route, needs)),
+        root / BUDGETS: with_budget((root / BUDGETS).read_text(), name, function_files.import_groups(needs)),
     }
     if needs.internet and (needs.database or needs.queue):
         changed[root / STAGES] = _with_nat((root / STAGES).read_text(), logical_id(name))
     new = {
-        root / f"functions/{name}/app.py": _app(name, route, needs, task),
-        root / f"events/{name}.json": json_text(_event(route, needs)),
-        root / f"tests/functions/test_{name}.py": _test(name, route, needs),
+        root / f"functions/{name}/app.py": function_files.app(name, route, needs, task),
+        root / f"events/{name}.json": json_text(function_files.event(route, needs)),
+        root / f"tests/functions/test_{name}.py": function_files.test(name, route, needs),
     }
     return write(new, changed)
 
@@ -165,32 +132,6 @@ def with_budget(text: str, name: str, groups: list[str]) -> str:
     return f"{text[: table.end()]}{name} = {json.dumps(groups)}\n{text[table.end() :]}"
 
 
-def with_limit(text: str, route: ApiRoute) -> str:
-    """The text of `infra/edge.yaml` with the limit per caller for a route."""
-    limit = f"{route.path}/{route.method}: {{RateLimit: !Ref ApiKeyCallerRate, BurstLimit: !Ref CallerRate}}"
-    text = re.sub(r"^( +)Throttle:(?: {})?( #.*)?$", rf"\1Throttle:\2\n\1  {limit}", text, count=1, flags=re.MULTILINE)
-
-    def add(match: re.Match[str]) -> str:
-        return (
-            f"{match[1]}{'|'.join(dict.fromkeys([*filter(None, match[2].split('|')), _pattern(route.path)]))}{match[3]}"
-        )
-
-    return _LIMITED_PATHS.sub(add, text)
-
-
-def without_limit(text: str, route: ApiRoute) -> str:
-    """The text of `infra/edge.yaml` without the limit per caller for a route."""
-    text = re.sub(rf"^ +{re.escape(route.path)}/{route.method}: {{.*}}\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"^( +)Throttle:( #.*)?\n(?!\1 )", r"\1Throttle: {}\2\n", text, flags=re.MULTILINE)
-    is_limited = re.search(rf"^ +{re.escape(route.path)}/[A-Z]+: {{", text, re.MULTILINE) is not None
-
-    def remove(match: re.Match[str]) -> str:
-        kept = [each for each in match[2].split("|") if is_limited or each != _pattern(route.path)]
-        return f"{match[1]}{'|'.join(kept)}{match[3]}"
-
-    return _LIMITED_PATHS.sub(remove, text)
-
-
 def _with_nat(text: str, function: str) -> str:
     """The text of `samconfig.toml` with a NAT gateway for a function that uses database and internet.
 
@@ -204,163 +145,3 @@ def _with_nat(text: str, function: str) -> str:
 def _without_nat(text: str, function: str) -> str:
     text = re.sub(rf'^ +"Nat=one", # for {function}\n', "", text, flags=re.MULTILINE)
     return _NAT.sub(lambda line: re.sub(rf", {function}\b|\b{function}, ", "", line[0]), text)
-
-
-def _pattern(path: str) -> str:
-    """The path's alternative in the firewall's regular expression."""
-    return re.sub(r"{\w+\+?}", "[^/]+", path.removeprefix("/"))
-
-
-def _block(name: str, route: Route, needs: Needs) -> str:
-    """The function's block in the template."""
-    is_outside = not (needs.database or needs.queue)
-    role = "Tasks" if needs.queue else "Database" if needs.database else "Plain"
-    path = f'"{route.path}"' if "{" in route.path else route.path
-    event = f"RestApiId: !Ref Api, Method: {route.method}, Path: {path}"
-    lines = [
-        f"  {logical_id(name)}:",
-        "    Type: AWS::Serverless::Function",
-        "    DependsOn: Migration",
-        "    IgnoreGlobals: [VpcConfig] # it uses no database" if is_outside else "",
-        "    Properties:",
-        f"      Description: {route} responds with an example.",
-        f"      CodeUri: functions/{name}/",
-        f"      Role: !GetAtt Access.Outputs.{role}RoleArn",
-        "      Layers: [!Ref AuthLayer] # beside the shared one" if needs.auth else "",
-        "      AutoPublishCodeSha256: !Ref Release",
-        f"      Events: {{Route: {{Type: Api, Properties: {{{event}}}}}}}",
-    ]
-    return "\n".join(filter(None, lines))
-
-
-def _groups(needs: Needs) -> list[str]:
-    groups = ["flask", "web", "inputs"]
-    if needs.database or needs.queue:
-        groups.append("database")
-    if needs.queue:
-        groups.append("schedules")
-    if needs.internet:
-        groups.append("http")
-    return groups
-
-
-def _app(name: str, route: Route, needs: Needs, task: str | None) -> str:
-    """The function's module."""
-    used = [
-        module
-        for module, is_used in (("auth", needs.auth), ("db", needs.database), ("http", needs.internet))
-        if is_used
-    ]
-    imports = [f"from decant import {', '.join(used)}"] if used else []
-    imports.append("from decant.web import lambda_handler")
-    imports += [f"from domain.tasks import {task}"] if task else []
-    body = ['    """Respond with an example."""']
-    if needs.auth:
-        body.append(f'    await auth.require("{needs.auth}")')
-    if needs.database:
-        body += ["    async with db.session() as session:", "        await session.connection()  # your queries here"]
-    if needs.internet:
-        body.append("    http.client()  # your requests here: await http.get_json(url)")
-    if task:
-        body.append(f"    job = await {task}.delay()")
-    response = _response(name, route, lambda variable: variable)
-    if task:
-        response.append('"task_id": job.id')
-    parameters = ", ".join(f"{variable}: str" for variable in route.variables)
-    lines = [
-        f'"""{route}: responds with an example."""',
-        "",
-        "from flask import Flask",
-        "",
-        *imports,
-        "",
-        "app = Flask(__name__)",
-        "",
-        "",
-        f"@app.{route.decorator}",
-        f"async def {name}({parameters}) -> dict[str, str]:",
-        *body,
-        f"    return {{{', '.join(response)}}}",
-        "",
-        "",
-        "handler = lambda_handler(app)",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _test(name: str, route: Route, needs: Needs) -> str:
-    """The function's test, with the fixtures of the pytest plug-in."""
-    parameters = ["call: Call", "event: ReadEvent"]
-    types = ["Call", "ReadEvent"]
-    given = f'event("{name}")'
-    if needs.auth:
-        parameters.append("token: Token")
-        types.append("Token")
-        given = f'event("{name}", headers={{"Authorization": f"Bearer {{token(\'{needs.auth}\')}}"}})'
-    fixtures = [fixture for fixture, is_used in (("database_url", needs.database), ("tasks", needs.queue)) if is_used]
-    uses = ["import pytest", ""] if fixtures else []
-    marks = [f"@pytest.mark.usefixtures({', '.join(map(json.dumps, fixtures))})"] if fixtures else []
-    expected = ", ".join(_response(name, route, lambda variable: f'"{route.example(variable)}"'))
-    comparison = (
-        f"response.json().items() >= {{{expected}}}.items()" if needs.queue else f"response.json() == {{{expected}}}"
-    )
-    lines = [
-        f'"""{route} through its handler."""',
-        "",
-        *uses,
-        f"from decant_cloud.invocation import {', '.join(types)}",
-        "",
-        "",
-        *marks,
-        f"def test_{name}_responds({', '.join(parameters)}) -> None:",
-        '    """The event in `events/` gets the example."""',
-        f'    response = call("{name}", {given})',
-        "",
-        "    assert response.status == 200, response.text",
-        f"    assert {comparison}",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _response(name: str, route: Route, value: Any) -> list[str]:
-    return [f'"message": "{name}"', *(f'"{variable}": {value(variable)}' for variable in route.variables)]
-
-
-def _event(route: Route, needs: Needs) -> dict[str, Any]:
-    """An event of API Gateway for the route.
-
-    Source: API Gateway Developer Guide, Lambda proxy integration, input format of a REST API.
-    """
-    path = route.example_path
-    headers = {"Accept": "*/*", "Host": "abcdef1234.execute-api.eu-west-1.amazonaws.com", "User-Agent": "curl/8.7.1"}
-    if needs.auth:
-        headers["Authorization"] = PLACEHOLDER_TOKEN
-    method = "GET" if route.method == "ANY" else route.method
-    return {
-        "resource": route.path,
-        "path": path,
-        "httpMethod": method,
-        "headers": headers,
-        "multiValueHeaders": {name: [value] for name, value in headers.items()},
-        "queryStringParameters": None,
-        "multiValueQueryStringParameters": None,
-        "pathParameters": {name: route.example(name) for name in route.variables} or None,
-        "stageVariables": None,
-        "requestContext": {
-            "accountId": "123456789012",
-            "apiId": "abcdef1234",
-            "stage": "dev",
-            "protocol": "HTTP/1.1",
-            "httpMethod": method,
-            "path": f"/dev{path}",
-            "resourcePath": route.path,
-            "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
-            "requestTime": "22/Nov/2026:10:00:00 +0000",
-            "requestTimeEpoch": 1795341600000,
-            "identity": {"sourceIp": "203.0.113.7", "userAgent": "curl/8.7.1"},
-        },
-        "body": None,
-        "isBase64Encoded": False,
-    }

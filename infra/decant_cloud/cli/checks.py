@@ -1,0 +1,43 @@
+"""Commands that check a bundle and write its documents."""
+
+from typing import Any
+
+import click
+
+from decant_cloud.cli.command_line import STAGE, call, cli
+
+
+@cli.command(epilog="Example: decant check")
+def check() -> int:
+    """Compare template.yaml, functions/, events/ and openapi.json, and each function's imports with its budget."""
+    checks = ("layout", "uses", "import_budget")
+    return max(*(call(f"checks.{name}") for name in checks), call("openapi.command", check=True))
+
+
+@cli.command(epilog="Example: decant check-deploy prod, or make check-deploy STAGE=prod")
+@STAGE
+@click.argument("overrides", nargs=-1, metavar="[PARAMETER=VALUE]...")
+def check_deploy(**options: Any) -> int:
+    """Check a stage of samconfig.toml before it is deployed: connections, timeouts, sizes, alarms, roles.
+
+    Overrides replace the parameters that samconfig.toml sets.
+    """
+    return call("checks.deploy", **options)
+
+
+@cli.command(epilog="Example: decant check-policy")
+def check_policy() -> int:
+    """Scan what would be deployed, and the role that deploys it, for unsafe settings."""
+    return max(call("checks.policy"), call("checks.stack_role"))
+
+
+@cli.command(epilog="Example: decant openapi")
+def openapi() -> int:
+    """Write functions/api_docs/openapi.json, the OpenAPI document of all routes."""
+    return call("openapi.command")
+
+
+@cli.command(epilog="Example: decant docs")
+def docs() -> int:
+    """Write the README's table of settings and the list of licences."""
+    return max(call("checks.settings_table"), call("checks.licences"))
