@@ -61,6 +61,7 @@ def make_clone(folder: Path) -> None:
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".decant").mkdir()
     engine = chosen().package
+    (ROOT / f".decant/{engine}-cache").mkdir(exist_ok=True)
     for name in (".venv", f".decant/{engine}", ".decant/lambda-image", f".decant/{engine}-cache"):
         (folder / name).symlink_to(ROOT / name)
     shutil.copytree(ROOT / ".decant/layers", folder / ".decant/layers", symlinks=True, copy_function=os.link)

@@ -62,6 +62,41 @@ def test_syntax_error_is_in_the_answer_and_the_terminal(clone: Clone, gateway: h
     assert gateway.get("/tasks/1").status_code == 404
 
 
+CELERY = """
+from flask import Flask
+from decant.celery import Celery            # was: from celery import Celery
+celery = Celery("tasks", broker="redis://localhost:6379/0", backend="redis://localhost:6379/0")
+app = Flask(__name__)
+
+@celery.task
+def long_task():
+    import time
+    time.sleep(0.1)
+    return "Task Completed"
+
+@app.route("/start-task", methods=["POST"])
+def start_task():
+    task = long_task.delay()
+    return {"task_id": task.id}
+"""
+
+
+def test_celery_code_runs_in_functions(clone: Clone, gateway: httpx.Client) -> None:
+    """A module with Celery code in the layer: one function starts its task, and the function of the queue runs it."""
+    (clone.folder / "shared/celery_demo.py").write_text(CELERY)
+    clone.edit("functions/task_worker/app.py", "import domain.tasks ", "import celery_demo, domain.tasks ")
+    function = "from celery_demo import app\nfrom decant.web import lambda_handler\n\nhandler = lambda_handler(app)\n"
+    (clone.folder / "functions/start_task/app.py").write_text(function)
+
+    response = gateway.post("/start-task")
+
+    assert response.status_code == 200, response.text
+    task_id = response.json()["task_id"]
+
+    wait_for(lambda: gateway.get(f"/tasks/{task_id}").json()["state"] == "SUCCESS", "The task")
+    assert gateway.get(f"/tasks/{task_id}").json()["result"] == "Task Completed"
+
+
 def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
     """A new route is, one that fails is told of while the old one serves, and the next save mends it."""
     deployed = clone.lines("Deployed in")

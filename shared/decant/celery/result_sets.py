@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from decant.celery import groups
@@ -11,7 +12,7 @@ from decant.celery.blocking import wait
 if TYPE_CHECKING:
     from decant.celery.app import Celery
 
-__all__ = ["GroupResult", "ResultSet", "result_from_tuple"]
+__all__ = ["GroupResult", "ResultSet", "allow_join_result", "denied_join_result", "result_from_tuple"]
 
 
 class ResultSet(ResultBase):
@@ -227,6 +228,14 @@ class GroupResult(ResultSet):
 
     def __repr__(self) -> str:
         return f"<GroupResult: {self.id} [{', '.join(str(result) for result in self.results)}]>"
+
+
+def allow_join_result() -> AbstractContextManager[None]:
+    """A block in which a task may wait for results, as it may everywhere."""
+    return nullcontext()
+
+
+denied_join_result = allow_join_result
 
 
 def result_from_tuple(r: Any, app: "Celery | None" = None) -> Any:

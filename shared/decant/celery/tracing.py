@@ -24,7 +24,7 @@ from decant.celery.retrying import autoretry
 from decant.celery.serialization import encode
 from decant.celery.stepping import watched
 from decant.tasks.context import Ended, Run, current_run
-from decant.tasks.records import Claimed, Failure, Outcome, State
+from decant.tasks.records import CancelReason, Claimed, Failure, Outcome, State
 from decant.tasks.store import store
 from decant.worker import outcomes
 
@@ -99,7 +99,9 @@ class Trace:
     ) -> None:
         call = self.request
         try:
-            if error is None:
+            if error is not None and self._cancelled():
+                self.state = states.REVOKED
+            elif error is None:
                 self._succeeded()
             elif isinstance(error, Exception):
                 self._failed(error)
@@ -110,6 +112,16 @@ class Trace:
                 named = {"task_id": call.id, "task": self.task, "args": call.args, "kwargs": call.kwargs}
                 signals.task_postrun.send(sender=self.task, retval=self.retval, state=self.state, **named)
             self._pushed.__exit__()
+
+    def _cancelled(self) -> bool:
+        """Whether the worker has cancelled the run for another reason than its time limit."""
+        run = current_run()
+        if self._eager or run is None or run.cancelled in {None, CancelReason.TIME_LIMIT}:
+            return False
+        if run.cancelled is CancelReason.REVOKED:
+            named = {"terminated": True, "signum": None, "expired": False}
+            signals.task_revoked.send(sender=self.task, request=self.request, **named)
+        return True
 
     def _succeeded(self) -> None:
         call, self.state = self.request, states.SUCCESS

@@ -24,7 +24,7 @@ import msgspec
 from decant.errors import NeverAwaited
 from decant.tasks import checks
 from decant.tasks.parameters import encode
-from decant.tasks.records import Claimed, Outcome
+from decant.tasks.records import CancelReason, Claimed, Outcome
 from decant.tasks.store import store
 
 __all__ = [
@@ -116,6 +116,7 @@ class Run:
         claimed: The same.
         unawaited: Coroutines that the run has not awaited, with their lines.
         details: Details to record with the outcome, a JSON object.
+        cancelled: Why the worker has cancelled the run; None when it has not.
         progress: Steps of the run; see `decant.workflows`.
     """
 
@@ -126,6 +127,7 @@ class Run:
         self.max_retries = max_retries
         self.unawaited: dict[object, str] = {}
         self.details: str | None = None
+        self.cancelled: CancelReason | None = None
         self.claimed = claimed
         self.control = control
         self.progress: Any = None

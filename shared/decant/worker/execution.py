@@ -101,7 +101,7 @@ class Execution:
     def cancel(self, reason: CancelReason) -> None:
         """Cancel the run; nothing happens before its start and after its end."""
         if self._body is not None:
-            self._cancelled = reason
+            self._cancelled = self._run.cancelled = reason
             self._body.cancel()
 
     def time_left_s(self) -> float:

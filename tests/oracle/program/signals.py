@@ -1,9 +1,11 @@
 """Signals, sent in the worker and in the caller."""
 
+import time
 from typing import Any
 
-from celery import signals
+from celery import Task, signals
 from celery.exceptions import Retry
+from celery.result import allow_join_result
 
 from tests.oracle.program.app import WAIT_S, app, error_of, finished, key, note, wait_for_notes
 
@@ -141,3 +143,48 @@ def case_before_task_publish() -> Any:
     signalled.delay(key(), 1).get(timeout=WAIT_S)
     signals.before_task_publish.disconnect(receiver)
     return found[:1]
+
+
+class Revocable(Task):
+    abstract = True
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        note(args[0], "on_failure")
+
+    def after_return(self, status: str, retval: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        note(args[0], "after_return")
+
+
+@app.task(base=Revocable)
+def revocable(name: str) -> None:
+    note(name, "started")
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        time.sleep(0.01)
+
+
+@signals.task_revoked.connect
+def on_revoked(
+    sender: Any = None, request: Any = None, terminated: Any = None, expired: Any = None, **extra: Any
+) -> None:
+    if getattr(sender, "name", "").endswith(".revocable"):
+        note(request.args[0], "revoked", terminated, expired)
+
+
+def case_revoked_run_calls_no_hooks() -> Any:
+    name = key()
+    result = revocable.delay(name)
+    wait_for_notes(name, 1)
+    result.revoke(terminate=True)
+    finished(result)
+    return [result.state, wait_for_notes(name, 2)]
+
+
+def case_join_in_a_task_is_allowed_in_a_block() -> Any:
+    return joining.delay().get(timeout=WAIT_S)
+
+
+@app.task
+def joining() -> int:
+    with allow_join_result():
+        return signalled.delay(key(), 4).get(timeout=WAIT_S)
