@@ -83,14 +83,16 @@ def start_task():
 
 def test_celery_code_runs_in_functions(clone: Clone, gateway: httpx.Client) -> None:
     """A module with Celery code in the layer: one function starts its task, and the function of the queue runs it."""
-    (clone.folder / "shared/celery_demo.py").write_text(CELERY)
-    clone.edit("functions/task_worker/app.py", "import domain.tasks ", "import celery_demo, domain.tasks ")
-    function = "from celery_demo import app\nfrom decant.web import lambda_handler\n\nhandler = lambda_handler(app)\n"
+    (clone.folder / "shared/domain/celery_demo.py").write_text(CELERY)
+    clone.edit("functions/task_worker/app.py", "import domain.tasks ", "import domain.celery_demo, domain.tasks ")
+    function = (
+        "from domain.celery_demo import app\nfrom decant.web import lambda_handler\n\nhandler = lambda_handler(app)\n"
+    )
     (clone.folder / "functions/start_task/app.py").write_text(function)
 
     response = gateway.post("/start-task")
 
-    assert response.status_code == 200, response.text
+    assert response.status_code == 200, clone.up.printed[-4000:]
     task_id = response.json()["task_id"]
 
     wait_for(lambda: gateway.get(f"/tasks/{task_id}").json()["state"] == "SUCCESS", "The task")

@@ -61,7 +61,7 @@ def findings(path: Path, source: str) -> list[Finding]:
     found = [finding for node in ast.walk(tree) for finding in _of_node(node)]
     found += [finding for node in _functions(tree) for finding in _of_function(node, names)]
     if names and path.name == "app.py" and path.parent.parent.name == "functions":
-        found.append(Finding(1, Kind.CHANGE, "Tasks in a function's app.py: move them to a module in shared/."))
+        found.append(Finding(1, Kind.CHANGE, "Tasks in a function's app.py: move them to a module in shared/domain."))
     return sorted(set(found))
 
 

@@ -32,6 +32,6 @@ def check(function: Callable[..., Any], name: str) -> None:
     if in_function or (Path(path).name == "app.py" and Path(path).parent.parent.name == "functions"):
         raise ImproperlyConfigured(
             f"The task {name} is defined in {path}, which belongs to one Lambda function: workers cannot import it. "
-            "Move the task and its Celery app to a module in shared/, add the module to TASK_MODULES, and import it "
-            "in app.py: `from mymodule import app; handler = lambda_handler(app)`."
+            "Move the task and its Celery app to a module in shared/domain, add it to TASK_MODULES, and import it "
+            "in app.py: `from domain.views import app; handler = lambda_handler(app)`."
         )
