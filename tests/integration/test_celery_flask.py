@@ -57,7 +57,7 @@ def create_app() -> Flask:
     )
     celery_app = celery_init_app(app)
 
-    @shared_task(ignore_result=False)
+    @shared_task(ignore_result=False)  # type: ignore[untyped-decorator]  # as in Celery
     def add_together(a: int, b: int) -> int:
         return a + b
 
