@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from flask import Flask, Response, request
 
-from decant.tasks import AsyncResult, Status
+from decant.tasks import AsyncResult, ShownStatus, Status
 from decant.web import lambda_handler, responds, stream
 
 app = Flask(__name__)
@@ -20,7 +20,7 @@ MARGIN_MS = 2_000
 
 
 @app.get("/tasks/<task_id>/events")
-@responds(str, mimetype="text/event-stream", description="An event `status` for each change, with the task as JSON")
+@responds(ShownStatus, mimetype="text/event-stream", description="An event `status` for each change")
 async def task_events(task_id: str) -> Response:
     """Stream the task's status until the task ends; 404 for an unknown id."""
     job = AsyncResult(task_id)

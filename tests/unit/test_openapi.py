@@ -217,6 +217,28 @@ def test_schemas_have_descriptions_and_patterns_of_javascript(shop: Function, tm
     assert order["properties"]["size"]["description"] == "Of the parcel, not of its contents."
 
 
+def test_white_space_of_patterns_is_that_of_python(tmp_path: Path) -> None:
+    """JavaScript's lacks some of it, so that a client would accept a value that the view rejects."""
+    folder = tmp_path / "functions/names"
+    folder.mkdir(parents=True)
+    pattern = r'r"\A[^\s@]+\s\\s\Z"'
+    (folder / "app.py").write_text(
+        "from typing import Annotated\nfrom flask import Flask\nfrom msgspec import Meta, Struct\n"
+        "from decant.web import body\napp = Flask(__name__)\n"
+        f"class Name(Struct):\n    name: Annotated[str, Meta(pattern={pattern})]\n"
+        "@app.post('/names')\ndef create():\n    return body(Name).name\n"
+    )
+    app = load_app(folder)
+    assert app is not None
+
+    made = document(
+        [Function(name="names", app=app, routes=frozenset(), event={})], title="", version="", bundle=tmp_path
+    )
+
+    pattern = made["components"]["schemas"]["Name"]["properties"]["name"]["pattern"]
+    assert pattern == r"^[^\s\x1c-\x1f\x85@]+[\s\x1c-\x1f\x85]\\s$"
+
+
 def test_equal_names_of_two_functions_are_told_apart(shop: Function, tmp_path: Path) -> None:
     """Each function has its own `Order` and `create`."""
     folder = tmp_path / "functions/other"
@@ -255,3 +277,147 @@ def test_routes_of_template_and_app_must_agree() -> None:
         "rooms: template.yaml has DELETE /rooms/{number}, and the app has no such route",
         "rooms: its app has DELETE /rooms/{room}, and template.yaml has no such route",
     ]
+
+
+ROOMS = '''
+    """Rooms."""
+
+    from typing import Literal
+    from uuid import UUID
+
+    from flask import Flask
+    from msgspec import Struct
+
+    from decant.web import body, etag, page
+
+    app = Flask(__name__)
+
+
+    class Room(Struct):
+        id: UUID
+        name: str
+
+
+    @app.get("/rooms")
+    async def listed() -> tuple[list[Room], Literal[200], dict[str, str]]:
+        rows, links = page([], 1)
+        return rows, 200, links
+
+
+    @app.post("/rooms")
+    async def create() -> tuple[Room, Literal[201], dict[str, str]]:
+        room = body(Room)
+        return room, 201, etag(room, changed=True)
+
+
+    @app.get("/rooms/<uuid:room_id>")
+    async def read(room_id: UUID) -> tuple[Room, Literal[200], dict[str, str]]:
+        room = Room(room_id, "a")
+        return room, 200, etag(room)
+
+
+    @app.patch("/rooms/<uuid:room_id>")
+    async def change(room_id: UUID) -> tuple[Room, Literal[200], dict[str, str]]:
+        room = body(Room)
+        etag(room)
+        return room, 200, etag(room, changed=True)
+
+
+    @app.delete("/rooms/<uuid:room_id>")
+    async def delete(room_id: UUID) -> tuple[str, Literal[204]]:
+        etag(room_id)
+        return "", 204
+
+
+    @app.get("/beds/<bed_id>/<id>")
+    async def bed(bed_id: str, id: str) -> Room: ...
+'''
+
+
+@pytest.fixture
+def rooms(tmp_path: Path) -> dict[str, Any]:
+    """The paths of a resource with pages and versions."""
+    folder = tmp_path / "functions/rooms"
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text(dedent(ROOMS))
+    app = load_app(folder)
+    assert app is not None
+    function = Function(name="rooms", app=app, routes=frozenset(), event={})
+    made = document([function], title="Rooms", version="1", bundle=tmp_path)
+    validate(made)
+    paths: dict[str, Any] = made["paths"]
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "statuses", "condition", "headers"),
+    [
+        ("/rooms", "get", "200", None, ["Link"]),
+        ("/rooms", "post", "201 400 403 413 415 422", None, ["ETag"]),
+        ("/rooms/{room_id}", "get", "200 304 404", ("If-None-Match", False), ["ETag"]),
+        ("/rooms/{room_id}", "patch", "200 400 403 404 412 413 415 422 428", ("If-Match", True), ["ETag"]),
+        ("/rooms/{room_id}", "delete", "204 403 404 412 428", ("If-Match", True), []),
+    ],
+)
+def test_conditions_depend_on_the_method(  # noqa: PLR0913, PLR0917  # the columns of a table
+    rooms: dict[str, Any], path: str, method: str, statuses: str, condition: object, headers: list[str]
+) -> None:
+    """`etag` and `page` add headers, and `etag` the statuses of its conditions."""
+    operation = rooms[path][method]
+    success = operation["responses"][statuses.partition(" ")[0]]
+
+    assert " ".join(operation["responses"]) == statuses
+    conditions = [(each["name"], each.get("required", False)) for each in operation.get("parameters", [])]
+    assert (conditions[-1] if condition else None) == condition
+    assert list(success.get("headers", {})) == headers
+
+
+def test_events_of_a_stream_are_described(tmp_path: Path) -> None:
+    """The data of an event is text that contains JSON."""
+    folder = tmp_path / "functions/events"
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text(
+        "from flask import Flask, Response\nfrom msgspec import Struct\nfrom decant.web import responds\n"
+        "app = Flask(__name__)\nclass Tick(Struct):\n    number: int\n"
+        "@app.get('/ticks')\n@responds(Tick, mimetype='text/event-stream')\ndef ticks() -> Response: ...\n"
+    )
+    app = load_app(folder)
+    assert app is not None
+
+    made = document(
+        [Function(name="events", app=app, routes=frozenset(), event={})], title="", version="", bundle=tmp_path
+    )
+
+    event = made["paths"]["/ticks"]["get"]["responses"]["200"]["content"]["text/event-stream"]["schema"]
+    assert event["properties"]["data"] == {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": "#/components/schemas/Tick"},
+    }
+    assert event["required"] == ["data"]
+
+
+def test_body_of_patch_is_a_merge_patch(rooms: dict[str, Any]) -> None:
+    """A client may send it as plain JSON."""
+    content = rooms["/rooms/{room_id}"]["patch"]["requestBody"]["content"]
+
+    assert list(content) == ["application/merge-patch+json", "application/json"]
+
+
+def test_created_resource_links_its_operations(rooms: dict[str, Any]) -> None:
+    """The links pass the id, and the version to a change; no link leads to a path with an unknown variable."""
+    links = rooms["/rooms"]["post"]["responses"]["201"]["links"]
+    others = rooms["/rooms/{room_id}"]["get"]["responses"]["200"]["links"]
+
+    room = {"path.room_id": "$response.body#/id"}
+    versioned = room | {"header.If-Match": "$response.header.ETag"}
+    assert {name: link["parameters"] for name, link in links.items()} == {
+        "read": room,
+        "change": versioned,
+        "delete": versioned,
+    }
+    assert others["delete"]["parameters"] == {
+        "path.room_id": "$request.path.room_id",
+        "header.If-Match": "$response.header.ETag",
+    }
+    assert sorted(others) == ["change", "delete"]

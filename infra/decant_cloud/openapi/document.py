@@ -16,6 +16,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
+from decant_cloud.openapi.links import add_links
 from decant_cloud.openapi.operations import Operation
 from decant_cloud.openapi.schemas import Schemas
 from decant_cloud.openapi.views import facts_of
@@ -118,7 +119,7 @@ def document(functions: Sequence[Function], *, title: str, version: str, bundle:
         paths.setdefault(path, {})[method.lower()] = {"operationId": unique.replace(".", "_"), **operation.build()}
     secured = any(each.scopes or each.reads_token for each in facts)
     bearer = {"bearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    return {
+    made = {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
         "servers": [{"url": ".", "description": "The stage that serves this document"}],
@@ -126,6 +127,8 @@ def document(functions: Sequence[Function], *, title: str, version: str, bundle:
         "components": {"schemas": dict(sorted(schemas.components.items()))}
         | ({"securitySchemes": bearer} if secured else {}),
     }
+    add_links(made)
+    return made
 
 
 def _rules(app: Flask) -> list[Rule]:

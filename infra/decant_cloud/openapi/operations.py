@@ -20,18 +20,20 @@ from decant_cloud.openapi.views import Facts
 __all__ = ["Operation"]
 
 _PROBLEM = "application/problem+json"
+_EVENT_STREAM = "text/event-stream"
 _MERGE_PATCH = "application/merge-patch+json"
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "A new UUID. A request that is sent again with the same key has no second effect.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
 }
 _IF_MATCH = {
     "name": "If-Match",
     "in": "header",
+    "required": True,
     "description": "The ETag of the version to change, or `*` for any. A request without it gets 428.",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, *(W/)?"[!#-~]*")*)$'},
 }
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
@@ -140,7 +142,10 @@ class Operation:
             names = ["ETag"] * self.facts.etag + ["Link"] * self.facts.links
             if names:
                 response["headers"] = {name: _HEADERS[name] for name in names}
-            response["content"] = {declared.mimetype: {"schema": self.schemas.of(declared.type)}}
+            schema = self.schemas.of(declared.type)
+            response["content"] = {
+                declared.mimetype: {"schema": _event(schema) if declared.mimetype == _EVENT_STREAM else schema}
+            }
         return response
 
     def _errors(self) -> dict[int, set[str]]:
@@ -155,6 +160,18 @@ class Operation:
         for status in added:
             found.setdefault(status, set()).add(HTTP_STATUS_CODES[status])
         return found
+
+
+def _event(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of each server-sent event, whose data is a text, or JSON of a schema.
+
+    Source: HTML Standard, section 9.2.6 (Interpreting an event stream).
+    """
+    is_text = schema == {"type": "string"}
+    data = {"type": "string"} if is_text else {"type": "string", "contentMediaType": JSON, "contentSchema": schema}
+    text = {"type": "string"}
+    fields = {"event": text, "data": data, "id": text, "retry": {"type": "integer", "minimum": 0}}
+    return {"type": "object", "properties": fields, "required": ["data"]}
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:

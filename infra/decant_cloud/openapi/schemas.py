@@ -40,6 +40,8 @@ _PROBLEMS = {
     }
 }
 _ATTRIBUTE = re.compile(r"^ {4}(\w+): (.+(?:\n {6,}.+)*)", re.MULTILINE)
+_ANCHORS = {r"\A": "^", r"\Z": "$"}
+_WHITE_SPACE = r"\s\x1c-\x1f\x85"
 _REF = "#/components/schemas/{name}"
 
 
@@ -94,15 +96,24 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_ecma_patterns(schema: Any) -> Any:
-    """The schema with the anchors of JSON Schema's regular expressions in place of Python's."""
+    """The schema with JSON Schema's regular expressions, those of ECMA-262, in place of Python's."""
     if isinstance(schema, dict):
         return {
-            name: value.replace(r"\A", "^").replace(r"\Z", "$")
-            if name == "pattern" and isinstance(value, str)
-            else _with_ecma_patterns(value)
+            name: _ecma_pattern(value) if name == "pattern" and isinstance(value, str) else _with_ecma_patterns(value)
             for name, value in schema.items()
         }
     return [_with_ecma_patterns(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _ecma_pattern(pattern: str) -> str:
+    r"""A regular expression with the anchors of ECMA-262, whose `\s` lacks some of Python's white space."""
+    is_in_class = False
+    translated = ""
+    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+        is_in_class = part == "[" or (is_in_class and part != "]")
+        space = _WHITE_SPACE if is_in_class else f"[{_WHITE_SPACE}]"
+        translated += space if part == r"\s" else _ANCHORS.get(part, part)
+    return translated
 
 
 def _key(type_: Any) -> str:

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAliasType, Union, get_args, get_origin
 
 from flask import request
 from msgspec import DecodeError, Struct, UnsetType, ValidationError, convert, json, structs
@@ -241,8 +241,8 @@ def _struct_parts(given: dict[str, Any], into: Any, path: str) -> Iterator[_Part
 
 def _arms(into: Any) -> tuple[Any, ...]:
     """The type of a union of a type with None or UnsetType; the types of other unions cannot be distinguished here."""
-    while get_origin(into) is Annotated:
-        into = get_args(into)[0]
+    while isinstance(into, TypeAliasType) or get_origin(into) is Annotated:
+        into = into.__value__ if isinstance(into, TypeAliasType) else get_args(into)[0]
     if get_origin(into) not in {Union, types.UnionType}:
         return (into,)
     arms = [arm for arm in get_args(into) if arm not in {types.NoneType, UnsetType}]
