@@ -101,6 +101,8 @@ bench-local: install ## Measure the local cloud: start, requests, messages, cold
 bench-web: ## Measure the bridge against its peers, or against BASE=a-working-tree of an older version: ARGS="--only event"
 	$(INSTALL) --with bench
 	PYTHONPATH=shared:infra .decant/bench/bin/python -m tests.benchmarks.web $(if $(BASE),--base "$(BASE)") $(ARGS)
+bench-stream: install ## Measure streamed responses beside buffered ones and beside a web server in a second process: ARGS="--rounds 5"
+	@$(PY) -m tests.benchmarks.stream $(ARGS)
 bench-tasks: install ## Measure durable tasks against Celery with Redis, or beside BASE=a-working-tree; PROFILE=1
 	$(if $(BASE),,$(INSTALL) --with celery)
 	PYTHONPATH=.:shared:infra $(if $(BASE),$(PY) -m tests.benchmarks.tasks --base "$(BASE)" $(ARGS),.decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile))
