@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 
 from decant import observability
-from decant.tasks.registry import registry
+from decant.tasks.registry import periodic, registry
 from decant.testing import memory
 from decant_cloud import paths
 from tests.queues import SqsQueue, make_queue, sqs_server
@@ -53,10 +53,25 @@ def use_bundle(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Non
 @pytest.fixture
 def new_tasks() -> Iterator[None]:
     """Remove the tasks that the test defines after it."""
-    before = dict(registry)
+    before, repeated = dict(registry), dict(periodic)
     yield
     registry.clear()
     registry.update(before)
+    periodic.clear()
+    periodic.update(repeated)
+
+
+@pytest.fixture
+def new_celery_apps(new_tasks: None) -> Iterator[None]:
+    """Remove the apps and tasks of `decant.celery` that the test defines after it."""
+    del new_tasks
+    from decant.celery import loading  # only these tests need it
+
+    tasks, current, apps = dict(loading.tasks), loading.current.app, list(loading.apps)
+    yield
+    loading.tasks.clear()
+    loading.tasks.update(tasks)
+    loading.current.app, loading.apps[:] = current, apps
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ import pytest
 from flask import Flask
 
 from decant import loop, runtime
-from decant.celery import loading
 from decant.tasks import AsyncResult
-from decant.tasks.registry import registry
 from decant.web import lambda_handler
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
@@ -61,21 +59,15 @@ async def start_task_awaited():
 
 
 @pytest.fixture
-def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """The module, imported as `celery_demo`; its tasks are removed after the test."""
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_celery_apps: None) -> Iterator[ModuleType]:
+    """The module, imported as `celery_demo`."""
+    del new_celery_apps
     (tmp_path / "celery_demo.py").write_text(MODULE)
     monkeypatch.syspath_prepend(str(tmp_path))
-    before, tasks, current = dict(registry), dict(loading.tasks), loading.current.app
     import celery_demo  # type: ignore[import-not-found]
 
     yield celery_demo
     del sys.modules["celery_demo"]
-    loading.current.app = current
-    loading.apps.remove(celery_demo.celery)
-    registry.clear()
-    registry.update(before)
-    loading.tasks.clear()
-    loading.tasks.update(tasks)
 
 
 async def run_due() -> None:

@@ -3,30 +3,18 @@
 Source: https://flask.palletsprojects.com/en/stable/patterns/celery/.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask import Flask, current_app, request
 
 from decant import loop
-from decant.celery import Celery, Task, loading, shared_task
+from decant.celery import Celery, Task, shared_task
 from decant.celery.result import AsyncResult
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 
-pytestmark = pytest.mark.usefixtures("database_url", "own_apps")
-
-
-@pytest.fixture
-def own_apps(new_tasks: None) -> Iterator[None]:
-    """Remove the apps and tasks of the test after it."""
-    del new_tasks
-    tasks, current, apps = dict(loading.tasks), loading.current.app, list(loading.apps)
-    yield
-    loading.tasks.clear()
-    loading.tasks.update(tasks)
-    loading.current.app, loading.apps[:] = current, apps
+pytestmark = pytest.mark.usefixtures("database_url", "new_celery_apps")
 
 
 def celery_init_app(app: Flask) -> Celery:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from decant import loop, runtime
-from decant.celery import Celery, loading
+from decant.celery import Celery
 from decant.celery.exceptions import EncodeError, NotRegistered
 from decant.celery.serialization import LARGEST_BYTES
 from decant.errors import ConfigError
@@ -17,14 +17,10 @@ from decant.testing import Broker, memory
 
 
 @pytest.fixture
-def app(new_tasks: None) -> Iterator[Celery]:
+def app(new_celery_apps: None) -> Celery:
     """An app whose tasks are removed after the test."""
-    del new_tasks
-    tasks, current, apps = dict(loading.tasks), loading.current.app, list(loading.apps)
-    yield Celery("mistakes")
-    loading.tasks.clear()
-    loading.tasks.update(tasks)
-    loading.current.app, loading.apps[:] = current, apps
+    del new_celery_apps
+    return Celery("mistakes")
 
 
 @pytest.fixture

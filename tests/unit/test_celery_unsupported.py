@@ -6,24 +6,19 @@ from typing import Any
 import pytest
 
 from decant import celery
-from decant.celery import Celery, canvas, loading, schedules, signals
+from decant.celery import Celery, canvas, schedules, signals
 from decant.celery.exceptions import Unsupported, UnsupportedWarning
 from decant.celery.result import AsyncResult
 from decant.testing import memory
 
-pytestmark = pytest.mark.usefixtures("own_apps")
+pytestmark = pytest.mark.usefixtures("new_celery_apps", "in_memory")
 
 
 @pytest.fixture
-def own_apps(new_tasks: None) -> Iterator[None]:
-    """Remove the apps and tasks of the test after it, and keep rows in memory."""
-    del new_tasks
-    tasks, current, apps = dict(loading.tasks), loading.current.app, list(loading.apps)
+def in_memory() -> Iterator[None]:
+    """Keep rows in memory."""
     with memory():
         yield
-    loading.tasks.clear()
-    loading.tasks.update(tasks)
-    loading.current.app, loading.apps[:] = current, apps
 
 
 def work(*_args: Any) -> None:
