@@ -1,6 +1,8 @@
 """A new bundle with both wheels: its own tests pass, and it can be upgraded."""
 
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,7 @@ import pytest
 from decant_cloud.install import find_uv
 from decant_cloud.scaffold.bundle import make, wheels_in
 from decant_cloud.scaffold.upgrade import upgrade
+from tests.documented import commands
 from tests.loading import ROOT
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -36,17 +39,15 @@ class Room(Base):
 '''
 
 PARTS = [
-    ["function", "GET /rooms", "--database", "--queue", "--auth", "bookings:read", "--internet"],
-    ["function", "GET /rooms/{room_id}", "--database"],
-    ["function", "POST /rooms", "--queue"],
-    ["function", "GET /rates", "--internet"],
-    ["function", "ANY /{proxy+}"],
-    ["task", "send_report"],
-    ["schedule", "clean_up", "0 3 * * *"],
-    ["queue", "slow"],
-    ["admin"],
-    ["migration", "add rooms"],
+    ["new", "function", "GET /rates", "--database", "--queue", "--auth", "bookings:read", "--internet"],
+    ["new", "migration", "add rooms"],
+    *(
+        shlex.split(line)[1:]
+        for line in commands(ROOT / "docs/new-bundle.md")
+        if re.match("decant (new|remove) ", line)
+    ),
 ]
+"""Commands that add a part of each kind: those of the page, and others."""
 
 
 def build_wheels(repository: Path, folder: Path) -> list[Path]:
@@ -98,7 +99,7 @@ def bundle(wheels: list[Path]) -> Iterator[Path]:
         install(folder)
         (folder / "shared/domain/rooms.py").write_text(MODEL)
         for part in PARTS:
-            run(folder, "decant", "new", *part)
+            run(folder, "decant", *part)
         yield folder
 
 
@@ -148,7 +149,7 @@ def test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners(
     shutil.copytree(bundle, own, ignore=shutil.ignore_patterns(".venv", ".decant", ".mypy_cache", ".ruff_cache"))
     git = ["git", "-C", str(own), "-c", "user.name=owner", "-c", "user.email=owner@example.com"]
     for number in range(20):
-        with (own / f"functions/rooms_{('list', 'get')[number % 2]}/app.py").open("a") as file:
+        with (own / f"functions/rooms_{('open', 'get')[number % 2]}/app.py").open("a") as file:
             file.write(f"# note {number}\n")
         subprocess.run([*git, "add", "--all"], check=True)
         subprocess.run([*git, "commit", "--quiet", "--message", f"Note {number}"], check=True)
@@ -167,7 +168,7 @@ def test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners(
     assert (done.conflicts, done.is_locked) == ([], True)
     assert "- Something of version 0.2.0." in done.news
     assert "Default: 768" in (own / "template.yaml").read_text()
-    assert "  RoomsList:" in (own / "template.yaml").read_text()
+    assert "  RoomsOpen:" in (own / "template.yaml").read_text()
     assert set(changed) == {
         "requirements/dev.txt",
         "shared/docs.txt",
