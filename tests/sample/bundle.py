@@ -16,11 +16,10 @@ from decant_cloud.invocation import load_module
 from decant_cloud.scaffold.bundle import add_admin, render
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.functions import add_function
-from decant_cloud.scaffold.limits import EDGE, with_limit
+from decant_cloud.scaffold.limits import write_limits
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.template_text import with_schema
-from decant_cloud.template.model import Template
 from tests.sample.database import VERSIONS
 
 __all__ = ["empty_wheels", "load_function", "sample_bundle"]
@@ -61,8 +60,7 @@ def empty_wheels(folder: Path) -> list[Path]:
 
 def _limit_callers(folder: Path, function: str) -> None:
     """Limit the requests of one caller to the route of a function."""
-    app, edge = folder / f"functions/{function}/app.py", folder / EDGE
+    app = folder / f"functions/{function}/app.py"
     text = app.read_text().replace("import lambda_handler", "import lambda_handler, limit_per_caller")
     app.write_text(text.replace("async def", "@limit_per_caller\nasync def"))
-    [route] = Template(folder).function(function).routes
-    edge.write_text(with_limit(edge.read_text(), route))
+    write_limits(folder)

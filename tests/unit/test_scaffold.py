@@ -16,6 +16,7 @@ from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold.bundle import add_admin, demo_folder, make, render
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.functions import add_function, remove_function
+from decant_cloud.scaffold.limits import write_limits
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import add_task
@@ -277,6 +278,23 @@ def test_admin_routes_have_their_limits(bundle: Path) -> None:
     assert {name for name, text in texts(bundle).items() if before.get(name) != text} <= {
         "tests/functions/test_admin.py"
     }
+
+
+def test_limits_of_callers_follow_the_decorator(bundle: Path) -> None:
+    """A route with the decorator is listed once in the usage plan and in the firewall's rule, and not without it."""
+    add_function(bundle, Route.parse("POST /rooms"), None, Needs())
+    app, edge = bundle / "functions/rooms_create/app.py", bundle / "infra/edge.yaml"
+    before, text = edge.read_text(), app.read_text()
+
+    app.write_text(text.replace("async def", "@limit_per_caller\nasync def"))
+    written = [write_limits(bundle), write_limits(bundle)]
+    listed = edge.read_text()
+    app.write_text(text)
+    write_limits(bundle)
+
+    assert written == [[edge], []]
+    assert (listed.count("/rooms/POST: {"), len(re.findall(r"RegexString: /\(.*\brooms\b.*\)", listed))) == (1, 1)
+    assert edge.read_text() == before
 
 
 def test_new_queue_takes_at_most_20_lines(bundle: Path) -> None:

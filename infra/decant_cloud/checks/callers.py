@@ -4,15 +4,14 @@ A route is restricted when its function calls `auth.require`, which rejects call
 expensive when its view has the decorator `limit_per_caller`.
 """
 
-import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from decant.config import read
 from decant.tasks.options import TaskSettings
 from decant_cloud.checks.connections import most_environments
+from decant_cloud.scaffold.limits import refers_to
 from decant_cloud.template.stage import Function, Stage
 
 __all__ = ["anonymous", "breaches"]
@@ -37,12 +36,15 @@ def breaches(stage: Stage) -> Iterator[str]:
     if int(stage.parameters["CallerRate"]) < MIN_CALLER_RATE:
         yield f"CallerRate {stage.parameters['CallerRate']} is below {MIN_CALLER_RATE}, the least that WAF accepts"
     folders = {route: function.folder for function in stage.functions() for route in _routes(function)}
-    expensive = {route for route, folder in folders.items() if _refers_to(folder, "limit_per_caller")}
+    expensive = {route for route, folder in folders.items() if refers_to(folder, "limit_per_caller")}
     for limit, limited in _limited(stage, folders).items():
         for method, path in sorted(expensive - limited):
-            yield f"{method} {path} has limit_per_caller and is not in {limit} of infra/edge.yaml"
+            yield f"{method} {path} has limit_per_caller and is not in {limit} of infra/edge.yaml; run `decant limits`"
         for method, path in sorted(limited - expensive):
-            yield f"{method} {path} is in {limit} of infra/edge.yaml, and its view has no limit_per_caller"
+            yield (
+                f"{method} {path} is in {limit} of infra/edge.yaml, and its view has no limit_per_caller; "
+                "run `decant limits`"
+            )
 
 
 def anonymous(stage: Stage) -> Iterator[str]:
@@ -54,9 +56,9 @@ def anonymous(stage: Stage) -> Iterator[str]:
         folder = function.folder
         for method, path in _routes(function):
             schemes = {scheme for each in _security(api, method, path) for scheme in each}
-            if schemes <= {"NONE"} and not _refers_to(folder, "auth.require"):
+            if schemes <= {"NONE"} and not refers_to(folder, "auth.require"):
                 reads = "read and fill" if method == "GET" else "fill"
-                limit = stage.parameters["CallerRate"] if _refers_to(folder, "limit_per_caller") else None
+                limit = stage.parameters["CallerRate"] if refers_to(folder, "limit_per_caller") else None
                 yield (
                     f"{method} {path}: anonymous callers can {reads} it; {_capacity(stage, function)}; "
                     + (f"at most {limit} requests a minute of a caller" if limit else "no limit per caller but WafRate")
@@ -116,9 +118,3 @@ def _security(api: Mapping[str, Any], method: str, path: str) -> Sequence[Mappin
     """What the API requires of a caller of the route."""
     required: Sequence[Mapping[str, Any]] = api["Body"]["paths"][path][method.lower()].get("security", ())
     return required
-
-
-def _refers_to(folder: Path, name: str) -> bool:
-    """Whether the function's own code calls or decorates with this name."""
-    nodes = (node for path in folder.glob("*.py") for node in ast.walk(ast.parse(path.read_text())))
-    return any(isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) == name for node in nodes)

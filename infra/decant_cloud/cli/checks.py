@@ -37,6 +37,12 @@ def openapi() -> int:
     return call("openapi.command")
 
 
+@cli.command(epilog="Example: decant limits")
+def limits() -> int:
+    """List the routes with `limit_per_caller` in infra/edge.yaml: in the usage plan and in the firewall's rule."""
+    return call("scaffold.commands", kind="limits")
+
+
 @cli.command(epilog="Example: decant docs")
 def docs() -> int:
     """Write the README's table of settings and the list of licences."""

@@ -19,10 +19,10 @@ from decant_cloud.scaffold.demo_files import ADMIN, DEMO, demo_files
 from decant_cloud.scaffold.files import write
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.functions import BUDGETS, add_function, remove_function, with_budget
-from decant_cloud.scaffold.limits import EDGE, with_limit
+from decant_cloud.scaffold.limits import write_limits
 from decant_cloud.scaffold.queues import without_queue
 from decant_cloud.scaffold.routes import Route
-from decant_cloud.template.model import Template, logical_id
+from decant_cloud.template.model import logical_id
 
 __all__ = ["LOCKS", "add_admin", "demo_folder", "make", "render", "wheels_in"]
 
@@ -115,20 +115,14 @@ def add_admin(root: Path) -> list[Path]:
     """
     demo = demo_folder()
     source, budgets = (demo / "template.yaml").read_text(), tomllib.loads((demo / BUDGETS).read_text())["functions"]
-    text, limits = (root / "template.yaml").read_text(), (root / EDGE).read_text()
-    grants = (root / BUDGETS).read_text()
+    text, grants = (root / "template.yaml").read_text(), (root / BUDGETS).read_text()
     for name in ADMIN:
         text = template_text.insert_route(text, template_text.block(source, logical_id(name)))
         grants = with_budget(grants, name, budgets[name])
-        if "limit_per_caller" in (demo / f"functions/{name}/app.py").read_text():
-            [route] = Template(demo).function(name).routes
-            limits = with_limit(limits, route)
     own = [f"{part}" for name in ADMIN for part in (f"functions/{name}/app.py", f"events/{name}.json")]
     own += [f"tests/functions/{path.name}" for path in sorted(demo.glob("tests/functions/test_admin*.py"))]
-    return write(
-        {root / path: (demo / path).read_text() for path in own},
-        {root / "template.yaml": text, root / BUDGETS: grants, root / EDGE: limits},
-    )
+    new = {root / path: (demo / path).read_text() for path in own}
+    return write(new, {root / "template.yaml": text, root / BUDGETS: grants}) + write_limits(root)
 
 
 def with_name(text: str, name: str) -> str:

@@ -12,6 +12,7 @@ from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold import bundle
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.functions import add_function, remove_function
+from decant_cloud.scaffold.limits import write_limits
 from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import add_task
@@ -68,6 +69,7 @@ def _migration(root: Path, title: str, *, is_empty: bool) -> list[Path]:
 _KINDS: Mapping[str, Callable[..., list[Path]]] = {
     "admin": bundle.add_admin,
     "function": _function,
+    "limits": write_limits,
     "migration": _migration,
     "queue": add_queue,
     "removal": remove_function,
