@@ -31,7 +31,7 @@ class LogSettings:
     """Settings of the log."""
 
     stage: str = setting("STAGE", text, "Name of the stage, a field of every log line", default="local")
-    service: str = setting("SERVICE", text, "Name of the service, a field of every log line", default="decant")
+    service: str = setting("SERVICE", text, "Name of the service, a field of every log line", default="app")
     function_name: str = setting("AWS_LAMBDA_FUNCTION_NAME", text, "Set by Lambda", default="")
     log_level: str = setting("LOG_LEVEL", log_level, "DEBUG, INFO, WARNING, ERROR or CRITICAL", default="INFO")
 

@@ -42,7 +42,7 @@ class AuthSettings:
     """Settings of the routes that require a token."""
 
     issuer: str | None = setting("JWT_ISSUER", text, "Issuer of the tokens, their `iss`", default=None)
-    audience: str = setting("JWT_AUDIENCE", text, "Audience of the tokens, their `aud`", default="decant")
+    audience: str | None = setting("JWT_AUDIENCE", text, "Audience of the tokens, their `aud`", default=None)
     jwks_url: str | None = setting("JWT_JWKS_URL", http_url, "Address of the issuer's key set (JWKS)", default=None)
     public_key: str | None = setting(
         "JWT_PUBLIC_PEM", text, "The issuer's public key as PEM, in place of a key set", default=None
@@ -68,13 +68,14 @@ async def verify(token: str) -> Mapping[str, Any]:
     Raises:
         InvalidToken: it is malformed, expired, not signed by the issuer or for another audience, or it is an ID token.
         ServiceUnavailable: the issuer's keys cannot be fetched; retrying may help.
-        ConfigError: no issuer is set.
+        ConfigError: no issuer or no audience is set.
     """
     import jwt  # noqa: PLC0415  # 100 ms that only routes with tokens pay
 
     settings = load(AuthSettings)
-    if settings.issuer is None or not (settings.jwks_url or settings.public_key):
-        raise ConfigError(["JWT_ISSUER: set it, and JWT_JWKS_URL or JWT_PUBLIC_PEM; this function requires tokens"])
+    if None in (settings.issuer, settings.audience) or not (settings.jwks_url or settings.public_key):
+        others = "JWT_AUDIENCE, and JWT_JWKS_URL or JWT_PUBLIC_PEM"
+        raise ConfigError([f"JWT_ISSUER: set it with {others}; this function requires tokens"])
     try:
         key = settings.public_key or await _published_key(jwt.get_unverified_header(token).get("kid"), settings)
         claims: dict[str, Any] = jwt.decode(

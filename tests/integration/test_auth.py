@@ -60,6 +60,7 @@ def status(authorization: str | None) -> int:
 def issuer(monkeypatch: pytest.MonkeyPatch) -> None:
     """The issuer that the route trusts."""
     monkeypatch.setenv("JWT_ISSUER", "us")
+    monkeypatch.setenv("JWT_AUDIENCE", "decant")
     monkeypatch.setenv("JWT_PUBLIC_PEM", PEM.decode())
     runtime.current().reload()
 
@@ -117,9 +118,10 @@ def test_token_that_is_not_good_is_refused(make: Callable[[], str]) -> None:
     assert "error=invalid_token" in headers["www-authenticate"]
 
 
-def test_no_issuer_refuses_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function whose issuer is not set answers an opaque 500, and nobody's request."""
-    monkeypatch.delenv("JWT_ISSUER")
+@pytest.mark.parametrize("setting", ["JWT_ISSUER", "JWT_AUDIENCE"])
+def test_missing_setting_rejects_everybody(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A function whose issuer or audience is not set responds with an opaque 500, and serves nobody."""
+    monkeypatch.delenv(setting)
     runtime.current().reload()
 
     assert status(f"Bearer {token()}") == 500
