@@ -1,5 +1,5 @@
 # The commands people type. `make help` lists them; those of `decant` take a command line's variables as its options.
-# Any python3 that runs: pyenv's refuses to where .python-version names one that it lacks.
+# Any python3 that runs: pyenv's refuses to where a version is selected that it lacks.
 PYTHON3 := $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 /usr/bin/python3,$(shell $(p) -c "" 2>/dev/null && echo $(p))))
 INSTALL := @$(PYTHON3) infra/decant_cloud/install.py
 DECANT := @.venv/bin/decant

@@ -281,6 +281,7 @@ def works(*command: str) -> bool:
 
 def execute(command: list[str]) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock", "UV_NO_PROGRESS": "1"}
+    environment["PYENV_VERSION"] = PYTHON  # or pyenv's python3.13 does not start where another version is selected
     environment.pop("VIRTUAL_ENV", None)
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
