@@ -9,8 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from decant_cloud.local.postgres import free_port
 from tests import dap
 from tests.e2e.clones import Clone
+from tests.e2e.commands import command
 from tests.e2e.running import RunningCloud
 from tests.e2e.test_background import wait_for
 
@@ -81,8 +83,9 @@ def start_task():
 """
 
 
-def test_celery_code_runs_in_functions(clone: Clone, gateway: httpx.Client) -> None:
-    """A module with Celery code in the layer: one function starts its task, and the function of the queue runs it."""
+@pytest.fixture(scope="module")
+def celery_demo(clone: Clone) -> None:
+    """A module with Celery code in the layer, a function with its view, and the function of the queue."""
     (clone.folder / "shared/domain/celery_demo.py").write_text(CELERY)
     clone.edit("functions/task_worker/app.py", "import domain.tasks ", "import domain.celery_demo, domain.tasks ")
     function = (
@@ -90,13 +93,34 @@ def test_celery_code_runs_in_functions(clone: Clone, gateway: httpx.Client) -> N
     )
     (clone.folder / "functions/start_task/app.py").write_text(function)
 
+
+@pytest.mark.usefixtures("celery_demo")
+def test_celery_code_runs_in_functions(clone: Clone, gateway: httpx.Client) -> None:
+    """One function starts a task of Celery code, and the function of the queue runs it."""
     response = gateway.post("/start-task")
 
     assert response.status_code == 200, clone.up.printed[-4000:]
     task_id = response.json()["task_id"]
-
     wait_for(lambda: gateway.get(f"/tasks/{task_id}").json()["state"] == "SUCCESS", "The task")
     assert gateway.get(f"/tasks/{task_id}").json()["result"] == "Task Completed"
+
+
+@pytest.mark.usefixtures("celery_demo")
+def test_celery_code_runs_under_serve(clone: Clone, tmp_path: Path) -> None:
+    """`make serve` runs the same view, and the task in the same process."""
+    (tmp_path / "local").symlink_to(clone.folder / "local")
+    port = free_port()
+    modules = {"TASK_MODULES": "domain.celery_demo"}
+    serve = command(tmp_path, "serve", "--port", str(port), root=clone.folder, **modules)
+    serve.wait_for("Running on")
+
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        task_id = client.post("/start-task").json()["task_id"]
+        wait_for(lambda: client.get(f"/tasks/{task_id}").json()["state"] == "SUCCESS", "The task")
+        result = client.get(f"/tasks/{task_id}").json()["result"]
+
+    assert serve.stop() == 0
+    assert result == "Task Completed"
 
 
 def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -48,12 +49,14 @@ def main() -> int:
 
 
 def _rounds(theirs: Celery) -> list[tuple[str, float, float]]:
-    run = [(_run_rate(), theirs.run_rate("threads", "wait", (WAIT_S,), COUNT)) for _ in range(ROUNDS)]
+    run = [(_run_rate(jobs.wait), theirs.run_rate("threads", "wait", (WAIT_S,), COUNT)) for _ in range(ROUNDS)]
+    on_loop = [(_run_rate(jobs.wait_async), peer) for _, peer in run]
     with theirs.on_disk():
         enqueue = [(_enqueue_rate(), theirs.enqueue_rate(COUNT)) for _ in range(ROUNDS)]
     in_memory = [(ours, theirs.enqueue_rate(COUNT)) for ours, _ in enqueue]
     measured = {
         "run 1,000 time.sleep(0.05), a second; Celery's threads pool": run,
+        "run 1,000 asyncio.sleep(0.05), a second; the same": on_loop,
         "enqueue one by one, a second; Redis persists to disk": enqueue,
         "enqueue one by one, a second; Redis in memory": in_memory,
     }
@@ -67,13 +70,13 @@ def _print(rows: list[tuple[str, float, float]]) -> None:
     Console(width=120).print(table)
 
 
-def _run_rate() -> float:
+def _run_rate(task: Any) -> float:
     """Tasks that the worker runs a second, from the time at which all are due to the last result."""
     runtime.current().run(db.execute(text("DELETE FROM decant.task"), {}))
     due = datetime.now(UTC) + timedelta(seconds=5)
-    jobs.app.group(jobs.wait.s(WAIT_S).set(eta=due) for _ in range(COUNT)).apply_async()
+    jobs.app.group(task.s(WAIT_S).set(eta=due) for _ in range(COUNT)).apply_async()
     while True:
-        (row,) = runtime.current().run(db.execute(_SECONDS, {"name": jobs.wait.name}))
+        (row,) = runtime.current().run(db.execute(_SECONDS, {"name": task.name}))
         if row["done"] == COUNT:
             return COUNT / float(row["seconds"])
         time.sleep(0.2)
