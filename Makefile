@@ -36,6 +36,9 @@ deploy: ## Build, check and deploy a STAGE; local is the cloud that `make up` ha
 release: ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BUCKET, CLOUDFORMATION_ROLE_ARN, BOUNDARY_ARN
 up down serve status logs invoke send psql reset token restore-rehearsal check-deploy smoke openapi docs build deploy release: install
 	$(DECANT) $@ $(ARGS)
+client: install ## Generate a typed Python client of the API into client/
+	$(INSTALL) --with client
+	$(DECANT) client $(ARGS)
 new: install ## Add a part with its test: ARGS='function "GET /rooms" --database', 'task send_report', 'queue slow' …
 	$(DECANT) new $(ARGS)
 bundle: wheel ## Make a new bundle, which contains both wheels: NAME=../myshop
@@ -76,6 +79,7 @@ unit integration: install
 unit: ## Unit tests
 integration: ## Integration tests: real PostgreSQL, real runtime client
 e2e: install ## End-to-end tests on the local cloud
+	$(INSTALL) --with client
 	$(PYTEST) -m "not long" tests/e2e
 test-long: install ## The tests that `make test` leaves out because they take long
 	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration tests/functions tests/repository

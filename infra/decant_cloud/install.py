@@ -11,6 +11,7 @@ and with `--with NAME`, or ENGINE=localemu, only when a command needs them:
 
     .decant/bench             what `make bench-web` measures against    requirements/bench.txt
     .decant/celery            what `make bench-tasks` compares with     requirements/celery.txt
+    .decant/client            what `make client` generates with             requirements/client.txt
     .decant/localemu          the local cloud's second engine         infra/decant_cloud/local/localemu.txt
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/queues            what `make bench-queues` compares with    requirements/queues.txt
@@ -74,6 +75,7 @@ ENVIRONMENTS = {
 OPTIONAL = {  # asked for by name: --with sam
     "bench": (STATE / "bench", "locks/bench.txt"),
     "celery": (STATE / "celery", "locks/celery.txt"),
+    "client": (STATE / "client", "locks/client.txt"),
     "localemu": (STATE / "localemu", "local/localemu.txt"),
     "policy": (STATE / "policy", "locks/policy.txt"),
     "queues": (STATE / "queues", "locks/queues.txt"),
@@ -93,6 +95,7 @@ LOCKS = {  # requirements that are compiled for every platform, and those for on
     "requirements/dev": ["--universal"],
     "requirements/bench": ["--universal"],
     "requirements/celery": ["--universal"],
+    "requirements/client": ["--universal"],
     "requirements/queues": ["--universal"],
     "requirements/policy": [],
     "requirements/sam": [],

@@ -398,10 +398,10 @@ def test_events_of_a_stream_are_described(tmp_path: Path) -> None:
 
 
 def test_body_of_patch_is_a_merge_patch(rooms: dict[str, Any]) -> None:
-    """A client may send it as plain JSON."""
-    content = rooms["/rooms/{room_id}"]["patch"]["requestBody"]["content"]
+    """The body of a POST is plain JSON."""
+    bodies = [rooms["/rooms/{room_id}"]["patch"]["requestBody"], rooms["/rooms"]["post"]["requestBody"]]
 
-    assert list(content) == ["application/merge-patch+json", "application/json"]
+    assert [list(body["content"]) for body in bodies] == [["application/merge-patch+json"], ["application/json"]]
 
 
 def test_created_resource_links_its_operations(rooms: dict[str, Any]) -> None:

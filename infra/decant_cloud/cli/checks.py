@@ -1,5 +1,6 @@
 """Commands that check a bundle and write its documents."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -41,6 +42,13 @@ def openapi() -> int:
 def limits() -> int:
     """List the routes with `limit_per_caller` in infra/edge.yaml: in the usage plan and in the firewall's rule."""
     return call("scaffold.commands", kind="limits")
+
+
+@cli.command(epilog="Example: make client, or decant client ../shop-client")
+@click.argument("folder", default="client", type=click.Path(path_type=Path, file_okay=False))
+def client(**options: Any) -> int:
+    """Generate a typed Python client from openapi.json into a folder, client/ by default."""
+    return call("openapi.client", **options)
 
 
 @cli.command(epilog="Example: decant docs")

@@ -13,7 +13,7 @@ from decant_cloud.paths import root
 from decant_cloud.scaffold.files import json_text
 from decant_cloud.template.model import Template
 
-__all__ = ["FUNCTION", "run", "write_document"]
+__all__ = ["FUNCTION", "document_path", "run", "write_document"]
 
 FUNCTION = "api_docs"
 """The function that serves the document."""
@@ -21,7 +21,7 @@ FUNCTION = "api_docs"
 
 def run(*, check: bool = False) -> int:
     """Write the document, or with `check` compare it with the written one; the exit status is 1 after an error."""
-    path = _path(root())
+    path = document_path(root())
     name = path.relative_to(root())
     if not path.parent.is_dir():
         if not check:
@@ -45,14 +45,15 @@ def write_document(folder: Path) -> list[Path]:
     Raises:
         CommandError: the template and the apps have different routes.
     """
-    path = _path(folder)
+    path = document_path(folder)
     if not path.parent.is_dir():
         return []
     path.write_text(_document(folder))
     return [path]
 
 
-def _path(folder: Path) -> Path:
+def document_path(folder: Path) -> Path:
+    """The file of the document of the bundle in a folder."""
     return folder / "functions" / FUNCTION / "openapi.json"
 
 

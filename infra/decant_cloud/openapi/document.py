@@ -124,8 +124,7 @@ def document(functions: Sequence[Function], *, title: str, version: str, bundle:
         "info": {"title": title, "version": version},
         "servers": [{"url": ".", "description": "The stage that serves this document"}],
         "paths": {path: dict(sorted(operations.items())) for path, operations in sorted(paths.items())},
-        "components": {"schemas": dict(sorted(schemas.components.items()))}
-        | ({"securitySchemes": bearer} if secured else {}),
+        "components": {"schemas": schemas.components(paths)} | ({"securitySchemes": bearer} if secured else {}),
     }
     add_links(made)
     return made

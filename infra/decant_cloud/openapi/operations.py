@@ -121,10 +121,9 @@ class Operation:
         content: dict[str, Any] = {"schema": self.schemas.of(self.facts.body)}
         if body := self.event.get("body"):
             content["example"] = json.loads(body) if self.facts.media_type == JSON else body
-        types = [self.facts.media_type]
-        if self.method == "patch" and types == [JSON]:
-            types.insert(0, _MERGE_PATCH)
-        return {"required": self.facts.body_required, "content": dict.fromkeys(types, content)}
+        is_merge_patch = self.method == "patch" and hasattr(self.facts.body, "__struct_config__")
+        media_type = _MERGE_PATCH if is_merge_patch and self.facts.media_type == JSON else self.facts.media_type
+        return {"required": self.facts.body_required, "content": {media_type: content}}
 
     def _responses(self) -> dict[str, Any]:
         responses = {declared.status: self._success(declared) for declared in declared_responses(self.view)}

@@ -4,7 +4,7 @@ Source: OpenAPI Specification 3.1.1, JSON Schema 2020-12, RFC 9457 (problem deta
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -61,8 +61,12 @@ class Schemas:
         found += [declared.type for view in views for declared in declared_responses(view) if declared.type is not None]
         self._types = list({_key(type_): type_ for type_ in found}.values())
         schemas, components = msgspec.json.schema_components(self._types, schema_hook=_file, ref_template=_REF)
-        self._schemas = dict(zip(map(_key, self._types), schemas, strict=True))
-        self.components: dict[str, Any] = {**{name: _described(each) for name, each in components.items()}, **_PROBLEMS}
+        portable: list[dict[str, Any]] = [_portable(schema) for schema in schemas]
+        self._schemas = dict(zip(map(_key, self._types), portable, strict=True))
+        self._components: dict[str, Any] = {
+            **{name: _described(each) for name, each in components.items()},
+            **_PROBLEMS,
+        }
 
     def of(self, type_: Any) -> dict[str, Any]:
         """The schema of a type, usually a reference."""
@@ -72,8 +76,35 @@ class Schemas:
         """The schema of a Struct with its properties."""
         schema = self.of(struct)
         while "$ref" in schema:
-            schema = self.components[schema["$ref"].rpartition("/")[2]]
+            schema = self._components[_referred(schema)]
         return schema
+
+    def components(self, paths: Mapping[str, Any]) -> dict[str, Any]:
+        """The schemas to which the paths refer, by name. Structs of query strings are parameters and no schemas."""
+        needed: dict[str, Any] = {}
+        waiting = list(_references(paths))
+        while waiting:
+            if (name := waiting.pop()) not in needed:
+                needed[name] = self._components[name]
+                waiting += _references(needed[name])
+        return dict(sorted(needed.items()))
+
+
+def _referred(schema: Mapping[str, Any]) -> str:
+    name: str = schema["$ref"].rpartition("/")[2]
+    return name
+
+
+def _references(part: Any) -> Iterator[str]:
+    """Names of all schemas to which a part of the document refers."""
+    if isinstance(part, dict):
+        if "$ref" in part:
+            yield _referred(part)
+        part = part.values()
+    elif not isinstance(part, list):
+        return
+    for each in part:
+        yield from _references(each)
 
 
 def _file(type_: type) -> dict[str, Any]:
@@ -84,9 +115,9 @@ def _file(type_: type) -> dict[str, Any]:
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
-    """A schema with ECMA patterns; the docstring's section `Attributes` becomes the descriptions of properties."""
+    """A portable schema; the docstring's section `Attributes` becomes the descriptions of properties."""
     description, _, attributes = schema.get("description", "").partition("\n\nAttributes:\n")
-    described = dict(_with_ecma_patterns(schema))
+    described = dict(_portable(schema))
     if description:
         described["description"] = " ".join(description.split())
     for name, text in _ATTRIBUTE.findall(attributes):
@@ -95,14 +126,18 @@ def _described(schema: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
-def _with_ecma_patterns(schema: Any) -> Any:
-    """The schema with JSON Schema's regular expressions, those of ECMA-262, in place of Python's."""
+def _portable(schema: Any) -> Any:
+    """The schema with patterns of ECMA-262, and without `"items": false`, which some generators of clients reject.
+
+    A tuple has `maxItems` beside it, which allows the same values.
+    """
     if isinstance(schema, dict):
         return {
-            name: _ecma_pattern(value) if name == "pattern" and isinstance(value, str) else _with_ecma_patterns(value)
+            name: _ecma_pattern(value) if name == "pattern" and isinstance(value, str) else _portable(value)
             for name, value in schema.items()
+            if (name, value) != ("items", False)
         }
-    return [_with_ecma_patterns(each) for each in schema] if isinstance(schema, list) else schema
+    return [_portable(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def _ecma_pattern(pattern: str) -> str:
