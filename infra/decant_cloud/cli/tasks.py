@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from decant_cloud.cli.command_line import Group, call, cli
+from decant_cloud.cli.command_line import STATE, Group, call, cli
 
 
 @cli.command(
@@ -16,6 +16,17 @@ from decant_cloud.cli.command_line import Group, call, cli
 def worker(arguments: tuple[str, ...]) -> int:
     """Run tasks until a signal ends it, as `python -m decant worker` does; --help lists its options."""
     return call("worker_command", arguments=list(arguments))
+
+
+@cli.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    epilog="Example: decant workflows show ID, or decant workflows check --sample runs.json",
+)
+@STATE
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def workflows(**options: Any) -> int:
+    """List, show, signal, fork, rewind and check runs of workflows, of DATABASE_URL or of the local cloud."""
+    return call("local.commands.workflows", **options)
 
 
 @cli.group(cls=Group, epilog="Example: decant celery check src --fix")

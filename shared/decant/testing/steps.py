@@ -16,7 +16,7 @@ from decant.testing.memory import MemoryStore
 from decant.testing.rows import Row
 from decant.testing.stored_steps import StoredStep
 from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
-from decant.workflows.store import Arguments, ChildStatus, Recording, Signal
+from decant.workflows.store import Arguments, ChildStatus, OpenRun, Recording, Signal
 
 __all__ = ["MemorySteps"]
 
@@ -173,6 +173,17 @@ class MemorySteps:
     async def arguments(self, task_id: UUID) -> Arguments | None:
         row = self._store.rows.get(task_id)
         return None if row is None else Arguments(row.new.name, row.args, row.new.kwargs)
+
+    async def open_runs(self, name: str | None, count: int) -> list[OpenRun]:
+        rows = [row for row in self._store.rows.values() if not row.finished and row.steps]
+        newest = sorted(rows, key=lambda row: row.new.id, reverse=True)
+        return [
+            row.read(
+                OpenRun, kwargs=row.new.kwargs, error=row.failure and row.failure.message, step_count=len(row.steps)
+            )
+            for row in newest
+            if name in {None, row.new.name}
+        ][:count]
 
     async def find(self, name: str, key: str) -> UUID | None:
         rows = self._store.rows.values()

@@ -68,10 +68,14 @@ class Progress(SuspendableRun):
         with self.held():
             rows = await asyncio.shield(self._loading)
         if not self._loaded:
-            self._loaded = True
-            self.recorded = {row.key: row for row in rows}
-            self._unused = {row.key for row in rows if row.kind != "begun"}
-            self._loaded_at = self._loop.time()
+            self.remember(rows)
+
+    def remember(self, rows: Collection[Recorded]) -> None:
+        """Take over the recorded steps."""
+        self._loaded = True
+        self.recorded = {row.key: row for row in rows}
+        self._unused = {row.key for row in rows if row.kind != "begun"}
+        self._loaded_at = self._loop.time()
 
     async def call(self, name: str, kind: Kind) -> Call:
         """Count a call, and look up its record.

@@ -18,14 +18,13 @@ __all__ = [
     "AWAIT_CHILD",
     "FIND",
     "FORK",
-    "LIST",
     "LOAD",
     "LOOK_UP_SIGNAL",
+    "OPEN_RUNS",
     "RECORD",
     "RECORD_IN_TRANSACTION",
     "RESTART",
     "REWIND",
-    "SAMPLE",
     "SEND",
     "STEPS",
     "TAKE",
@@ -223,21 +222,12 @@ REWIND = text(f"""
 """)  # noqa: S608  # composed of constants
 """Delete the steps of a failed run from the given one on."""
 
-_OPEN = """
+OPEN_RUNS = text("""
+    SELECT t.id, t.name, t.queue, t.state, CAST(t.args AS text) AS args, CAST(t.kwargs AS text) AS kwargs, t.suspended,
+        t.eta, t.error, (SELECT count(*) FROM decant.step WHERE task_id = t.id) AS step_count
     FROM decant.task AS t
     WHERE t.date_done IS NULL AND (CAST(:name AS text) IS NULL OR t.name = CAST(:name AS text))
         AND EXISTS (SELECT FROM decant.step WHERE task_id = t.id)
     ORDER BY t.id DESC LIMIT :count
-"""
-
-LIST = text(f"""
-    SELECT t.id, t.name, t.state, t.suspended, t.eta, t.error,
-        (SELECT count(*) FROM decant.step WHERE task_id = t.id) AS steps
-    {_OPEN}
-""")  # noqa: S608  # composed of constants
+""")
 """Unfinished runs that have recorded steps, newest first."""
-
-SAMPLE = text(f"""
-    SELECT t.id, t.name, t.queue, CAST(t.args AS text) AS args, CAST(t.kwargs AS text) AS kwargs {_OPEN}
-""")  # composed of constants
-"""Unfinished runs whose recorded steps are checked against the code."""

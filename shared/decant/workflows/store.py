@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, Protocol, cast
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from decant.tasks.records import FINISHED, Enqueued, Failure, State
 from decant.workflows import sql
 from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
 
-__all__ = ["Arguments", "ChildStatus", "PostgresSteps", "Recording", "Signal", "StepStore", "steps", "using"]
+__all__ = ["Arguments", "ChildStatus", "OpenRun", "PostgresSteps", "Recording", "Signal", "StepStore", "steps", "using"]
 
 type Recording = set[tuple[UUID, str, int]]
 """Steps that were recorded: run, name and number."""
@@ -38,6 +39,29 @@ class Arguments(msgspec.Struct, frozen=True):
     name: str
     args: str
     kwargs: str
+
+
+class OpenRun(msgspec.Struct, frozen=True):
+    """An unfinished run.
+
+    Attributes:
+        args: Positional arguments, a JSON array.
+        kwargs: Keyword arguments, a JSON object.
+        suspended: It waits for a signal.
+        error: Message of its last error, for example that its code has changed.
+        step_count: Number of recorded steps.
+    """
+
+    id: UUID
+    name: str
+    queue: str
+    state: str
+    args: str
+    kwargs: str
+    suspended: bool
+    eta: datetime
+    error: str | None
+    step_count: int
 
 
 class ChildStatus(msgspec.Struct, frozen=True):
@@ -107,6 +131,9 @@ class StepStore(Protocol):
 
     async def arguments(self, task_id: UUID) -> Arguments | None:
         """The workflow and the arguments of a run; None when there is no such run."""
+
+    async def open_runs(self, name: str | None, count: int) -> list[OpenRun]:
+        """Unfinished runs that have recorded steps, newest first."""
 
     async def find(self, name: str, key: str) -> UUID | None:
         """Id of the run of this name that was started with a key."""
@@ -181,6 +208,9 @@ class PostgresSteps:
     async def arguments(self, task_id: UUID) -> Arguments | None:
         rows = await _execute(sql.ARGUMENTS, {"id": task_id})
         return Arguments(*rows[0].values()) if rows else None
+
+    async def open_runs(self, name: str | None, count: int) -> list[OpenRun]:
+        return [OpenRun(**row) for row in await _execute(sql.OPEN_RUNS, {"name": name, "count": count})]
 
     async def find(self, name: str, key: str) -> UUID | None:
         rows = await _execute(sql.FIND, {"name": name, "key": key})

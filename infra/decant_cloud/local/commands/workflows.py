@@ -1,0 +1,25 @@
+"""`workflows`: the library's commands for runs of workflows, with the tasks of the bundle."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from decant_cloud.local.state import running
+from decant_cloud.paths import root
+
+__all__ = ["run"]
+
+
+def run(*, state: Path, arguments: Sequence[str]) -> int:
+    """Run `python -m decant workflows` on DATABASE_URL, else on the local cloud; returns its exit status."""
+    environment = dict(os.environ)
+    shared, local = root() / "shared", running(state)
+    environment["PYTHONPATH"] = os.pathsep.join([str(shared), *environment.get("PYTHONPATH", "").split(os.pathsep)])
+    if (shared / "domain/tasks.py").is_file():
+        environment.setdefault("TASK_MODULES", "domain.tasks")
+    if local is not None:
+        environment.setdefault("DATABASE_URL", local.database_url)
+    command = [sys.executable, "-m", "decant", "workflows", *arguments]
+    return subprocess.run(command, env=environment, check=False).returncode

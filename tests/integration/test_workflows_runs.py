@@ -1,0 +1,376 @@
+"""Runs of workflows on PostgreSQL: time limits, interruptions, lost leases, changed code, commands."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from decant import db
+from decant.cli import main
+from decant.errors import TaskFailed
+from decant.tasks import State
+from decant.tasks.options import TaskOptions
+from decant.tasks.registry import registry
+from decant.tasks.store import store
+from decant.worker.execution import Deadline
+from decant.worker.runner import Runner
+from decant.workflows import StepInterrupted, Workflow, WorkflowRun, patched, sleep, step, wait_for
+from decant.workflows.check import check, sample
+from tests import flows
+from tests.worlds import PostgresWorld, execute, sweep_once
+
+pytestmark = pytest.mark.usefixtures("database_url", "new_tasks")
+
+WORLD = PostgresWorld()
+
+
+@pytest.fixture(autouse=True)
+def calls() -> Iterator[list[str]]:
+    """Names of the steps that were called."""
+    flows.CALLS.clear()
+    yield flows.CALLS
+    flows.CALLS.clear()
+
+
+def deploy(function: Callable[..., Awaitable[Any]], name: str = "changing", **options: Any) -> Workflow[..., Any]:
+    """Make a function the code of the workflow of this name."""
+    deployed = registry[name] = Workflow(function, TaskOptions(name=name, **options))
+    return deployed
+
+
+async def invoke(seconds: float) -> None:
+    """Run due tasks in an invocation of this duration."""
+    async with Runner(Deadline(seconds)) as runner:
+        await runner.run(await store().claim_due(list(registry), runner.lease_s, 10))
+
+
+async def test_run_continues_in_the_next_invocation_without_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No step starts without time; a run of many steps takes several invocations, and no step is repeated."""
+    monkeypatch.setenv("TASK_MARGIN_S", "0.6")
+
+    async def long() -> int:
+        for number in range(12):
+            await step(flows.note, str(number))
+            await step(asyncio.sleep, 0.1)
+        return len(flows.CALLS)
+
+    run = await deploy(long, max_retries=0).start()
+    invocations = 0
+    while not (await run.status()).date_done:
+        await invoke(1.5)
+        invocations += 1
+
+    status = await run.status()
+    assert (status.state, status.result, status.retries) == (State.SUCCESS, 12, 0)
+    assert invocations > 1
+
+
+async def test_step_that_fills_an_invocation_fails_after_its_interruptions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is interrupted four times, and the error says what to do; the run itself counts no retry."""
+    monkeypatch.setenv("TASK_MARGIN_S", "0.2")
+
+    async def too_long() -> None:
+        await step(asyncio.sleep, 60, name="too long")
+
+    run = await deploy(too_long, max_retries=0).start()
+    for _ in range(5):
+        await invoke(1)
+
+    with pytest.raises(TaskFailed, match="queue="):
+        await run.result(timeout=0)
+
+
+async def test_step_with_once_is_not_repeated(calls: list[str]) -> None:
+    """A step that was interrupted raises StepInterrupted in place of a second call."""
+
+    async def interrupted() -> str:
+        try:
+            return await step(flows.note, "a", once=True)
+        except StepInterrupted:
+            return "interrupted"
+
+    run = await deploy(interrupted).start()
+    await execute("UPDATE decant.task SET attempt = 1")
+    await execute(
+        "INSERT INTO decant.step (task_id, name, n, seq, attempt, kind, date_done) "
+        "SELECT id, 'note', 0, 0, 1, 'begun', now() FROM decant.task"
+    )
+    await WORLD.run()
+
+    assert (await run.result(timeout=0), calls) == ("interrupted", [])
+
+
+async def test_retries_of_a_step_wait_and_end(calls: list[str]) -> None:
+    """A step with two retries is called three times; long pauses suspend the run."""
+
+    async def retried() -> None:
+        await step(flows.decline, 3, retries=2)
+
+    run = await deploy(retried, max_retries=0).start()
+    for _ in range(3):
+        await WORLD.run()
+        await WORLD.advance(10)
+
+    with pytest.raises(TaskFailed, match="Declined"):
+        await run.result(timeout=0)
+    assert calls == ["decline"] * 3
+
+
+async def test_timeout_of_a_step_cancels_it() -> None:
+    """The step fails with TimeLimitExceeded, which the workflow can handle."""
+
+    async def slow() -> None:
+        await step(asyncio.sleep, 60, timeout=0.05)
+
+    run = await deploy(slow, max_retries=0).start()
+    await WORLD.run()
+
+    with pytest.raises(TaskFailed, match="TimeLimitExceeded"):
+        await run.result(timeout=0)
+
+
+async def test_effect_of_a_claim_that_lost_its_lease_is_rolled_back() -> None:
+    """A transactional step commits only while the run holds its lease."""
+    await execute("CREATE TABLE effect (name text NOT NULL)")
+
+    async def lose_lease(*, session: AsyncSession) -> None:
+        await session.execute(text("INSERT INTO effect (name) VALUES ('a')"))
+        if not flows.CALLS:
+            flows.CALLS.append("lost")
+            await execute("UPDATE decant.task SET attempt = attempt + 1")
+
+    async def losing() -> str:
+        await step(lose_lease)
+        return "done"
+
+    run = await deploy(losing).start()
+    await WORLD.run()
+    during = await execute("SELECT count(*) AS count FROM effect")
+    await WORLD.advance(100)
+    await WORLD.run()
+
+    assert during[0]["count"] == 0
+    assert await run.result(timeout=0) == "done"
+    assert (await execute("SELECT count(*) AS count FROM effect"))[0]["count"] == 1
+
+
+async def test_result_recorded_by_an_earlier_claim_takes_precedence() -> None:
+    """A conflict on the key of a step is not a lost lease."""
+
+    async def recorded_meanwhile() -> str:
+        await execute(
+            "INSERT INTO decant.step (task_id, name, n, seq, attempt, kind, result, date_done) "
+            "SELECT id, 'slow', 0, 0, 0, 'step', '\"first\"', now() FROM decant.task"
+        )
+        return "second"
+
+    async def conflicting() -> str:
+        return await step(recorded_meanwhile, name="slow")
+
+    run = await deploy(conflicting).start()
+    await WORLD.run()
+
+    assert await run.result(timeout=0) == "first"
+
+
+async def test_worker_lost_after_a_step_counts_no_retry() -> None:
+    """A run that has made progress since its claim is not poison."""
+    run = await flows.two_steps.start()
+    await WORLD.run()
+    await execute("UPDATE decant.task SET state = 'STARTED', wake_at = NULL, lease_expires_at = now() - interval '1 s'")
+    await sweep_once()
+
+    [row] = await execute("SELECT state, retries, losses FROM decant.task")
+    assert (row["state"], row["retries"], row["losses"]) == ("PENDING", 0, 0)
+    await run.revoke()
+
+
+async def test_signal_sent_while_the_run_is_being_suspended_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal between the check and the suspension makes the run due at once."""
+    run = await flows.several_signals.start(1)
+    complete = type(store()).complete
+
+    async def send_before(self: Any, *args: Any) -> Any:
+        await run.send("number", 7, id="once")
+        return await complete(self, *args)
+
+    monkeypatch.setattr(type(store()), "complete", send_before)
+    await invoke(30)
+    waiting = await execute("SELECT state, suspended, eta <= statement_timestamp() AS due FROM decant.task")
+    monkeypatch.undo()
+    await invoke(30)
+
+    assert [(row["state"], row["suspended"], row["due"]) for row in waiting] == [("PENDING", False, True)]
+    assert await run.result(timeout=0) == [7]
+
+
+async def test_changed_code_suspends_the_run_until_it_matches(calls: list[str]) -> None:
+    """A run whose recorded step is not requested any more waits with the reason, and continues with matching code."""
+
+    async def before() -> str:
+        await step(flows.note, "a", name="first")
+        await sleep(60)
+        return "done"
+
+    async def after() -> str:
+        return "changed"
+
+    run = await deploy(before).start()
+    await WORLD.run()
+    deploy(after)
+    await WORLD.advance(61)
+    await WORLD.run()
+    status = await run.status()
+    deploy(before)
+    await WORLD.advance(301)
+    await WORLD.run()
+
+    assert status.state is State.PENDING
+    assert status.failure is not None
+    assert (status.failure.type, "first" in status.failure.message) == ("WorkflowChanged", True)
+    assert await run.result(timeout=0) == "done"
+    assert calls == ["a"]
+
+
+async def test_patched_code_keeps_the_branch_of_runs_that_have_passed_it(calls: list[str]) -> None:
+    """Old runs take the old branch, new runs the new branch, in every claim."""
+
+    async def before() -> None:
+        await step(flows.note, "a")
+        await step(flows.note, "b")
+        await sleep(60)
+
+    async def after() -> None:
+        await step(flows.note, "a")
+        if patched("c"):
+            await step(flows.note, "c", name="c")
+        else:
+            await step(flows.note, "b")
+        await sleep(60)
+        await sleep(60)
+
+    old = await deploy(before).start()
+    await WORLD.run()
+    new = await deploy(after).start()
+    for _ in range(3):
+        await WORLD.run()
+        await WORLD.advance(61)
+
+    assert [(await run.status()).state for run in (old, new)] == [State.SUCCESS, State.SUCCESS]
+    assert calls == ["a", "b", "a", "c"]
+
+
+async def test_check_finds_runs_that_the_code_does_not_continue() -> None:
+    """Steps that are missing, of another kind or of another type are reported; nothing is executed or written."""
+
+    async def before() -> None:
+        await step(flows.note, "a", name="first")
+        await wait_for("go")
+
+    async def same() -> None:
+        await step(flows.note, "a", name="first")
+        await step(flows.note, "b", name="second")
+
+    async def missing() -> None:
+        return None
+
+    async def other_kind() -> None:
+        await sleep(60, name="first")
+
+    async def other_type() -> None:
+        await step(number, name="first")
+
+    await deploy(before).start()
+    await WORLD.run()
+    samples = await sample()
+    reasons = []
+    for code in (before, same, missing, other_kind, other_type):
+        deploy(code)
+        reasons.append([violation.reason for violation in await check(samples)])
+
+    assert reasons[:2] == [[], []]
+    assert ["without the recorded step first" in reason for reason in reasons[2]] == [True]
+    assert ["recorded as a step, and is now a sleep" in reason for reason in reasons[3]] == [True]
+    assert ["does not fit its type" in reason for reason in reasons[4]] == [True]
+    assert flows.CALLS == ["a"]
+
+
+async def number() -> int:
+    """A number."""
+    return 1
+
+
+async def test_rejected_step_does_not_affect_others() -> None:
+    """A step whose record PostgreSQL rejects fails by itself; steps of the same statement are recorded."""
+
+    async def two() -> list[str]:
+        good = step(flows.note, "a", name="good")
+        bad = step(flows.note, "b", name="bad\x00")
+        found = await asyncio.gather(good, bad, return_exceptions=True)
+        return [type(result).__name__ for result in found]
+
+    run = await deploy(two).start()
+    await WORLD.run()
+
+    assert await run.result(timeout=0) == ["str", "ValueError"]
+
+
+async def test_result_that_is_too_long_is_an_error() -> None:
+    """The error says where to store it, and the step is not repeated."""
+
+    async def long() -> str:
+        return "x" * 300_000
+
+    async def too_long() -> None:
+        await step(long, retries=0)
+
+    run = await deploy(too_long, max_retries=0).start()
+    await WORLD.run()
+
+    with pytest.raises(TaskFailed, match="store it elsewhere"):
+        await run.result(timeout=0)
+
+
+def test_commands_show_signal_and_fork_a_run(capsys: pytest.CaptureFixture[str]) -> None:
+    """`python -m decant workflows` lists, shows, signals, forks, and checks."""
+    from decant import loop
+
+    async def begin() -> WorkflowRun:
+        run = await flows.approved.start()
+        await WORLD.run()
+        return run
+
+    run = loop.run(begin())
+    statuses = [
+        main(["workflows", *arguments])
+        for arguments in (
+            ["list"],
+            ["show", run.id],
+            ["check"],
+            ["signal", run.id, "approved", '{"by": "ada"}', "--key", "one"],
+            ["fork", run.id, "--before", "note"],
+            ["fork", run.id, "--before", "no such step"],
+        )
+    ]
+
+    output = capsys.readouterr()
+    assert statuses == [0, 0, 0, 0, 0, 1]
+    assert f"{run.id} tests.flows.approved PENDING 1 steps, waits for a signal" in output.out
+    assert 'step   note: "a"' in output.out
+    assert "error: Run" in output.err
+
+
+async def test_old_runs_are_deleted_with_their_steps() -> None:
+    """Steps and signals are deleted with the task."""
+    run = await flows.approved.start()
+    await run.send("approved", {"by": "ada"})
+    await WORLD.run()
+    await WORLD.advance(8 * 86_400)
+    await sweep_once()
+
+    assert [row["count"] for row in await execute("SELECT count(*) AS count FROM decant.step")] == [0]
+    assert [row["count"] for row in await execute("SELECT count(*) AS count FROM decant.signal")] == [0]
+    await db.dispose()
