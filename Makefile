@@ -117,6 +117,9 @@ bench-queues: install ## Measure tasks without SQS against other queues on Postg
 bench-celery: install ## Measure synchronous tasks and callers of decant.celery against Celery with Redis
 	$(INSTALL) --with celery
 	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.benchmarks.celery
+bench-workflows: ## Measure durable workflows against DBOS and Absurd: ARGS="--rounds 3 --workflows 200"
+	$(INSTALL) --with workflows
+	PYTHONPATH=.:shared:infra .decant/workflows/bin/python -m tests.benchmarks.workflows $(ARGS)
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares

@@ -1,0 +1,1 @@
+"""Durable workflows beside DBOS and Absurd."""

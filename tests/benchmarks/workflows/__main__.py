@@ -1,0 +1,68 @@
+"""Measure durable workflows of ten steps that do nothing against DBOS and Absurd, in turn on one PostgreSQL.
+
+`python -m tests.benchmarks.workflows [--rounds 3] [--workflows 200]`. The figures of all systems include the claim or
+the start of a workflow and its end. The medians of the rounds are compared.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+
+from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.workflows.ours import Decant
+from tests.benchmarks.workflows.peers import Absurd, Dbos
+from tests.benchmarks.workflows.system import STEPS, Measured, System
+
+MEASURES: dict[str, Callable[[System, int], Measured | None]] = {
+    "20 in flight": lambda system, count: system.run(count, 20),
+    "100 in flight": lambda system, count: system.run(count, 100),
+    "in the user's transaction, 20 in flight": lambda system, count: system.run_in_transactions(count // 4, 20),
+}
+
+
+def add_rows(table: Table, measure: str, found: dict[str, list[Measured | None]]) -> None:
+    """Add the medians of a measure, and the ratios to the first system."""
+    ours = 0.0
+    for name, measured in found.items():
+        rates = [each.rate for each in measured if each is not None]
+        own_us = [each.own_us for each in measured if each is not None]
+        if rates:
+            rate = median(rates)
+            ours = ours or rate
+            all_rates = " · ".join(f"{each:,.0f}" for each in rates)
+            table.add_row(measure, name, all_rates, f"{rate:,.0f}", f"{ours / rate:.1f}", f"{median(own_us):,.0f}")
+
+
+def main() -> None:
+    """Measure, and print the medians and the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, in each of which every system is measured")
+    parser.add_argument("--workflows", type=int, default=200, help="workflows of a measure")
+    given = parser.parse_args()
+    console = Console(width=140)
+    names = {"decant": "this version", "DBOS": version("dbos"), "Absurd": version("absurd-sdk")}
+    with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
+        console.print(", ".join(f"{name} {number}" for name, number in names.items()))
+        systems: dict[str, System] = {"decant": Decant(server), "DBOS": Dbos(server), "Absurd": Absurd(server)}
+        table = Table("measure", "system", "steps/s of each round", "median", "decant to it", "CPU µs per step")
+        for measure, run in MEASURES.items():
+            rounds = [
+                {name: run(system, given.workflows) for name, system in systems.items()} for _ in range(given.rounds)
+            ]
+            add_rows(table, measure, {name: [each[name] for each in rounds] for name in systems})
+        console.print(table)
+        resumed_ms, step_bytes = systems["decant"].extras()
+        console.print(f"resume of 1,000 steps of a run: {resumed_ms:.1f} ms; {step_bytes:.0f} bytes per step")
+        for system in systems.values():
+            system.close()
+    console.print(f"workflows of {STEPS} steps; CPU is that of the process, without PostgreSQL's")
+
+
+if __name__ == "__main__":
+    main()
