@@ -71,7 +71,9 @@ class MemorySteps:
         row.steps[step.key] = StoredStep(step, due_at, started, now)
 
     async def take(self, waits: Sequence[Wait]) -> list[Taken]:
-        return [self._take(wait) for wait in sorted(waits, key=lambda wait: wait.seq)]
+        in_order = sorted(range(len(waits)), key=lambda place: waits[place].seq)
+        taken = {place: self._take(waits[place]) for place in in_order}
+        return [taken[place] for place in range(len(waits))]
 
     def _take(self, wait: Wait) -> Taken:
         row, key = self._store.rows.get(wait.task_id), StepKey(wait.name, wait.n)
