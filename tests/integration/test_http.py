@@ -35,6 +35,8 @@ async def serve(connection: Connection) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.close()
+        for _ in range(3):  # a connection that was just accepted gets its transport, and its handler
+            await asyncio.sleep(0)
         server.abort_clients()
         await asyncio.gather(*filter(None, handlers))
         await server.wait_closed()

@@ -23,6 +23,8 @@ RIGHT = {
     "GET /dev/queues": (200, "{}"),
     "GET /dev/users/1": (404, "{}"),
     "GET /dev/tasks": (200, "{}"),
+    "GET /dev/docs": (200, "{}"),
+    "GET /dev/openapi.json": (200, "{}"),
 }
 """What a stage answers that works, by the beginning of what it is asked."""
 
@@ -212,7 +214,7 @@ def test_smoke_checks_that_a_stage_with_tokens_rejects_callers_without(
     stage: Stage, smoke: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a token of its issuer, the rejection is all that can be checked, and the output says so."""
-    stage.answers = {"GET /dev/hello": (401, '{"message": "Unauthorized"}')}
+    stage.answers = {"GET /dev/": (401, '{"message": "Unauthorized"}')}
     stage.headers = {"WWW-Authenticate": "Bearer"}
 
     status = smoke(url=stage.url)
