@@ -25,7 +25,7 @@ from decant.celery.task import Task
 if TYPE_CHECKING:
     from decant.celery.canvas import Signature
 
-__all__ = ["ABSENT", "Celery", "get_current"]
+__all__ = ["ABSENT", "Celery", "app_or_default", "get_current"]
 
 log = logging.getLogger("decant.celery")
 
@@ -292,6 +292,11 @@ class Celery(Configured):
             message = "Tasks and results are rows in PostgreSQL: use the app's other methods, or SQL."
             raise Unsupported(f"app.{name} does not exist here. {message}")
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+
+def app_or_default(app: Celery | None = None) -> Celery:
+    """The app, or else the current one."""
+    return app or get_current()
 
 
 def get_current() -> Celery:

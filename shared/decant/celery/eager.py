@@ -40,6 +40,7 @@ def run(task: "Task", call: Call, *, link: Sequence[Any], link_error: Sequence[A
     try:
         with trace:
             try:
+                trace.start()
                 trace.retval = trace.function(*call.args, **call.kwargs)
             except Exception as error:
                 if not isinstance(error, Ignore | Reject | Retry):

@@ -87,12 +87,11 @@ class Trace:
             signals.task_prerun.send(
                 sender=self.task, task_id=call.id, task=self.task, args=call.args, kwargs=call.kwargs
             )
-        try:
-            self.task.before_start(str(call.id), call.args, call.kwargs)
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
         return self
+
+    def start(self) -> None:
+        """Call the hook before the function; its error is that of the run."""
+        self.task.before_start(str(self.request.id), self.request.args, self.request.kwargs)
 
     def __exit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
@@ -162,6 +161,7 @@ def runner(task: "Task", *, is_async: bool) -> Callable[..., Any]:
     def run(run_: Run, *args: Any, **kwargs: Any) -> Any:
         recorded = _Recorded(task, run_, args, kwargs)
         with recorded.trace as trace, recorded:
+            trace.start()
             trace.retval = trace.function(*recorded.args, **kwargs)
             recorded.encode(trace.retval)
         return recorded.result()
@@ -169,6 +169,7 @@ def runner(task: "Task", *, is_async: bool) -> Callable[..., Any]:
     async def run_async(run_: Run, *args: Any, **kwargs: Any) -> Any:
         recorded = _Recorded(task, run_, args, kwargs)
         with recorded.trace as trace, recorded:
+            trace.start()
             trace.retval = await watched(trace.function(*recorded.args, **kwargs), task.definition.name)
             recorded.encode(trace.retval)
         return recorded.result()

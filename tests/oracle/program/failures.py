@@ -530,6 +530,27 @@ def case_hooks_of_a_retry() -> Any:
     return sorted(map(str, wait_for_notes(name, 5)))  # Celery sends the retry before it calls the hook
 
 
+class FailsBefore(Task):
+    abstract = True
+
+    def before_start(self, task_id: str, args: Any, kwargs: Any) -> None:
+        raise CustomError("before")
+
+    def on_failure(self, exc: Any, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
+        note(args[0], "on_failure", *error_of(exc))
+
+
+@app.task(base=FailsBefore)
+def never_started(name: str) -> None:
+    note(name, "ran")
+
+
+def case_error_before_the_start() -> Any:
+    name = key()
+    found = outcome(never_started.delay(name))
+    return [found, wait_for_notes(name, 1)]
+
+
 class Counter(Task):
     abstract = True
     prefix = "counted"
