@@ -61,12 +61,13 @@ def load_app(folder: Path) -> Flask | None:
 def importing_from(folder: Path) -> Iterator[None]:
     """Import modules of a folder while the block runs; they are removed from `sys.modules` afterwards."""
     sys.path.insert(0, str(folder))
+    before = set(sys.modules)
     try:
         yield
     finally:
         sys.path.remove(str(folder))
-        for name, module in list(sys.modules.items()):
-            file = getattr(module, "__file__", None)
+        for name in sys.modules.keys() - before:
+            file = getattr(sys.modules[name], "__file__", None)
             if file and Path(file).parent == folder and not name.startswith("functions_"):
                 del sys.modules[name]
 

@@ -212,7 +212,12 @@ def _tree(function: FunctionType) -> ast.FunctionDef | ast.AsyncFunctionDef | No
 
 def _is_in(function: FunctionType, bundle: Path) -> bool:
     """Whether the function's file is the bundle's own code: no library, and not `decant`."""
-    file = Path(function.__code__.co_filename).resolve()
+    return _is_file_in(function.__code__.co_filename, bundle)
+
+
+@cache
+def _is_file_in(name: str, bundle: Path) -> bool:
+    file = Path(name).resolve()
     return file.is_relative_to(bundle) and not {"decant", ".venv", ".decant", "site-packages"} & set(file.parts)
 
 

@@ -1,0 +1,1 @@
+"""Measures of idempotent requests and of the OpenAPI document."""
