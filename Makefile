@@ -25,7 +25,7 @@ invoke: ## Invoke a function and print its response: FUNCTION=users_create EVENT
 send: ## Send a message to a queue: MESSAGE='{"id": "…"}' QUEUE=default
 psql: ## Open psql on the local database: SQL='SELECT 1'
 reset: ## Delete the local database
-token: ## Create a token for the admin routes of the local cloud: ARGS="--scope tasks:admin"
+token: ## Create a token for the routes of the local cloud: ARGS="--subject ada --scope tasks:admin"
 restore-rehearsal: ## Dump the local database, restore it into a new one, and compare the two
 check-deploy: ## Check a STAGE before a deployment: connections, timeouts, sizes, alarms, roles
 smoke: ## Test a deployed STAGE from outside
@@ -120,6 +120,8 @@ bench-celery: install ## Measure synchronous tasks and callers of decant.celery 
 bench-workflows: ## Measure durable workflows against DBOS and Absurd: ARGS="--rounds 3 --workflows 200"
 	$(INSTALL) --with workflows
 	PYTHONPATH=.:shared:infra .decant/workflows/bin/python -m tests.benchmarks.workflows $(ARGS)
+bench-api: install ## Measure idempotent requests beside plain ones, and the OpenAPI document of 1,000 functions
+	@$(PY) -m tests.benchmarks.api $(ARGS)
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares

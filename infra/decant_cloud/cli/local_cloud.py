@@ -106,6 +106,7 @@ def reset(**options: Any) -> int:
 @cli.command(epilog='Example: decant token --scope tasks:admin, or make token ARGS="--scope tasks:admin"')
 @STATE
 @option("--scope", help="Scopes of the token, separated by spaces.  [default: all that the functions name]")
+@option("--subject", default="local", show_default=True, help="Caller that the token names.")
 @option("--seconds", default=3600, show_default=True, help="Seconds for which the token is valid.")
 def token(**options: Any) -> int:
     """Create a token that the local cloud accepts."""

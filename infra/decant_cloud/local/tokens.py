@@ -21,15 +21,22 @@ PLACEHOLDER = "not.a.token"
 """What events have for a token: one that is good would have to be a new one each hour."""
 
 
-def run(*, state: Path, scope: str | None, seconds: int) -> None:
-    """Print a token with these scopes, by default all that the bundle's functions name, valid for this time."""
-    print(mint(state, " ".join(required_scopes(root())) if scope is None else scope, seconds))
+def run(*, state: Path, scope: str | None, subject: str, seconds: int) -> None:
+    """Print a token of a subject with these scopes, by default all that the bundle's functions name."""
+    print(mint(state, " ".join(required_scopes(root())) if scope is None else scope, seconds, subject))
 
 
-def mint(state: Path, scope: str, seconds: int = 3600) -> str:
-    """A token that the local cloud takes."""
+def mint(state: Path, scope: str, seconds: int = 3600, subject: str = "local") -> str:
+    """A token that the local cloud accepts.
+
+    Args:
+        state: Folder of the local cloud's data, which has the key.
+        scope: Scopes, separated by spaces.
+        seconds: Seconds for which it is valid.
+        subject: The caller, as `auth.subject()` returns it.
+    """
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": bundle().name, "sub": "local", "iat": now, "exp": now + seconds, "scope": scope}
+    claims = {"iss": ISSUER, "aud": bundle().name, "sub": subject, "iat": now, "exp": now + seconds, "scope": scope}
     jwt = importlib.import_module("jwt")  # only now: the local cloud's start needs the key alone
     token: str = jwt.encode(claims, _key(state), algorithm="ES256")
     return token
