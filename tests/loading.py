@@ -18,6 +18,7 @@ __all__ = [
     "event",
     "load_function",
     "load_module",
+    "repository_files",
     "rest_request",
     "run_module",
     "run_python",
@@ -44,6 +45,13 @@ def _run_python(*arguments: str) -> str:
     command = [sys.executable, *arguments]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
     return finished.stdout
+
+
+def repository_files() -> list[str]:
+    """Paths of the files in the working tree that git tracks or does not ignore, relative to the repository."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
 
 
 def sample(name: str, **changes: Any) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from decant_cloud.scaffold.bundle import render
 from decant_cloud.scaffold.demo_files import packaged_files
-from tests.loading import ROOT
+from tests.loading import ROOT, repository_files
+from tests.sample.bundle import empty_wheels
 
 __all__ = ["copy_without_demo"]
 
@@ -33,26 +34,16 @@ def copy_without_demo(folder: Path) -> None:
     Args:
         folder: An empty folder.
     """
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not Path(name).is_relative_to("tests/smoke"):
+    for name in repository_files():
+        if not Path(name).is_relative_to("tests/smoke"):
             _copy(ROOT / name, folder / name)
     for path in packaged_files(ROOT):
         _copy(path, folder / "infra/decant_cloud/demo" / path.relative_to(ROOT))
     for name in DEMO:
         shutil.rmtree(folder / name, ignore_errors=True)
     with tempfile.TemporaryDirectory() as scratch:
-        wheels = [Path(scratch, f"{name}-0.1.0-py3-none-any.whl") for name in ("decant_flask", "decant_cloud")]
-        for wheel in wheels:
-            wheel.touch()
         bundle = Path(scratch, "decant")
-        render(bundle, "decant", wheels)
+        render(bundle, "decant", empty_wheels(Path(scratch)))
         for name in BUNDLE:
             files = (bundle / name).rglob("*") if (bundle / name).is_dir() else [bundle / name]
             for path in files:

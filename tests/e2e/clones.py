@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from pathlib import Path
 from decant_cloud.local.engine_server import chosen
 from decant_cloud.local.postgres import free_port
 from tests.e2e.commands import Command, command, left_of
-from tests.loading import ROOT
+from tests.loading import ROOT, repository_files
 
 __all__ = ["Clone", "make_clone", "running_clone"]
 
@@ -49,14 +48,7 @@ class Clone:
 
 def make_clone(folder: Path) -> None:
     """Copy what is under version control; what is installed is used where it is."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
+    for name in repository_files():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     (folder / ".decant").mkdir()

@@ -16,7 +16,7 @@ from decant_cloud.install import find_uv
 from decant_cloud.scaffold.bundle import make, wheels_in
 from decant_cloud.scaffold.upgrade import upgrade
 from tests.documented import commands
-from tests.loading import ROOT
+from tests.loading import ROOT, repository_files
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
@@ -153,8 +153,7 @@ def test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners(
             file.write(f"# note {number}\n")
         subprocess.run([*git, "add", "--all"], check=True)
         subprocess.run([*git, "commit", "--quiet", "--message", f"Note {number}"], check=True)
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
-    for name in (each for each in tracked if (ROOT / each).is_file()):
+    for name in repository_files():
         (copy / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / name, copy / name)
     edit(copy / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')

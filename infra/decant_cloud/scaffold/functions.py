@@ -38,7 +38,7 @@ def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> li
     """
     name = name or route.name
     check_name(name)
-    if (root / f"functions/{name}").exists():
+    if (root / f"functions/{name}/app.py").exists():
         raise CommandError(f"functions/{name} exists. Choose another name with --name.")
     template, model = root / "template.yaml", Template(root)
     if logical_id(name) in model.document["Resources"]:
