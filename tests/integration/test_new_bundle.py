@@ -18,7 +18,7 @@ from decant_cloud.scaffold.upgrade import upgrade
 from tests.documented import commands
 from tests.loading import ROOT, repository_files
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 MODEL = '''"""Rooms."""
 
