@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from decant import config, http
 from decant.errors import InvalidInput, UpstreamError
-from decant.web import lambda_handler, limit_per_caller, query
+from decant.web import lambda_handler, limit_per_caller, query, responds
 from domain.config import FetchSettings
 
 app = Flask(__name__)
@@ -25,6 +25,7 @@ class Selection(Struct, forbid_unknown_fields=True):
 
 @app.get("/fetch-data")
 @limit_per_caller
+@responds(Any)
 async def fetch_data() -> Response:
     """Return the document at FETCH_DATA_URL, or with `?ids=1,2,3` those documents of its collection, in order."""
     url = config.load(FetchSettings).fetch_data_url

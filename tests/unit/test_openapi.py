@@ -372,6 +372,21 @@ def test_conditions_depend_on_the_method(  # noqa: PLR0913, PLR0917  # the colum
     assert list(success.get("headers", {})) == headers
 
 
+def test_condition_has_the_example_of_the_event(tmp_path: Path) -> None:
+    """The page's "try it" sends it."""
+    folder = tmp_path / "functions/rooms"
+    folder.mkdir(parents=True)
+    (folder / "app.py").write_text(dedent(ROOMS))
+    app = load_app(folder)
+    assert app is not None
+    function = Function(name="rooms", app=app, routes=frozenset(), event={"headers": {"If-Match": "*"}})
+
+    made = document([function], title="Rooms", version="1", bundle=tmp_path)
+
+    conditions = [made["paths"]["/rooms/{room_id}"][method]["parameters"][-1] for method in ("get", "delete")]
+    assert [each.get("example") for each in conditions] == [None, "*"]
+
+
 def test_events_of_a_stream_are_described(tmp_path: Path) -> None:
     """The data of an event is text that contains JSON."""
     folder = tmp_path / "functions/events"

@@ -85,7 +85,7 @@ class Operation:
         if self.facts.idempotency_key:
             parameters.append(_IDEMPOTENCY_KEY)
         if self.facts.conditional:
-            parameters.append(_IF_NONE_MATCH if self.method in _SAFE else _IF_MATCH)
+            parameters.append(self._condition())
         if parameters:
             built["parameters"] = parameters
         if self.facts.body is not None:
@@ -116,6 +116,11 @@ class Operation:
                 plain, given = _without_null(of_field), examples.get(name)
                 parameter: dict[str, Any] = {"name": name, "in": "query", "required": required, "schema": plain}
                 yield parameter | ({"example": _typed(given, plain)} if given is not None else {})
+
+    def _condition(self) -> dict[str, Any]:
+        parameter: dict[str, Any] = _IF_NONE_MATCH if self.method in _SAFE else _IF_MATCH
+        given = (self.event.get("headers") or {}).get(parameter["name"])
+        return parameter if given is None else {**parameter, "example": given}
 
     def _body(self) -> dict[str, Any]:
         content: dict[str, Any] = {"schema": self.schemas.of(self.facts.body)}
