@@ -1,4 +1,4 @@
-"""A worker of `python -m decant worker` for tests of `decant.celery`, in a folder with modules of tasks."""
+"""For tests of `decant.celery`: apps that are removed again, and a worker of `python -m decant worker`."""
 
 import os
 import subprocess
@@ -7,10 +7,28 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["ROOT", "environment", "python", "worker"]
+from decant.celery import loading
+from decant.tasks.registry import periodic, registry
+
+__all__ = ["ROOT", "environment", "python", "restored", "worker"]
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """Remove the apps and tasks that are defined inside the block after it."""
+    known: list[dict[str, Any]] = [registry, periodic, loading.tasks]
+    before, current, apps = [dict(each) for each in known], loading.current.app, list(loading.apps)
+    try:
+        yield
+    finally:
+        for each, kept in zip(known, before, strict=True):
+            each.clear()
+            each.update(kept)
+        loading.current.app, loading.apps[:] = current, apps
 
 
 def environment(**variables: str) -> dict[str, str]:

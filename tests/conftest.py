@@ -62,16 +62,12 @@ def new_tasks() -> Iterator[None]:
 
 
 @pytest.fixture
-def new_celery_apps(new_tasks: None) -> Iterator[None]:
+def new_celery_apps() -> Iterator[None]:
     """Remove the apps and tasks of `decant.celery` that the test defines after it."""
-    del new_tasks
-    from decant.celery import loading  # only these tests need it
+    from tests.celery_worker import restored  # only these tests need `decant.celery`
 
-    tasks, current, apps = dict(loading.tasks), loading.current.app, list(loading.apps)
-    yield
-    loading.tasks.clear()
-    loading.tasks.update(tasks)
-    loading.current.app, loading.apps[:] = current, apps
+    with restored():
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 from decant.runtime import Runtime
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.pytest_plugin import TEMPLATE_DATABASE, administer
+from tests.celery_worker import restored
 from tests.oracle import alias
 from tests.oracle.differences import DIFFERENCES
 from tests.oracle.record import RECORDING
@@ -25,27 +25,33 @@ AT_ONCE = 12
 
 
 @pytest.fixture(scope="module")
-def observed(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def observed(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What all cases return, run side by side with one worker."""
-    url = migrated.url("oracle")
     administer(migrated, f"CREATE DATABASE oracle TEMPLATE {TEMPLATE_DATABASE}")
-    folder = str(tmp_path_factory.mktemp("oracle"))
-    environment = {"DATABASE_URL": url, "ORACLE_FOLDER": folder, "ORACLE_REDIS": "redis://unused", "LOG_LEVEL": "ERROR"}
-    environment |= {"TASK_HEARTBEAT_S": "0.2", "PYTHONPATH": f"{ROOT}:{ROOT / 'shared'}:{ROOT / 'infra'}"}
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "tests.oracle.decant_worker"], env=os.environ | environment, cwd=ROOT
-    )
-    os.environ |= environment
-    try:
+    with pytest.MonkeyPatch.context() as patch, restored():
+        patch.setenv("DATABASE_URL", migrated.url("oracle"))
+        patch.setenv("ORACLE_FOLDER", str(tmp_path_factory.mktemp("oracle")))
+        patch.setenv("ORACLE_REDIS", "redis://unused")
+        patch.setenv("LOG_LEVEL", "ERROR")
+        patch.setenv("TASK_HEARTBEAT_S", "0.2")
+        patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'shared'}:{ROOT / 'infra'}")
+        patch.setattr(sys, "meta_path", list(sys.meta_path))
         alias.install()
-        with Runtime(os.environ | environment).active() as own:
-            own_cases = cases()
-            with ThreadPoolExecutor(AT_ONCE, initializer=own.active().__enter__) as threads:
-                yield dict(zip(own_cases, threads.map(observe, own_cases.values()), strict=True))
-            own.shut_down()
-    finally:
-        worker.terminate()
-        worker.wait(30)
+        worker = subprocess.Popen([sys.executable, "-m", "tests.oracle.decant_worker"], cwd=ROOT)
+        try:
+            return _observe_all()
+        finally:
+            worker.terminate()
+            worker.wait(30)
+
+
+def _observe_all() -> dict[str, Any]:
+    with Runtime(os.environ).active() as own:
+        found = cases()
+        with ThreadPoolExecutor(AT_ONCE, initializer=own.active().__enter__) as threads:
+            observed = dict(zip(found, threads.map(observe, found.values()), strict=True))
+        own.shut_down()
+    return observed
 
 
 @pytest.mark.parametrize("name", sorted(CELERY))
