@@ -35,3 +35,17 @@ def test_run_survives_a_kill_at_every_point() -> None:
     report = run_kills()
 
     assert ", 0 violations" in report, report
+
+
+@pytest.mark.usefixtures("database_url")
+def test_signals_that_race_with_kills_are_received_once_and_in_order() -> None:
+    """None is lost or received twice; `python -m tests.flow_signals 500 20` sends 10,000."""
+    command = [sys.executable, "-m", "tests.flow_signals", "20", "10"]
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH, "LOG_LEVEL": "ERROR"}
+
+    finished = subprocess.run(
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False
+    )
+
+    assert finished.returncode == 0, finished.stdout + finished.stderr[-3000:]
+    assert "0 runs are wrong, 0 signals were not received" in finished.stdout
