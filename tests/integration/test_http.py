@@ -35,11 +35,17 @@ async def serve(connection: Connection) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.close()
-        for _ in range(3):  # a connection that was just accepted gets its transport, and its handler
-            await asyncio.sleep(0)
+        await turns()  # a connection that was just accepted gets its transport, for which wait_closed() does not wait
         server.abort_clients()
+        await turns()
         await asyncio.gather(*filter(None, handlers))
         await server.wait_closed()
+
+
+async def turns() -> None:
+    """Let the event loop run what is scheduled, and what that schedules."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes, status: str) -> None:
