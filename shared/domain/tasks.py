@@ -3,8 +3,9 @@
 import asyncio
 
 from decant.tasks import task
+from domain.imports import import_users
 
-__all__ = ["long_task"]
+__all__ = ["import_users", "long_task"]
 
 
 @task(max_retries=3, retry_backoff=True)

@@ -8,7 +8,8 @@ order:
    a name that the attacker controls.
 2. `Origin` and `Sec-Fetch-Site` are those of the gateway itself. Routes of a deployed API also accept CORS_ORIGIN.
 3. Requests to AWS APIs have an `Authorization` header of AWS, which a page cannot add to a request without a preflight.
-   Presigned S3 URLs carry the signature in the query. Browsers omit `Sec-Fetch-Site` on plain HTTP to names such as
+   Presigned S3 URLs carry the signature in the query, and forms for S3 in their fields.
+   Browsers omit `Sec-Fetch-Site` on plain HTTP to names such as
    localhost.localstack.cloud, so that rule 2 alone is not sufficient.
 
 Source: Fetch Standard, https://www.w3.org/TR/fetch-metadata/, AWS Signature Version 4.
@@ -24,7 +25,7 @@ from urllib.parse import parse_qs
 
 from decant_cloud.emulator_patches.engine import engine
 
-__all__ = ["NOT_SIGNED", "UNSIGNED", "Access", "is_api_route", "is_presigned", "rejection"]
+__all__ = ["NOT_SIGNED", "UNSIGNED", "Access", "is_api_route", "is_presigned", "is_upload_form", "rejection"]
 
 UNSIGNED = "decant.unsigned"
 """Key of the WSGI environ: the request has no `Authorization` header of AWS."""
@@ -32,6 +33,7 @@ UNSIGNED = "decant.unsigned"
 NOT_SIGNED = "AWS API requests need an Authorization header (presigned S3 URLs excepted)."
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:\d{1,5})?", re.IGNORECASE)
+_BUCKET = re.compile(r"/[a-z0-9][a-z0-9.-]+/?")
 _NAMES = ("localhost", "host.docker.internal", engine.domain)
 """Accepted with their subdomains, which address buckets and APIs."""
 
@@ -91,7 +93,7 @@ def rejection(environ: Environ, cors_origins: Collection[str]) -> str | None:
             return f"Origin {origin!r} is not allowed; CORS_ORIGIN allows an origin for the routes of the API."
         if site not in {"none", "same-origin"}:
             return f"Sec-Fetch-Site {site!r} is not allowed: the request comes from a page of another origin."
-    if is_api or _is_signed(environ) or _is_health_check(environ) or is_presigned(environ):
+    if is_api or _is_signed(environ) or _is_health_check(environ) or is_presigned(environ) or is_upload_form(environ):
         return None
     return NOT_SIGNED
 
@@ -133,3 +135,14 @@ def is_presigned(environ: Environ) -> bool:
         return False
     scope = query.get("X-Amz-Credential", ["/s3/"])[0]
     return "/s3/" in scope and any(names <= query.keys() for names in _SIGNATURES)
+
+
+def is_upload_form(environ: Environ) -> bool:
+    """The request is a form for a bucket, whose policy and signature S3 checks. As for `is_presigned`, see `server`."""
+    return (
+        environ["REQUEST_METHOD"] == "POST"
+        and environ.get("CONTENT_TYPE", "").startswith("multipart/form-data")
+        and _BUCKET.fullmatch(environ.get("PATH_INFO", "")) is not None
+        and not environ.get("QUERY_STRING")
+        and "HTTP_X_AMZ_TARGET" not in environ
+    )

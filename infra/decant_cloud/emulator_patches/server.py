@@ -16,7 +16,14 @@ from typing import Any
 
 from rolo.gateway.wsgi import WsgiGateway
 
-from decant_cloud.emulator_patches.access import NOT_SIGNED, UNSIGNED, Access, is_api_route, is_presigned
+from decant_cloud.emulator_patches.access import (
+    NOT_SIGNED,
+    UNSIGNED,
+    Access,
+    is_api_route,
+    is_presigned,
+    is_upload_form,
+)
 from decant_cloud.emulator_patches.engine import find
 from decant_cloud.emulator_patches.http_server import HttpServer
 from decant_cloud.lambda_runtime.log_file import Journal
@@ -114,7 +121,8 @@ def require_signatures(gateway: Any) -> None:
 
 def _require_signature(chain: Any, context: Any, response: Any) -> None:
     service = context.service and context.service.service_name
-    if not context.request.environ.get(UNSIGNED) or (service == "s3" and is_presigned(context.request.environ)):
+    environ = context.request.environ
+    if not environ.get(UNSIGNED) or (service == "s3" and (is_presigned(environ) or is_upload_form(environ))):
         return
     response.status_code, response.data = HTTPStatus.FORBIDDEN, NOT_SIGNED
     chain.terminate()

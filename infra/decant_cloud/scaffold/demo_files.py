@@ -24,6 +24,8 @@ DEMO = (
     "users_delete",
     "start_task",
     "task_events",
+    "uploads_create",
+    "uploads_received",
 )
 """Functions of the demo alone, beside `slow_worker`."""
 

@@ -10,6 +10,8 @@ Source: AWS Signature Version 4, IAM User Guide.
 import asyncio
 import hashlib
 import hmac
+import json
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials as Chain
     from botocore.credentials import ReadOnlyCredentials
 
-__all__ = ["CredentialScope", "Credentials", "credentials", "presign_url", "sign_headers"]
+__all__ = ["CredentialScope", "Credentials", "credentials", "presign_url", "sign_headers", "sign_policy"]
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
@@ -129,10 +131,17 @@ def sign_headers(
     return {**sent, "Authorization": f"{_ALGORITHM} {given}"}
 
 
-def presign_url(
-    host: str, query: Mapping[str, str], expires_s: int, credentials: Credentials, scope: CredentialScope
+def presign_url(  # noqa: PLR0913  # all parts of a request
+    host: str,
+    query: Mapping[str, str],
+    expires_s: int,
+    credentials: Credentials,
+    scope: CredentialScope,
+    *,
+    path: str = "/",
+    payload: str = hashlib.sha256().hexdigest(),
 ) -> str:
-    """A pre-signed URL of a GET of `/`, without its `https://`.
+    """A pre-signed URL of a GET, without its `https://`.
 
     Args:
         host: Host and port.
@@ -140,7 +149,10 @@ def presign_url(
         expires_s: Validity, seconds.
         credentials: The keys to sign with.
         scope: Service, region and time.
+        path: Path of the request, not encoded.
+        payload: Hash of the body; `UNSIGNED-PAYLOAD` for S3.
     """
+    path = quote(path, safe="/-_.~")
     asked = {
         **query,
         "X-Amz-Algorithm": _ALGORITHM,
@@ -152,16 +164,44 @@ def presign_url(
     if credentials.token:
         asked["X-Amz-Security-Token"] = credentials.token
     pairs = "&".join(f"{_quoted(name)}={_quoted(asked[name])}" for name in sorted(asked))
-    request = f"GET\n/\n{pairs}\nhost:{host}\n\nhost\n{hashlib.sha256().hexdigest()}"
-    return f"{host}/?{pairs}&X-Amz-Signature={_signature(request, credentials, scope)}"
+    request = f"GET\n{path}\n{pairs}\nhost:{host}\n\nhost\n{payload}"
+    return f"{host}{path}?{pairs}&X-Amz-Signature={_signature(request, credentials, scope)}"
+
+
+def sign_policy(
+    conditions: list[object], expires: datetime, credentials: Credentials, scope: CredentialScope
+) -> dict[str, str]:
+    """The fields of a form that S3 accepts (POST Object): the policy and its signature.
+
+    Args:
+        conditions: Conditions of the policy, without those of the signature.
+        expires: Time until which the form is accepted, UTC.
+        credentials: The keys to sign with.
+        scope: Service, region and time.
+    """
+    fields = {
+        "x-amz-algorithm": _ALGORITHM,
+        "x-amz-credential": f"{credentials.access_key}/{scope.text}",
+        "x-amz-date": scope.timestamp,
+    }
+    if credentials.token:
+        fields["x-amz-security-token"] = credentials.token
+    signed = [*conditions, *({name: value} for name, value in fields.items())]
+    document = json.dumps({"expiration": f"{expires:%Y-%m-%dT%H:%M:%SZ}", "conditions": signed})
+    policy = b64encode(document.encode()).decode()
+    return {**fields, "policy": policy, "x-amz-signature": _sign(policy, credentials, scope)}
 
 
 def _signature(request: str, credentials: Credentials, scope: CredentialScope) -> str:
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    return _sign(f"{_ALGORITHM}\n{scope.timestamp}\n{scope.text}\n{digest}", credentials, scope)
+
+
+def _sign(text: str, credentials: Credentials, scope: CredentialScope) -> str:
     key = f"AWS4{credentials.secret_key}".encode()
     for part in scope.text.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    return hmac.digest(key, f"{_ALGORITHM}\n{scope.timestamp}\n{scope.text}\n{digest}".encode(), "sha256").hex()
+    return hmac.digest(key, text.encode(), "sha256").hex()
 
 
 def _quoted(text: str) -> str:
