@@ -183,7 +183,7 @@ def _reduce(folder: Path) -> None:
     template = folder / "template.yaml"
     for name in (*DEMO, *ADMIN, "slow_worker"):
         remove_function(folder, name)
-    template.write_text(without_queue(template.read_text(), "slow"))
+    template.write_text(_without_uploads(without_queue(template.read_text(), "slow")))
     add_function(folder, Route.parse("GET /hello"), "hello", Needs())
     text = re.sub(r"^( +Schema:) \w+, ", r"\1 ", template.read_text(), flags=re.MULTILINE)
     template.write_text(text)
@@ -204,6 +204,13 @@ def _pin(folder: Path, wheels: Sequence[Path]) -> None:
     requirements.write_text("--find-links wheels\n" + pinned(requirements.read_text(), library))
     locked = pinned(pinned(development.read_text(), library, "[auth]"), cloud)
     development.write_text("--find-links ../shared/wheels\n" + locked)
+
+
+def _without_uploads(text: str) -> str:
+    """The template's text without the demo's bucket for uploads."""
+    for name in ("Uploads", "UploadsOverTls"):
+        text = template_text.drop(text, name)
+    return re.sub(r"^ +UPLOADS_BUCKET: .*\n|^  # -+ uploads\n\n", "", text, flags=re.MULTILINE)
 
 
 def _commit(folder: Path) -> None:
