@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 from typing import Any
@@ -126,7 +125,7 @@ def test_interrupt_of_the_process_propagates(path: str) -> None:
     app = Flask("interrupted")
 
     def interrupt() -> str:
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         return "never"
 
     async def interrupt_later() -> str:
