@@ -77,7 +77,7 @@ class ResponseConnection(asyncio.Protocol):
         """
         if self._ended.is_set():
             raise ClientDisconnected
-        # Not `writelines`, which does not pause the protocol (CPython gh-136234).
+        # Not `writelines`, which does not pause the protocol (CPython gh-127655).
         self._transport.write(b"%x\r\n%b\r\n" % (len(data), data))
         if self._writable.is_set():
             await asyncio.sleep(0)  # the event loop notices a disconnect, also when the app never waits

@@ -1,7 +1,8 @@
 """Measure durable workflows of ten steps that do nothing against DBOS and Absurd, in turn on one PostgreSQL.
 
-`python -m tests.benchmarks.workflows [--rounds 3] [--workflows 200]`. The figures of all systems include the claim or
-the start of a workflow and its end. The medians of the rounds are compared.
+`python -m tests.benchmarks.workflows [--rounds 3] [--workflows 200]`. The figures of Decant and Absurd include
+the claim of a workflow and its end; those of DBOS include its start too, which cannot be separated from the first step.
+The medians of the rounds are compared.
 """
 
 import argparse
