@@ -29,11 +29,11 @@ class UploadForm(Struct):
 
 @app.post("/uploads")
 @limit_per_caller
-async def uploads_create() -> tuple[UploadForm, Literal[201], dict[str, str]]:
+async def uploads_create() -> tuple[UploadForm, Literal[201]]:
     """Sign a form for a CSV file of at most 50 MB; its task imports the users."""
     task_id = str(uuid7())
     form = await presigned_post(key_of(task_id), content_type="text/csv", max_bytes=MAX_BYTES)
-    return UploadForm(form.url, form.fields, task_id), 201, {"Location": f"tasks/{task_id}"}
+    return UploadForm(form.url, form.fields, task_id), 201
 
 
 handler = lambda_handler(app)

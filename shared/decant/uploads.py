@@ -19,7 +19,7 @@ import msgspec
 from decant._aws import AwsSettings
 from decant._aws.sigv4 import CredentialScope, credentials, presign_url, sign_policy
 from decant.config import load, setting, settings_group, text
-from decant.errors import UpstreamError
+from decant.errors import ServiceUnavailable, UpstreamError
 
 __all__ = ["PresignedPost", "Upload", "UploadSettings", "lines", "presigned_post", "received"]
 
@@ -69,7 +69,7 @@ async def presigned_post(key: str, *, content_type: str, max_bytes: int, expires
         expires_s: Seconds for which the form is accepted, 12 hours at most in a function.
     Raises:
         CredentialsUnavailable: there are no credentials of AWS.
-        RuntimeError: UPLOADS_BUCKET is not set.
+        ServiceUnavailable: UPLOADS_BUCKET is not set.
     """
     now = datetime.now(UTC)
     bucket = _bucket()
@@ -107,7 +107,7 @@ async def lines(key: str, start: int = 0) -> AsyncIterator[tuple[int, bytes]]:
     Raises:
         CredentialsUnavailable: there are no credentials of AWS.
         UpstreamError: S3 could not be reached, or has no such file.
-        RuntimeError: UPLOADS_BUCKET is not set.
+        ServiceUnavailable: UPLOADS_BUCKET is not set.
     """
     import httpx  # noqa: PLC0415  # functions that sign forms do without it
 
@@ -138,7 +138,7 @@ async def lines(key: str, start: int = 0) -> AsyncIterator[tuple[int, bytes]]:
 def _bucket() -> str:
     bucket = load(UploadSettings).bucket
     if bucket is None:
-        raise RuntimeError("UPLOADS_BUCKET is not set; set it to the name of the bucket in template.yaml")
+        raise ServiceUnavailable("There is no bucket for uploads: UPLOADS_BUCKET is not set.")
     return bucket
 
 

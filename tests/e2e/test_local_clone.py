@@ -127,7 +127,7 @@ def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
     """A new route is, one that fails is told of while the old one serves, and the next save mends it."""
     deployed = clone.lines("Deployed in")
     queue = "\n  Wrong: {Type: AWS::SQS::Queue, Properties: {QueueName: no name}, DependsOn: UsersGet}\n"
-    clone.edit("template.yaml", 'Path: "/users/{user_id}"', 'Path: "/people/{user_id}"')
+    clone.edit("template.yaml", 'GET, Path: "/users/{user_id}"', 'GET, Path: "/people/{user_id}"')
     wait_for(lambda: clone.lines("Deployed in") > deployed, "The deployment")
     assert gateway.get("/people/1").headers["content-type"] == "application/problem+json"
 

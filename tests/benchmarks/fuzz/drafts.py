@@ -103,7 +103,8 @@ def valid_draft(random: Random, route: Route, subject: Subject) -> Draft:
         body = json.dumps(_members(random, route)).encode()
         headers.append((b"Content-Type", b"application/json"))
     query = route.query if random.random() < 0.5 or body is not None else _members(random, route)
-    pairs = [f"{name}={quote(str(value))}" for name, value in query.items() if value is not None]
+    given = [(name, item) for name, value in query.items() for item in (value if isinstance(value, list) else [value])]
+    pairs = [f"{name}={quote(str(item))}" for name, item in given if item is not None]
     return Draft(route=route, method=route.method, path=path, query=pairs, headers=headers, body=body)
 
 

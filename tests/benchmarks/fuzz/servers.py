@@ -54,6 +54,7 @@ def serve() -> Iterator[Subject]:
     command = [sys.executable, "-m", "decant_cloud", "serve", "--port", str(port), "--state"]
     with _folder() as state, Upstream() as upstream, (state / "output.txt").open("wb") as output:
         environment = {**os.environ, "PYTHONPATH": "shared:infra", "FETCH_DATA_URL": f"{upstream.url}/1"}
+        environment |= dict.fromkeys(("UPLOADS_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "test")
         process = subprocess.Popen(
             [*command, str(state)], cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True
         )

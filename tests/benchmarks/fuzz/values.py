@@ -89,6 +89,8 @@ def valid_value(random: Random, schema: Mapping[str, Any]) -> Any:
         return valid_value(random, random.choice(schema["anyOf"]) | {"$defs": schema.get("$defs", {})})
     if "enum" in schema:
         return random.choice(schema["enum"])
+    if "prefixItems" in schema:  # a tuple
+        return [valid_value(random, item | {"$defs": schema.get("$defs", {})}) for item in schema["prefixItems"]]
     low, high = schema.get("minimum", 0), schema.get("maximum", 1000)
     item = schema.get("items", {}) | {"$defs": schema.get("$defs", {})}
     made: dict[str, Callable[[], Any]] = {
