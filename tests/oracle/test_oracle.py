@@ -1,6 +1,7 @@
 """The same programs return under Decant what they have returned under Celery, as recorded by `make oracle`."""
 
 import json
+import importlib
 import os
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def observed(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> di
 def _observe_all() -> dict[str, Any]:
     with Runtime(os.environ).active() as own:
         found = cases()
+        importlib.import_module("tests.oracle.program.calls").add.delay(1, 1).get(timeout=240)  # the worker has started
         with ThreadPoolExecutor(AT_ONCE, initializer=own.active().__enter__) as threads:
             observed = dict(zip(found, threads.map(observe, found.values()), strict=True))
         own.shut_down()
