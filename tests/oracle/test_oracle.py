@@ -1,7 +1,7 @@
 """The same programs return under Decant what they have returned under Celery, as recorded by `make oracle`."""
 
-import json
 import importlib
+import json
 import os
 import subprocess
 import sys
