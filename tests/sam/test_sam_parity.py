@@ -22,9 +22,11 @@ pytestmark = pytest.mark.timeout(600)  # the first test waits for what all of th
 
 
 def comparable(answer: str) -> Any:
-    """An answer without what differs from one invocation to the next: ids, times and where files lie."""
+    """An answer without what differs from one invocation to the next: ids, times, signatures and where files lie."""
     answer = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", answer)
     answer = re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)", "<time>", answer)
+    answer = re.sub(r'(\\"(?:policy|x-amz-[a-z-]+)\\": ?\\")[^"\\]+', r"\1<signed>", answer, flags=re.IGNORECASE)
+    answer = re.sub(r"https://\w+-uploads-", "https://<stack>-uploads-", answer)
     try:
         parsed = json.loads(answer)
     except ValueError:
@@ -34,6 +36,8 @@ def comparable(answer: str) -> Any:
         parsed.pop("requestId", None)
         for header in ("date", "etag", "expires", "last-modified"):  # of a file: its path, its time, now
             parsed.get("headers", {}).pop(header, None)
+        if "<signed>" in answer:
+            parsed["headers"].pop("content-length")  # of the stack's name and the credentials
     return parsed
 
 
@@ -49,7 +53,7 @@ def test_function_answers_alike(function: str, other: str, answers: Ask) -> None
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_function_answers_at_all(function: str, answers: Ask) -> None:
     """What is compared is an answer, and no failure that is alike everywhere."""
-    answer = json.loads(answers("executor")[function])
+    answer = json.loads(answers("executor")[function]) or {}
 
     assert "errorType" not in answer
     assert answer.get("statusCode", 200) in {200, 201, 202, 404}
