@@ -1,5 +1,6 @@
 """Calls: arguments, options, results."""
 
+import threading
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -352,6 +353,18 @@ def case_get_with_callback() -> Any:
     result = add.delay(1, 2)
     result.get(timeout=WAIT_S, callback=lambda task_id, value: found.append([task_id == result.id, value]))
     return found
+
+
+def case_threads() -> Any:
+    results: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda number=number: results.append(add.delay(number, 1).id)) for number in range(5)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(AsyncResult(task_id, app=app).get(timeout=WAIT_S) for task_id in results)
 
 
 def case_ignored_result() -> Any:
