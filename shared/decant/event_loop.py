@@ -40,11 +40,16 @@ class EventLoop(asyncio.SelectorEventLoop):
         """Run an awaitable to its end."""
         if not iscoroutine(work):
             return super().run_until_complete(work)
+        task: asyncio.Task[T] = asyncio.Task.__new__(asyncio.Task)  # a name for it also when its eager start raises
         self._run_forever_setup()  # type: ignore[attr-defined]  # typeshed knows the public names alone
         try:
-            task = asyncio.Task(work, loop=self, eager_start=True)
+            task.__init__(work, loop=self, eager_start=True)  # type: ignore[misc]
             while not (task.done() or self._stopping):  # type: ignore[attr-defined]
                 self._run_once()  # type: ignore[attr-defined]
+        except BaseException:  # SIGINT, which the task has stored too and would log as never retrieved
+            if task.done() and not task.cancelled():
+                task.exception()
+            raise
         finally:
             self._run_forever_cleanup()  # type: ignore[attr-defined]
         if not task.done():
