@@ -16,6 +16,7 @@ and with `--with NAME`, or ENGINE=localemu, only when a command needs them:
     .decant/policy            what `make check-policy` scans with       requirements/policy.txt
     .decant/queues            what `make bench-queues` compares with    requirements/queues.txt
     .decant/sam               the SAM CLI                               requirements/sam.txt
+    .decant/site              what `make site` builds with              requirements/site.txt
     .decant/workflows         what `make bench-workflows` compares with   requirements/workflows.txt
 
 A bundle made by `decant new` runs this module from the wheel in `shared/wheels/`, before anything is installed. The
@@ -81,6 +82,7 @@ OPTIONAL = {  # asked for by name: --with sam
     "policy": (STATE / "policy", "locks/policy.txt"),
     "queues": (STATE / "queues", "locks/queues.txt"),
     "sam": (STATE / "sam", "locks/sam.txt"),
+    "site": (STATE / "site", "locks/site.txt"),
     "workflows": (STATE / "workflows", "locks/workflows.txt"),
 }
 GROUPS = {  # what uv compiles for a bundle without `*.in` files: dependency groups of its pyproject.toml
@@ -101,6 +103,7 @@ LOCKS = {  # requirements that are compiled for every platform, and those for on
     "requirements/queues": ["--universal"],
     "requirements/policy": [],
     "requirements/sam": [],
+    "requirements/site": ["--universal"],
     "requirements/workflows": ["--universal"],
     "requirements/uv": ["--universal"],
     "infra/decant_cloud/local/lambda-image": ["--universal"],

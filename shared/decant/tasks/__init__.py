@@ -1,10 +1,12 @@
 """Durable tasks with Celery's API: PostgreSQL stores the tasks, SQS messages start the workers.
 
-@task(max_retries=3, retry_backoff=True)
-async def greet(name: str) -> str: ...
+    @task(max_retries=3, retry_backoff=True)
+    async def greet(name: str) -> str: ...
 
-job = await greet.delay("Ada")
-await job.get(timeout=10)
+    job = await greet.delay("Ada")
+    await job.get(timeout=10)
+
+The row of a task is on disk before `delay` returns, and a task runs at least once.
 """
 
 from decant.tasks.context import Request, Retry, Run, current_run

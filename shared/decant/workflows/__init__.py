@@ -1,15 +1,17 @@
 """Durable workflows: async functions whose steps, sleeps and signals are recorded, so that they survive their workers.
 
-@workflow
-async def onboard(user_id: UUID) -> str:
-    user = await step(create_account, user_id)               # takes a `session`: exactly once
-    await step(mail.send, user.email, "welcome", retries=5)  # at least once, with the same step_key()
-    await sleep(days=3)
-    approval = await wait_for("approved", Approval, timeout=timedelta(days=7))
-    return approval.by
+    @workflow
+    async def onboard(user_id: UUID) -> str:
+        user = await step(create_account, user_id)               # takes a `session`: exactly once
+        await step(mail.send, user.email, "welcome", retries=5)  # at least once, with the same step_key()
+        await sleep(days=3)
+        approval = await wait_for("approved", Approval, timeout=timedelta(days=7))
+        return approval.by
 
-run = await onboard.start(user_id, id=f"onboard-{user_id}", session=session)
-await run.send("approved", Approval(by="ada"), session=session)
+    run = await onboard.start(user_id, id=f"onboard-{user_id}", session=session)
+    await run.send("approved", Approval(by="ada"), session=session)
+
+The page "Durable workflows" describes which code may stand between the steps.
 """
 
 from decant.errors import StepFailed, StepInterrupted, WaitTimeout, WorkflowChanged
