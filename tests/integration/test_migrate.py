@@ -36,12 +36,13 @@ LIBRARY = {
     "decant.step",
     "decant.signal",
     "decant.schedule",
+    "decant.paused_queue",
     "decant.idempotent_response",
     "decant.alembic_version",
 }
 """Tables of the library."""
 
-LIBRARY_REVISIONS = [f"decant_000{number}" for number in range(8, 0, -1)]
+LIBRARY_REVISIONS = [f"decant_000{number}" for number in range(9, 0, -1)]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -156,7 +157,8 @@ def make_single_line(connection: psycopg.Connection, revision: str, later: str) 
     """Make an empty database what an earlier release left there, with a row in each table."""
     load_function("migrate").handler({}, None)
     later += "; ALTER TABLE decant.task " + ", ".join(f"DROP COLUMN {column}" for column in LATER_COLUMNS)
-    later += "; DROP TABLE decant.idempotent_response, decant.step, decant.signal; DROP INDEX decant.task_due"
+    later += "; DROP TABLE decant.idempotent_response, decant.step, decant.signal, decant.paused_queue"
+    later += "; DROP INDEX decant.task_claim"
     later += "; DROP INDEX IF EXISTS users_created_at_id"
     connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")
     connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")

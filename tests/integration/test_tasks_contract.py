@@ -9,7 +9,7 @@ import pytest
 
 from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks import AsyncResult, State, Task
-from decant.tasks.admin import list_tasks, queue_statistics
+from decant.tasks.admin import list_tasks, pause_queue, paused_queues, queue_statistics, resume_queue
 from decant.tasks.options import CallOptions
 from decant.tasks.records import ShownError
 from tests import work
@@ -475,3 +475,58 @@ async def test_get_with_timeout_zero_returns_a_finished_result(world: World) -> 
     await world.run()
 
     assert await job.get(timeout=0) == 2
+
+
+async def test_tasks_of_a_paused_queue_start_after_the_pause(world: World) -> None:
+    """A pause holds tasks that were enqueued before and during it."""
+    before = await work.add.delay(1)
+    await pause_queue("default")
+    during = await work.add.delay(2)
+    await world.run()
+    states = (await before.state, await during.state)
+    names = [queue.name for queue in await paused_queues()]
+
+    await resume_queue("default")
+    await world.run()
+
+    assert (states, names) == ((State.PENDING, State.PENDING), ["default"])
+    assert (await before.result, await during.result) == (2, 3)
+    assert await paused_queues() == []
+
+
+@pytest.mark.usefixtures("world")
+async def test_pausing_twice_and_resuming_twice_has_no_further_effect() -> None:
+    """The first pause and its time count."""
+    await pause_queue("mail")
+    first = await paused_queues()
+    await pause_queue("mail")
+    second = await paused_queues()
+
+    await resume_queue("mail")
+    await resume_queue("mail")
+
+    assert first == second
+    assert await paused_queues() == []
+
+
+async def test_other_queues_run_during_a_pause(world: World) -> None:
+    """A pause is that of its queue."""
+    await pause_queue("mail")
+    job = await work.add.delay(1)
+
+    await world.run()
+    await resume_queue("mail")
+
+    assert await job.result == 2
+
+
+async def test_task_of_a_paused_queue_can_be_revoked(world: World) -> None:
+    """A revoked task is not started after the pause."""
+    await pause_queue("default")
+    job = await work.add.delay(1)
+    await job.revoke()
+    await resume_queue("default")
+
+    await world.run()
+
+    assert await job.state == State.REVOKED

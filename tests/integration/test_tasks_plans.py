@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import TextClause
 
 from decant import db, loop, runtime
+from decant.tasks.admin import pause_queue, resume_queue
 from decant.tasks.records import Outcome, State
 from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
 from decant_cloud.local.postgres import Postgres
@@ -165,8 +166,21 @@ async def test_claim_without_messages_reads_what_it_claims(depth: int) -> None:
 
     assert claim.buffers <= 3_000
     assert next_due.buffers <= 50
-    assert depth == 100 or (claim.indexes == {"task_due", "task_pkey"} and not claim.scans)
-    assert depth == 100 or (next_due.indexes == {"task_due"} and not next_due.scans)
+    assert depth == 100 or (claim.indexes == {"task_claim", "task_pkey"} and not claim.scans)
+    assert depth == 100 or (next_due.indexes == {"task_claim"} and not next_due.scans)
+
+
+async def test_claim_skips_paused_and_other_queues(depth: int) -> None:
+    """A queue in which nothing can be claimed costs a look-up for each of its priorities, however long it is."""
+    given = {"names": [f"task.{n}" for n in range(7)], "lease_s": 30, "count": 100}
+    other = await plan_of(run.CLAIM_DUE, **given, queues=["other"])
+    await pause_queue("default")
+
+    paused = await plan_of(run.CLAIM_DUE, **given, queues=None)
+
+    await resume_queue("default")
+    assert max(other.buffers, paused.buffers) <= 50
+    assert depth == 100 or not paused.scans
 
 
 async def test_settling_reads_by_the_primary_key(count: int) -> None:

@@ -1,4 +1,4 @@
-"""Administration: list tasks, count the tasks of queues, and redrive tasks that failed.
+"""Administration: list tasks, count the tasks of queues, pause queues, and redrive tasks that failed.
 
 From a shell: `python -m decant.cli redrive --name domain.tasks.mail --error SMTPError`.
 """
@@ -7,13 +7,30 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
-from decant.tasks.lists import Page, QueueStatistics, Summary, TaskFilter
-from decant.tasks.publish import publish
+from decant.config import load
+from decant.tasks import checks
+from decant.tasks.lists import Page, PausedQueue, QueueStatistics, Summary, TaskFilter
+from decant.tasks.options import TaskSettings
+from decant.tasks.publish import publish, work_available
 from decant.tasks.records import State
 from decant.tasks.result import AsyncResult
 from decant.tasks.store import COUNT_LIMIT, store
 
-__all__ = ["COUNT_LIMIT", "Page", "QueueStatistics", "Summary", "list_tasks", "queue_statistics", "redrive"]
+__all__ = [
+    "COUNT_LIMIT",
+    "Page",
+    "PausedQueue",
+    "QueueStatistics",
+    "Summary",
+    "list_tasks",
+    "pause_queue",
+    "paused_queues",
+    "queue_statistics",
+    "redrive",
+    "resume_queue",
+]
+
+_RESUMED = 500  # tasks that are published at once
 
 
 async def list_tasks(
@@ -45,6 +62,43 @@ async def queue_statistics() -> list[QueueStatistics]:
         DatabaseUnavailable: retrying helps once PostgreSQL is back.
     """
     return await store().statistics()
+
+
+async def pause_queue(name: str) -> None:
+    """Start no more tasks of a queue, in all workers, until `resume_queue`. Running tasks go on.
+
+    Tasks are still enqueued. Messages that arrive meanwhile are deleted; the tasks are published after the pause.
+
+    Args:
+        name: Name of the queue; it need not have tasks.
+    Raises:
+        ValueError: the name is empty or contains NUL.
+        DatabaseUnavailable: nothing was changed, and retrying helps once PostgreSQL is back.
+    """
+    await store().pause(checks.text("queue", name))
+
+
+async def resume_queue(name: str) -> None:
+    """End the pause of a queue; nothing happens when it is not paused.
+
+    Workers without SQS continue at once. For SQS, the first tasks are published at once and all others by the sweeper.
+
+    Raises:
+        DatabaseUnavailable: retrying helps once PostgreSQL is back.
+    """
+    await store().resume(name)
+    work_available().set()
+    if name in load(TaskSettings).queue_urls:
+        await publish(await store().unpublished([name], 0, _RESUMED))
+
+
+async def paused_queues() -> list[PausedQueue]:
+    """The queues that are paused, by name.
+
+    Raises:
+        DatabaseUnavailable: retrying helps once PostgreSQL is back.
+    """
+    return await store().paused()
 
 
 async def redrive(  # noqa: PLR0913  # the fields of TaskFilter

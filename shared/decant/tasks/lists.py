@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from decant.tasks.records import State
 
-__all__ = ["Page", "QueueStatistics", "Summary", "TaskFilter"]
+__all__ = ["Page", "PausedQueue", "QueueStatistics", "Summary", "TaskFilter"]
 
 
 class TaskFilter(Struct, frozen=True, kw_only=True):
@@ -55,6 +55,13 @@ class Page(Struct, frozen=True):
 
     tasks: list[Summary]
     before: UUID | None
+
+
+class PausedQueue(Struct, frozen=True):
+    """A queue whose tasks are not started."""
+
+    name: str
+    paused_at: datetime
 
 
 class QueueStatistics(Struct, frozen=True, kw_only=True):

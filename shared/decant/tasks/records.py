@@ -173,7 +173,11 @@ class Claimed(Struct, frozen=True):
 
 
 class Unclaimed(Struct, frozen=True, kw_only=True):
-    """A task whose message was received and which was not claimed."""
+    """A task whose message was received and which was not claimed.
+
+    Attributes:
+        paused: Its queue is paused.
+    """
 
     id: UUID
     name: str
@@ -181,6 +185,7 @@ class Unclaimed(Struct, frozen=True, kw_only=True):
     group_key: str | None
     state: State
     due_in_s: float
+    paused: bool
 
 
 class Failure(Struct, frozen=True):

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.config import load
 from decant.tasks.commit import after_commit, waiting
-from decant.tasks.lists import Page, QueueStatistics, TaskFilter
+from decant.tasks.lists import Page, PausedQueue, QueueStatistics, TaskFilter
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import publish
 from decant.tasks.records import (
@@ -35,6 +35,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows = Rows()
+        self._paused: dict[str, PausedQueue] = {}
         self._ticked: dict[str, datetime] = {}
         self._ahead = timedelta()
 
@@ -99,7 +100,8 @@ class MemoryStore:
             row.publish_at = row.eta if row.waiting else None
 
     async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
-        return self._claim([row for row in self.rows.known(ids) if row.lost_count == 0 or alone], names, lease_s)
+        claimable = [row for row in self.rows.known(ids) if row.lost_count == 0 or alone]
+        return self._claim([row for row in claimable if row.new.queue not in self._paused], names, lease_s)
 
     async def claim_due(
         self, names: Sequence[str], lease_s: float, count: int, queues: Sequence[str] | None = None
@@ -113,7 +115,7 @@ class MemoryStore:
         return [row.claim(self.now(), lease_s) for row in rows if self._is_due(row) and row.new.name in names]
 
     def _served(self, names: Sequence[str], queues: Sequence[str] | None) -> list[Row]:
-        rows = [row for row in self.rows.values() if row.new.name in names]
+        rows = [row for row in self.rows.values() if row.new.name in names and row.new.queue not in self._paused]
         return [row for row in rows if queues is None or row.new.queue in queues]
 
     async def next_due_in_s(
@@ -124,7 +126,7 @@ class MemoryStore:
         return min((time for time in times if 0 < time <= within_s), default=None)
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
-        return [row.unclaimed(self.now()) for row in self.rows.known(ids)]
+        return [row.unclaimed(self.now(), paused=row.new.queue in self._paused) for row in self.rows.known(ids)]
 
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
         """Write outcomes; those of a session are written after its commit."""
@@ -216,11 +218,20 @@ class MemoryStore:
     async def statistics(self) -> list[QueueStatistics]:
         return statistics(self.rows.values(), load(TaskSettings).queue_urls, self.now())
 
+    async def pause(self, queue: str) -> None:
+        self._paused.setdefault(queue, PausedQueue(queue, self.now()))
+
+    async def resume(self, queue: str) -> None:
+        self._paused.pop(queue, None)
+
+    async def paused(self) -> list[PausedQueue]:
+        return [self._paused[queue] for queue in sorted(self._paused)]
+
     async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         now = self.now()
         soon = now + timedelta(seconds=ahead_s)
         due = [row for row in self.rows.values() if row.publish_at and row.publish_at <= soon]
-        selected = [row for row in due if row.new.queue in queues][:count]
+        selected = [row for row in due if row.new.queue in {*queues} - {*self._paused}][:count]
         for row in selected:
             row.publish_at = max(row.eta, now) + row.republish_after() * 2 ** min(row.publish_count, 10)
             row.publish_count += 1

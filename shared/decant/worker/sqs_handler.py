@@ -97,12 +97,16 @@ async def _claimable(ids: set[UUID], failed: set[UUID]) -> list[Unclaimed]:
         return []
     try:
         tasks = await store().look_up(sorted(ids))
+        paused = [task.id for task in tasks if task.paused]
+        if paused:  # the sweeper publishes them after the pause
+            await store().mark_unpublished(paused)
     except TRANSIENT:
         failed |= ids
         return []
     for missing in ids - {task.id for task in tasks}:
         log.warning("Message of a task that does not exist dropped", extra={"task_id": str(missing)})
-    waiting = [task for task in tasks if task.state not in FINISHED and task.state is not State.STARTED]
+    closed = FINISHED | {State.STARTED}
+    waiting = [task for task in tasks if task.state not in closed and not task.paused]
     unknown = [task for task in waiting if task.name not in registry]
     if unknown:
         await _report_unknown(unknown)

@@ -4,6 +4,7 @@ from sqlalchemy import text
 
 from decant.tasks.records import Claimed, Outcome, Unclaimed
 from decant.tasks.sql.columns import HAS_DEPENDENTS, parameters, selected
+from decant.tasks.sql.queues import PAUSED
 
 __all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "NEXT_DUE", "PROGRESS", "RENEW"]
 
@@ -22,7 +23,7 @@ CLAIM = text(f"""
         WHERE id = ANY(CAST(:ids AS uuid[]))
             AND state IN ('PENDING', 'RETRY') AND waits_for = 0 AND eta <= statement_timestamp()
             AND name = ANY(CAST(:names AS text[]))
-            AND (losses = 0 OR CAST(:alone AS boolean))
+            AND (losses = 0 OR CAST(:alone AS boolean)) AND queue <> ALL ({PAUSED})
         ORDER BY id FOR UPDATE
     )
     {_CLAIM}
@@ -32,56 +33,74 @@ CLAIM = text(f"""
 A task whose last worker was lost is only claimed `alone`, so that a poison task cannot take others down twice.
 """
 
-_PRIORITIES = """
-    RECURSIVE level AS (
-        (SELECT priority FROM decant.task WHERE wake_at IS NOT NULL ORDER BY priority DESC LIMIT 1)
-        UNION ALL
-        SELECT (
-            SELECT priority FROM decant.task
-            WHERE wake_at IS NOT NULL AND priority < level.priority ORDER BY priority DESC LIMIT 1
+_LANES = f"""
+    RECURSIVE lane AS (
+        (
+            SELECT queue, priority, wake_at FROM decant.task WHERE wake_at IS NOT NULL
+            ORDER BY queue, priority DESC, wake_at LIMIT 1
         )
-        FROM level WHERE level.priority IS NOT NULL
+        UNION ALL
+        SELECT next.* FROM lane, LATERAL (
+            (
+                SELECT queue, priority, wake_at FROM decant.task
+                WHERE wake_at IS NOT NULL AND task.queue = lane.queue AND task.priority < lane.priority
+                ORDER BY queue, priority DESC, wake_at LIMIT 1
+            )
+            UNION ALL
+            (
+                SELECT queue, priority, wake_at FROM decant.task
+                WHERE wake_at IS NOT NULL AND task.queue > lane.queue
+                ORDER BY queue, priority DESC, wake_at LIMIT 1
+            )
+            LIMIT 1
+        ) AS next
+    ),
+    served AS (
+        SELECT queue, priority, wake_at FROM lane
+        WHERE (CAST(:queues AS text[]) IS NULL OR queue = ANY(CAST(:queues AS text[]))) AND queue <> ALL ({PAUSED})
     )
-"""
-"""The priorities of waiting tasks, the greatest first: one look-up in the index for each of them."""
+"""  # noqa: S608  # composed of constants
+"""Queues and priorities of waiting tasks, with the first time of each: one look-up in the index for each of them."""
 
 CLAIM_DUE = text(f"""
-    WITH {_PRIORITIES},
+    WITH {_LANES},
     due AS MATERIALIZED (
         SELECT first.id
-        FROM level, LATERAL (
-            SELECT id FROM decant.task
-            WHERE task.priority = level.priority AND wake_at <= statement_timestamp() AND eta <= statement_timestamp()
-                AND name = ANY(CAST(:names AS text[]))
-                AND (CAST(:queues AS text[]) IS NULL OR queue = ANY(CAST(:queues AS text[])))
-            ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
-        ) AS first
+        FROM (SELECT * FROM served WHERE wake_at <= statement_timestamp() ORDER BY priority DESC, wake_at) AS lane,
+            LATERAL (
+                SELECT id FROM decant.task
+                WHERE task.queue = lane.queue AND task.priority = lane.priority
+                    AND wake_at <= statement_timestamp() AND eta <= statement_timestamp()
+                    AND name = ANY(CAST(:names AS text[]))
+                ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
+            ) AS first
         LIMIT :count
     )
     {_CLAIM}
 """)  # noqa: S608  # composed of constants
 """Claim due tasks that have no message, for a worker without SQS.
 
-It reads the index in the order of the claim, and of each priority only the due tasks, so that the tasks that are left
-and those that are due later cost nothing. Rows are locked one by one, until there are enough.
+It reads the index in the order of the claim, and of each queue and priority only the due tasks, so that the tasks that
+are left, those that are due later, and those of other or paused queues cost nothing. Among queues with tasks of one
+priority, that with the oldest task is first. Rows are locked one by one, until there are enough.
 """
 
 NEXT_DUE = text(f"""
-    WITH {_PRIORITIES}
+    WITH {_LANES}
     SELECT CAST(extract(epoch FROM min(first.due) - statement_timestamp()) AS float8) AS due_in_s
-    FROM level, LATERAL (
+    FROM served, LATERAL (
         SELECT greatest(wake_at, eta) AS due FROM decant.task
-        WHERE task.priority = level.priority AND wake_at > statement_timestamp()
+        WHERE task.queue = served.queue AND task.priority = served.priority AND wake_at > statement_timestamp()
             AND wake_at <= statement_timestamp() + make_interval(secs => :within_s)
             AND name = ANY(CAST(:names AS text[]))
-            AND (CAST(:queues AS text[]) IS NULL OR queue = ANY(CAST(:queues AS text[])))
         ORDER BY wake_at LIMIT 1
     ) AS first
 """)  # noqa: S608  # composed of constants
 """Time until CLAIM_DUE finds the next task, so that a worker without SQS starts it on time."""
 
 LOOK_UP = text(f"""
-    SELECT {selected(Unclaimed)} FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
+    SELECT {selected(Unclaimed, paused=f"t.queue = ANY({PAUSED})")}
+    FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
 """)  # noqa: S608  # composed of constants
 """Tasks that were not claimed."""
 

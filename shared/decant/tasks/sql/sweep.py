@@ -4,6 +4,7 @@ from sqlalchemy import text
 
 from decant.tasks.records import Enqueued
 from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
+from decant.tasks.sql.queues import PAUSED
 
 __all__ = ["DELETE", "DELETE_RESPONSES", "EXPIRE_LEASES", "UNPUBLISHED"]
 
@@ -17,6 +18,7 @@ UNPUBLISHED = text(f"""
                     AND wake_at <= statement_timestamp() + make_interval(secs => :ahead_s)
                 ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
             ) AS first
+        WHERE served.queue <> ALL ({PAUSED})
     )
     UPDATE decant.task AS t
     SET wake_at = greatest(t.eta, statement_timestamp())

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant import db, runtime
 from decant.config import load
 from decant.errors import DatabaseUnavailable
-from decant.tasks.lists import Page, QueueStatistics, Summary, TaskFilter
+from decant.tasks.lists import Page, PausedQueue, QueueStatistics, Summary, TaskFilter
 from decant.tasks.options import MAX_DELAY_S, TaskSettings, has_url
 from decant.tasks.records import (
     CancelReason,
@@ -30,7 +30,7 @@ from decant.tasks.records import (
     Status,
     Unclaimed,
 )
-from decant.tasks.sql import dead_letters, enqueue, lists, run, schedule, sweep, watch, workflow
+from decant.tasks.sql import dead_letters, enqueue, lists, queues, run, schedule, sweep, watch, workflow
 from decant.tasks.store.protocol import DueTicks, Store
 
 __all__ = ["COUNT_LIMIT", "TRANSIENT", "PostgresStore", "is_temporary", "store", "using"]
@@ -154,6 +154,15 @@ class PostgresStore:
     async def statistics(self) -> list[QueueStatistics]:
         rows = await _execute(lists.STATISTICS, {"queues": _queues(), "most": COUNT_LIMIT})
         return [QueueStatistics(**row) for row in rows]
+
+    async def pause(self, queue: str) -> None:
+        await _execute(queues.PAUSE, {"name": queue})
+
+    async def resume(self, queue: str) -> None:
+        await _execute(queues.RESUME, {"name": queue})
+
+    async def paused(self) -> list[PausedQueue]:
+        return [PausedQueue(**row) for row in await _execute(queues.LIST_PAUSED, {})]
 
     async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         given = {"queues": list(queues), "ahead_s": ahead_s, "count": count, "republish_after_s": _republish_after_s()}

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant.tasks.lists import Page, QueueStatistics, TaskFilter
+from decant.tasks.lists import Page, PausedQueue, QueueStatistics, TaskFilter
 from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, NewTask, Outcome, State, Status, Unclaimed
 
 __all__ = ["DueTicks", "Store"]
@@ -99,6 +99,15 @@ class Store(Protocol):
 
     async def statistics(self) -> list[QueueStatistics]:
         """Count the tasks of all queues that are configured or have tasks."""
+
+    async def pause(self, queue: str) -> None:
+        """Let no task of the queue be claimed or published."""
+
+    async def resume(self, queue: str) -> None:
+        """End a pause."""
+
+    async def paused(self) -> list[PausedQueue]:
+        """Paused queues by name."""
 
     async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         """Select tasks of these queues to publish, including those that are due within `ahead_s` seconds."""
