@@ -91,9 +91,10 @@ def load_module(path: Path) -> ModuleType:
     return module
 
 
-def event(
+def event(  # noqa: PLR0913  # the parts of an event
     name: str,
     *,
+    method: str | None = None,
     path: str | None = None,
     query: str | None = None,
     body: str | None = None,
@@ -103,12 +104,15 @@ def event(
 
     Args:
         name: The function's folder.
+        method: Another method.
         path: Another path.
         query: Another query string.
         body: Another body; the empty text for none.
         headers: More headers, or other values of present ones.
     """
     made: dict[str, Any] = json.loads((root() / "events" / f"{name}.json").read_text())
+    if method is not None:
+        made |= {"httpMethod": method, "requestContext": made["requestContext"] | {"httpMethod": method}}
     if path is not None:
         made |= {"path": path, "requestContext": made["requestContext"] | {"path": f"/dev{path}"}}
     if query is not None:

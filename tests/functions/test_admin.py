@@ -5,6 +5,7 @@ import pytest
 from decant import loop
 from decant.tasks import task
 from decant.testing import Broker
+from decant.workflows import WorkflowRun, step, wait_for, workflow
 from decant_cloud.invocation import Call, ReadEvent, Response, Token
 
 
@@ -20,17 +21,38 @@ async def fail() -> None:
     raise ValueError("no")
 
 
+async def double(number: int) -> int:
+    """Return twice the number, as the function of a step."""
+    return 2 * number
+
+
+async def check(number: int) -> int:
+    """Raise an error for a negative number, as the function of a step."""
+    if number < 0:
+        raise ValueError("negative")
+    return number
+
+
+@workflow(max_retries=0)
+async def calculate(number: int) -> int:
+    """Two steps, and a signal."""
+    doubled = await step(double, number)
+    await step(check, number)
+    return doubled + await wait_for("more", int)
+
+
 @pytest.fixture
 def ask(call: Call, event: ReadEvent, token: Token) -> Call:
     """Call an admin route with a token of its scope."""
 
     def ask_route(name: str, **changes: str) -> Response:
-        return call(name, event(name, headers={"Authorization": f"Bearer {token('tasks:admin')}"}, **changes))
+        headers = {"Authorization": f"Bearer {token('tasks:admin')}", "Content-Type": "application/json"}
+        return call(name, event(name, headers=headers, **changes))
 
     return ask_route
 
 
-ADMIN = ["queues_list", "tasks_list", "tasks_redrive", "tasks_revoke"]
+ADMIN = ["queues_list", "tasks_list", "tasks_redrive", "tasks_revoke", "workflows"]
 
 
 @pytest.mark.parametrize("name", ADMIN)
@@ -118,3 +140,117 @@ def test_queues_list_returns_counts(ask: Call) -> None:
 
     assert response.status == 200
     assert [(each["queue"], each["due"]) for each in response.json()["queues"]] == [("default", 1)]
+
+
+async def start_run(tasks: Broker, number: int) -> WorkflowRun:
+    """Start a run, and run it until it waits or fails."""
+    run = await calculate.start(number)
+    await tasks.run()
+    return run
+
+
+class Runs:
+    """The routes of a run.
+
+    Args:
+        ask: Calls an admin route.
+        run: The run.
+    """
+
+    def __init__(self, ask: Call, run: WorkflowRun | str) -> None:
+        self._ask = ask
+        self._id = getattr(run, "id", run)
+
+    def show(self) -> Response:
+        """GET /workflows/{run_id}."""
+        return self._ask("workflows", path=f"/workflows/{self._id}")
+
+    def post(self, action: str, body: str = "") -> Response:
+        """POST to a path below the run."""
+        return self._ask("workflows", method="POST", path=f"/workflows/{self._id}/{action}", body=body)
+
+
+def test_workflow_is_shown_with_its_steps(ask: Call, tasks: Broker) -> None:
+    """The response has the state of the run, and its steps in the order of their calls."""
+    run = loop.run(start_run(tasks, 3))
+
+    response = Runs(ask, run).show()
+
+    assert response.status == 200
+    shown = response.json()
+    assert (shown["id"], shown["name"], shown["state"]) == (run.id, calculate.name, "PENDING")
+    assert [(recorded["name"], recorded["kind"], recorded["result"]) for recorded in shown["steps"]] == [
+        ("double", "step", 6),
+        ("check", "step", 3),
+    ]
+
+
+def test_workflow_receives_a_signal(ask: Call, tasks: Broker) -> None:
+    """The payload is the body; a finished run is a conflict."""
+    run = loop.run(start_run(tasks, 3))
+    runs = Runs(ask, run)
+
+    sent = runs.post("signals/more", "10")
+    loop.run(tasks.run())
+
+    assert (sent.status, runs.show().json()["result"]) == (204, 16)
+    assert runs.post("signals/more", "10").status == 409
+
+
+def test_workflow_is_forked_before_a_step(ask: Call, tasks: Broker) -> None:
+    """The new run has the results before the step, and the replaced arguments."""
+    run = loop.run(start_run(tasks, 3))
+
+    forked = Runs(ask, run).post("fork", '{"before": "check", "args": {"number": 5}}')
+    loop.run(tasks.run())
+
+    assert (forked.status, forked.headers["location"]) == (202, f"workflows/{forked.json()['id']}")
+    steps = Runs(ask, forked.json()["id"]).show().json()["steps"]
+    assert [(recorded["name"], recorded["result"]) for recorded in steps] == [("double", 6), ("check", 5)]
+
+
+def test_failed_workflow_is_rewound(ask: Call, tasks: Broker) -> None:
+    """The run continues at the step that failed; a run that has not failed is a conflict."""
+    run = loop.run(start_run(tasks, -1))
+    runs = Runs(ask, run)
+
+    rewound = runs.post("rewind", '{"before": "check"}')
+
+    assert (rewound.status, rewound.json()["state"]) == (200, "PENDING")
+    assert [recorded["name"] for recorded in runs.show().json()["steps"]] == ["double"]
+    assert runs.post("rewind").status == 409
+
+
+@pytest.mark.parametrize(
+    ("action", "body", "status"),
+    [
+        pytest.param("signals/more", "{", 400, id="no JSON"),
+        pytest.param("signals/more", '"' + "x" * 300_000 + '"', 422, id="payload too long"),
+        pytest.param("signals/%00", "1", 422, id="topic with NUL"),
+        pytest.param("fork", '{"before": "other"}', 404, id="fork before an unknown step"),
+        pytest.param("fork", '{"args": {"other": 1}}', 422, id="unknown argument"),
+        pytest.param("fork", '{"args": {"number": "x"}}', 422, id="argument of a wrong type"),
+        pytest.param("fork", '{"other": 1}', 422, id="unknown option"),
+        pytest.param("rewind", '{"n": -1}', 422, id="negative number"),
+        pytest.param("other", "", 404, id="unknown action"),
+    ],
+)
+def test_workflow_rejects_invalid_requests(ask: Call, tasks: Broker, action: str, body: str, status: int) -> None:
+    """Nothing is changed."""
+    run = loop.run(start_run(tasks, 3))
+    before = Runs(ask, run).show().json()
+
+    response = Runs(ask, run).post(action, body)
+
+    assert response.status == status
+    assert Runs(ask, run).show().json() == before
+
+
+@pytest.mark.parametrize("run_id", ["0193a5b0-6c1e-7c3a-9f5d-2f1f0c7a4e11", "other"])
+@pytest.mark.parametrize("action", [None, "signals/more", "fork", "rewind"])
+@pytest.mark.usefixtures("tasks")
+def test_unknown_workflow_is_not_found(ask: Call, run_id: str, action: str | None) -> None:
+    """All routes of a run that does not exist return 404."""
+    runs = Runs(ask, run_id)
+
+    assert (runs.show() if action is None else runs.post(action)).status == 404

@@ -271,7 +271,7 @@ def test_admin_routes_have_their_limits(bundle: Path) -> None:
 
     add_admin(bundle)
     with_admin = texts(bundle)
-    for name in ("queues_list", "task_status", "tasks_list", "tasks_redrive", "tasks_revoke"):
+    for name in ("queues_list", "task_status", "tasks_list", "tasks_redrive", "tasks_revoke", "workflows"):
         remove_function(bundle, name)
 
     assert b"/tasks/{task_id}/revoke/POST" in with_admin["infra/edge.yaml"]

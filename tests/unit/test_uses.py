@@ -14,6 +14,7 @@ PLAIN, DATABASE, TASKS, WORKER = (
 )
 
 
+RESUMES = "from decant.workflows import WorkflowRun\nWorkflowRun(id).send(topic)"
 ROUTE = {"Method": "GET", "Path": "/"}
 STREAMED = {"Events": {"Route": {"Type": "Api", "Properties": {**ROUTE, "ResponseTransferMode": "RESPONSE_STREAM"}}}}
 WRAPPED = {
@@ -40,6 +41,7 @@ def lines(folder: Path, code: str, properties: dict[str, Any], ignored: tuple[st
     [
         pytest.param("mail.delay(1)", {"Role": PLAIN}, "`Role: !GetAtt Access.Outputs.TasksRoleArn`", id="delay"),
         pytest.param("mail.delay(1)", {"Role": DATABASE}, "`Role: !GetAtt Access.Outputs.TasksRoleArn`", id="role"),
+        pytest.param(RESUMES, {"Role": DATABASE}, "`Role: !GetAtt Access.Outputs.TasksRoleArn`", id="signal"),
         pytest.param("from decant import db", {}, "`Role: !GetAtt Access.Outputs.DatabaseRoleArn`", id="no role"),
         pytest.param("from decant import auth", {"Role": PLAIN}, "`Layers: [!Ref AuthLayer]`", id="auth"),
         pytest.param("import httpx", {"Role": PLAIN}, "`IgnoreGlobals: [VpcConfig]`", id="http"),

@@ -6,7 +6,7 @@ code is read, not run; `make check-deploy` examines a stage with all its paramet
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,10 @@ __all__ = ["missing"]
 
 _DATABASE = ("decant.db", "decant.tasks", "decant.worker")
 _TOKENS = ("decant.auth", "decant.authorizer", "decant.tokens")
+_WORKFLOWS = ("decant.workflows",)
 _ENQUEUES = frozenset({"apply_async", "delay", "delay_many"})
+_RESUMES = frozenset({"fork", "rewind", "send", "start"})
+"""Methods of workflows and runs that enqueue, in code that imports them."""
 _ROLES = ("PlainRoleArn", "DatabaseRoleArn", "TasksRoleArn")
 """Outputs of the stack Access, each with more access than those before it; other roles are not examined."""
 
@@ -40,7 +43,8 @@ def missing(function: Function, template: Template) -> Iterator[str]:
     shared = template.root / "shared"
     where = f"template.yaml's {function.logical_id}"
     try:
-        calls = _calls(function.folder)
+        resumes = _RESUMES if imported(_WORKFLOWS, function.folder, shared) else frozenset()
+        calls = _calls(function.folder, _ENQUEUES | resumes)
         database = imported(_DATABASE, function.folder, shared)
         client = imported(CLIENTS, function.folder, shared)
         tokens = imported(_TOKENS, function.folder, shared)
@@ -90,10 +94,10 @@ def _rank(role: Any) -> int:
     return next((rank for rank, name in enumerate(_ROLES) if name in str(role)), len(_ROLES))
 
 
-def _calls(folder: Path) -> str | None:
+def _calls(folder: Path, names: Collection[str]) -> str | None:
     """The first call that enqueues a task in a folder, with its file."""
     for path in sorted(folder.glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(), str(path))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _ENQUEUES:
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in names:
                 return f"{node.func.attr}() in {path.name}"
     return None

@@ -81,7 +81,7 @@ def migration(**options: Any) -> int:
 
 @new.command(epilog="Example: decant new admin")
 def admin(**options: Any) -> int:
-    """Add the routes that list, revoke and redrive tasks and list queues, for tokens with the scope tasks:admin."""
+    """Add the routes that administer tasks, queues and workflows, for tokens with the scope tasks:admin."""
     return call("scaffold.commands", kind="admin", **options)
 
 

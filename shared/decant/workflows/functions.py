@@ -12,10 +12,23 @@ from decant.tasks.parameters import Parameters
 from decant.tasks.task import Task
 from decant.tasks.threads import task_threads
 
-__all__ = ["MAX_RESULT_BYTES", "StepFunction", "describe_function"]
+__all__ = ["StepFunction", "check_length", "describe_function"]
 
-MAX_RESULT_BYTES = 256 * 1024
-"""Longest result of a step, as JSON."""
+MAX_BYTES = 256 * 1024
+"""Longest result of a step and longest payload of a signal, as JSON."""
+
+
+def check_length(what: str, encoded: bytes) -> None:
+    """Check the length of JSON that is stored.
+
+    Raises:
+        ValueError: it is too long.
+    """
+    if len(encoded) > MAX_BYTES:
+        raise ValueError(
+            f"The {what} has {len(encoded):,} bytes, more than {MAX_BYTES:,}: store it elsewhere, for example in a "
+            "table or in S3, and pass its key"
+        )
 
 
 class StepFunction:
@@ -56,12 +69,7 @@ class StepFunction:
             ValueError: it is too long.
         """
         encoded = self._parameters.encode_result(result).encode()
-        if len(encoded) > MAX_RESULT_BYTES:
-            size, most = len(encoded), MAX_RESULT_BYTES
-            raise ValueError(
-                f"The result of step {self.name} has {size:,} bytes, more than {most:,}: store it elsewhere, for "
-                "example in a table or in S3, and return its key"
-            )
+        check_length(f"result of step {self.name}", encoded)
         return encoded
 
     def decode(self, result: str | bytes | None) -> Any:

@@ -20,6 +20,7 @@ from decant.tasks.records import State, Status
 from decant.tasks.registry import registry
 from decant.tasks.result import AsyncResult
 from decant.tasks.task import Task
+from decant.workflows.functions import check_length
 from decant.workflows.records import StepStatus
 from decant.workflows.store import Signal, steps
 
@@ -73,18 +74,20 @@ class WorkflowRun:
 
         Args:
             topic: Topic of the signal.
-            payload: Any JSON.
+            payload: Any JSON of at most 256 KiB.
             id: Key of the signal: a second signal of the topic with the same key is left out.
             session: Session in whose transaction the signal is sent; until its commit, the run cannot end or continue.
         Raises:
             TaskNotFound: there is no such run.
             Conflict: the run is finished.
             TypeError: the payload is not JSON.
+            ValueError: the payload is too long, or the topic is not text that PostgreSQL can store.
             DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
         """
         task_id = await self._task_id()
-        encoded = encode(payload).decode()
-        signal = Signal(_signal_id(task_id, checks.text("topic", topic), id), task_id, topic, encoded)
+        encoded = encode(payload)
+        check_length(f"payload of signal {topic}", encoded)
+        signal = Signal(_signal_id(task_id, checks.text("topic", topic), id), task_id, topic, encoded.decode())
         session = session or db.current_session()
         resumed = await steps().send(signal, session)
         if resumed is None:
