@@ -10,6 +10,7 @@ The row of a task is on disk before `delay` returns, and a task runs at least on
 """
 
 from decant.tasks.context import Request, Retry, Run, current_run
+from decant.tasks.publish import publishing
 from decant.tasks.records import Failure, ShownStatus, State, Status
 from decant.tasks.registry import join, task
 from decant.tasks.result import AsyncResult, GroupResult, WorkflowResult
@@ -37,5 +38,6 @@ __all__ = [
     "every",
     "group",
     "join",
+    "publishing",
     "task",
 ]

@@ -10,7 +10,8 @@ import logging
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from itertools import batched
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,12 +24,14 @@ from decant import db, runtime
 from decant._aws import api
 from decant.config import load
 from decant.errors import AwsUnavailable, DatabaseUnavailable
+from decant.outbox import Outbox
+from decant.outbox import current as outbox
 from decant.tasks.commit import after_commit
 from decant.tasks.options import MAX_DELAY_S, TaskSettings
 from decant.tasks.records import Enqueued, NewTask
 from decant.tasks.store import store
 
-__all__ = ["decode_message", "encode_message", "enqueue", "publish", "work_available"]
+__all__ = ["decode_message", "encode_message", "enqueue", "publish", "publishing", "work_available"]
 
 log = logging.getLogger("decant.tasks")
 
@@ -84,10 +87,37 @@ async def enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> lis
     session = session or db.current_session()
     written = await store().insert(tasks, session)
     if session is None:
-        await publish(written)
+        await _publish_soon(written)
     else:
-        after_commit(session, lambda: publish(written))
+        after_commit(session, lambda: _publish_soon(written))
     return [task.id for task in written]
+
+
+@asynccontextmanager
+async def publishing() -> AsyncIterator[None]:
+    """Publish the tasks that are enqueued in the block in batches, at the latest at its end.
+
+    A request publishes the tasks that it enqueues so already, at the latest before its response is sent. When the
+    process is killed before, the sweeper publishes them.
+    """
+    messages = Outbox()
+    token = outbox.set(messages)
+    try:
+        yield
+    finally:
+        outbox.reset(token)
+        messages.close()
+        await messages.flush()
+
+
+async def _publish_soon(tasks: Sequence[Enqueued]) -> None:
+    messages = outbox.get()
+    if messages is None:
+        await publish(tasks)
+    elif any(task.publish for task in tasks):
+        await messages.send(tasks, publish)
+    elif tasks:
+        work_available().set()
 
 
 async def publish(tasks: Iterable[Enqueued]) -> None:

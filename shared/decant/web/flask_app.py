@@ -18,6 +18,8 @@ from werkzeug.wsgi import FileWrapper
 
 from decant._sync.greenlets import AwaitingGreenlet, LoopGreenlet, await_
 from decant._sync.threads import run_in_thread
+from decant.outbox import Outbox
+from decant.outbox import current as outbox
 from decant.web.wsgi import Response, TooLargeBody
 
 if TYPE_CHECKING:
@@ -77,10 +79,30 @@ async def call(
     Raises:
         BaseException: an error of the app that Flask did not handle.
     """
+    messages = Outbox()
+    token = outbox.set(messages)
+    try:
+        work = partial(_respond, app, environ, response, messages)
+        await _call(app, environ, work, response=response, executor=executor, receive=receive)
+    finally:
+        outbox.reset(token)
+        messages.close()
+        if not messages.is_empty:  # the app raised an error
+            await messages.flush()
+
+
+async def _call(  # noqa: PLR0913  # those of `call`
+    app: Flask,
+    environ: dict[str, Any],
+    work: Callable[[], None],
+    *,
+    response: Response,
+    executor: Executor | None,
+    receive: "ASGIReceiveCallable | None",
+) -> None:
     environ["wsgi.multithread"] = executor is not None
     if type(environ["wsgi.input"]) is TooLargeBody:  # `isinstance` takes longer with classes of `io`
         _reject_large_bodies(app)
-    work = partial(_respond, app, environ, response)
     context = _without_flask_contexts()
     if executor is not None and not _runs_on_loop(app, environ):
         environ["wsgi.file_wrapper"] = _FileBlocks
@@ -110,14 +132,18 @@ def is_requested(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt | GeneratorExit)
 
 
-def _respond(app: Flask, environ: dict[str, Any], response: Response) -> None:
-    """Call the app and pass on its response; in the request's greenlet or thread."""
+def _respond(app: Flask, environ: dict[str, Any], response: Response, messages: Outbox) -> None:
+    """Call the app and pass on its response, after its messages; in the request's greenlet or thread."""
     chunks = app(environ, response.start)
     try:
+        if not messages.is_empty:
+            await_(messages.flush())
         for chunk in chunks:
             response.write(chunk)
             if response.complete:
                 break
+        if not messages.is_empty:
+            await_(messages.flush())
         response.finish()
     finally:
         close = getattr(chunks, "close", None)

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from decant import loop
-from decant.tasks import AsyncResult, State, Task, task
+from decant.tasks import AsyncResult, State, Task, publish, task
 from decant.tasks.publish import encode_message
 from decant.tasks.registry import registry
 from decant.tasks.store import store
@@ -24,6 +24,10 @@ from tests.benchmarks.tasks.sqs_stand_in import sqs_stand_in
 from tests.sample.database import migrate
 
 __all__ = ["Decant", "Measured", "decant"]
+
+
+publishing: Callable[[], AbstractAsyncContextManager[None]] = getattr(publish, "publishing", nullcontext)
+"""Versions before 0.1 publish each task by itself."""
 
 
 @task
@@ -68,8 +72,9 @@ class Decant:
         """Enqueue tasks, one by one."""
 
         async def one_by_one() -> None:
-            for _ in range(count):
-                await noop.delay()
+            async with publishing():  # as a request does
+                for _ in range(count):
+                    await noop.delay()
 
         return loop.run(measure(count, one_by_one()))
 
