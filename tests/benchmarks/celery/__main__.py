@@ -19,6 +19,7 @@ from sqlalchemy import text
 from decant import db, runtime
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.celery import jobs
+from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.tasks.peers import Celery, celery
 from tests.loading import load_function
 
@@ -48,7 +49,10 @@ def main() -> int:
             load_function("migrate").handler({}, None)
             with _worker(folder):
                 rows = _run_rates(theirs)
-            _print([*rows, *_enqueue_rates(theirs)])
+            rows += _enqueue_rates(theirs)
+            _print(rows)
+            pairs = [(name, {"decant.celery": ours, "Celery": peer}) for name, ours, peer in rows]
+            write("celery", [Comparison(name, "per second", values) for name, values in pairs], ["celery", "redis"])
             runtime.current().shut_down()
     return 0
 

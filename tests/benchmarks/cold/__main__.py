@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.benchmarks.cold.quota import share_of
 from tests.benchmarks.cold.starts import ColdStart
 from tests.benchmarks.cold.surroundings import BARE, Surroundings, Variant, surroundings
+from tests.benchmarks.results import Comparison, write
 
 UNDER_QUOTA = frozenset({BARE, "async_response", "users_get"})
 """Functions that are measured under the quota too, where one start by default takes half a minute."""
@@ -36,12 +37,14 @@ def main() -> None:
         common = set.intersection(*(set(each.functions) for each in made.variants))
         names = [each for each in made.variants[0].functions if each in common & (arguments.functions or common)]
         print(f"\nAt full speed, {arguments.rounds} starts each")
-        _print_tables(made.variants, _medians(made, names, 1, arguments.rounds))
+        full_speed = _medians(made, names, 1, arguments.rounds)
+        _print_tables(made.variants, full_speed)
         few = [each for each in names if each in UNDER_QUOTA]
         for memory_mb in arguments.memory if arguments.quota_rounds else []:
             share = share_of(memory_mb)
             print(f"\nWith {share:.2f} of a processor, as {memory_mb} MB get, {arguments.quota_rounds} starts each")
             _print_tables(made.variants, _medians(made, few, share, arguments.quota_rounds))
+        write("cold", _comparisons(made.variants, full_speed), ["flask", "sqlalchemy", "asyncpg"])
 
 
 def _arguments() -> argparse.Namespace:
@@ -80,6 +83,19 @@ def _median(starts: list[ColdStart]) -> ColdStart:
         init_s=statistics.median(each.init_s for each in starts),
         first_s=statistics.median(each.first_s for each in starts),
     )
+
+
+def _comparisons(variants: list[Variant], medians: Medians) -> list[Comparison]:
+    names = dict.fromkeys(name for name, _label in medians)
+    return [
+        Comparison(
+            f"init of {name}",
+            "ms",
+            {each.label: medians[name, each.label].init_s * 1000 for each in variants},
+            more_is_better=False,
+        )
+        for name in names
+    ]
 
 
 def _print_tables(variants: list[Variant], medians: Medians) -> None:

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.queues.systems import SYSTEMS
+from tests.benchmarks.results import Comparison, write
 
 MEASURES = {
     "5,000": "no-op tasks per second, 5,000 queued",
@@ -50,6 +51,7 @@ def main() -> None:
     console.print(_table(results, given.systems))
     names = sorted({SYSTEMS[system]("").name for system in given.systems} - {"decant-flask"})
     console.print(", ".join(f"{name} {version(name)}" for name in names), f"; medians of {given.rounds} rounds", sep="")
+    write("queues", _comparisons(results, given.systems), names)
 
 
 def _measure(postgres: Postgres, system: str, measure: str, number: int) -> Any:
@@ -74,6 +76,21 @@ def _table(results: dict[tuple[str, str], list[Any]], systems: list[str]) -> Tab
         if any(cell != "-" for cell in cells):
             table.add_row(title, *cells)
     return table
+
+
+def _comparisons(results: dict[tuple[str, str], list[Any]], systems: list[str]) -> list[Comparison]:
+    comparisons = []
+    for measure, title in MEASURES.items():
+        found = {system: values for system in systems if (values := results.get((measure, system)))}
+        if measure == "latency":
+            for part, name in enumerate(("p50", "p99")):
+                medians = {system: median(value[part] for value in values) for system, values in found.items()}
+                what = f"from the call to the run in another process, {name}"
+                comparisons.append(Comparison(what, "ms", medians, more_is_better=False))
+        elif found:
+            medians = {system: median(values) for system, values in found.items()}
+            comparisons.append(Comparison(title, "per second", medians))
+    return comparisons
 
 
 def _cell(values: list[Any]) -> str:

@@ -37,6 +37,7 @@ from decant_cloud.local.cloud import LAYERS
 from decant_cloud.local.layer import build_local
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.warden import Warden
+from tests.benchmarks.results import Comparison, write
 from tests.loading import ROOT, rest_request
 
 APP = """
@@ -202,6 +203,13 @@ def show(init: dict[str, list[float]], first: dict[str, list[float]], peak_mb: f
         table.add_row(name, *(f"{statistics.median(each) * 1000:.1f}" for each in figures.values()))
     ratios = (statistics.median(each) / statistics.median(init[BUFFERED]) for each in init.values())
     table.add_row("init, of the buffered function's", *(f"{ratio:.2f}" for ratio in ratios))
+    comparisons = [
+        Comparison(
+            name, "ms", {way: statistics.median(each) * 1000 for way, each in figures.items()}, more_is_better=False
+        )
+        for name, figures in (("init", init), ("first byte after the first yield", first))
+    ]
+    write("stream", comparisons, ["flask", "hypercorn"])
     table.add_row("memory with a response of 100 MB, MiB", f"{peak_mb:.0f}", "", "")
     Console().print(table)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.tasks.ours import Decant, Measured, decant
 from tests.benchmarks.tasks.peers import POOLS, Celery, celery
 from tests.benchmarks.tasks.versions import compare
@@ -56,7 +57,9 @@ def main(arguments: list[str]) -> int:
                 print_profiles(ours)
                 return 0
             with celery(folder) as theirs:
-                print_table(*measure(ours, theirs))
+                measured = measure(ours, theirs)
+            print_table(*measured)
+            write("tasks", comparisons(*measured), ["celery", "redis", "sqlalchemy", "asyncpg"])
             print_claims(*ours.claim_times_ms(FEW, MANY))
     return 0
 
@@ -98,6 +101,19 @@ def print_table(mine: dict[str, Measured], peers: Peers) -> None:
         if peer == "enqueue":
             add_row(table, "  beside Redis with appendfsync always", measured, peers[ON_DISK])
     Console(width=150).print(table)
+
+
+def comparisons(mine: dict[str, Measured], peers: Peers) -> list[Comparison]:
+    """The rates beside those of each pool of Celery."""
+    return [
+        Comparison(
+            name,
+            "per second",
+            {"Decant": measured.rate}
+            | {f"Celery {pool}".strip(): rate for pool, rate in peers[MEASURES[name][0]].items()},
+        )
+        for name, measured in mine.items()
+    ]
 
 
 def add_row(table: Table, name: str, measured: Measured, rates: dict[str, float]) -> None:

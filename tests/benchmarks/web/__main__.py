@@ -6,24 +6,20 @@ The peers take turns for several rounds, so that load on the machine affects all
 import argparse
 import asyncio
 import json
-import platform
 import resource
 import statistics
 from collections.abc import Callable, Coroutine
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.web import event, load, serving, versions
 from tests.benchmarks.web.peers import SERVED
-from tests.loading import ROOT
 
-RESULTS = ROOT / ".decant/bench/web.json"
 PACKAGES = [
     "flask",
     "quart",
@@ -68,9 +64,8 @@ def main() -> None:
             measured |= under(server, arguments.rounds, arguments.seconds, arguments.base)
     for title, results in measured.items():
         (show_ladder if title == LADDER else show)(title, results)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    RESULTS.write_text(json.dumps({"about": about(), "measured": measured}, indent=2))
-    Console().print(f"Written to {RESULTS.relative_to(ROOT)}")
+    if not arguments.base:
+        Console().print(f"Written to {write('web', comparisons(measured), PACKAGES)}")
 
 
 def under(server: str, rounds: int, seconds: float, base: Path | None) -> dict[str, Results]:
@@ -182,10 +177,15 @@ def show_ladder(title: str, results: Results) -> None:
     Console().print(table)
 
 
-def about() -> dict[str, str]:
-    """Of when, where and what the numbers are."""
-    packages = {name: version(name) for name in PACKAGES}
-    return {"when": datetime.now(UTC).isoformat(), "python": platform.python_version(), **packages}
+def comparisons(measured: dict[str, Results]) -> list[Comparison]:
+    """The medians of each measure by peer; memory and times are better when they are small."""
+    found = []
+    for title, results in measured.items():
+        what, _, unit = title.rpartition(", ")
+        if title != LADDER:
+            values = {name: result["p50"] for name, result in results.items()}
+            found.append(Comparison(what, unit, values, more_is_better=unit.endswith("/s")))
+    return found
 
 
 if __name__ == "__main__":

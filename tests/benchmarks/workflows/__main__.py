@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.workflows.ours import Decant
 from tests.benchmarks.workflows.peers import Absurd, Dbos
 from tests.benchmarks.workflows.system import STEPS, Measured, System
@@ -40,6 +41,12 @@ def add_rows(table: Table, measure: str, found: dict[str, list[Measured | None]]
             table.add_row(measure, name, all_rates, f"{rate:,.0f}", f"{ours / rate:.1f}", f"{median(own_us):,.0f}")
 
 
+def median_rate(measured: list[Measured | None]) -> float | None:
+    """The median of the rates of a system; None when it has none."""
+    rates = [each.rate for each in measured if each is not None]
+    return median(rates) if rates else None
+
+
 def main() -> None:
     """Measure, and print the medians and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -52,16 +59,21 @@ def main() -> None:
         console.print(", ".join(f"{name} {number}" for name, number in names.items()))
         systems: dict[str, System] = {"decant": Decant(server), "DBOS": Dbos(server), "Absurd": Absurd(server)}
         table = Table("measure", "system", "steps/s of each round", "median", "decant to it", "CPU µs per step")
+        comparisons = []
         for measure, run in MEASURES.items():
             rounds = [
                 {name: run(system, given.workflows) for name, system in systems.items()} for _ in range(given.rounds)
             ]
-            add_rows(table, measure, {name: [each[name] for each in rounds] for name in systems})
+            found = {name: [each[name] for each in rounds] for name in systems}
+            add_rows(table, measure, found)
+            medians = {name: rate for name, measured in found.items() if (rate := median_rate(measured))}
+            comparisons.append(Comparison(f"steps, {measure}", "per second", medians))
         console.print(table)
         resumed_ms, step_bytes = systems["decant"].extras()
         console.print(f"resume of 1,000 steps of a run: {resumed_ms:.1f} ms; {step_bytes:.0f} bytes per step")
         for system in systems.values():
             system.close()
+    write("workflows", comparisons, ["dbos", "absurd-sdk", "sqlalchemy", "asyncpg"])
     console.print(f"workflows of {STEPS} steps; CPU is that of the process, without PostgreSQL's")
 
 
