@@ -32,6 +32,8 @@ PACKAGES = [
     "hypercorn",
     "uvicorn",
 ]
+PARTS = {"Powertools (sync)", "Flask's dispatch (sync)", "Mangum alone"}
+"""What is measured for comparison and does less than the peers."""
 MEGABYTES = 100
 IN_FLIGHT = 2_000
 LADDER = "what one event costs, part by part, p50, µs"
@@ -183,7 +185,7 @@ def comparisons(measured: dict[str, Results]) -> list[Comparison]:
     for title, results in measured.items():
         what, _, unit = title.rpartition(", ")
         if title != LADDER:
-            values = {name: result["p50"] for name, result in results.items()}
+            values = {name: result["p50"] for name, result in results.items() if name not in PARTS}
             found.append(Comparison(what, unit, values, more_is_better=unit.endswith("/s")))
     return found
 

@@ -1,0 +1,1 @@
+"""Draws the pictures of the README and the site: `make pictures`."""
