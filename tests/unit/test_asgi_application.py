@@ -1,7 +1,7 @@
 """The ASGI application: lifespan, websockets, sync views beside others, extensions."""
 
 import asyncio
-import time
+import threading
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -77,17 +77,18 @@ async def test_unknown_scope_is_refused() -> None:
 
 async def test_blocking_view_does_not_stall_others() -> None:
     """An async view is answered while two sync ones block."""
-    app, order = Flask("bridged"), []
+    app, order, blocked, released = Flask("bridged"), [], threading.Semaphore(0), threading.Event()
 
     def block() -> str:
-        time.sleep(0.05)
+        blocked.release()
+        assert released.wait(60)
         order.append("sync")
         return "sync"
 
     @app.get("/async")
     async def quick() -> str:
-        await asyncio.sleep(0.005)
         order.append("async")
+        released.set()
         return "async"
 
     app.add_url_rule("/sync", "sync", block)
@@ -97,7 +98,12 @@ async def test_blocking_view_does_not_stall_others() -> None:
         async with client(application) as http:
             await http.get(path)
 
-    await asyncio.gather(ask("/sync"), ask("/sync"), ask("/async"))
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(ask("/sync"))
+        for _ in range(2):
+            await asyncio.to_thread(blocked.acquire)
+        group.create_task(ask("/async"))
 
     assert order == ["async", "sync", "sync"]
 
