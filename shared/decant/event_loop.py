@@ -2,15 +2,13 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from inspect import iscoroutine
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
-
-__all__ = ["EventLoop", "LeftoverTasks", "LoopClients", "start_for_thread"]
+__all__ = ["EventLoop", "LeftoverTasks", "LoopClients", "LoopThread"]
 
 log = logging.getLogger(__name__)
 
@@ -104,20 +102,31 @@ def _name(task: asyncio.Task[Any]) -> str:
     return getattr(task.get_coro(), "__qualname__", task.get_name())
 
 
-def start_for_thread[T](loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T], future: "Future[T]") -> None:
-    """Start a coroutine on the loop for another thread, unless that thread runs it by now."""
-    if not future.set_running_or_notify_cancel():
-        return
+class LoopThread:
+    """An event loop that runs in a thread of its own, for other threads while the runtime's own loop is in use.
 
-    def finish(task: asyncio.Task[T]) -> None:
-        if task.cancelled():
-            future.set_exception(asyncio.CancelledError())
-        elif error := task.exception():
-            future.set_exception(error)
-        else:
-            future.set_result(task.result())
+    SQLAlchemy's greenlets cannot continue in another thread, so a loop with unfinished work stays in its thread.
+    """
 
-    loop.create_task(work).add_done_callback(finish)
+    def __init__(self) -> None:
+        self._loop = EventLoop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="decant.loop", daemon=True)
+        self._thread.start()
+
+    def run[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, and return its result; the calling thread waits."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()  # where a signal has ended the wait
+
+    def close(self) -> None:
+        """End the loop after its clients."""
+        asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result()  # closes its clients
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
 
 
 class LoopClients:

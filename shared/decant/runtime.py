@@ -19,13 +19,12 @@ import logging
 import random
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from decant import config, observability
-from decant.event_loop import EventLoop, LoopClients, start_for_thread
+from decant.event_loop import EventLoop, LoopClients, LoopThread
 
 __all__ = ["Context", "Runtime", "current", "warm_up"]
 
@@ -109,7 +108,9 @@ class Runtime:
             return self._loop
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end on the runtime's own loop, from synchronous code in any thread.
+        """Run a coroutine to its end from synchronous code in any thread.
+
+        It runs on the runtime's own loop, or on that of `run_in_thread` while another thread runs the own loop.
 
         Raises:
             RuntimeError: an event loop runs in this thread; use `await` there.
@@ -122,31 +123,11 @@ class Runtime:
                 return (self._loop or self._own_loop()).run_until_complete(work)
             finally:
                 self._turn.release()
-        return self._run_beside(work)
+        return self.run_in_thread(work)
 
-    def _run_beside[T](self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop that another thread runs, and run the loop here when that thread stops.
-
-        Synchronous code may block the loop's thread until this one ends: a view in Lambda that waits for its own
-        threads. The coroutine then runs on a loop of its own.
-        """
-        loop = self._own_loop()
-        future: Future[T] = Future()
-        loop.call_soon_threadsafe(start_for_thread, loop, work, future)
-        while True:
-            try:
-                return future.result(timeout=0.05)
-            except TimeoutError:
-                if future.done():
-                    raise
-            if self._turn.acquire(blocking=False):
-                try:
-                    return loop.run_until_complete(asyncio.wrap_future(future, loop=loop))
-                finally:
-                    self._turn.release()
-            if future.cancel():  # it has not started
-                with asyncio.Runner(loop_factory=EventLoop) as runner:
-                    return runner.run(work)
+    def run_in_thread[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end on an event loop of another thread, which has connections of its own."""
+        return self.get(LoopThread, LoopThread, LoopThread.close).run(work)
 
     def get[T](self, kind: type[T], build: Callable[[], T], close: Callable[[T], object] | None = None) -> T:
         """The runtime's instance of a resource that belongs to no event loop, such as a thread pool.

@@ -1,6 +1,5 @@
 """Wait for a coroutine from any code, also from code that runs on an event loop, which is then blocked meanwhile."""
 
-import asyncio
 import threading
 from asyncio import _get_running_loop
 from collections.abc import Coroutine
@@ -10,7 +9,6 @@ from greenlet import getcurrent
 
 from decant import runtime
 from decant._sync.greenlets import AwaitingGreenlet, await_
-from decant.event_loop import EventLoop
 
 __all__ = ["wait"]
 
@@ -25,22 +23,4 @@ def wait[T](work: Coroutine[Any, Any, T]) -> T:
     in_bridge = isinstance(getcurrent(), AwaitingGreenlet)
     if _get_running_loop() is None and (in_bridge or threading.current_thread() is threading.main_thread()):
         return await_(work)
-    return runtime.current().get(_Loop, _Loop, _Loop.close).run(work)
-
-
-class _Loop:
-    """An event loop in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._loop = EventLoop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="decant.celery", daemon=True)
-        self._thread.start()
-
-    def run[T](self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
-    def close(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._loop.shutdown_asyncgens(), self._loop).result()  # closes its clients
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+    return runtime.current().run_in_thread(work)
