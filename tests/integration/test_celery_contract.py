@@ -116,6 +116,30 @@ def test_revoked_task_is_not_started(world: World, app: Celery) -> None:
     assert (result.id, result.state) == ("order-7", "REVOKED")
 
 
+def test_settings_route_and_limit_calls(world: World, app: Celery) -> None:
+    """`task_routes` and `task_default_queue` choose queues, and time limits of the settings apply to calls."""
+    app.conf.update(task_routes={"contract.add": {"queue": "slow"}}, task_default_queue="celery")
+    app.conf.update(task_time_limit=60, task_soft_time_limit=30)
+    tasks = defined(app)
+
+    limits = app.task(name="contract.limits", bind=True)(lambda self: list(self.request.timelimit))
+    routed, chosen = tasks["add"].delay(1, 1), limits.apply_async(queue="slow")
+    default = limits.delay()
+    run(world)
+
+    assert [routed.queue, chosen.queue, default.queue] == ["slow", "slow", "default"]
+    assert default.get(timeout=5) == [60, 30]
+
+
+def test_results_have_no_arguments(world: World, app: Celery) -> None:
+    """`args`, `kwargs` and `worker` are None, as in Celery without `result_extended`."""
+    result = defined(app)["add"].delay(1, 1)
+
+    run(world)
+
+    assert (result.args, result.kwargs, result.worker) == (None, None, None)
+
+
 def test_schedule_inserts_calls_with_arguments(world: World, app: Celery) -> None:
     """Entries of `beat_schedule` run with their arguments, at their times."""
     tasks, seen = defined(app), list[int]()

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from decant import loop
+from decant.celery import signals
+from decant.worker import lambda_handler
 from tests.celery_worker import python, worker
+from tests.loading import Context
 from tests.worlds import execute
 
 TASKS = """
@@ -15,7 +18,11 @@ import time
 from pathlib import Path
 from decant.celery import Celery, signals
 app = Celery("jobs")
-app.conf.beat_schedule = {"often": {"task": "jobs.note", "schedule": 1.0, "args": ("beat",)}}
+app.conf.imports = ["more"]
+app.conf.beat_schedule = {
+    "often": {"task": "jobs.note", "schedule": 1.0, "args": ("beat",)},
+    "imported": {"task": "more.write", "schedule": 1.0, "args": ("imported",)},
+}
 
 @app.task
 def note(name):
@@ -33,9 +40,22 @@ def wait(name):
 def ready(**named):
     Path("ready").write_text("")
 
+@signals.after_setup_logger.connect
+def set_up(logger, **named):
+    Path("logging").write_text(logger.name)
+
 @signals.worker_shutdown.connect
 def shutdown(**named):
     Path("shutdown").write_text("")
+"""
+
+MORE = """
+from pathlib import Path
+from decant.celery import shared_task
+
+@shared_task
+def write(name):
+    Path(name).write_text("written")
 """
 
 
@@ -43,6 +63,7 @@ def shutdown(**named):
 def folder(tmp_path: Path) -> Path:
     """A folder with the module of tasks."""
     (tmp_path / "jobs.py").write_text(TASKS)
+    (tmp_path / "more.py").write_text(MORE)
     return tmp_path
 
 
@@ -115,9 +136,29 @@ def test_worker_serves_its_queues_alone(folder: Path, database_url: str) -> None
 
 
 def test_schedule_of_the_settings_is_run(folder: Path, database_url: str) -> None:
-    """Entries of `beat_schedule` become tasks, with their arguments."""
+    """Entries of `beat_schedule` become tasks, with their arguments; the worker imports the modules of `imports`."""
     with worker(folder, "-A", "jobs", DATABASE_URL=database_url):
         wait_until_exists(folder / "beat")
+        wait_until_exists(folder / "imported")
+
+    assert (folder / "logging").read_text() == "root"
+
+
+@pytest.mark.usefixtures("database_url")
+def test_signals_of_a_worker_in_lambda() -> None:
+    """The function of a queue sends the signals of a worker at its first event."""
+    sent: list[str] = []
+    receivers = [lambda signal, **_: sent.append(signal.name) for _ in range(2)]
+    signals.worker_process_init.connect(receivers[0])
+    signals.worker_ready.connect(receivers[1])
+    handler = lambda_handler()
+
+    handler({"Records": []}, Context())
+    handler({"Records": []}, Context())
+    signals.worker_process_init.disconnect(receivers[0])
+    signals.worker_ready.disconnect(receivers[1])
+
+    assert sent == ["worker_process_init", "worker_ready"]
 
 
 def test_worker_reports_a_module_that_does_not_exist(folder: Path, database_url: str) -> None:

@@ -23,8 +23,14 @@ DIFFERENCES: dict[str, Difference] = {
         "Celery stores UnpickleableExceptionWrapper; Decant stores class and arguments as JSON, and makes the error "
         "without its constructor.",
     ),
-    "workflows.chain_failure_in_the_middle": Difference(
-        [{"state": "FAILURE", "value": ["ValueError", "part failed"]}, "FAILURE", "FAILURE", "SUCCESS"],
-        "Celery leaves tasks between the failed task and the last task of a chain PENDING forever; Decant closes them.",
+    "signals.join_in_a_task": Difference(
+        "SUCCESS",
+        "Celery refuses to wait for results in tasks, which can exhaust its pool; in Decant, tasks that wait hold no "
+        "worker process.",
+    ),
+    "workflows.chain_failure_before_a_group": Difference(
+        ["FAILURE", "ChordError", ["FAILURE", "FAILURE"]],
+        "Celery leaves the members of a group after the failed task of a chain PENDING forever. Decant closes them, "
+        "and the body of their chord fails as with a failed member.",
     ),
 }

@@ -54,6 +54,7 @@ REFUSED: dict[str, Callable[[Celery], Any]] = {
     "an interval below a second": lambda _: schedules.schedule(0.5),
     "another schedule": lambda app: app.add_periodic_task(object(), app.task(work).s()),
     "beat_init": lambda _: signals.beat_init,
+    "task_unknown": lambda _: signals.task_unknown,
 }
 
 WARNED: dict[str, Callable[[Celery], Any]] = {
@@ -61,6 +62,7 @@ WARNED: dict[str, Callable[[Celery], Any]] = {
     "the setting worker_pool": lambda app: app.conf.update(worker_pool="gevent"),
     "the setting worker_concurrency": lambda app: app.conf.update(worker_concurrency=4),
     "the setting task_acks_late": lambda app: app.conf.update(task_acks_late=True),
+    "the setting result_expires": lambda app: app.conf.update(result_expires=60),
     "the setting task_queues": lambda app: app.conf.update(task_queues=["a"]),
     "the setting task_annotations": lambda app: app.conf.update(task_annotations={"*": {}}),
 }

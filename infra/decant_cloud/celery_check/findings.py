@@ -161,8 +161,6 @@ def _of_setting(name: str, value: ast.expr, line: int) -> Iterator[Finding]:
         yield Finding(line, Kind.DIFFERS, f"The setting {name} has no effect. {conf.WITHOUT_EFFECT[setting]}")
     elif setting in {"task_serializer", "result_serializer"} and given not in {None, "json"}:
         yield Finding(line, Kind.CHANGE, f"{name}={given!r}: arguments and results are JSON. Remove the setting.")
-    elif setting == "result_expires":
-        yield Finding(line, Kind.DIFFERS, "The setting result_expires has no effect. Set TASK_RESULT_EXPIRES_S.")
 
 
 def _of_attribute(node: ast.Attribute) -> Iterator[Finding]:

@@ -34,6 +34,7 @@ DEFAULTS: dict[str, Any] = {
 """Settings that have an effect, or that code reads, with their defaults."""
 
 WITHOUT_EFFECT = {
+    "result_expires": "Set TASK_RESULT_EXPIRES_S.",
     "task_acks_late": "A task whose worker is lost always runs again.",
     "task_reject_on_worker_lost": "A task whose worker is lost always runs again.",
     "worker_concurrency": "Set TASK_CONCURRENCY, or `python -m decant worker -c`.",

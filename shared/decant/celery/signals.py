@@ -19,7 +19,6 @@ __all__ = [
     "before_task_publish",
     "setup_logging",
     "task_failure",
-    "task_internal_error",
     "task_postrun",
     "task_prerun",
     "task_received",
@@ -27,7 +26,6 @@ __all__ = [
     "task_retry",
     "task_revoked",
     "task_success",
-    "task_unknown",
     "worker_init",
     "worker_process_init",
     "worker_process_shutdown",
@@ -117,10 +115,8 @@ task_postrun = Signal("task_postrun")
 task_success = Signal("task_success")
 task_retry = Signal("task_retry")
 task_failure = Signal("task_failure")
-task_internal_error = Signal("task_internal_error")
 task_revoked = Signal("task_revoked")
 task_rejected = Signal("task_rejected")
-task_unknown = Signal("task_unknown")
 worker_init = Signal("worker_init")
 worker_process_init = Signal("worker_process_init")
 worker_process_shutdown = Signal("worker_process_shutdown")
@@ -142,6 +138,8 @@ _NEVER_SENT = {
     "eventlet_pool_apply",
     "heartbeat_sent",
     "import_modules",
+    "task_internal_error",
+    "task_unknown",
     "user_preload_options",
     "worker_before_create_process",
 }

@@ -160,6 +160,7 @@ def runner(task: "Task", *, is_async: bool) -> Callable[..., Any]:
 
     def run(run_: Run, *args: Any, **kwargs: Any) -> Any:
         recorded = _Recorded(task, run_, args, kwargs)
+        signals.task_received.send(sender=None, request=recorded.request)
         with recorded.trace as trace, recorded:
             trace.start()
             trace.retval = trace.function(*recorded.args, **kwargs)
@@ -168,6 +169,7 @@ def runner(task: "Task", *, is_async: bool) -> Callable[..., Any]:
 
     async def run_async(run_: Run, *args: Any, **kwargs: Any) -> Any:
         recorded = _Recorded(task, run_, args, kwargs)
+        signals.task_received.send(sender=None, request=recorded.request)
         with recorded.trace as trace, recorded:
             trace.start()
             trace.retval = await watched(trace.function(*recorded.args, **kwargs), task.definition.name)

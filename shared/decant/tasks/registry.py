@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 from decant.config import load
 from decant.tasks.options import TaskOptions, TaskSettings
@@ -13,9 +13,12 @@ from decant.tasks.workflow import JOIN
 
 __all__ = [
     "Periodic",
+    "WorkerEvent",
     "join",
     "load_modules",
+    "notify",
     "on_load",
+    "on_worker_event",
     "periodic",
     "probe",
     "register",
@@ -49,6 +52,10 @@ class Periodic(Protocol):
 periodic: dict[str, Periodic] = {}
 _loaders: list[Callable[[], None]] = []
 
+type WorkerEvent = Literal["init", "ready", "shutting down", "shutdown"]
+
+_listeners: list[Callable[[WorkerEvent], None]] = []
+
 
 def schedule(entry: Periodic) -> None:
     """Let the sweeper insert a call at the times of a schedule; an entry of the same name is replaced."""
@@ -59,6 +66,18 @@ def on_load(loader: Callable[[], None]) -> Callable[[], None]:
     """Decorator: call a function after the modules with tasks were imported."""
     _loaders.append(loader)
     return loader
+
+
+def on_worker_event(listener: Callable[[WorkerEvent], None]) -> Callable[[WorkerEvent], None]:
+    """Decorator: call a function at the events of a worker in this process."""
+    _listeners.append(listener)
+    return listener
+
+
+def notify(event: WorkerEvent) -> None:
+    """Call the functions that listen to the events of workers."""
+    for listener in _listeners:
+        listener(event)
 
 
 def load_modules() -> None:

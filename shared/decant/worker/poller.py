@@ -18,7 +18,7 @@ from decant.db.notifications import listen
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import work_available
 from decant.tasks.records import Claimed
-from decant.tasks.registry import load_modules, registry
+from decant.tasks.registry import load_modules, notify, registry
 from decant.tasks.sql.notify import CHANNEL
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
@@ -50,12 +50,14 @@ async def run_forever(
             all runs have ended.
     """
     load_modules()
+    notify("init")
     lease_s = max(_LEASE_S, _HEARTBEATS * load(TaskSettings).heartbeat_s)
     running, wake = set[asyncio.Task[None]](), work_available()
     with _cancelled_by_sigint():
         background = {asyncio.create_task(_sweep_forever()), asyncio.create_task(listen(CHANNEL, wake.set))}
         async with Runner(Deadline(math.inf), lease_s, run_ended=wake) as runner:
             try:
+                notify("ready")
                 while draining is None or not draining.is_set():
                     wake.clear()
                     if claimed := await _claim_due(runner, queues):
@@ -71,6 +73,7 @@ async def run_forever(
                     each.cancel()
                 runner.stop()
                 await asyncio.wait({*background, *running})
+                notify("shutdown")
 
 
 @contextmanager

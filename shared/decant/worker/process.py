@@ -12,24 +12,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Sequence
 
 from decant import runtime
 from decant.errors import ConfigError
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import work_available
-from decant.tasks.registry import load_modules, registry
+from decant.tasks.registry import load_modules, notify, registry
 from decant.worker.poller import run_forever
 
-__all__ = ["listeners", "main", "serve"]
+__all__ = ["main", "serve"]
 
 log = logging.getLogger("decant.tasks")
-
-type Event = Literal["init", "ready", "shutting down", "shutdown"]
-
-listeners: list[Callable[[Event], None]] = []
-"""Functions to call at the events of this process."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,13 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, ImportError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # output of a command
         return 2
-    _notify("init")
     queues = given.queues and [_queue(name.strip()) for name in given.queues.split(",")]
-    try:
-        cold = runtime.current().run(serve(queues, given.poll))
-    finally:
-        _notify("shutdown")
-    if cold:
+    if runtime.current().run(serve(queues, given.poll)):
         logging.shutdown()
         sys.stdout.flush()
         os._exit(1)  # threads of cancelled runs may go on for any time
@@ -98,7 +87,7 @@ async def serve(queues: Sequence[str] | None = None, poll_s: float = 1.0) -> boo
             log.info("Warm shutdown; waiting for running tasks")
             draining.set()
             work_available().set()
-            _notify("shutting down")
+            notify("shutting down")
 
     def interrupt() -> None:
         if draining.is_set():
@@ -116,7 +105,6 @@ async def serve(queues: Sequence[str] | None = None, poll_s: float = 1.0) -> boo
     served = "all" if queues is None else ", ".join(queues)
     concurrency = runtime.current().environment.load(TaskSettings).concurrency
     log.info("Worker ready", extra={"queues": served, "concurrency": concurrency, "tasks": len(registry)})
-    _notify("ready")
     try:
         await asyncio.wait({worker})
     finally:
@@ -126,8 +114,3 @@ async def serve(queues: Sequence[str] | None = None, poll_s: float = 1.0) -> boo
         return True
     worker.result()
     return False
-
-
-def _notify(event: Event) -> None:
-    for listener in listeners:
-        listener(event)

@@ -11,7 +11,7 @@ from decant import runtime
 from decant.runtime import Context
 from decant.tasks.publish import decode_message, publish
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
-from decant.tasks.registry import load_modules, registry
+from decant.tasks.registry import load_modules, notify, registry
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
@@ -32,8 +32,14 @@ def lambda_handler() -> Callable[[dict[str, Any], Context], Report]:
 
     The event source must have `FunctionResponseTypes: [ReportBatchItemFailures]`.
     """
+    started = False
 
     async def handle_event(event: dict[str, Any], context: Context) -> Report:
+        nonlocal started
+        if not started:  # not before a snapshot, which must contain no connection
+            started = True
+            notify("init")
+            notify("ready")
         return await handle(event["Records"], Deadline.of(context))
 
     load_modules()

@@ -1,7 +1,10 @@
 """Apps: settings, names, routes, control, schedules, eager mode."""
 
+import os
 import sys
+import time
 import types
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -48,12 +51,12 @@ def case_conf_attributes() -> Any:
     made = Celery("conf", set_as_current=False)
     made.conf.task_always_eager = True
     made.conf["task_default_queue"] = "mail"
-    made.conf.update(result_expires=60)
+    made.conf.update(task_track_started=True)
     return [
         made.conf.task_always_eager,
         made.conf["task_always_eager"],
         made.conf.task_default_queue,
-        made.conf.result_expires,
+        made.conf.task_track_started,
         made.conf.get("task_routes"),
         made.conf.task_serializer,
     ]
@@ -86,6 +89,37 @@ def case_conf_namespace() -> Any:
     made = Celery("conf", set_as_current=False)
     made.config_from_object("oracle_django", namespace="CELERY")
     return made.conf.task_default_queue
+
+
+def case_conf_from_envvar() -> Any:
+    module = types.ModuleType("oracle_variable")
+    module.task_default_queue = "from-variable"
+    sys.modules["oracle_variable"] = module
+    os.environ["ORACLE_SETTINGS"] = "oracle_variable"
+    made = Celery("conf", set_as_current=False)
+    made.config_from_envvar("ORACLE_SETTINGS")
+    return made.conf.task_default_queue
+
+
+def case_autodiscover_tasks() -> Any:
+    made = Celery("discovering", set_as_current=False)
+    for name in ("oracle_blog", "oracle_blog.tasks", "oracle_without_tasks"):
+        sys.modules[name] = types.ModuleType(name)
+        sys.modules[name].__path__ = []
+    made.autodiscover_tasks(["oracle_blog", "oracle_without_tasks"], force=True)
+    return True
+
+
+def case_register_task() -> Any:
+    class Registered(Task):
+        name = "oracle.registered"
+
+        def run(self, x: int) -> int:
+            return x + 1
+
+    made = small()
+    task = made.register_task(Registered())
+    return [task.delay(1).get(), "oracle.registered" in made.tasks]
 
 
 def case_conf_of_constructor() -> Any:
@@ -277,37 +311,36 @@ def case_revoke_finished() -> Any:
     return result.state
 
 
+def inspected(method: str, found: Callable[[Any], Any]) -> Any:
+    """What is found in the replies of workers, as soon as it is; Celery's workers reply and change state later."""
+    end = time.monotonic() + WAIT_S
+    while True:
+        replies = getattr(app.control.inspect(), method)() or {}
+        if (seen := [found(reply) for reply in replies.values()]) and all(seen) or time.monotonic() > end:
+            return seen
+
+
 def case_inspect_active() -> Any:
     name = key()
     result = wait_for.delay(name, 2)
     wait_for_notes(name, 1)
-    active = app.control.inspect().active()
-    found = [task["name"] for tasks in active.values() for task in tasks if task["id"] == result.id]
+    found = inspected("active", lambda tasks: [task["name"] for task in tasks if task["id"] == result.id])
     note(name, "go on")
     result.get(timeout=WAIT_S)
-    return [each.rpartition(".")[2] for each in found]
+    return [name.rpartition(".")[2] for names in found for name in names]
 
 
 def case_inspect_registered() -> Any:
-    registered = app.control.inspect().registered()
-    return [add.name in " ".join(names) for names in registered.values()]
+    return inspected("registered", lambda names: add.name in " ".join(names))
 
 
 def case_inspect_scheduled() -> Any:
-    result = add.apply_async((1, 1), countdown=3)
-    end = 50
-    found: list[Any] = []
-    while not found and end:
-        scheduled = app.control.inspect().scheduled() or {}
-        found = [
-            task["request"]["name"]
-            for tasks in scheduled.values()
-            for task in tasks
-            if task["request"]["id"] == result.id
-        ]
-        end -= 1
+    result = add.apply_async((1, 1), countdown=60)
+    found = inspected(
+        "scheduled", lambda tasks: [task["request"]["name"] for task in tasks if task["request"]["id"] == result.id]
+    )
     result.revoke()
-    return [each.rpartition(".")[2] for each in found]
+    return [name.rpartition(".")[2] for names in found for name in names]
 
 
 def case_crontab_fields() -> Any:
@@ -368,6 +401,21 @@ def case_beat_schedule_is_kept() -> Any:
     made = Celery("beat", set_as_current=False)
     made.conf.beat_schedule = {"every": {"task": "tasks.add", "schedule": 30.0, "args": (1, 2)}}
     return made.conf.beat_schedule["every"]["args"] == (1, 2)
+
+
+def case_inspect_ping() -> Any:
+    return inspected("ping", lambda reply: list(reply) == ["ok"])
+
+
+def case_inspect_revoked() -> Any:
+    result = add.apply_async((1, 1), countdown=1.5)
+    result.revoke()
+    outcome(result)
+    return inspected("revoked", lambda ids: result.id in ids)
+
+
+def case_inspect_reserved() -> Any:
+    return inspected("reserved", lambda tasks: isinstance(tasks, list))
 
 
 def case_unregistered() -> Any:

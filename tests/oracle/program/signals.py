@@ -7,7 +7,7 @@ from celery import Task, signals
 from celery.exceptions import Retry
 from celery.result import allow_join_result
 
-from tests.oracle.program.app import WAIT_S, app, error_of, finished, key, note, wait_for_notes
+from tests.oracle.program.app import WAIT_S, app, error_of, finished, key, note, outcome, wait_for_notes
 
 
 @app.task
@@ -66,6 +66,22 @@ def on_failure(
 def on_retry(sender: Any = None, request: Any = None, reason: Any = None, **extra: Any) -> None:
     if is_ours(sender):
         note(request.args[0], "retry", isinstance(reason, Retry), error_of(reason.exc))
+
+
+@app.task
+def received(name: str) -> None: ...
+
+
+@signals.task_received.connect
+def on_received(request: Any = None, **extra: Any) -> None:
+    if request.args and request.args[0].startswith("received-"):
+        note(request.args[0], "received", request.id is not None)
+
+
+def case_task_received() -> Any:
+    name = f"received-{key()}"
+    finished(received.delay(name))
+    return wait_for_notes(name, 1)
 
 
 def case_signals_of_a_success() -> Any:
@@ -178,6 +194,15 @@ def case_revoked_run_calls_no_hooks() -> Any:
     result.revoke(terminate=True)
     finished(result)
     return [result.state, wait_for_notes(name, 2)]
+
+
+@app.task
+def joining_outright(name: str, value: int) -> int:
+    return signalled.delay(name, value).get(timeout=WAIT_S) + 1
+
+
+def case_join_in_a_task() -> Any:
+    return outcome(joining_outright.delay(key(), 1))["state"]
 
 
 def case_join_in_a_task_is_allowed_in_a_block() -> Any:

@@ -177,7 +177,14 @@ def case_chain_failure_raises() -> Any:
 def case_chain_failure_in_the_middle() -> Any:
     result = chain(add.s(1, 1), fail.s(), add.s(1), add.s(1)).apply_async()
     found = outcome(result)
-    return [found, result.parent.state, result.parent.parent.state, result.parent.parent.parent.state]
+    between = finished(result.parent)  # Celery stores the last task's state first
+    return [found, between.state, between.parent.state, between.parent.parent.state]
+
+
+def case_chain_failure_before_a_group() -> Any:
+    result = chain(fail.s(), group(add.s(1), add.s(2)), total.s()).apply_async()
+    found = outcome(result)
+    return [found["state"], found["value"][0], [member.state for member in result.parent.results]]
 
 
 def case_chain_link_error() -> Any:

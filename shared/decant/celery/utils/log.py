@@ -6,8 +6,10 @@ __all__ = ["get_logger", "get_task_logger"]
 
 
 def get_task_logger(name: str) -> logging.Logger:
-    """The logger of this name; its lines are written as all others, with the ids of task and request."""
-    return logging.getLogger(name)
+    """The logger of this name below `celery.task`; its lines have the ids of task and request, as all others."""
+    logger = logging.getLogger(name)
+    logger.parent = logging.getLogger("celery.task")
+    return logger
 
 
 get_logger = get_task_logger
