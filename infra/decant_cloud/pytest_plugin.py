@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from decant import loop, runtime
+from decant import config, loop, runtime
 from decant.runtime import Runtime
 from decant.testing import Broker, memory
 from decant_cloud import invocation
@@ -47,10 +47,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 @pytest.fixture(autouse=True)
 def own_runtime() -> Iterator[None]:
-    """A runtime for each test, which reads its settings from the test's environment and closes its clients."""
+    """A runtime for each test, which reads its settings from the test's environment and closes its clients.
+
+    Threads have the runtime of the process. Its settings are read again in the next test.
+    """
     with Runtime(os.environ).active() as own:
         yield
         own.shut_down()
+    config.process_environment.reload()
 
 
 @pytest.fixture

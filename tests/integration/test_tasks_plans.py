@@ -1,20 +1,24 @@
 """What statements read: by their index, and about as much from a million rows as from a thousand."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 import pytest
 from sqlalchemy import TextClause
 
-from decant import db, loop, runtime
+from decant import db, loop
+from decant.runtime import Runtime
 from decant.tasks.admin import pause_queue, resume_queue
 from decant.tasks.records import Outcome, State
 from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
 from decant_cloud.local.postgres import Postgres
+from decant_cloud.pytest_plugin import administer
 from tests.worlds import execute
 
 FEW, SOME, MANY = 10, 100_000, 1_000_000
@@ -72,19 +76,17 @@ FILL_STEPS = """
 @contextmanager
 def database_with(migrated: Postgres, name: str, fill: str, count: int) -> Iterator[None]:
     """A database with the rows of a statement, and settings that lead to it."""
+    administer(migrated, f"CREATE DATABASE {name} TEMPLATE sample")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", migrated.url())
-        patch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "120")
-        runtime.current().reload()
-        loop.run(_outside_transactions(f"CREATE DATABASE {name} TEMPLATE sample"))
-        loop.run(loop.close())
         patch.setenv("DATABASE_URL", migrated.url(name))
-        runtime.current().reload()
-        loop.run(execute(fill, count=count))
-        loop.run(execute(FILL_STEPS))
-        loop.run(_outside_transactions("VACUUM ANALYZE decant.task, decant.step"))
+        patch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "120")
+        with Runtime(os.environ).active() as own:
+            loop.run(execute(fill, count=count))
+            loop.run(execute(FILL_STEPS))
+            own.shut_down()
+        with psycopg.connect(migrated.url(name).replace("+asyncpg", ""), autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE decant.task, decant.step")
         yield
-        loop.run(loop.close())
 
 
 @pytest.fixture(scope="module", params=[FEW, SOME, pytest.param(MANY, marks=pytest.mark.long)])
@@ -99,12 +101,6 @@ def depth(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
     """A queue of so many due tasks and as many that are due tomorrow, of three priorities."""
     with database_with(migrated, f"queue_{request.param}", QUEUE, request.param):
         yield request.param
-
-
-async def _outside_transactions(statement: str) -> None:
-    async with db.engine().connect() as connection:
-        autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await autocommit.exec_driver_sql(statement)
 
 
 class Plan:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from decant import runtime
 from decant.runtime import Runtime
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.pytest_plugin import TEMPLATE_DATABASE, administer
@@ -38,7 +37,6 @@ def observed(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> di
         patch.setenv("TASK_HEARTBEAT_S", "0.2")
         patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'shared'}:{ROOT / 'infra'}")
         patch.setattr(sys, "meta_path", list(sys.meta_path))
-        runtime.current().reload()  # threads that a case starts have the runtime of the process
         alias.install()
         worker = subprocess.Popen([sys.executable, "-m", "tests.oracle.decant_worker"], cwd=ROOT)
         try:
@@ -46,7 +44,6 @@ def observed(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> di
         finally:
             worker.terminate()
             worker.wait(30)
-            runtime.current().reload()
 
 
 def _observe_all() -> dict[str, Any]:
