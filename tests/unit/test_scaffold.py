@@ -120,11 +120,11 @@ def test_demo_bundle_is_this_repository(tmp_path: Path, wheels: list[Path]) -> N
     render(tmp_path / "decant", "decant", wheels, is_demo=True)
 
     patterns = ("functions/**/*.py", "events/*.json", "shared/domain/*.py", "tests/functions/*.py", "template.yaml")
-    made, ours = (
+    made, committed = (
         {str(path.relative_to(root)): path.read_bytes() for pattern in patterns for path in root.glob(pattern)}
         for root in (tmp_path / "decant", demo_folder())
     )
-    assert made == ours
+    assert made == committed
 
 
 def test_new_bundle_is_a_repository_with_one_commit(tmp_path: Path, wheels: list[Path]) -> None:
@@ -212,7 +212,7 @@ def test_new_function_is_named_for_its_route(route: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("route", "name", "told"),
+    ("route", "name", "message"),
     [
         ("GET rooms", None, "is not a route. Write it as"),
         ("GET /hello", "greeting", "The route GET /hello exists"),
@@ -222,13 +222,13 @@ def test_new_function_is_named_for_its_route(route: str, name: str) -> None:
     ],
 )
 def test_new_function_says_what_to_do_when_it_cannot_be_added(
-    bundle: Path, route: str, name: str | None, told: str
+    bundle: Path, route: str, name: str | None, message: str
 ) -> None:
     """Nothing is written then."""
     add_function(bundle, Route.parse("GET /rooms/{room_id}"), None, Needs())
     before = texts(bundle)
 
-    with pytest.raises(CommandError, match=re.escape(told)):
+    with pytest.raises(CommandError, match=re.escape(message)):
         add_function(bundle, Route.parse(route), name, Needs())
 
     assert texts(bundle) == before
@@ -245,6 +245,18 @@ def test_remove_function_of_the_demo_removes_its_parameters_and_limits(tmp_path:
     assert not {"TaskRate", "FetchDataUrl"} & template["Parameters"].keys()
     edge = (tmp_path / "infra/edge.yaml").read_text()
     assert "start-task" not in edge + (tmp_path / "template.yaml").read_text()
+
+
+def test_remove_function_removes_its_layer(bundle: Path) -> None:
+    """The layer of the page of the documentation goes with its function, from all files that name it."""
+    removed = remove_function(bundle, "api_docs")
+
+    files = ("template.yaml", "shared/layers.toml", "infra/import_budget.toml", "pyproject.toml")
+    left = "".join((bundle / name).read_text() for name in files)
+    assert bundle / "shared/docs.txt" in removed
+    assert not re.search(r"DocsLayer|docs\.txt|flask-swagger-ui", left)
+    assert "AuthLayer" in Template(bundle).document["Resources"]
+    assert disagreements(bundle) == []
 
 
 def test_remove_function_lists_the_functions_when_there_is_none_of_the_name(bundle: Path) -> None:

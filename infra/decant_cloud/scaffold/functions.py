@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 from decant_cloud.errors import CommandError
@@ -17,6 +18,7 @@ from decant_cloud.template.model import Template, logical_id
 __all__ = ["BUDGETS", "add_function", "remove_function", "with_budget", "without_function"]
 
 BUDGETS = "infra/import_budget.toml"
+LAYERS = "shared/layers.toml"
 STAGES = "samconfig.toml"
 _NAT = re.compile(r'^ +"Nat=one", # for .*$', re.MULTILINE)
 
@@ -61,7 +63,7 @@ def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> li
 
 
 def remove_function(root: Path, name: str) -> list[Path]:
-    """Remove a function: all that `add_function` adds, and the parameters of the template that only it used.
+    """Remove a function: all that `add_function` adds, and the parameters and layers that only it used.
 
     Returns:
         Every file that was changed or removed; nothing else refers to the function.
@@ -81,8 +83,11 @@ def remove_function(root: Path, name: str) -> list[Path]:
     edge = root / EDGE
     for route in Template(root).function(name).routes:
         changed[edge] = without_limit(changed.get(edge) or edge.read_text(), route)
-    changed = {path: text for path, text in changed.items() if text != path.read_text()}
     removed = [folder, root / f"events/{name}.json", *root.glob(f"tests/functions/test_{name}.py")]
+    layers = tomllib.loads((root / LAYERS).read_text())
+    for layer in (each for each in layers if not template_text.block(changed[template], each)):
+        removed += _without_layer(root, layer, Path(layers[layer]["requirements"]).stem, changed)
+    changed = {path: text for path, text in changed.items() if text != path.read_text()}
     for path, text in changed.items():
         path.write_text(text)
     for path in removed:
@@ -91,6 +96,18 @@ def remove_function(root: Path, name: str) -> list[Path]:
         else:
             path.unlink(missing_ok=True)
     return [*changed, *removed]
+
+
+def _without_layer(root: Path, layer: str, lock: str, changed: dict[Path, str]) -> list[Path]:
+    """Take a layer that the template lacks out of the texts of other files; returns the files of its lock."""
+    lines = {
+        root / LAYERS: rf"\n?^\[{layer}\].*\n([^\[\n].*\n)*",
+        root / BUDGETS: rf'^"[\w.]+" = "{layer}"\n',
+        root / "pyproject.toml": rf'^{lock} = \[.*\n|^ *{{include-group = "{lock}"}},\n',
+    }
+    for path, pattern in lines.items():
+        changed[path] = re.sub(pattern, "", changed.get(path) or path.read_text(), flags=re.MULTILINE)
+    return [path for path in (root / f"shared/{lock}.{ending}" for ending in ("in", "txt")) if path.exists()]
 
 
 def without_function(text: str, function: str) -> str:
@@ -117,7 +134,7 @@ def without_function(text: str, function: str) -> str:
         if re.search(rf"!(Ref|GetAtt) {function}\b", template_text.block(text, output, "Outputs")):
             text = template_text.drop(text, output, "Outputs")
     text = re.sub(rf", !Ref {function}\b|!Ref {function}, ", "", text)
-    return template_text.drop_unused_parameters(text, removed)
+    return template_text.drop_unused(text, removed)
 
 
 def with_budget(text: str, name: str, groups: list[str]) -> str:

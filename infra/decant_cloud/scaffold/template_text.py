@@ -11,7 +11,7 @@ from decant_cloud.errors import CommandError
 __all__ = [
     "block",
     "drop",
-    "drop_unused_parameters",
+    "drop_unused",
     "insert_after",
     "insert_route",
     "rename",
@@ -84,12 +84,15 @@ def insert_route(text: str, new: str) -> str:
     return insert_after(text, routes[-1] if routes else "Api", new)
 
 
-def drop_unused_parameters(text: str, removed: str) -> str:
-    """The text without the parameters to which only the removed text referred."""
-    for name in dict.fromkeys(re.findall(r"!Ref (\w+)|\${(\w+)}", removed)):
-        parameter = next(filter(None, name))
-        if block(text, parameter, "Parameters") and not re.search(rf"!Ref {parameter}\b|\${{{parameter}}}", text):
-            text = drop(text, parameter, "Parameters")
+def drop_unused(text: str, removed: str) -> str:
+    """The text without the parameters and layers to which only the removed text referred."""
+    for first, second in dict.fromkeys(re.findall(r"!Ref (\w+)|\${(\w+)}", removed)):
+        name = first or second
+        if re.search(rf"!Ref {name}\b|\${{{name}}}", text):
+            continue
+        text = drop(text, name, "Parameters")
+        if "Type: AWS::Serverless::LayerVersion" in block(text, name):
+            text = drop(text, name)
     return text
 
 

@@ -90,12 +90,12 @@ def upgrade(root: Path, new: Sequence[Path]) -> Upgrade:
     name = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["decant"]["name"]
     old = wheels_in(root / "shared/wheels")
     with tempfile.TemporaryDirectory(prefix="decant-upgrade-") as folder:
-        base, theirs = Path(folder, "old"), Path(folder, "new")
-        for target, pair in ((base, old), (theirs, new)):
+        base, update = Path(folder, "old"), Path(folder, "new")
+        for target, pair in ((base, old), (update, new)):
             _render(target, name, pair, Path(folder, f"packages-{target.name}"))
-        conflicts = _merge(root, base, theirs)
-        _replace_wheels(root, old, theirs)
-        is_locked = _replace_locks(root, base, theirs)
+        conflicts = _merge(root, base, update)
+        _replace_wheels(root, old, update)
+        is_locked = _replace_locks(root, base, update)
         return Upgrade(news=list(_news(Path(folder))), conflicts=conflicts, is_locked=is_locked)
 
 
@@ -115,30 +115,30 @@ def _news(folder: Path) -> Iterator[str]:
     yield from (line for line in new.read_text().splitlines() if line not in known)
 
 
-def _merge(root: Path, base: Path, theirs: Path) -> list[Path]:
+def _merge(root: Path, base: Path, update: Path) -> list[Path]:
     """Merge every file of the skeleton; returns those with conflicts."""
-    paths_of_both = {path.relative_to(each) for each in (base, theirs) for path in each.rglob("*") if path.is_file()}
+    paths_of_both = {path.relative_to(each) for each in (base, update) for path in each.rglob("*") if path.is_file()}
     conflicts = []
     for path in sorted(paths_of_both):
         is_merged = not any(path.is_relative_to(owned) for owned in (*OWNED, *LOCKS, "shared/wheels"))
-        if is_merged and not _merge_file(root / path, base / path, theirs / path):
+        if is_merged and not _merge_file(root / path, base / path, update / path):
             conflicts.append(path)
     return conflicts
 
 
-def _merge_file(ours: Path, base: Path, theirs: Path) -> bool:
+def _merge_file(own: Path, base: Path, update: Path) -> bool:
     """Merge a file; False when lines of it are in conflict."""
-    if not ours.exists():
-        if theirs.exists() and not base.exists():
-            _write(ours, theirs.read_text())
+    if not own.exists():
+        if update.exists() and not base.exists():
+            _write(own, update.read_text())
         return True  # a file that the owner has removed stays away
-    texts = [_text(path) for path in (ours, base, theirs)]
+    texts = [_text(path) for path in (own, base, update)]
     if texts[0] == texts[1]:
-        if theirs.exists():
-            _write(ours, texts[2])
+        if update.exists():
+            _write(own, texts[2])
         else:
-            ours.unlink()
-    elif texts[1] != texts[2] and theirs.exists():
+            own.unlink()
+    elif texts[1] != texts[2] and update.exists():
         with tempfile.TemporaryDirectory() as folder:
             copies = [Path(folder, name) for name in ("yours", "old version", "new version")]
             for copy, text in zip(copies, texts, strict=True):
@@ -146,7 +146,7 @@ def _merge_file(ours: Path, base: Path, theirs: Path) -> bool:
             labels = [part for copy in copies for part in ("-L", copy.name)]
             command = ["git", "merge-file", "--stdout", *labels, *map(str, copies)]
             merged = subprocess.run(command, capture_output=True, text=True, check=False)
-        _write(ours, merged.stdout)
+        _write(own, merged.stdout)
         return merged.returncode == 0
     return True
 
@@ -165,19 +165,21 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def _replace_wheels(root: Path, old: Sequence[Path], theirs: Path) -> None:
+def _replace_wheels(root: Path, old: Sequence[Path], update: Path) -> None:
     for wheel in old:
         wheel.unlink()
-    for wheel in theirs.glob("shared/wheels/*.whl"):
+    for wheel in update.glob("shared/wheels/*.whl"):
         (root / "shared/wheels" / wheel.name).write_bytes(wheel.read_bytes())
 
 
-def _replace_locks(root: Path, base: Path, theirs: Path) -> bool:
+def _replace_locks(root: Path, base: Path, update: Path) -> bool:
     """Take the new lock files over; False when the owner's packages require that they are compiled again."""
     is_locked = True
     for lock in LOCKS:
+        if not (root / lock).exists() and (base / lock).exists():
+            continue  # its layer was removed
         if (root / lock).exists() and (root / lock).read_text() != (base / lock).read_text():
             is_locked = False
-        elif (theirs / lock).exists():
-            _write(root / lock, (theirs / lock).read_text())
+        elif (update / lock).exists():
+            _write(root / lock, (update / lock).read_text())
     return is_locked
