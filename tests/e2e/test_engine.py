@@ -3,6 +3,8 @@
 import json
 import subprocess
 
+import pytest
+
 from decant_cloud.local.engine_server import chosen
 from tests.loading import ROOT
 
@@ -16,8 +18,9 @@ print(json.dumps([fitting, start.problems()]))
 """
 
 
+@pytest.mark.long
 def test_every_name_that_the_patches_use_is_in_the_engine() -> None:
-    """The check before the start finds nothing; for another version, it says what is missing and what to do."""
+    """The check before the start finds nothing; for another version, the error names what is missing and the remedy."""
     engine = chosen()
     packages = ROOT / "infra"
     done = subprocess.run(

@@ -52,6 +52,7 @@ def connection(local_cloud: RunningCloud) -> Any:
         opened.execute("DROP TABLE effects")
 
 
+@pytest.mark.long
 def test_fifty_concurrent_requests_create_one_user(local_cloud: RunningCloud) -> None:
     """All others get the first response, or 409 and the first response later."""
     body = {"name": "Ada Lovelace", "email": f"{uuid4().hex}@example.com"}

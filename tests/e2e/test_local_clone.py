@@ -94,6 +94,7 @@ def celery_demo(clone: Clone) -> None:
     (clone.folder / "functions/start_task/app.py").write_text(function)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("celery_demo")
 def test_celery_code_runs_in_functions(clone: Clone, gateway: httpx.Client) -> None:
     """One function starts a task of Celery code, and the function of the queue runs it."""
@@ -105,6 +106,7 @@ def test_celery_code_runs_in_functions(clone: Clone, gateway: httpx.Client) -> N
     assert gateway.get(f"/tasks/{task_id}").json()["result"] == "Task Completed"
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("celery_demo")
 def test_celery_code_runs_under_serve(clone: Clone, tmp_path: Path) -> None:
     """`make serve` runs the same view, and the task in the same process."""
@@ -124,7 +126,7 @@ def test_celery_code_runs_under_serve(clone: Clone, tmp_path: Path) -> None:
 
 
 def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
-    """A new route is, one that fails is told of while the old one serves, and the next save mends it."""
+    """A new route is, a failure is reported while the old template serves, and the next save mends it."""
     deployed = clone.lines("Deployed in")
     queue = "\n  Wrong: {Type: AWS::SQS::Queue, Properties: {QueueName: no name}, DependsOn: UsersGet}\n"
     clone.edit("template.yaml", 'GET, Path: "/users/{user_id}"', 'GET, Path: "/people/{user_id}"')
@@ -141,6 +143,7 @@ def test_edited_template_is_live(clone: Clone, gateway: httpx.Client) -> None:
     wait_for(lambda: "x-correlation-id" in gateway.get("/users/1").headers, "The route")
 
 
+@pytest.mark.long
 def test_new_function_is_live(clone: Clone, gateway: httpx.Client) -> None:
     """The function is deployed while `make up` runs, also where another route's variable could be meant."""
     new = [sys.executable, "-m", "decant_cloud", "new", "function", "GET /users/export", "--name", "users_export"]

@@ -1,4 +1,4 @@
-"""`make up` on an emulator that somebody else runs: the session's cloud stands in for one."""
+"""`make up` on an emulator that already runs: the session's cloud stands in for one."""
 
 import re
 import subprocess
@@ -36,10 +36,11 @@ def up_on(url: str, state: Path) -> Command:
 
 def stacks(local_cloud: RunningCloud) -> set[str]:
     """Names of the stacks that stand there."""
-    told = local_cloud.client("cloudformation").describe_stacks()["Stacks"]
-    return {each["StackName"] for each in told if each["StackStatus"] != "DELETE_COMPLETE"}
+    described = local_cloud.client("cloudformation").describe_stacks()["Stacks"]
+    return {each["StackName"] for each in described if each["StackStatus"] != "DELETE_COMPLETE"}
 
 
+@pytest.mark.long
 def test_up_deploys_to_an_emulator_and_leaves_it_as_it_was(local_cloud: RunningCloud, state: Path) -> None:
     """Its own stack serves, its functions' lines are followed and others' are not; at the end, the stack alone goes."""
     up = up_on(local_cloud.url, state)

@@ -77,10 +77,11 @@ def test_deployment_has_a_time_limit_and_reports_its_events(local_cloud: Running
     assert len(lines) == len(set(lines))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("broken", "kind", "line"),
     [
-        pytest.param("def handler(:\n", "Runtime.UserCodeSyntaxError", 1, id="syntax error", marks=pytest.mark.long),
+        pytest.param("def handler(:\n", "Runtime.UserCodeSyntaxError", 1, id="syntax error"),
         pytest.param("\nimport nothing_of_this_name\n", "ModuleNotFoundError", 2, id="import error"),
     ],
 )

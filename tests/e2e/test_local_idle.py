@@ -1,4 +1,4 @@
-"""Environments of the local cloud that nobody calls any more."""
+"""Idle environments of the local cloud."""
 
 import json
 import tempfile
@@ -32,6 +32,7 @@ def cloud() -> Iterator[Cloud]:
     warden.close()
 
 
+@pytest.mark.long
 def test_idle_environment_ends(cloud: Cloud) -> None:
     """Its process goes; the next invocation runs in another one."""
     client = cloud.client("lambda")

@@ -73,7 +73,7 @@ def test_every_route_is_printed(up: Command) -> None:
 
 
 def test_printed_async_line_works(up: Command) -> None:
-    """The line answers as the README says."""
+    """The line prints the response of the README."""
     assert run(curl_lines(up.printed)["GET /async"]) == "Async Response"
 
 
@@ -118,7 +118,7 @@ def test_password_is_not_printed(up: Command) -> None:
 
 
 def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -> None:
-    """It says who is running, and the first one goes on."""
+    """The error names the process that runs, which continues."""
     (tmp_path / "local").symlink_to(up.state / "local")
     second = command(tmp_path, "up", "--port", str(free_port()))
 
@@ -168,6 +168,7 @@ def test_busy_port_is_one_clear_line(state: Path) -> None:
     assert running_in(state) == []
 
 
+@pytest.mark.long
 def test_interrupt_and_kill_leave_nothing(state: Path) -> None:
     """Ctrl-C while it starts, and SIGKILL, end the engine, its functions and the database."""
     (state / "other").mkdir()

@@ -26,7 +26,7 @@ WORKER = """
 
     handler = lambda_handler()
 """
-QUEUE = "memory"  # has no address: no sweep announces its rows to a worker that does not know them
+QUEUE = "memory"  # has no address: no sweep publishes its rows to a worker without these tasks
 
 
 class Batch:
@@ -73,17 +73,20 @@ class Batch:
 @pytest.fixture
 def batch(local_cloud: RunningCloud, create: Create) -> Batch:
     """A worker as the bundle's own is deployed, but for its tasks and its memory."""
-    ours = local_cloud.client("lambda").get_function_configuration(FunctionName=local_cloud.function_name("TaskWorker"))
+    worker = local_cloud.client("lambda").get_function_configuration(
+        FunctionName=local_cloud.function_name("TaskWorker")
+    )
     function = create(
         WORKER,
-        Layers=[layer["Arn"] for layer in ours["Layers"]],
-        Environment=ours["Environment"],
+        Layers=[layer["Arn"] for layer in worker["Layers"]],
+        Environment=worker["Environment"],
         MemorySize=256,
         Timeout=20,
     )
     return Batch(local_cloud, function)
 
 
+@pytest.mark.long
 def test_task_beyond_the_memory_fails_and_its_neighbours_succeed(batch: Batch) -> None:
     """It is run as often as it may be and no more; the others, who died with it once, run to their end."""
     glutton = batch.add("memory.takes_too_much", priority=9)
