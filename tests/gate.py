@@ -40,15 +40,15 @@ class Gate:
 
     Attributes:
         passwords: Every password that was tried.
-        startups: What each client said of itself at the start.
-        said: All that clients sent later.
+        startups: Parameters that each client sent at the start.
+        sent: All that clients sent later.
     """
 
     def __init__(self, server: Postgres, certificate: Path, admits: Callable[[str], bool]) -> None:
         self.port = 0
         self.passwords: list[str] = []
         self.startups: list[bytes] = []
-        self.said = bytearray()
+        self.sent = bytearray()
         self._server = server
         self._admits = admits
         self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -94,7 +94,7 @@ class Gate:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._server.port)
         inner_writer.write(startup)
         await _log_in(inner_reader, inner_writer, self._server.password.encode())
-        await asyncio.gather(self._pass_on(reader, inner_writer, self.said), self._pass_on(inner_reader, writer))
+        await asyncio.gather(self._pass_on(reader, inner_writer, self.sent), self._pass_on(inner_reader, writer))
 
     @staticmethod
     async def _pass_on(
@@ -153,14 +153,14 @@ async def opened(server: Postgres, certificate: Path, admits: Callable[[str], bo
 
 
 async def answer() -> int:
-    """What the database says, through a session of its own."""
+    """The result of a query, through a session of its own."""
     async with db.session() as session:
         found: int = (await session.execute(text("SELECT 42"))).scalar_one()
     return found
 
 
 def make_certificate(path: Path) -> Path:
-    """Write a key and a certificate for 127.0.0.1 that vouches for itself."""
+    """Write a key and a self-signed certificate for 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "gate")])
     now = datetime.now(UTC)

@@ -1,6 +1,6 @@
 """A storm over Lambda in the local cloud: invocations, many at a time, while processes are killed and code is updated.
 
-Whoever invokes is answered right, or what AWS answers when a process is killed; and in the end nothing is left.
+Every invocation gets the right response, or AWS's for a killed process; and in the end nothing is left.
 """
 
 import io
@@ -150,7 +150,7 @@ def raise_storm(url: str, weather: Weather) -> Outcome:
         def invoke(number: int) -> None:
             try:
                 outcome.take(number, client.invoke(FunctionName=name, Payload=json.dumps(number).encode()))
-            except Exception as error:  # noqa: BLE001  # whatever it is, nobody should have been answered so
+            except Exception as error:  # noqa: BLE001  # any error is a wrong response
                 outcome.wrong.append(error)
             done.release()
 
@@ -190,7 +190,7 @@ def _function(client: Any) -> Iterator[str]:
 
 
 def _kill(weather: Weather, outcome: Outcome, done: threading.Semaphore) -> None:
-    """Kill, again and again, the process that has answered last, whatever it does by now."""
+    """Kill, again and again, the process that has responded last, busy or idle."""
     answers_between = weather.invocations // (weather.kills + 1)
     for answered in range(1, weather.invocations + 1):
         done.acquire()

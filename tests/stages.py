@@ -50,5 +50,5 @@ def with_functions(stage: Stage, *names: str) -> Stage:
 
 
 def found(breaches: Check, stage: Stage) -> str:
-    """All that one check has to say."""
+    """All breaches of one check."""
     return "\n".join(breaches(stage))

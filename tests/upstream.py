@@ -85,6 +85,6 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_arguments: object) -> None:
-            """Say nothing: the tests ask `asked`."""
+            """Log nothing: the tests read `asked`."""
 
     return Handler

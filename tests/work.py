@@ -161,7 +161,7 @@ async def typed(when: datetime, where: Address) -> Address:
 
 
 @task(ignore_result=True)
-async def forgets() -> str:
+async def stores_no_result() -> str:
     """Return a result that is not stored."""
     return "forgotten"
 
@@ -222,20 +222,20 @@ _listeners: list[list[str]] = []
 
 
 @contextmanager
-def listening(told: list[str]) -> Iterator[None]:
-    """Append to a list the arguments of `tell` inside the block."""
-    _listeners.append(told)
+def listening(received: list[str]) -> Iterator[None]:
+    """Append to a list the arguments of `notify` inside the block."""
+    _listeners.append(received)
     try:
         yield
     finally:
-        _listeners.remove(told)
+        _listeners.remove(received)
 
 
 @task
-async def tell(task_id: str) -> None:
+async def notify(task_id: str) -> None:
     """Report the id of a failed task."""
-    for told in _listeners:
-        told.append(task_id)
+    for received in _listeners:
+        received.append(task_id)
 
 
 _failed_already: set[str] = set()

@@ -17,7 +17,7 @@ CLOCKS_OFF_S = {"clock behind": -120, "clock ahead": 120}
 
 
 def main(point: str, ids: list[str]) -> int:
-    """Run the tasks of messages; `point` says when this process dies on top of what they do."""
+    """Run the tasks of messages; `point` is the moment at which this process ends."""
     if point == "before the claim":
         mortal.die()
     if point in CLOCKS_OFF_S:

@@ -34,7 +34,7 @@ _NAME = re.compile("[a-z][a-z0-9]{0,19}")
 _NOT_FROM_ENVIRONMENT = re.compile(
     r"Stage|Release|PermissionsBoundary|Database\w*|Subnet\w*|\w*SubnetIds|\w*SecurityGroup\w*|Vpc\w*|Network\w*|Nat|Zones"
 )
-"""Parameters that another project's environment must not set: they decide which database and network are used."""
+"""Parameters that another project's environment must not set: they select the database and the network."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,4 +4,4 @@ __all__ = ["CommandError"]
 
 
 class CommandError(Exception):
-    """A command cannot start or go on; the message of one line says why and what to do."""
+    """A command cannot start or go on; the message is one line with the reason and the remedy."""

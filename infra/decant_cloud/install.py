@@ -113,7 +113,7 @@ LOCKS = {  # requirements that are compiled for every platform, and those for on
 
 
 class InstallError(Exception):
-    """Something is missing that this script cannot bring; the message says what to do."""
+    """Something is missing that this script cannot install; the message contains the remedy."""
 
 
 def run(arguments: Sequence[str] = ()) -> int:
@@ -145,7 +145,7 @@ def find_uv() -> str:
     for candidate in (shutil.which("uv"), str(own)):
         if candidate and version_of(candidate) == pinned:
             return candidate
-    say(f"Installing uv {pinned}")
+    report(f"Installing uv {pinned}")
     made = execute([sys.executable, "-m", "venv", "--clear", str(own.parent.parent)])
     if made.returncode == 0:
         command = [str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary"]
@@ -169,7 +169,7 @@ def find_python(uv: str) -> str:
     """Path of a Python 3.13 interpreter, fetched by uv when the machine has none."""
     found = execute([uv, "python", "find", PYTHON])
     if found.returncode != 0:
-        say(f"Fetching Python {PYTHON}")
+        report(f"Fetching Python {PYTHON}")
         fetched = execute([uv, "python", "install", PYTHON])
         found = execute([uv, "python", "find", PYTHON])
         if fetched.returncode != 0 or found.returncode != 0:
@@ -195,11 +195,11 @@ def install(uv: str, wanted: str | None) -> None:
         started = time.monotonic()
         failed = sync(uv, python, folder, requirements)
         if failed is None:
-            say(f"Installed {name} ({folder.relative_to(ROOT)}) in {time.monotonic() - started:.0f} s")
+            report(f"Installed {name} ({folder.relative_to(ROOT)}) in {time.monotonic() - started:.0f} s")
         else:
             errors.append(f"{name}: {failed}")
 
-    say(f"Installing {', '.join(outdated)} with Python {PYTHON}")
+    report(f"Installing {', '.join(outdated)} with Python {PYTHON}")
     threads = [threading.Thread(target=work, args=(name, *pair)) for name, pair in outdated.items()]
     for thread in threads:
         thread.start()
@@ -244,7 +244,7 @@ def lock(uv: str) -> None:
         sources = sources_of(name)
         if not sources:
             continue
-        say(f"Locking {name}.txt")
+        report(f"Locking {name}.txt")
         command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
         command += ["--python-version", PYTHON, *(["--find-links", str(WHEELS)] if WHEELS.is_dir() else [])]
         compiled = execute([*command, *sources, "-o", f"{name}.txt"])
@@ -299,7 +299,7 @@ def tail(finished: subprocess.CompletedProcess[str]) -> str:
     return "\n".join((finished.stderr or finished.stdout).strip().splitlines()[-8:])
 
 
-def say(text: str) -> None:
+def report(text: str) -> None:
     print(f"• {text}", flush=True)
 
 

@@ -4,7 +4,7 @@ API Gateway calls it once per token and caches the policy. The policy therefore 
 only the route of the first request. Routes that require a scope call `auth.require`.
 
 An invalid token gets a policy that denies, which API Gateway caches as well, and not an error: errors of the function
-raise its alarm, and anybody can send invalid tokens.
+raise its alarm, and any client can send invalid tokens.
 
 Source: Amazon API Gateway Developer Guide, input to and output from a Lambda authorizer (type TOKEN).
 """

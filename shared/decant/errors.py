@@ -250,7 +250,7 @@ class ServiceUnavailable(DecantError):
     """A part that is needed is down; the same request works once it is back.
 
     Attributes:
-        retry_after_s: Seconds the client is told to wait, whole and positive.
+        retry_after_s: Seconds that the client has to wait, whole and positive.
     """
 
     status = 503

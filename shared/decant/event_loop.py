@@ -39,7 +39,7 @@ class EventLoop(asyncio.SelectorEventLoop):
         if not iscoroutine(work):
             return super().run_until_complete(work)
         task: asyncio.Task[T] = asyncio.Task.__new__(asyncio.Task)  # a name for it also when its eager start raises
-        self._run_forever_setup()  # type: ignore[attr-defined]  # typeshed knows the public names alone
+        self._run_forever_setup()  # type: ignore[attr-defined]  # typeshed declares the public names alone
         try:
             task.__init__(work, loop=self, eager_start=True)  # type: ignore[misc]
             while not (task.done() or self._stopping):  # type: ignore[attr-defined]
@@ -150,7 +150,7 @@ class LoopClients:
             await self.aclose()
 
     def watch(self) -> None:
-        """Start the guard; on a running loop, which then knows it."""
+        """Start the guard; on a running loop, which then refers to it."""
         with suppress(StopIteration):  # it is suspended at its `yield`
             self._guard.__anext__().send(None)
 

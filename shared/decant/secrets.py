@@ -39,7 +39,7 @@ async def secret(identifier: str, *, fresh: bool = False) -> str:
         identifier: The secret's ARN or name.
         fresh: Read it again, since it may have been rotated.
     Raises:
-        AwsUnavailable: it does not exist, may not be read, or Secrets Manager did not respond; `code` says which.
+        AwsUnavailable: it does not exist, may not be read, or Secrets Manager did not respond; `code` is the reason.
         CredentialsUnavailable: there are no AWS credentials.
     """
     provided = runtime.current().get(_Provided, _Provided)

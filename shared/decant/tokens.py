@@ -30,7 +30,7 @@ _FRESH_S = 600
 _STALE_S = 24 * 3600
 """Age up to which a key set is used when it cannot be fetched again."""
 _UNKNOWN_KEY_S = 30
-"""Age from which an unknown key id causes a fetch: issuers rotate keys, and anybody can invent ids."""
+"""Age from which an unknown key id causes a fetch: issuers rotate keys, and any client can send invented ids."""
 _RETRY_S = 5
 """Time from a failed fetch to the next fetch."""
 _LEEWAY_S = 30

@@ -27,7 +27,7 @@ def main() -> int:
         after = before.after(WEATHER).settled(process)
     warden.close()
     print(f"{WEATHER.invocations} invocations, {outcome.kills} kills, {WEATHER.updates} updates in {taken_s:.1f} s:")
-    print(f"{len(outcome.wrong)} wrong answers, {outcome.killed} told that they were killed")
+    print(f"{len(outcome.wrong)} wrong responses, {outcome.killed} with the error of a killed process")
     print(f"before {before}\nafter  {after}")
     for wrong in outcome.wrong:
         print(f"wrong: {wrong!r}")

@@ -1,4 +1,4 @@
-"""Background work: from the route that starts it, through SQS, to the route that tells its result."""
+"""Background work: from the route that starts it, through SQS, to the route that returns its result."""
 
 import json
 import time
@@ -44,7 +44,7 @@ def finished(api: httpx.Client, task_id: str) -> dict[str, Any]:
 
 
 def insert_task(local_cloud: RunningCloud, name: str, queue: str = "default", **kwargs: Any) -> str:
-    """Write a row as a deployment that knows more tasks would; its id."""
+    """Write a row as a deployment with more tasks would; its id."""
     task_id = str(uuid4())
     with psycopg.connect(local_cloud.postgres_url.replace("+asyncpg", "")) as connection:
         connection.execute(
@@ -80,8 +80,8 @@ def quick_redelivery(local_cloud: RunningCloud) -> Iterator[None]:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes=before)
 
 
-def test_task_runs_and_its_result_is_told(api: httpx.Client) -> None:
-    """What a route hands over is run behind SQS, and another route tells how it went."""
+def test_task_runs_and_its_result_is_returned(api: httpx.Client) -> None:
+    """A task that a route enqueues runs behind SQS, and another route returns its result."""
     started = api.post("/start-task", json={"seconds": 0})
 
     status = finished(api, started.json()["task_id"])
@@ -90,7 +90,7 @@ def test_task_runs_and_its_result_is_told(api: httpx.Client) -> None:
     assert (status["state"], status["result"], status["error"]) == ("SUCCESS", "Task Complete", None)
 
 
-def test_task_is_told_of_while_it_runs(api: httpx.Client) -> None:
+def test_task_is_reported_while_it_runs(api: httpx.Client) -> None:
     """A task that is not done yet has a state, and no result."""
     task_id = api.post("/start-task", json={"seconds": 3}).json()["task_id"]
 
@@ -116,7 +116,7 @@ def test_task_of_another_queue_runs_in_its_own_function(api: httpx.Client, local
 def test_correlation_id_leads_from_the_request_to_the_workers_lines(
     api: httpx.Client, local_cloud: RunningCloud
 ) -> None:
-    """One id finds every line about one piece of work, whichever function wrote it."""
+    """One id finds every line about one piece of work, of every function."""
     correlation_id = f"order-{uuid4()}"
 
     started = api.post("/start-task", json={"seconds": 0}, headers={"X-Correlation-Id": correlation_id})
@@ -154,11 +154,11 @@ def test_message_that_leads_nowhere_is_dropped_with_a_warning(api: httpx.Client,
 
 
 def test_message_for_an_unknown_task_ends_in_the_dead_letters(api: httpx.Client, local_cloud: RunningCloud) -> None:
-    """A worker that does not know the task leaves it for one that does, five times at most; then it has failed."""
+    """A worker without the task leaves it for another worker, five times at most; then it has failed."""
     task_id = insert_task(local_cloud, "task.of.tomorrow")
     with quick_redelivery(local_cloud):
         send(local_cloud, json.dumps({"id": task_id}))
         status = finished(api, task_id)
 
     assert (status["state"], status["error"]["type"]) == ("FAILURE", "DeadLettered")
-    assert "did not know" in status["error"]["message"]
+    assert "has no task of this name" in status["error"]["message"]

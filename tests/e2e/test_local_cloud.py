@@ -55,7 +55,7 @@ def test_stack_is_deleted_with_all_that_is_in_it(local_cloud: RunningCloud) -> N
 
 
 def test_ec2_answers_though_it_is_not_loaded_at_the_start(local_cloud: RunningCloud) -> None:
-    """What CloudFormation names of it is a stand-in until somebody uses it."""
+    """What CloudFormation names of it is a stand-in until it is used."""
     zones = local_cloud.client("ec2").describe_availability_zones()["AvailabilityZones"]
 
     assert "us-east-1a" in {zone["ZoneName"] for zone in zones}

@@ -35,17 +35,17 @@ def local(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Local]:
 
 def test_status_tells_what_runs_and_where(local: Local, local_cloud: RunningCloud) -> None:
     """Addresses of all parts, and every route."""
-    told = local("status")
+    status = local("status")
 
-    assert told.returncode == 0
-    assert told.stdout.startswith("`up` runs since ")
+    assert status.returncode == 0
+    assert status.stdout.startswith("`up` runs since ")
     for address in (
         local_cloud.api_url,
         local_cloud.url,
         without_password(local_cloud.postgres_url),
         "/users/{user_id}",
     ):
-        assert address in told.stdout
+        assert address in status.stdout
 
 
 def test_invoke_prints_the_answer_alone(local: Local) -> None:
@@ -77,7 +77,7 @@ def test_invoke_takes_an_event(local: Local, tmp_path: Path) -> None:
 
 
 def test_sent_message_arrives_and_is_logged(local: Local) -> None:
-    """A message for a task that is unknown is dropped by the worker, which says so in the stream."""
+    """A message for a task that is unknown is dropped by the worker, which logs it."""
     identifier = "0193a5b0-6c1e-7c3a-9f5d-2f1f0c7a4e12"
 
     sent = local("send", json.dumps({"id": identifier}))

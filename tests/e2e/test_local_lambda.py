@@ -102,7 +102,7 @@ def test_updates_break_no_invocation(local_cloud: RunningCloud, create: Create) 
 
 
 def test_updates_lose_no_asynchronous_invocation(local_cloud: RunningCloud, create: Create) -> None:
-    """An event that comes just after an update runs at once, and not when whoever took it last has given up on it."""
+    """An event that comes just after an update runs at once, and not after the timeout of the previous consumer."""
     client = local_cloud.client("lambda")
     source = "def handler(event, context): print('RUN', event)"
     name = create(source)

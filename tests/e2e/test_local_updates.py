@@ -106,7 +106,7 @@ def stack(local_cloud: RunningCloud, tmp_path: Path) -> Iterator[Stack]:
 
 
 def test_changed_setting_is_live(stack: Stack) -> None:
-    """The function has it in its next invocation, and what is not said any more is as AWS has it by default."""
+    """The function has it in its next invocation, and a setting that was removed has the default of AWS."""
 
     def change(template: dict[str, Any]) -> None:
         other_word(template)
@@ -129,7 +129,7 @@ def test_new_route_is_live_at_the_same_address(stack: Stack) -> None:
 
 
 def test_removed_route_is_gone(stack: Stack) -> None:
-    """The gateway knows it no more."""
+    """The gateway rejects requests for it."""
     stack.deploy(another_route)
 
     stack.deploy()
@@ -177,7 +177,7 @@ def test_next_template_mends_a_failure(stack: Stack, failure: Change) -> None:
 
 
 def test_what_localstack_cannot_update_is_replaced(stack: Stack) -> None:
-    """A schedule, say, of which it would keep the old one."""
+    """For example a schedule, of which it would keep the old one."""
 
     def schedule(expression: str) -> Change:
         event = {"Type": "Schedule", "Properties": {"Schedule": expression}}

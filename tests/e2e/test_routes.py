@@ -19,7 +19,7 @@ def api(local_cloud: RunningCloud) -> Any:
 
 
 def ada() -> dict[str, str]:
-    """A user whom nobody has created yet."""
+    """A user that does not exist yet."""
     return {"name": "Ada Lovelace", "email": f"{uuid4()}@example.com"}
 
 

@@ -49,7 +49,7 @@ def written(name: str) -> str:
 
 
 def worked_out(name: str, **parameters: str) -> str:
-    """A template for its parameters, without the functions that LocalStack does not know, such as Fn::Cidr."""
+    """A template for its parameters, without the functions that LocalStack lacks, such as Fn::Cidr."""
     return json.dumps(resolve(load_template(ROOT / f"infra/{name}.yaml"), parameters, HERE))
 
 
@@ -112,7 +112,7 @@ FUNCTION = {"FunctionName": "worker", "TopicArn": "arn:aws:sns:us-east-1:0000000
 
 @pytest.mark.parametrize("stack", [("function-alarms", written("function-alarms"), FUNCTION)], indirect=True)
 def test_function_alarms_watch_their_function(local_cloud: RunningCloud, stack: dict[str, Any]) -> None:
-    """The stack says what its alarm is called, for a gradual deployment to look at."""
+    """The name of the alarm, which a gradual deployment watches, is an output of the stack."""
     alarms = local_cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="worker-")["MetricAlarms"]
 
     assert {each["AlarmName"] for each in alarms} == {"worker-errors", "worker-few-errors", "worker-throttles"}

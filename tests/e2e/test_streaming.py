@@ -111,7 +111,7 @@ def test_slow_reader_gets_all_chunks_in_order(api: httpx.Client) -> None:
 
 
 def test_error_within_a_response_closes_the_connection(api: httpx.Client) -> None:
-    """The client can tell that the response is incomplete."""
+    """The client detects that the response is incomplete."""
     with api.stream("GET", "/breaks") as response:
         parts = response.iter_text()
         assert next(parts) == "first"

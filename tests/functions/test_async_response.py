@@ -23,7 +23,7 @@ def test_async_response_refuses_what_is_no_wait(seconds: str) -> None:
 
 
 def test_async_response_refuses_unknown_parameters() -> None:
-    """A misspelt parameter is said, not passed over."""
+    """A misspelt parameter is an error."""
     answer = call(load_function("async_response"), event("async_response", query="second=1"))
 
     assert answer.status == 422

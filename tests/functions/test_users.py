@@ -126,7 +126,7 @@ def test_users_create_refuses_an_address_that_is_taken(users_create: ModuleType,
 @pytest.mark.usefixtures("database_url")
 @pytest.mark.parametrize("user_id", ["6f1c1e0a-4b7e-4d6f-9a39-0c5b1a0f2d11", "42", "not-an-id", "%00"])
 def test_users_get_answers_404_for_no_user(user_id: str) -> None:
-    """An id that nobody has, or that is no id, is not found."""
+    """An unused id, or one that is no id, is not found."""
     answer = call(load_function("users_get"), event("users_get", path=f"/users/{user_id}"))
 
     assert answer.status == 404
@@ -136,7 +136,7 @@ def test_users_get_answers_404_for_no_user(user_id: str) -> None:
 def test_users_create_says_unavailable_until_the_database_is_back(
     users_create: ModuleType, postgres: Postgres, database_url: str
 ) -> None:
-    """While the database is down the answer says when to try again; the same process works when it is back."""
+    """While the database is down the response has a Retry-After header; the same process works when it is back."""
     call(users_create, event("users_create", body=ADA))
     postgres.stop()
     try:

@@ -12,7 +12,7 @@ import pytest
 
 from decant_cloud.invocation import Call, ReadEvent, Response, Token
 
-NOBODY = "6f1c1e0a-4b7e-4d6f-9a39-0c5b1a0f2d11"
+UNUSED_ID = "6f1c1e0a-4b7e-4d6f-9a39-0c5b1a0f2d11"
 
 
 class Users:
@@ -99,7 +99,7 @@ def test_list_is_stable_when_users_are_created_and_deleted(users: Users) -> None
 
 
 def test_users_created_at_the_same_time_are_on_one_page_each(users: Users, rows: psycopg.Connection[Any]) -> None:
-    """Their ids decide the order."""
+    """The ids determine the order."""
     created = [users.create(name) for name in "abcde"]
     rows.execute("UPDATE users SET created_at = '2026-01-01T00:00:00Z'")
 
@@ -109,12 +109,12 @@ def test_users_created_at_the_same_time_are_on_one_page_each(users: Users, rows:
 
 
 def test_list_is_filtered_by_address(users: Users) -> None:
-    """Case is ignored, and an address that nobody has gives an empty page."""
+    """Case is ignored, and an unused address gives an empty page."""
     users.create("ada")
     users.create("grace")
 
     assert [user["name"] for user in users.list("email=ADA@Example.com").json()] == ["ada"]
-    assert users.list("email=nobody@example.com").json() == []
+    assert users.list("email=unused@example.com").json() == []
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_list_is_filtered_by_address(users: Users) -> None:
         ("count=0", "count"),
         ("count=201", "count"),
         ("before=2026-01-01T00:00:00Z", "before"),
-        (f"before=2026-01-01T00:00:00&before={NOBODY}", "before"),
+        (f"before=2026-01-01T00:00:00&before={UNUSED_ID}", "before"),
         ("email=a&email=b", "email"),
         ("name=ada", "name"),
     ],
@@ -220,7 +220,7 @@ def test_deleted_user_is_not_found(users: Users) -> None:
 
 @pytest.mark.parametrize("method", ["list", "update", "delete"])
 def test_route_needs_its_scope(users: Users, method: str) -> None:
-    """A token without it gets 403, whatever the user's id."""
-    arguments: dict[str, tuple[Any, ...]] = {"list": (), "update": (NOBODY, {}), "delete": (NOBODY,)}
+    """A token without it gets 403 for any user's id."""
+    arguments: dict[str, tuple[Any, ...]] = {"list": (), "update": (UNUSED_ID, {}), "delete": (UNUSED_ID,)}
 
     assert getattr(users, method)(*arguments[method], scope="tasks:admin").status == 403

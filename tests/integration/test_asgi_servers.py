@@ -36,7 +36,7 @@ async def in_chunks(*chunks: bytes) -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_real_traffic_passes_the_validator(server: Server, method: str) -> None:
-    """The checker of wsgiref finds nothing to say about the environ and the answer, whatever body comes."""
+    """The checker of wsgiref accepts the environ and the response, for any body."""
     app = Flask("validated")
     app.wsgi_app = validator(echoing)  # type: ignore[assignment,method-assign]
     headers = [("X-Twice", "1"), ("X-Twice", "2"), ("Cookie", "a=1"), ("Cookie", "b=2")]
@@ -68,7 +68,7 @@ async def test_connection_serves_one_request_after_another(server: Server) -> No
 
 
 async def test_several_cookies_and_links_arrive(server: Server) -> None:
-    """Behind a prefix that the server was told of."""
+    """Behind a prefix that the server is configured with."""
     app = Flask("linked")
 
     @app.get("/here")

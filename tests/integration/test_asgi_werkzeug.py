@@ -26,7 +26,7 @@ from tests.bridging import serve
 
 
 def echo() -> Flask:
-    """An app that tells all it sees of a request."""
+    """An app that responds with all that it received of a request."""
     app = Flask("echo")
 
     @app.route("/", defaults={"path": ""}, methods=["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
@@ -50,7 +50,7 @@ def echo() -> Flask:
             "protocol": request.environ["SERVER_PROTOCOL"],
         }
 
-    # Werkzeug's routes match no line feed at the end of a path: such a request is told of all the same.
+    # Werkzeug's routes match no line feed at the end of a path: such a request is recorded all the same.
     app.register_error_handler(404, lambda _error: view("not found"))
     return app
 
@@ -116,7 +116,7 @@ class _Quiet(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log(self, *_args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -179,7 +179,7 @@ def seen(host: str, sent: Sent) -> dict[str, Any]:
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=requests)
 def test_bridge_shows_the_app_what_werkzeugs_server_shows(hosts: tuple[str, str], sent: Sent) -> None:
-    """Method, paths, query, headers, cookies and body, in whatever bytes and pieces they come."""
+    """Method, paths, query, headers, cookies and body, in any bytes and pieces."""
     plain, bridged = hosts
 
     assert seen(bridged, sent) == seen(plain, sent)

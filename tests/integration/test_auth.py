@@ -87,7 +87,7 @@ def test_scope_is_required() -> None:
 
 
 def forged_with_the_public_key() -> str:
-    """The old trick: HS256, with what everybody knows as its secret."""
+    """The old trick: HS256, with the public key as its secret."""
     head, claims, _ = token().split(".")
     head = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
     signature = hmac.new(PEM, f"{head}.{claims}".encode(), hashlib.sha256).digest()
@@ -102,7 +102,7 @@ def forged_with_the_public_key() -> str:
         pytest.param(lambda: token(exp=None), id="never expires"),
         pytest.param(lambda: token(iss="them"), id="another issuer"),
         pytest.param(lambda: token(aud="shop"), id="for another audience"),
-        pytest.param(lambda: token(sub=None), id="nobody's"),
+        pytest.param(lambda: token(sub=None), id="no subject"),
         pytest.param(lambda: token(nbf=int(time.time()) + 120), id="not good yet"),
         pytest.param(lambda: jwt.encode({"sub": "ada"}, "", "none"), id="unsigned"),
         pytest.param(forged_with_the_public_key, id="signed with the public key as a secret"),
@@ -120,7 +120,7 @@ def test_token_that_is_not_good_is_refused(make: Callable[[], str]) -> None:
 
 @pytest.mark.parametrize("setting", ["JWT_ISSUER", "JWT_AUDIENCE"])
 def test_missing_setting_rejects_everybody(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function whose issuer or audience is not set responds with an opaque 500, and serves nobody."""
+    """A function whose issuer or audience is not set responds to every request with an opaque 500."""
     monkeypatch.delenv(setting)
     runtime.current().reload()
 
@@ -235,7 +235,7 @@ async def test_key_set_is_fetched_once_for_concurrent_requests(published: Publis
 
 @pytest.mark.parametrize("claims", [{"token_use": "id"}, {"typ": "ID"}, {"nonce": "n-0S6"}, {"at_hash": "MTIz"}])
 def test_id_token_is_rejected(claims: dict[str, str]) -> None:
-    """An ID token says who logged in to an application; it grants no access, even with a scope."""
+    """An ID token identifies the user to an application; it grants no access, even with a scope."""
     assert status(f"Bearer {token(**claims)}") == 401
 
 

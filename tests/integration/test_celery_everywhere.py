@@ -120,7 +120,7 @@ def test_thread_starts_a_task(tasks: ModuleType) -> None:
 
 
 def test_addresses_are_logged_once(tasks: ModuleType, caplog: pytest.LogCaptureFixture, kept_logs: None) -> None:
-    """The URLs of broker and result backend have no effect, and one line says where tasks go."""
+    """The URLs of broker and result backend have no effect, and one line states where tasks are stored."""
     del kept_logs
     with caplog.at_level(logging.INFO, "decant.celery"):
         tasks.long_task.delay()
@@ -151,7 +151,7 @@ def test_script_and_shell_start_tasks_of_a_worker(tmp_path: Path, database_url: 
 
 
 def test_task_in_the_module_of_a_function_is_refused(tmp_path: Path) -> None:
-    """A task that is defined in a function's `app.py` raises an error that says where to define it."""
+    """A task that is defined in a function's `app.py` raises an error that names where to define it."""
     folder = tmp_path / "functions" / "start"
     folder.mkdir(parents=True)
     (folder / "app.py").write_text("from decant.celery import Celery\n@Celery('x').task\ndef work(): ...\n")

@@ -162,7 +162,7 @@ def test_signals_of_a_worker_in_lambda() -> None:
 
 
 def test_worker_reports_a_module_that_does_not_exist(folder: Path, database_url: str) -> None:
-    """The command ends with status 2 and says what cannot be imported."""
+    """The command ends with status 2 and names what cannot be imported."""
     with (
         pytest.raises(AssertionError, match="No module named 'nowhere'"),
         worker(folder, "-A", "nowhere", DATABASE_URL=database_url),

@@ -61,7 +61,7 @@ def test_app_role_reads_and_writes_rows(app: psycopg.Connection, statement: str)
     ],
 )
 def test_app_role_changes_no_schema(app: psycopg.Connection, statement: str) -> None:
-    """Whoever takes over a function cannot take the database apart."""
+    """An attacker who controls a function cannot change the schema."""
     with pytest.raises(InsufficientPrivilege):
         app.execute(statement)
 

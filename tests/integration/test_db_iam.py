@@ -23,7 +23,7 @@ REGION = "eu-west-1"
 
 
 def admits(password: str) -> bool:
-    """Whether RDS would take this token now: signed by somebody allowed, for this user, and not too old."""
+    """Whether RDS would take this token now: signed by an allowed key, for this user, and not too old."""
     address = urlsplit(f"//{password}")
     asked = {name: values[0] for name, values in parse_qs(address.query).items()}
     at = datetime.strptime(asked["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
@@ -87,7 +87,7 @@ async def test_connection_serves_on_without_another_token(gate: Open) -> None:
 
 
 async def test_token_of_somebody_else_is_refused(gate: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gate of these tests does keep people out, and the caller hears of a database that is not there."""
+    """The gate of these tests rejects connections, and the caller gets the error of a missing database."""
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "another")
 
     async with gate():
@@ -96,7 +96,7 @@ async def test_token_of_somebody_else_is_refused(gate: Open, monkeypatch: pytest
 
 
 async def test_token_is_not_shown_to_a_stranger(gate: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server whose certificate nobody vouches for gets no token."""
+    """A server with an untrusted certificate gets no token."""
     monkeypatch.delenv("DATABASE_CA_FILE")
 
     async with gate() as gated:
@@ -145,4 +145,4 @@ async def test_proxy_is_not_pinned_by_the_driver(
             await session.execute(text("SELECT '[1,2)'::int4range"))
 
         driver = db.engine().driver
-        assert (b"set_config" in gated.said) is (driver == "asyncpg" and not behind_a_proxy)
+        assert (b"set_config" in gated.sent) is (driver == "asyncpg" and not behind_a_proxy)

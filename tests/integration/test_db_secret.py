@@ -1,4 +1,4 @@
-"""Logging in with what a secret says: a real PostgreSQL behind a gate, the secret in moto."""
+"""Logging in with the values of a secret: a real PostgreSQL behind a gate, the secret in moto."""
 
 import json
 from collections.abc import Iterator
@@ -93,7 +93,7 @@ async def test_secret_holds_the_whole_address(safe: Safe, gate: Open, kept: str)
 async def test_secret_adds_name_and_password_to_the_address(
     safe: Safe, gate: Open, monkeypatch: pytest.MonkeyPatch, driver: str
 ) -> None:
-    """The owner's secret, which RDS keeps, says nothing of the host."""
+    """The owner's secret, which RDS keeps, does not contain the host."""
     safe.keep({"username": "postgres", "password": "first"})
 
     async with gate() as gated:
@@ -160,13 +160,13 @@ async def test_secret_that_is_wrong_is_tried_once(safe: Safe, gate: Open) -> Non
 
 
 async def test_secret_that_is_not_there_is_an_outage(monkeypatch: pytest.MonkeyPatch, safe: Safe) -> None:
-    """The caller hears of a database that is away; nothing of the secret's name."""
-    monkeypatch.setenv("DATABASE_SECRET_ARN", "nobody/knows")
+    """The caller gets the error of an unavailable database, without the secret's name."""
+    monkeypatch.setenv("DATABASE_SECRET_ARN", "missing/secret")
 
     with pytest.raises(DatabaseUnavailable) as caught:
         await answer()
 
-    assert "nobody" not in str(caught.value)
+    assert "missing/secret" not in str(caught.value)
     assert isinstance(caught.value.__cause__, AwsUnavailable)
     assert caught.value.__cause__.code == "ResourceNotFoundException"
     assert safe.password

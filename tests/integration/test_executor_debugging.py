@@ -69,7 +69,7 @@ def answer_at_a_stop(
 def test_invocation_stops_at_a_breakpoint(
     bench: Bench, debugger: Debugger, debugged: Environment, pool: ThreadPoolExecutor
 ) -> None:
-    """The process waits until the editor has come, stops where it says, and answers when it is let go on."""
+    """The process waits until the editor has come, stops at its breakpoint, and responds when it is continued."""
     where, answer = answer_at_a_stop(bench, debugger, debugged, pool)
 
     assert where == (str(bench.task / "app.py"), LINE)
@@ -138,7 +138,7 @@ def test_search_path_is_the_same_under_a_debugger(
 
 
 def test_debugged_function_has_one_environment(bench: Bench, debugger: Debugger, debugged: Environment) -> None:
-    """Whatever comes while it is busy waits for it, as the debugger's port is one."""
+    """Invocations wait while it is busy: the debugger has one port."""
     version = Version(bench.task)
     first = version.start(debugged, alone=True)
 

@@ -91,7 +91,7 @@ def test_init_error_is_the_answer(bench: Bench, source: str, kind: str, message:
 
 
 def test_handler_without_module_is_malformed(bench: Bench) -> None:
-    """A handler's name without a dot is told as such."""
+    """A handler's name without a dot is an error of its own."""
     environment = bench.start("", handler="handler")
 
     answer = bench.invoke(environment)
@@ -158,7 +158,7 @@ def test_init_within_an_invocation_counts_as_its_time(bench: Bench, monkeypatch:
 
 
 def test_memory_limit_is_enforced(bench: Bench) -> None:
-    """A process that holds more than its memory is killed and told so, and the next invocation works."""
+    """A process that holds more than its memory is killed and reported, and the next invocation works."""
     environment = bench.start(
         """
         def handler(event, context):

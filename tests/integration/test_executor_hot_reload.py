@@ -15,7 +15,7 @@ def test_edited_function_runs_at_once(bench: Bench) -> None:
 
 
 def test_edit_of_the_same_size_runs_at_once(bench: Bench) -> None:
-    """Two versions of one size, written within a second, are told apart, though their bytecode is not."""
+    """Two versions of one size, written within a second, are distinguished, though their bytecode is not."""
     environment = bench.start("import words\ndef handler(event, context): return words.word")
     words = []
     for word in ("one", "two", "six"):

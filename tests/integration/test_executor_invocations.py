@@ -182,7 +182,7 @@ def test_stop_ends_the_process_and_what_it_started(bench: Bench) -> None:
 
 
 def test_stop_begins_with_sigterm(bench: Bench) -> None:
-    """A process that has something to put away is told in time, though it is frozen."""
+    """A process is signalled before it ends, though it is frozen."""
     environment = bench.start("""
         import signal, sys
         def put_away(*_):
@@ -200,7 +200,7 @@ def test_stop_begins_with_sigterm(bench: Bench) -> None:
 
 
 def test_stop_ends_in_sigkill(bench: Bench) -> None:
-    """A process that will not hear of SIGTERM ends all the same."""
+    """A process that ignores SIGTERM ends all the same."""
     environment = bench.start("""
         import os, signal
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -234,7 +234,7 @@ def test_stop_lets_a_running_invocation_end(bench: Bench) -> None:
 
 
 def test_stop_kills_an_invocation_that_takes_too_long(bench: Bench) -> None:
-    """When there is no time to wait, what runs is killed, and its caller is told."""
+    """When there is no time to wait, what runs is killed, and its caller gets an error."""
     environment = bench.start("""
         import time
         def handler(event, context):

@@ -19,7 +19,7 @@ READ_ONLY = pytest.mark.skipif(not is_possible(), reason="this machine gives no 
 
 
 def test_environment_variables_are_lambdas(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A function sees what Lambda sets and what is its own, and nothing of ours."""
+    """A function sees what Lambda sets and its own variables, and none of the executor's."""
     monkeypatch.setenv("SECRET_OF_THE_HOST", "1")
     environment = bench.start(
         "import os\ndef handler(event, context): return dict(os.environ)", variables={"STAGE": "local", "TZ": ":UTC"}
@@ -191,7 +191,7 @@ def test_working_directory_is_the_task(bench: Bench) -> None:
 
 def test_no_file_of_ours_is_inherited(bench: Bench) -> None:
     """A function starts with standard input, output and error, and its own connection."""
-    with (bench.folder / "ours").open("w") as ours:
+    with (bench.folder / "open").open("w") as opened:
         environment = bench.start("""
             import os
             def handler(event, context):
@@ -199,13 +199,13 @@ def test_no_file_of_ours_is_inherited(bench: Bench) -> None:
         """)
         names = bench.invoke(environment).value
 
-    assert str(Path(ours.name)) not in names
+    assert str(Path(opened.name)) not in names
     assert not [name for name in names if "scratch" in name or "journal" in name]
 
 
 def test_no_socket_of_ours_is_inherited(bench: Bench) -> None:
     """A function holds none of our ports and connections: it has sockets of its runtime client alone."""
-    with socket.create_server(("127.0.0.1", 0)) as ours:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         environment = bench.start("""
             import os
             def handler(event, context):
@@ -213,7 +213,7 @@ def test_no_socket_of_ours_is_inherited(bench: Bench) -> None:
         """)
         names = bench.invoke(environment).value
         held = {f"socket:[{file.stat().st_ino}]" for file in Path("/proc/self/fd").glob("*") if file.is_socket()}
-        listening = f"socket:[{os.fstat(ours.fileno()).st_ino}]"
+        listening = f"socket:[{os.fstat(listener.fileno()).st_ino}]"
 
     assert listening in held
     assert not held & set(names)

@@ -88,7 +88,7 @@ def test_much_output_is_whole(bench: Bench) -> None:
 
 
 def test_journal_holds_the_same_lines(bench: Bench) -> None:
-    """Whoever follows the journal reads every line, with function, environment and request."""
+    """A reader that follows the journal gets every line, with function, environment and request."""
     environment = bench.start(PRINTING)
     answer = bench.invoke(environment)
 

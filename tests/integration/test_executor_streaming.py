@@ -258,7 +258,7 @@ def test_error_before_the_response_is_a_problem_document(bench: Bench, streaming
 
 
 def test_error_within_the_response_aborts_it(bench: Bench, streaming: Environment) -> None:
-    """The client can tell that the response is incomplete, and the invocation has failed with the error."""
+    """The client detects that the response is incomplete, and the invocation has failed with the error."""
     with requested(bench, streaming, "/fails-late") as (client, answer):
         first = client.read()
         with pytest.raises(StreamAborted):

@@ -56,7 +56,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, bod
 
 
 async def keeps_open(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Answer each request with the client's port, which tells its connections apart."""
+    """Answer each request with the client's port, which distinguishes its connections."""
     try:
         while True:
             await answer(reader, writer, json.dumps(writer.get_extra_info("peername")[1]).encode(), "200 OK")
@@ -113,7 +113,7 @@ async def test_client_sends_again_when_the_connection_had_died() -> None:
 
 
 async def test_client_does_not_send_a_post_again() -> None:
-    """A POST may have been acted on, so the caller decides."""
+    """A POST may have been executed, so the caller handles the error."""
     async with serve(closes_after_one) as url:
         await http.client().post(url)
 
@@ -133,16 +133,16 @@ async def test_get_json_gives_up_in_time(connection: Connection, monkeypatch: py
 
 
 @pytest.mark.parametrize(
-    ("connection", "says"),
+    ("connection", "message"),
     [
         (answers_no_json, "JSON"),  # a wrong answer
         (answers_404, "404"),  # an error status
     ],
 )
-async def test_get_json_says_what_was_wrong_with_the_answer(connection: Connection, says: str) -> None:
+async def test_get_json_describes_a_wrong_response(connection: Connection, message: str) -> None:
     """The error names what the other service did."""
     async with serve(connection) as url:
-        with pytest.raises(UpstreamError, match=says):
+        with pytest.raises(UpstreamError, match=message):
             await http.get_json(url)
 
 

@@ -51,7 +51,7 @@ def test_layer_up_to_date_is_left_alone(built: Path) -> None:
 def test_layer_that_cannot_be_built_leaves_the_old_one(
     built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A package that is not to be had is said, and what was built before stays."""
+    """A missing package is an error, and the previous build stays."""
     shutil.copy(layer.SHARED / "layers.toml", tmp_path)
     (tmp_path / "requirements.txt").write_text("no-such-package==1.0 --hash=sha256:" + "0" * 64)
     monkeypatch.setattr(layer, "SHARED", tmp_path)

@@ -17,7 +17,7 @@ from tests.loading import ROOT
 
 SHARED = ROOT / "shared"
 BUDGET_MB = 70
-EM_AARCH64 = 183  # what the header of an ELF file says of its machine
+EM_AARCH64 = 183  # machine type in the header of an ELF file
 
 
 def run_recipe(
@@ -175,7 +175,7 @@ def test_metadata_still_tells_versions_and_files(layer: Path) -> None:
 
 
 def test_package_without_a_fitting_wheel_is_named(source: Path, tmp_path: Path) -> None:
-    """Nothing is compiled for this machine by mistake; the message says what is missing and for what."""
+    """Nothing is compiled for this machine by mistake; the message names what is missing and for what."""
     (source / "requirements.txt").write_text("no-such-package==1.0 --hash=sha256:" + "0" * 64)
 
     finished = run_recipe(source, tmp_path / "layer", "arm64")

@@ -102,7 +102,7 @@ def kill(server: Postgres) -> None:
 
 
 def test_postgres_that_was_killed_is_restarted(folder: Path) -> None:
-    """Committed rows are there, on the same port and with the same password; a line says what happened."""
+    """Committed rows are there, on the same port and with the same password; a line reports the restart."""
     lines: list[str] = []
     with Postgres(folder) as server:
         with psycopg.connect(address(server, server.password), autocommit=True) as connection:

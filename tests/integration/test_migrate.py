@@ -201,7 +201,7 @@ def test_migrate_continues_a_database_of_the_single_line(empty: psycopg.Connecti
 
 @pytest.mark.parametrize(("revision", "later"), SINGLE_LINE)
 def test_releases_of_the_single_line_find_a_newer_schema(empty: psycopg.Connection, revision: str, later: str) -> None:
-    """After a rollback, an earlier release reads one revision that it does not know, and leaves the schema alone."""
+    """After a rollback, an earlier release reads a revision that it does not have, and leaves the schema alone."""
     make_single_line(empty, revision, later)
 
     load_function("migrate").handler({}, None)

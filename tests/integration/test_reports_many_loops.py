@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("database_url")
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 def test_shared_clients_work_on_any_event_loop(function: Callable[[str], list[int]]) -> None:
-    """Every request succeeds, in whichever loop its view runs."""
+    """Every request succeeds, in every loop that runs its view."""
     with Upstream() as upstream:
         output = run_module("tests.many_loops", function.__name__, f"{upstream.url}/1")
 

@@ -86,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.answer(self)
 
     def log_message(self, *_arguments: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_smoke_finds_nothing_wrong_with_routes_that_respond(stage: Stage) -> Non
 
 
 def test_smoke_names_the_route_that_fails(stage: Stage) -> None:
-    """One line says what was requested and what came; the other routes are requested all the same."""
+    """One line contains the request and the response; the other routes are requested all the same."""
     stage.answers["GET /dev/hello"] = (502, '{"message": "Internal server error"}')
 
     assert found(stage.url) == ['GET /hello responded with 502: {"message": "Internal server error"}']
@@ -157,7 +157,7 @@ def test_smoke_succeeds_with_a_stage_that_works(
 
 
 def test_smoke_fails_with_a_test_of_the_bundle(stage: Stage, smoke: Callable[..., int]) -> None:
-    """What only the bundle's owner knows is tested in `tests/smoke/`."""
+    """What is particular to the bundle is tested in `tests/smoke/`."""
     stage.answers["GET /dev/users/1"] = (200, "{}")
 
     assert smoke(url=stage.url) == 1
@@ -213,7 +213,7 @@ def test_smoke_tells_a_stack_that_is_not_there_from_one_that_is_broken(
 def test_smoke_checks_that_a_stage_with_tokens_rejects_callers_without(
     stage: Stage, smoke: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a token of its issuer, the rejection is all that can be checked, and the output says so."""
+    """Without a token of its issuer, the rejection is all that can be checked, and the output states it."""
     stage.answers = {"GET /dev/": (401, '{"message": "Unauthorized"}')}
     stage.headers = {"WWW-Authenticate": "Bearer"}
 

@@ -158,7 +158,7 @@ def test_copies_have_random_numbers_of_their_own(layer: Path) -> None:
 
 
 def test_copies_sign_with_credentials_of_their_own(layer: Path) -> None:
-    """What the environment said before the snapshot is forgotten."""
+    """Values of the environment from before the snapshot are not used."""
     start = """
     import app
     from decant import loop

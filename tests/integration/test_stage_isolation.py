@@ -22,7 +22,7 @@ STAGES = ("dev", "prod")
 
 SHARED = (
     r"apigateway:\w+ on arn:aws:apigateway:\S+::/(account|tags/\S+)",  # of the account; tags of APIs have no tags
-    r"sns:\w+ on .*",  # subscriptions have an id that another stage does not know
+    r"sns:\w+ on .*",  # subscriptions have an id that is unique to the stage
     r"logs:\w+ on arn:aws:logs:\S+:(delivery|delivery-source|delivery-destination|anomaly-detector):.*",
 )
 """Allowed on resources that belong to the account, as patterns."""
@@ -96,7 +96,7 @@ def resources(stage: str, of: str) -> dict[str, Any]:
             "iam:role": [f"decant-{of}-x"],
             "logs:log-group": [f"decant-{of}-x", f"/aws/lambda/decant-{of}-x", f"/aws/rds/cluster/decant-{of}/x"],
             "rds-db:db-user": [f"decant_app_{of}"],
-            "route53:change": [],  # of any zone: an id that another stage does not know
+            "route53:change": [],  # of any zone: an id that is unique to the stage
             "route53:hostedzone": [f"Z{of}"],
             "s3:object": [f"decant-artefacts-{of}"],
             "s3:bucket": [f"decant-artefacts-{of}"],

@@ -336,7 +336,7 @@ async def test_progress_is_told(world: World) -> None:
 
 async def test_ignored_result_is_not_kept(world: World) -> None:
     """The task ends in SUCCESS without a result."""
-    job = await work.forgets.delay()
+    job = await work.stores_no_result.delay()
     await world.run()
 
     assert (await job.state, await job.result) == (State.SUCCESS, None)

@@ -1,4 +1,4 @@
-"""Random lives of tasks against PostgreSQL: whatever is lost, doubled, late or killed, the promises hold at each step.
+"""Random lives of tasks against PostgreSQL: with lost, doubled, late and killed runs, the guarantees hold at each step.
 
 The machine plays callers, queue, workers and sweeper at once, one statement of the store at a time, and so reaches
 orders of events that no scheduler would show: an owner that comes back after its lease, a message that is older than
@@ -89,7 +89,7 @@ class Lives(RuleBasedStateMachine):
 
     @precondition(lambda self: self.rows())
     @rule(data=st.data(), terminate=st.booleans())
-    def revoke(self, data: st.DataObject, terminate: bool) -> None:  # noqa: FBT001  # likewise
+    def revoke(self, data: st.DataObject, terminate: bool) -> None:  # noqa: FBT001  # hypothesis passes it by name
         """A caller changes its mind."""
         running = [run.claimed.id for run in self.runs]
         task_id = data.draw(st.sampled_from(running) if running else st.sampled_from(sorted(self.rows())))
@@ -281,7 +281,7 @@ class Lives(RuleBasedStateMachine):
             self.runs.append(Run(each, self.now_s))
 
     def complete(self, run: Run, state: State) -> None:
-        """Write how a run ended, if it is still the worker's to say."""
+        """Write how a run ended, if the worker still holds the lease."""
         claimed = run.claimed
         exhausted = claimed.max_retries is not None and claimed.retries >= claimed.max_retries
         if state is State.RETRY and exhausted:
@@ -293,7 +293,7 @@ class Lives(RuleBasedStateMachine):
         )
         owned = self.owns(claimed)
         completed = self.call(self.store.complete([outcome], None))
-        assert (claimed.id in completed.states) == owned, "only the owner of a row says how it ended"
+        assert (claimed.id in completed.states) == owned, "only the owner of a row completes it"
         if claimed.id in completed.states and state is State.PENDING:
             self.given_back[claimed.id] += 1
         self.messages += [row.id for row in completed.released]
@@ -327,7 +327,7 @@ def test_tasks_keep_their_promises_whatever_happens() -> None:
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=40,
-            phases=[Phase.generate],  # shrinking would run for minutes: the steps as they were found tell enough
+            phases=[Phase.generate],  # shrinking would run for minutes: the steps as they were found are sufficient
             report_multiple_bugs=False,
             deadline=None,
             database=None,

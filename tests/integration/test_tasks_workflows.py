@@ -70,7 +70,7 @@ async def test_chord_of_nothing_runs_its_body(world: World) -> None:
 
 
 async def test_empty_group_in_a_chain_waits_for_what_is_before_it(world: World) -> None:
-    """The empty list is handed on, once there is somebody to hand it on."""
+    """The empty list is passed on, once a task exists that takes it."""
     job = await chain(work.fail.s(), group(), work.echo.s()).delay()
     await world.run()
 
@@ -178,23 +178,23 @@ async def test_failing_member_fails_the_chord(world: World) -> None:
 
 async def test_errback_is_started_once_with_the_id_of_what_failed(world: World) -> None:
     """However many members fail, and although the body fails along with them."""
-    told: list[str] = []
-    with work.listening(told):
-        job = await chord([work.fail.s(), work.fail.s()], work.total.s()).link_error(work.tell.s()).delay()
+    received: list[str] = []
+    with work.listening(received):
+        job = await chord([work.fail.s(), work.fail.s()], work.total.s()).link_error(work.notify.s()).delay()
         await world.run()
 
-    assert len(told) == 1
-    assert told[0] != job.id
+    assert len(received) == 1
+    assert received[0] != job.id
 
 
 async def test_errback_of_one_call_is_started(world: World) -> None:
     """A single call can have one too."""
-    told: list[str] = []
-    with work.listening(told):
-        job = await work.fail.s().link_error(work.tell.s()).delay()
+    received: list[str] = []
+    with work.listening(received):
+        job = await work.fail.s().link_error(work.notify.s()).delay()
         await world.run()
 
-    assert told == [job.id]
+    assert received == [job.id]
 
 
 async def test_error_callback_of_an_expired_member_is_enqueued_once(world: World) -> None:
@@ -202,7 +202,7 @@ async def test_error_callback_of_an_expired_member_is_enqueued_once(world: World
     failed: list[str] = []
     members = [work.add.s(1, 1).set(expires=10), work.add.s(2, 2).set(expires=10), work.add.s(3, 3)]
     with work.listening(failed):
-        job = await chord(members, work.total.s()).link_error(work.tell.s()).delay()
+        job = await chord(members, work.total.s()).link_error(work.notify.s()).delay()
         await world.advance(20)
         await world.run()
 
@@ -212,10 +212,10 @@ async def test_error_callback_of_an_expired_member_is_enqueued_once(world: World
 
 
 async def test_error_callback_is_not_enqueued_for_a_revoked_workflow(world: World) -> None:
-    """A caller that revokes a workflow knows of it."""
+    """The caller revokes the workflow itself."""
     failed: list[str] = []
     with work.listening(failed):
-        job = await chord([work.add.s(1, 1)], work.total.s()).link_error(work.tell.s()).delay()
+        job = await chord([work.add.s(1, 1)], work.total.s()).link_error(work.notify.s()).delay()
         await job.revoke()
         await world.run()
 
@@ -225,9 +225,9 @@ async def test_error_callback_is_not_enqueued_for_a_revoked_workflow(world: Worl
 async def test_error_callback_is_not_enqueued_again_after_a_redrive(world: World) -> None:
     """The workflow fails twice, with one call of its error callback and one of that of an inner part."""
     failed: list[str] = []
-    header = group(work.fail.s(), work.fail.s()).link_error(work.tell.s())
+    header = group(work.fail.s(), work.fail.s()).link_error(work.notify.s())
     with work.listening(failed):
-        await chord(header, work.total.s()).link_error(work.tell.s()).delay()
+        await chord(header, work.total.s()).link_error(work.notify.s()).delay()
         await world.run()
         redriven = await redrive(name="tests.work.fail")
         await world.run()
@@ -249,12 +249,12 @@ async def test_group_reports_tasks_that_do_not_exist(world: World) -> None:
 
 async def test_errback_is_not_started_after_success(world: World) -> None:
     """Nothing happens when all goes well."""
-    told: list[str] = []
-    with work.listening(told):
-        await chain(work.add.s(1, 1), work.add.s(1)).link_error(work.tell.s()).delay()
+    received: list[str] = []
+    with work.listening(received):
+        await chain(work.add.s(1, 1), work.add.s(1)).link_error(work.notify.s()).delay()
         await world.run()
 
-    assert told == []
+    assert received == []
 
 
 async def test_retry_of_a_part_holds_up_what_waits_for_it(world: World) -> None:

@@ -37,7 +37,7 @@ def upstream() -> Iterator[tuple[str, list[object]]]:
             self.wfile.write(b"{}")
 
         def log_message(self, *_args: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

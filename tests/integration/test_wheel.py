@@ -170,7 +170,7 @@ def test_wheel_takes_its_dependencies_from_the_layers(metadata: Message) -> None
 
 
 def test_wheel_holds_types_and_migrations(wheel: Path) -> None:
-    """The wheel says that it is typed, and brings the library's migrations and none of the app's packages."""
+    """The wheel is marked as typed, and contains the library's migrations and none of the app's packages."""
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
 

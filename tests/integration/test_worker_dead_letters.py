@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("database_url")
 async def test_row_of_a_dead_letter_fails_with_the_reason() -> None:
     """The failure names the number of deliveries, and the error that the worker recorded."""
     job = await work.add.delay(1)
-    await PostgresStore().record_unknown([UUID(job.id)], "The worker did not know a task of this name.")
+    await PostgresStore().record_unknown([UUID(job.id)], "The worker has no task of this name.")
     (record,) = as_records([job.id])
 
     await close_dead_lettered([record | {"attributes": {"ApproximateReceiveCount": "5"}}])
@@ -30,7 +30,7 @@ async def test_row_of_a_dead_letter_fails_with_the_reason() -> None:
     assert status.failure is not None
     assert (status.state, status.failure.type) == (State.FAILURE, "DeadLettered")
     assert "received 5 times" in status.failure.message
-    assert "did not know" in status.failure.message
+    assert "has no task of this name" in status.failure.message
 
 
 async def test_dead_letter_of_a_row_that_runs_is_dropped() -> None:
@@ -65,7 +65,7 @@ async def test_dead_letter_of_a_row_that_is_not_due_is_dropped() -> None:
 async def test_dead_letters_that_lead_nowhere_are_dropped() -> None:
     """Unknown messages and those of deleted tasks are dropped."""
     job = await work.add.delay(1)
-    await PostgresStore().record_unknown([UUID(job.id)], "The worker did not know a task of this name.")
+    await PostgresStore().record_unknown([UUID(job.id)], "The worker has no task of this name.")
 
     await close_dead_lettered([{"messageId": "stranger", "body": "no JSON"}, *as_records([uuid4(), job.id])])
 
@@ -76,7 +76,7 @@ async def test_dead_letter_in_a_workflow_closes_what_waits_for_it() -> None:
     """The dependents of the task fail with it."""
     job = await chain(work.add.s(1, 2), work.add.s(1)).delay()
     (first,) = [task_id for task_id in await _ids() if task_id != job.id]
-    await PostgresStore().record_unknown([UUID(first)], "The worker did not know a task of this name.")
+    await PostgresStore().record_unknown([UUID(first)], "The worker has no task of this name.")
 
     await close_dead_lettered(as_records([first]))
 
@@ -162,7 +162,7 @@ async def test_equal_unique_calls_do_not_come_back_together() -> None:
 
 
 async def test_chord_with_deleted_members_is_not_redriven() -> None:
-    """The body would run without their results; its failure says so, and the other members stay as they are."""
+    """The body would run without their results; it fails with the reason, and the other members stay as they are."""
     job = await chord([work.add.s(1, 1), work.fail.s(), work.too_slow.si()], work.total.s()).delay()
     await PostgresWorld().run()
     await execute("DELETE FROM decant.task WHERE name IN ('tests.work.fail', 'tests.work.add')")

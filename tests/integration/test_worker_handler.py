@@ -30,7 +30,7 @@ async def has_started(job: AsyncResult) -> None:
 
 
 async def make_unknown(*task_ids: str) -> None:
-    """Let rows belong to a task that this process does not know."""
+    """Let rows belong to a task that is not registered in this process."""
     ids = [UUID(task_id) for task_id in task_ids]
     await execute("UPDATE decant.task SET name = 'tomorrow.task' WHERE id = ANY(:ids)", ids=ids)
 
@@ -104,7 +104,7 @@ async def test_message_of_no_row_is_dropped(caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_unknown_task_comes_again() -> None:
-    """A deployment that is under way may know it in a minute; the row says why it waits."""
+    """A deployment that is under way may register it in a minute; the row contains the reason for the wait."""
     job, known = await work.add.delay(1), await work.add.delay(2)
     await make_unknown(job.id)
 
@@ -136,15 +136,15 @@ async def test_message_that_comes_a_moment_early_waits() -> None:
 
 
 async def test_greater_priority_starts_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of what is at hand, in whatever order the messages came."""
+    """Of the tasks of a batch, in any order of the messages."""
     monkeypatch.setenv("TASK_CONCURRENCY", "1")
-    jobs = [await work.tell.apply_async((name,), priority=n) for name, n in [("low", 1), ("high", 5), ("middle", 3)]]
-    told: list[str] = []
+    jobs = [await work.notify.apply_async((name,), priority=n) for name, n in [("low", 1), ("high", 5), ("middle", 3)]]
+    received: list[str] = []
 
-    with work.listening(told):
+    with work.listening(received):
         await handle(as_records([job.id for job in jobs]), Deadline(30))
 
-    assert told == ["high", "middle", "low"]
+    assert received == ["high", "middle", "low"]
 
 
 async def test_concurrency_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +159,7 @@ async def test_concurrency_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_run_that_outlives_the_invocation_is_repeated() -> None:
-    """It is cancelled in time to say so, and counts as a run."""
+    """It is cancelled in time to record it, and counts as a run."""
     job = await work.sleeps.delay(30)
 
     await handle(as_records([job.id]), Deadline(2.3))
@@ -222,7 +222,7 @@ async def test_revoked_run_goes_on_to_its_end(monkeypatch: pytest.MonkeyPatch) -
 async def test_run_that_lost_its_row_is_cancelled(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever took the row runs it; this run writes nothing."""
+    """The worker that took the row runs it; this run writes nothing."""
     monkeypatch.setenv("TASK_HEARTBEAT_S", "0.05")
     job = await work.sleeps.delay(30)
     running = asyncio.create_task(handle(as_records([job.id]), Deadline(60)))
@@ -317,7 +317,7 @@ async def test_error_that_cannot_be_stored_as_text_is_made_storable() -> None:
 
 
 async def test_result_that_is_no_json_fails_its_task_alone() -> None:
-    """The caller hears what is wrong with it."""
+    """The caller gets the error."""
     bad, good = await work.returns_no_json.delay(), await work.add.delay(1)
 
     await handle(as_records([bad.id, good.id]), Deadline(30))

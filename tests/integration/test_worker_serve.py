@@ -239,7 +239,7 @@ async def test_worker_listens_again_after_its_connection_was_lost() -> None:
 
 
 async def test_worker_behind_a_pooler_polls(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """One warning says why."""
+    """One warning contains the reason."""
     monkeypatch.setenv("DATABASE_POOLER", "true")
     runtime.current().reload()
 

@@ -69,7 +69,7 @@ async def test_run_continues_in_the_next_invocation_without_a_retry(monkeypatch:
 
 
 async def test_step_that_fills_an_invocation_fails_after_its_interruptions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is interrupted four times, and the error says what to do; the run itself counts no retry."""
+    """It is interrupted four times, and the error contains the remedy; the run itself counts no retry."""
     monkeypatch.setenv("TASK_MARGIN_S", "0.2")
 
     async def too_long() -> None:
@@ -319,7 +319,7 @@ async def test_rejected_step_does_not_affect_others() -> None:
 
 
 async def test_result_that_is_too_long_is_an_error() -> None:
-    """The error says where to store it, and the step is not repeated."""
+    """The error names where to store it, and the step is not repeated."""
 
     async def long() -> str:
         return "x" * 300_000

@@ -1,6 +1,6 @@
 """Run the cases of the oracle, and print what they have returned: `python -m tests.oracle.run`.
 
-`celery` is whatever can be imported under this name: the real one in `make oracle`, `decant.celery` in `make test`.
+`celery` is the importable module of this name: the real one in `make oracle`, `decant.celery` in `make test`.
 """
 
 import importlib
@@ -29,7 +29,7 @@ def observe(case: Callable[[], Any]) -> Any:
     """What a case returns, as JSON; its error if it raises one."""
     try:
         return json.loads(json.dumps(case()))
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is compared
+    except Exception as error:  # noqa: BLE001  # every error is compared
         return {"raised": type(error).__name__, "message": str(error)[:300]}
 
 

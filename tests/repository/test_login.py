@@ -106,7 +106,7 @@ def test_login_keeps_the_subject_in_the_session(recipe: ModuleType) -> None:
 
 
 def test_login_of_another_browser_is_rejected(recipe: ModuleType) -> None:
-    """A state without its cookie, a wrong state and a wrong code log nobody in."""
+    """A state without its cookie, a wrong state and a wrong code are rejected."""
     _, address, cookie, _ = get(recipe, "/login")
     state = parse_qs(urlsplit(address).query)["state"][0]
 

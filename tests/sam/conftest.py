@@ -63,8 +63,8 @@ def engine(sam: Path) -> Engine:
     asked = subprocess.run([sam.parent / "python", "-c", ASK_ENGINE], capture_output=True, text=True, check=False)
     if asked.returncode != 0:
         pytest.skip(f"there is no Docker engine: {asked.stderr.strip().splitlines()[-1]}")
-    told = json.loads(asked.stdout)
-    return Engine(told["gateway"], pull=not any("lambda/python:3.13" in tag for tag in told["tags"]))
+    described = json.loads(asked.stdout)
+    return Engine(described["gateway"], pull=not any("lambda/python:3.13" in tag for tag in described["tags"]))
 
 
 @pytest.fixture(scope="session")

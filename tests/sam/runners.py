@@ -150,11 +150,11 @@ def _function(function: Built, variables: Mapping[str, str]) -> Function:
 
 
 def _post(url: str, body: bytes, patience_s: float = 10) -> str:
-    """POST once somebody listens; the answer's body, whatever its status."""
+    """POST once the port accepts connections; the response's body, for any status."""
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:  # noqa: S310  # ours
+            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=60) as answer:  # noqa: S310  # a server of this test
                 return str(answer.read().decode())
         except urllib.error.HTTPError as error:
             return error.read().decode()

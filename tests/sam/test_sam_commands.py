@@ -33,7 +33,7 @@ def test_built_functions_carry_their_own_code_and_nothing_else(build_folder: Pat
 @pytest.mark.docker
 @pytest.mark.timeout(300)
 def test_api_answers_under_sam_local_start_api(build_folder: Path, engine: Engine) -> None:
-    """A route is served as `sam local start-api` says."""
+    """A route is served at the address that `sam local start-api` prints."""
     port = free_port()
     command = [str(SAM), "local", "start-api", "--template", str(build_folder / "template.yaml"), "--port", str(port)]
     command += [] if engine.pull else ["--skip-pull-image"]
@@ -53,7 +53,7 @@ def test_api_answers_under_sam_local_start_api(build_folder: Path, engine: Engin
 
 
 def get(url: str, patience_s: float) -> str:
-    """GET once somebody listens."""
+    """GET once the port accepts connections."""
     deadline = time.monotonic() + patience_s
     while True:
         try:

@@ -71,10 +71,10 @@ def test_error_that_nothing_handles_is_told_alike(other: str, failures: Ask) -> 
 @pytest.mark.parametrize("other", OTHERS)
 def test_process_that_ends_is_told_alike(other: str, failures: Ask) -> None:
     """So does the status of a process that ended."""
-    told = [comparable(failures(name)["Exits"]) for name in ("executor", other)]
+    exits = [comparable(failures(name)["Exits"]) for name in ("executor", other)]
 
-    assert [each["errorType"] for each in told] == ["Runtime.ExitError"] * 2
-    assert all(each["errorMessage"].endswith("Runtime exited with error: exit status 3") for each in told)
+    assert [each["errorType"] for each in exits] == ["Runtime.ExitError"] * 2
+    assert all(each["errorMessage"].endswith("Runtime exited with error: exit status 3") for each in exits)
 
 
 @pytest.mark.parametrize("other", OTHERS)

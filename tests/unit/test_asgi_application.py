@@ -70,7 +70,7 @@ async def test_websocket_is_refused() -> None:
 
 
 async def test_unknown_scope_is_refused() -> None:
-    """As ASGI wants it, with an error."""
+    """As ASGI requires, with an error."""
     with pytest.raises(ValueError, match="'telnet'"):
         await converse(FlaskToAsgi(Flask("bridged")), "telnet")
 
@@ -210,7 +210,7 @@ async def test_extension_that_wraps_wsgi_app_is_called() -> None:
 
         return inner(environ, start)
 
-    app.wsgi_app = extension  # type: ignore[method-assign]  # as Flask's documentation says
+    app.wsgi_app = extension  # type: ignore[method-assign]  # as in Flask's documentation
 
     async with client(application) as http:
         answer = await http.get("/")

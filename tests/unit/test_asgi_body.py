@@ -15,7 +15,7 @@ from tests.bridging import Connection, Message, client, scope
 LIMIT = 8 * 1024 * 1024
 
 
-def said(*pieces: bytes, **changes: Any) -> Connection:
+def sent(*pieces: bytes, **changes: Any) -> Connection:
     """A connection over which the body comes in these pieces."""
     connection = Connection(scope(**changes))
     for number, piece in enumerate(pieces, start=1):
@@ -26,7 +26,7 @@ def said(*pieces: bytes, **changes: Any) -> Connection:
 @pytest.mark.parametrize("pieces", [[b""], [b"all"], [b"a", b"", b"ll"]], ids=["empty", "at once", "in chunks"])
 async def test_body_is_read_to_its_end(pieces: list[bytes]) -> None:
     """The stream stands at its beginning, and the length is the real one."""
-    connection = said(*pieces)
+    connection = sent(*pieces)
 
     stream, length = await read_body(connection.scope, connection._incoming.get, LIMIT)
 
@@ -36,7 +36,7 @@ async def test_body_is_read_to_its_end(pieces: list[bytes]) -> None:
 
 async def test_body_that_is_large_goes_into_a_file() -> None:
     """Memory holds no more than a part of it."""
-    connection = said(*[b"x" * 500_000] * 5)
+    connection = sent(*[b"x" * 500_000] * 5)
 
     stream, length = await read_body(connection.scope, connection._incoming.get, LIMIT)
 
@@ -47,7 +47,7 @@ async def test_body_that_is_large_goes_into_a_file() -> None:
 
 async def test_body_over_the_limit_is_read_and_dropped() -> None:
     """The client gets to the end of it, and to its answer; who reads it here gets the 413."""
-    connection = said(*[b"x" * 500] * 10)
+    connection = sent(*[b"x" * 500] * 10)
 
     stream, length = await read_body(connection.scope, connection._incoming.get, 1000)
 
@@ -73,7 +73,7 @@ async def test_body_over_the_limit_is_not_held_in_memory() -> None:
 
 
 async def test_body_without_end_is_let_go() -> None:
-    """Nobody is listened to for ever."""
+    """Reading ends at a limit."""
     asked = 0
 
     async def endless() -> Message:
@@ -88,7 +88,7 @@ async def test_body_without_end_is_let_go() -> None:
 
 async def test_body_that_is_announced_too_large_is_not_sent_for() -> None:
     """A client that asks before it sends is refused at once."""
-    connection = said(b"x", headers=[(b"content-length", b"5000"), (b"expect", b"100-continue")])
+    connection = sent(b"x", headers=[(b"content-length", b"5000"), (b"expect", b"100-continue")])
 
     await read_body(connection.scope, connection._incoming.get, 1000)
 
@@ -136,7 +136,7 @@ async def test_request_at_the_limit_is_taken(app: Flask) -> None:
 
 
 async def test_limit_is_the_setting_by_default(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """BODY_LIMIT_BYTES holds for a bridge that was not told otherwise."""
+    """BODY_LIMIT_BYTES holds for a bridge without a limit of its own."""
     monkeypatch.setenv("BODY_LIMIT_BYTES", "10")
     application: Any = FlaskToAsgi(app)
     transport = httpx.ASGITransport(application)

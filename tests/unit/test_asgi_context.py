@@ -177,6 +177,6 @@ async def test_await_in_a_coroutine_says_to_use_await() -> None:
     async def view() -> str:
         with pytest.raises(RuntimeError, match="use `await` in a coroutine"):
             await asyncio.create_task(child())
-        return "told"
+        return "read"
 
-    assert (await get(app)).text == "told"
+    assert (await get(app)).text == "read"

@@ -27,7 +27,7 @@ async def until(event: asyncio.Event) -> None:
 
 
 async def test_disconnect_cancels_the_view_within_a_turn(connection: Connection) -> None:
-    """The loop goes round once for the word to arrive and once for the view to hear it."""
+    """The loop goes round once for the message to arrive and once for the view to be cancelled."""
     app, waiting, cancelled = Flask("bridged"), asyncio.Event(), asyncio.Event()
 
     @app.get("/")
@@ -158,7 +158,7 @@ async def test_await_of_a_thread_is_cancelled(connection: Connection) -> None:
 
 
 async def test_disconnect_before_the_body_is_whole_runs_nothing() -> None:
-    """There is nobody to answer, so the app is not asked."""
+    """The client is gone, so the app is not called."""
     app, asked = Flask("bridged"), []
     app.before_request(lambda: asked.append(True))
     connection = Connection()
@@ -211,7 +211,7 @@ async def test_cancellation_from_outside_is_not_swallowed(connection: Connection
 
 
 async def test_view_that_outlives_its_cancellation_leaves_a_clean_task(connection: Connection) -> None:
-    """A view that catches the cancellation and goes on ends well, with nothing pending for whoever serves it."""
+    """A view that catches the cancellation and continues ends well, with nothing pending in the server."""
     app, waiting = Flask("bridged"), asyncio.Event()
 
     @app.get("/")

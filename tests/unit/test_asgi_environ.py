@@ -1,4 +1,4 @@
-"""The environ of a request: PEP 3333 to the letter, whatever the server says."""
+"""The environ of a request: PEP 3333 to the letter, with every server."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from tests.bridging import Connection, client, scope
     ("root_path", "path", "expected"),
     [
         ("", "/users", ("", "/users")),
-        ("/api", "/api/users", ("/api", "/users")),  # a server that gives the whole path, as ASGI says
+        ("/api", "/api/users", ("/api", "/users")),  # a server that gives the whole path, as in ASGI
         ("/api", "/users", ("/api", "/users")),  # one whose proxy stripped the prefix
         ("/api", "/apis", ("/api", "/apis")),  # alike, but another segment
         ("/api/", "/api/users", ("/api", "/users")),
@@ -48,7 +48,7 @@ def test_environ_joins_repeated_headers() -> None:
         (b"transfer-encoding", "HTTP_TRANSFER_ENCODING"),
         (b"content-length", "HTTP_CONTENT_LENGTH"),
     ],
-    ids=["underscore that could pass for a vouched-for header", "how the body travelled", "CGI's own key"],
+    ids=["underscore that could pass for a trusted header", "how the body travelled", "CGI's own key"],
 )
 def test_environ_leaves_out_headers_that_are_not_the_apps(header: bytes, key: str) -> None:
     """What would deceive the app, or is no longer true, is not passed on."""
@@ -77,7 +77,7 @@ def test_environ_tells_client_server_and_scheme() -> None:
 
 @pytest.mark.parametrize("server", [None, ("/run/app.sock", None)], ids=["unknown", "a Unix socket"])
 def test_environ_has_a_server_without_an_address(server: Any) -> None:
-    """WSGI wants a name and a port all the same."""
+    """WSGI requires a name and a port all the same."""
     environ = environ_of(scope(server=server, client=None))
 
     assert isinstance(environ["SERVER_NAME"], str)
@@ -86,7 +86,7 @@ def test_environ_has_a_server_without_an_address(server: Any) -> None:
 
 
 def test_environ_keeps_the_uri_as_it_was_sent() -> None:
-    """REQUEST_URI still tells an encoded slash from a real one."""
+    """REQUEST_URI still distinguishes an encoded slash from a real one."""
     environ = environ_of(scope(path="/a/b", raw_path=b"/a%2Fb", query_string=b"q=%20"))
 
     assert environ["REQUEST_URI"] == "/a%2Fb?q=%20"
@@ -103,7 +103,7 @@ def test_environ_takes_every_form_of_request_target(target: str, path: str) -> N
 
 
 async def test_content_length_is_that_of_the_real_body() -> None:
-    """With no header, or a chunked body, the app still knows how much there is."""
+    """With no header, or a chunked body, the app still gets the length."""
     app = Flask("bridged")
     app.add_url_rule("/", "view", lambda: f"{request.content_length} {request.data!r}", methods=["POST"])
     connection = Connection(scope(method="POST", headers=[(b"transfer-encoding", b"chunked")]))
@@ -130,7 +130,7 @@ async def test_url_for_builds_links_below_the_mount_point() -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=20), st.text(max_size=0) | st.just("/mount"))
 def test_environ_gives_back_every_path(text: str, root: str) -> None:
-    """Whatever text a path holds, the bytes that Flask decodes are its own."""
+    """For any text of a path, the bytes that Flask decodes are its own."""
     environ = environ_of(scope(root_path=root, path=f"{root}/{text}"))
 
     assert environ["PATH_INFO"].encode("latin-1").decode() == f"/{text}"
@@ -138,7 +138,7 @@ def test_environ_gives_back_every_path(text: str, root: str) -> None:
 
 @given(st.lists(st.tuples(st.sampled_from([b"accept", b"x-one", b"cookie"]), st.binary(max_size=20)), max_size=8))
 def test_environ_gives_back_every_header_value(headers: list[tuple[bytes, bytes]]) -> None:
-    """Whatever bytes the values of a header hold, they are all there in their order."""
+    """For any bytes in the values of a header, they are all there in their order."""
     environ = environ_of(scope(headers=headers))
 
     for name, separator in ((b"accept", b","), (b"x-one", b","), (b"cookie", b"; ")):

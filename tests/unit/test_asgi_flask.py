@@ -166,7 +166,7 @@ async def test_abort_answers_its_status(app: Flask, view_threads: int) -> None:
 
 
 async def test_signals_reach_their_receivers(app: Flask, view_threads: int) -> None:
-    """Receivers of either kind hear of the start, the end and the error of a request."""
+    """Receivers of either kind are called at the start, the end and the error of a request."""
     heard: list[str] = []
 
     async def on_start(_sender: Flask, **_extra: Any) -> None:
@@ -237,7 +237,7 @@ async def test_class_based_views_answer_sync_and_async(app: Flask, view_threads:
             return "sync post"
 
     class Plain(View):
-        async def dispatch_request(self) -> str:  # type: ignore[override]  # Flask's types know sync ones alone
+        async def dispatch_request(self) -> str:  # type: ignore[override]  # Flask's types declare sync ones alone
             await asyncio.sleep(0)
             return "async dispatch"
 

@@ -23,7 +23,7 @@ def answered(
 
 
 def failure() -> Any:
-    """An error as `sys.exc_info` tells it."""
+    """An error as `sys.exc_info` returns it."""
     error = KeyError("late")
     return type(error), error, error.__traceback__
 
@@ -48,7 +48,7 @@ def test_answer_of_known_length_ends_with_its_last_byte() -> None:
 
 @pytest.mark.parametrize("header", ["Connection", "Keep-Alive", "Transfer-Encoding", "Upgrade", "TE", "Trailer"])
 def test_answer_drops_hop_by_hop_headers(header: str) -> None:
-    """They are between the server and its client: an app has no say in them."""
+    """They are between the server and its client: an app cannot set them."""
     assert answered("200 OK", [(header, "x")])[0]["headers"] == []
 
 
@@ -85,7 +85,7 @@ def test_start_again_with_an_error_after_the_first_byte_raises_it() -> None:
 
 
 def test_start_twice_is_refused() -> None:
-    """Without an error to tell, a second head is the app's mistake."""
+    """Without an error, a second head is the app's mistake."""
     answer = AsgiResponse(lambda *_messages: None, head_request=False)
     answer.start("200 OK", [])
 

@@ -28,7 +28,7 @@ def app() -> Flask:
 
 @both
 async def test_generator_answers_chunk_by_chunk(app: Flask, view_threads: int) -> None:
-    """Each chunk is a message of its own, and the last one says so."""
+    """Each chunk is a message of its own, and the last one is marked."""
     app.add_url_rule("/", "view", lambda: iter(["one", "two"]))
     connection = Connection()
     connection.send_body()
@@ -219,7 +219,7 @@ async def test_file_answers_whole_and_in_ranges(app: Flask, view_threads: int, t
 @pytest.mark.parametrize("status", [200, 204, 304])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_body_is_left_out_where_http_has_none(status: int, method: str) -> None:
-    """HEAD, 204 and 304 end with the head, whatever a WSGI middleware yields; its close() runs."""
+    """HEAD, 204 and 304 end with the head, for all that a WSGI middleware yields; its close() runs."""
     app, closed = Flask("bridged"), []
 
     class Body(list[bytes]):
@@ -227,10 +227,10 @@ async def test_body_is_left_out_where_http_has_none(status: int, method: str) ->
             closed.append(True)
 
     def answer(_environ: Any, start_response: Any) -> Iterable[bytes]:
-        start_response(f"{status} Whatever", [("X-Kept", "yes")])
+        start_response(f"{status} Text", [("X-Kept", "yes")])
         return Body([b"not ", b"sent"])
 
-    app.wsgi_app = answer  # type: ignore[assignment,method-assign]  # as Flask's documentation says
+    app.wsgi_app = answer  # type: ignore[assignment,method-assign]  # as in Flask's documentation
     connection = Connection(scope(method=method))
     connection.send_body()
 

@@ -83,7 +83,7 @@ async def test_connection_is_used_again() -> None:
 
 
 async def test_connection_that_died_is_replaced() -> None:
-    """The caller hears nothing of it."""
+    """The caller gets no error."""
     async with serving(Server(OK, OK, hangs_up=True)) as server:
         await request("POST", server.url, {}, b"", 5)
         response = await request("POST", server.url, {}, b"", 5)
@@ -92,7 +92,7 @@ async def test_connection_that_died_is_replaced() -> None:
 
 
 async def test_connection_that_is_to_be_closed_is_not_kept() -> None:
-    """As the answer says."""
+    """As in the response."""
     closing = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     async with serving(Server(closing, OK)) as server:
         for _ in range(2):
@@ -127,7 +127,7 @@ async def test_answer_that_is_not_whole_is_an_error(answer: bytes) -> None:
 
 
 async def test_service_that_is_too_slow_is_an_error() -> None:
-    """The caller waits no longer than it said."""
+    """The caller waits no longer than its timeout."""
     async with serving(Server(b"HTTP/1.1 200 OK\r\n")) as server:
         with pytest.raises(AwsUnavailable) as caught:
             await request("POST", server.url, {}, b"", 0.05)
@@ -144,7 +144,7 @@ async def test_service_that_is_not_there_is_an_error() -> None:
 
 
 async def test_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
-    """A server that says who it is, without anybody to confirm it, gets no request."""
+    """A server with an untrusted certificate gets no request."""
     async with serving(Server(OK), self_signed(tmp_path)) as server:
         with pytest.raises(AwsUnavailable) as caught:
             await request("POST", server.url.replace("http:", "https:"), {}, b"", 5)

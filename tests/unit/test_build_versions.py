@@ -39,7 +39,7 @@ class NoManagedPolicies:
 
 @pytest.fixture(autouse=True)
 def region(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The translator wants to know where it is."""
+    """The translator requires its location."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
 
 
@@ -163,7 +163,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 def test_provisioned_concurrency_is_of_the_routes() -> None:
-    """Environments are kept started where somebody waits for an answer."""
+    """Environments are kept started where a client waits for a response."""
     aliases = of_type(deployed(ProvisionedConcurrency="2"), "AWS::Lambda::Alias").values()
 
     kept = {each["FunctionName"]["Ref"] for each in aliases if "ProvisionedConcurrencyConfig" in each}
@@ -171,7 +171,7 @@ def test_provisioned_concurrency_is_of_the_routes() -> None:
 
 
 def test_reserved_concurrency_is_none_by_default() -> None:
-    """Functions share the account's until somebody says otherwise."""
+    """Functions share the account's by default."""
     functions = of_type(deployed(), "AWS::Lambda::Function").values()
 
     assert not [each for each in functions if "ReservedConcurrentExecutions" in each]
@@ -187,7 +187,7 @@ def test_reserved_concurrency_is_of_the_routes() -> None:
 
 
 def test_snapstart_is_off_by_default() -> None:
-    """No function starts from a snapshot unless somebody says so."""
+    """No function starts from a snapshot by default."""
     functions = of_type(deployed(), "AWS::Lambda::Function")
 
     assert {functions[name]["SnapStart"]["ApplyOn"] for name in ROUTES} == {"None"}
@@ -213,7 +213,7 @@ def test_functions_write_to_one_group_that_expires() -> None:
 
 @pytest.mark.parametrize("architecture", ["x86_64", "arm64"])
 def test_architecture_is_that_of_functions_and_layer(architecture: str) -> None:
-    """The parameter decides for both, and names the folder whose makefile builds for it."""
+    """The parameter applies to both, and names the folder whose makefile builds for it."""
     layer = resolve(TEMPLATE, {"Architecture": architecture})["Resources"]["SharedLayer"]
     functions = of_type(deployed(Architecture=architecture), "AWS::Lambda::Function").values()
 

@@ -1,4 +1,4 @@
-"""Features of Celery that do not exist raise or warn where they are used, with a sentence that says what to do."""
+"""Features of Celery that do not exist raise or warn at their use, with a sentence that names the alternative."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -86,7 +86,7 @@ ADVICE = (
 
 @pytest.mark.parametrize("feature", REFUSED)
 def test_feature_is_refused(feature: str) -> None:
-    """The error ends with a sentence that says what to do."""
+    """The error ends with a sentence that names the alternative."""
     app = Celery("unsupported")
 
     with pytest.raises(Unsupported) as raised:
@@ -97,7 +97,7 @@ def test_feature_is_refused(feature: str) -> None:
 
 @pytest.mark.parametrize("feature", WARNED)
 def test_option_without_effect_warns(feature: str) -> None:
-    """The warning says that there is no effect, and what to do instead."""
+    """The warning names the option without effect, and the alternative."""
     app = Celery("unsupported")
 
     with pytest.warns(UnsupportedWarning, match="has no effect"):

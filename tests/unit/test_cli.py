@@ -8,7 +8,7 @@ from tests.loading import run_python
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         pytest.param(["up", "--port", "99999"], "99999 is not in the range 1<=x<=65535", id="a port out of range"),
         pytest.param(["up", "--debug-port", "five"], "'five' is not a valid integer range", id="a word for a port"),
@@ -18,15 +18,15 @@ from tests.loading import run_python
     ],
 )
 def test_command_line_with_an_error_prints_one_line(
-    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The line says which value is wrong; the exit status is that of a usage error."""
+    """The line names the wrong value; the exit status is that of a usage error."""
     status = run(arguments)
 
     [line] = capsys.readouterr().err.splitlines()
     assert status == 2
     assert line.startswith("error: ")
-    assert told in line
+    assert message in line
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_credentials_are_looked_for_where_botocore_looks(nowhere: Path) -> None:
 
 
 async def test_credentials_that_are_nowhere_are_an_error() -> None:
-    """It says so in words."""
+    """The error is a sentence."""
     with pytest.raises(CredentialsUnavailable) as caught:
         await credentials()
 

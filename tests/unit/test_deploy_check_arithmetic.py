@@ -99,7 +99,7 @@ def test_connections_by_memory_are_those_documented(least_acu: float, most_acu: 
             id="dead",
         ),
         pytest.param(
-            lambda: broken("Migration", ServiceTimeout="300"), "must be above Migrate's timeout", id="patience"
+            lambda: broken("Migration", ServiceTimeout="300"), "must be above Migrate's timeout", id="custom resource"
         ),
         pytest.param(
             lambda: broken(
@@ -112,7 +112,7 @@ def test_connections_by_memory_are_those_documented(least_acu: float, most_acu: 
     ],
 )
 def test_timeouts_are_compared(stage: Callable[[], Stage], expected: str) -> None:
-    """Whoever waits for less long than the work may take is named."""
+    """A caller whose timeout is shorter than the work is named."""
     assert expected in found(timeouts.breaches, stage())
 
 

@@ -23,7 +23,7 @@ def test_check_finds_nothing_in_a_stage_that_is_right(check: Check) -> None:
 
 
 def test_check_says_what_a_stage_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    """A stage that is right says how much of database and account it may come to."""
+    """A stage without errors prints its share of the database's and the account's limits."""
     status = run(stage="prod", overrides=["ReservedConcurrency=7", "DatabaseMaxConnections=1000"])
     out = capsys.readouterr().out
 
@@ -203,7 +203,7 @@ def callers_rule(paths: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [*parameters.DECISIONS, *parameters.AURORA_DECISIONS])
 def test_parameters_of_production_are_all_set(name: str) -> None:
-    """What must be somebody's decision is not left to a default."""
+    """Required decisions have no default."""
     given = {key: value for key, value in PROD.items() if key != name}
 
     assert f"{name} is not set" in found(parameters.breaches, read_stage(ROOT, "prod", given))

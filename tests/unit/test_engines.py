@@ -1,4 +1,4 @@
-"""The engines of the local cloud: what the repository says of them agrees."""
+"""The engines of the local cloud: the places of the repository that name them agree."""
 
 import pytest
 

@@ -25,7 +25,7 @@ def environ_of_event(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def echo() -> Flask:
-    """An app that tells what it saw."""
+    """An app that responds with what it received."""
     app = Flask("echo")
 
     @app.route("/<path:path>", methods=["GET", "POST", "PUT"])
@@ -237,7 +237,7 @@ OTHER_EVENTS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", OTHER_EVENTS)
 def test_event_of_another_kind_is_refused(name: str) -> None:
-    """The same error says which events the function responds to."""
+    """The same error lists the events that the function responds to."""
     with pytest.raises(TypeError, match="not an HTTP event: this function responds to events of API Gateway"):
         lambda_handler(Flask("bridged"))(OTHER_EVENTS[name], Context())
 
@@ -260,7 +260,7 @@ def test_encoded_slash_keeps_the_base_path(template: str, path: str, parameters:
 
 @given(st.dictionaries(st.text(max_size=9), st.lists(st.text(max_size=9), min_size=1, max_size=3), max_size=4))
 def test_rest_query_gives_back_every_value(parameters: dict[str, list[str]]) -> None:
-    """Whatever text names and values hold, Flask decodes it as it was."""
+    """For any text in names and values, Flask decodes it as it was."""
     encodable = {name: values for name, values in parameters.items() if _encodable(name, *values)}
     environ = environ_of_event(sample("rest", multiValueQueryStringParameters=encodable, queryStringParameters=None))
 

@@ -1,4 +1,4 @@
-"""What the template says of each function."""
+"""The template's properties of each function."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The budget of imports: what counts, and how a break of it is told."""
+"""The budget of imports: what counts, and how a breach is reported."""
 
 import subprocess
 import tomllib
@@ -46,7 +46,7 @@ def test_excess_holds_the_standard_library_to_what_is_never_needed() -> None:
 
 
 def test_budget_of_a_function_that_is_not_named_is_the_default() -> None:
-    """A new function is lean until somebody says otherwise."""
+    """A new function has the small budget by default."""
     assert load_budget("no_such_function").packages >= {"flask", "greenlet"}
     assert "sqlalchemy" not in load_budget("no_such_function").packages
 

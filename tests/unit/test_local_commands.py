@@ -1,4 +1,4 @@
-"""What the local cloud's commands take, and what they say when it is not there."""
+"""Arguments of the local cloud's commands, and their errors when it does not run."""
 
 import json
 import subprocess
@@ -53,7 +53,7 @@ def test_since_takes_times_as_people_write_them(text: str, ago: timedelta) -> No
 
 @pytest.mark.parametrize("text", ["", "5x", "yesterday", "25:00", "-3m"])
 def test_since_refuses_what_is_no_time(text: str) -> None:
-    """The message says how to write one."""
+    """The message shows how to write one."""
     with pytest.raises(LocalCloudError, match="is not a time; write 90s"):
         moment(text, NOON)
 
@@ -92,7 +92,7 @@ def test_unknown_names_are_answered_with_known_ones() -> None:
 
 @pytest.mark.parametrize("arguments", [["status"], ["invoke", "task_worker"], ["send", "{}"], ["psql"]])
 def test_command_says_that_nothing_runs(arguments: list[str], tmp_path: Path) -> None:
-    """Status 1, and one line that says how to start it."""
+    """Status 1, and one line that shows how to start it."""
     finished = local(tmp_path, *arguments)
 
     assert finished.returncode == 1
@@ -101,7 +101,7 @@ def test_command_says_that_nothing_runs(arguments: list[str], tmp_path: Path) ->
 
 
 def test_command_says_that_it_is_starting(tmp_path: Path) -> None:
-    """Who is too early is told so."""
+    """A call that is too early gets an error."""
     with Claim(tmp_path, "up"):
         finished = local(tmp_path, "status")
 
@@ -133,7 +133,7 @@ def test_logs_of_the_last_time_can_be_read(tmp_path: Path) -> None:
 
 
 def test_logs_say_that_there_are_none(tmp_path: Path) -> None:
-    """Before the first start, that is said in one line."""
+    """Before the first start, the error is one line."""
     finished = local(tmp_path, "logs")
 
     assert (finished.returncode, finished.stdout) == (1, "")
@@ -152,7 +152,7 @@ def test_reset_forgets_the_data(tmp_path: Path) -> None:
 
 
 def test_reset_refuses_while_it_runs(tmp_path: Path) -> None:
-    """Nobody's database goes from under them."""
+    """A database in use is not deleted."""
     (tmp_path / "postgres").mkdir()
     with Claim(tmp_path, "up"):
         finished = local(tmp_path, "reset")
@@ -164,13 +164,13 @@ def test_reset_refuses_while_it_runs(tmp_path: Path) -> None:
 
 def test_detached_start_leaves_one_that_runs_alone(tmp_path: Path) -> None:
     """It is refused before it touches anything, the other's output above all."""
-    (tmp_path / "up.log").write_text("said")
+    (tmp_path / "up.log").write_text("kept")
     with Claim(tmp_path, "up"):
         finished = local(tmp_path, "up", "--detach")
 
     assert finished.returncode == 1
     assert finished.stderr.startswith("error: `up` (process ")
-    assert (tmp_path / "up.log").read_text() == "said"
+    assert (tmp_path / "up.log").read_text() == "kept"
 
 
 def test_down_is_content_when_nothing_runs(tmp_path: Path) -> None:

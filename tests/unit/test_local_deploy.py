@@ -71,7 +71,7 @@ def test_messages_are_kept_for_a_function_alone() -> None:
 
 
 def event(name: str, status: str, reason: str = "") -> dict[str, str]:
-    """One of a stack's events, as CloudFormation tells it."""
+    """One of a stack's events, as CloudFormation returns it."""
     return {"LogicalResourceId": name, "ResourceStatus": status, "ResourceStatusReason": reason}
 
 
@@ -101,5 +101,5 @@ def test_failure_tells_of_the_last_deployment_alone() -> None:
 
     message = failure({"StackName": "decant", "StackStatus": "UPDATE_ROLLBACK_COMPLETE"}, events)
 
-    told = "The deployment ended as UPDATE_ROLLBACK_COMPLETE, and what ran before runs on."
-    assert message == f"{told}\n  Queue: no such name"
+    first = "The deployment ended as UPDATE_ROLLBACK_COMPLETE, and what ran before runs on."
+    assert message == f"{first}\n  Queue: no such name"

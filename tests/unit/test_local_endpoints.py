@@ -50,7 +50,7 @@ def test_route_that_takes_a_token_has_one_minted() -> None:
 
 
 def test_condition_and_media_type_are_the_events() -> None:
-    """A change says which version it changes, and what its body is."""
+    """A change has the version that it changes, and the type of its body."""
     headers = {"If-Match": "*", "Content-Type": "application/merge-patch+json"}
 
     line = endpoint("PATCH", "/rooms/1", headers=headers, body="{}").curl(API, [])
@@ -78,7 +78,7 @@ def test_id_in_a_path_is_made_by_the_route_that_makes_it(path: str, parameter: s
 
 
 def test_other_path_parameters_are_the_events() -> None:
-    """Without such a route, the event says what to ask for."""
+    """Without such a route, the event names the missing value."""
     line = endpoint("GET", "/pages/{name}", pathParameters={"name": "first"}).curl(API, [])
 
     assert line == f"curl -s {API}/pages/first"

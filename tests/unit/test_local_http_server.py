@@ -105,7 +105,7 @@ def test_connection_serves_one_request_after_another(client: Client) -> None:
 
 
 def test_chunked_body_arrives_whole(client: Client) -> None:
-    """A client that does not know the length of its body sends it in chunks."""
+    """A client sends a body of unknown length in chunks."""
     client.http.request("PUT", "/", iter([b"one ", b"two ", b"three"]), encode_chunked=True)
     client.http.getresponse().read()
     client.http.request("GET", "/after")

@@ -81,7 +81,7 @@ def test_advice_before_an_error_is_left_out() -> None:
 
 @pytest.mark.parametrize("line", ["START RequestId: 1 Version: $LATEST", "END RequestId: 1", "INIT_START x", " "])
 def test_lambdas_own_lines_are_left_out(line: str) -> None:
-    """What says nothing new is not shown."""
+    """Repeated lines are not shown."""
     assert shown(line) is None
 
 

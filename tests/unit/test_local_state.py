@@ -13,7 +13,7 @@ from decant_cloud.local.state import Claim, running
 
 
 def test_folder_is_claimed_once(tmp_path: Path) -> None:
-    """A second one is told who has it."""
+    """A second one gets an error with the holder."""
     with Claim(tmp_path, "up") as claim:
         claim.announce("http://127.0.0.1:4566", "postgresql+asyncpg://127.0.0.1/postgres")
 
@@ -33,7 +33,7 @@ def test_announced_address_is_found(tmp_path: Path) -> None:
 
 
 def test_nothing_is_found_before_and_after(tmp_path: Path) -> None:
-    """A folder of nobody, and one that was left, have nothing running."""
+    """An unused folder, and one that was left, have nothing running."""
     assert running(tmp_path) is None
 
     with Claim(tmp_path, "up") as claim:
@@ -44,7 +44,7 @@ def test_nothing_is_found_before_and_after(tmp_path: Path) -> None:
 
 
 def test_left_by_a_kill_it_can_be_claimed(tmp_path: Path) -> None:
-    """The text of a process that was killed keeps nobody out."""
+    """The text of a process that was killed excludes no other process."""
     (tmp_path / "running.json").write_text('{"pid": 1, "command": "up", "url": "", "database_url": ""}')
 
     assert running(tmp_path) is None

@@ -10,7 +10,7 @@ from decant import loop
 
 
 def test_loop_is_always_the_same() -> None:
-    """Whatever somebody else did to the thread's current loop."""
+    """In spite of other code that sets the thread's current loop."""
     first = loop.current()
     asyncio.run(asyncio.sleep(0))
     asyncio.set_event_loop(None)
@@ -65,7 +65,7 @@ def test_run_begins_at_once_in_a_task_of_its_own() -> None:
 
 
 def test_run_says_when_the_loop_was_stopped() -> None:
-    """Whoever stops the loop stops what it runs; the loop itself goes on."""
+    """Stopping the loop stops what it runs; the loop itself goes on."""
 
     async def stop() -> None:
         asyncio.get_running_loop().stop()
@@ -96,7 +96,7 @@ async def test_close_calls_the_newest_first_and_each_once() -> None:
 
 
 async def test_close_goes_on_after_an_error() -> None:
-    """All are closed, and all errors told."""
+    """All are closed, and all errors are raised."""
     closed: list[str] = []
 
     async def good() -> None:

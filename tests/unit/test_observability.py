@@ -46,7 +46,7 @@ def service() -> Iterator[str]:
 
 
 def test_line_is_json_with_the_correlation_id(lines: pytest.CaptureFixture[str]) -> None:
-    """A line says when, where, what, and to which request it belongs."""
+    """A line has time, place, message and request."""
     with observability.correlate("request-1"):
         logging.getLogger("shop").info("Sold %s", "tea", extra={"price": 3})
 

@@ -30,7 +30,7 @@ def test_policy_names_a_reason_without_a_finding() -> None:
 
 
 def test_policy_has_a_reason_for_each_exemption() -> None:
-    """An exemption says why in a sentence."""
+    """An exemption has a reason, in a sentence."""
     exemptions = [Exemption(**each) for each in tomllib.loads((ROOT / EXEMPTIONS).read_text())["exemption"]]
 
     assert all(each.reason.strip().endswith(".") for each in exemptions)

@@ -44,7 +44,7 @@ async def test_errback_of_an_inner_workflow_is_called_once(workflow: Callable[[A
     failed: list[str] = []
 
     with work.listening(failed), memory() as broker:
-        await workflow(work.tell.s()).delay()
+        await workflow(work.notify.s()).delay()
         await broker.run_all()
 
     assert len(failed) == 1

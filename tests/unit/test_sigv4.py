@@ -24,14 +24,14 @@ def credentials_of(key: str, token: str) -> tuple[Credentials, BotocoreCredentia
 @given(user=NAMES, key=KEYS, token=st.just("") | KEYS, moment=MOMENTS)
 def test_presigned_is_what_botocore_makes(user: str, key: str, token: str, moment: datetime) -> None:
     """A token for any user, with any key, is the one that RDS expects."""
-    ours, theirs = credentials_of(key, token)
+    own, botocores = credentials_of(key, token)
     request = AWSRequest("GET", "https://db.example:5432/", params={"Action": "connect", "DBUser": user})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
-        SigV4QueryAuth(theirs, "rds-db", "eu-west-1", expires=900).add_auth(request)
+        SigV4QueryAuth(botocores, "rds-db", "eu-west-1", expires=900).add_auth(request)
 
     scope = CredentialScope(service="rds-db", region="eu-west-1", at=moment)
-    made = presign_url("db.example:5432", {"Action": "connect", "DBUser": user}, 900, ours, scope)
+    made = presign_url("db.example:5432", {"Action": "connect", "DBUser": user}, 900, own, scope)
 
     assert parts(made) == parts(request.url.removeprefix("https://"))
 
@@ -39,16 +39,16 @@ def test_presigned_is_what_botocore_makes(user: str, key: str, token: str, momen
 @given(body=st.binary(max_size=100), key=KEYS, token=st.just("") | KEYS, moment=MOMENTS)
 def test_signed_is_what_botocore_makes(body: bytes, key: str, token: str, moment: datetime) -> None:
     """The signature over headers and body is the one that AWS expects."""
-    ours, theirs = credentials_of(key, token)
+    own, botocores = credentials_of(key, token)
     headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"}
     url = "https://secretsmanager.eu-west-1.amazonaws.com/"
     request = AWSRequest("POST", url, data=body, headers=headers)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("botocore.auth.get_current_datetime", lambda: moment)
-        SigV4Auth(theirs, "secretsmanager", "eu-west-1").add_auth(request)
+        SigV4Auth(botocores, "secretsmanager", "eu-west-1").add_auth(request)
 
     made = sign_headers(
-        url, headers, body, ours, CredentialScope(service="secretsmanager", region="eu-west-1", at=moment)
+        url, headers, body, own, CredentialScope(service="secretsmanager", region="eu-west-1", at=moment)
     )
 
     assert made == dict(request.headers)

@@ -52,7 +52,7 @@ def found(action: str, *grants: Grant, reasons: tuple[Reason, ...] = ()) -> list
     ],
 )
 def test_role_is_allowed_what_it_is_asked_for(action: str, resources: list[str], missing: str) -> None:
-    """On all that IAM wants it allowed on, and on everything where IAM knows nothing narrower."""
+    """On all resources that IAM requires, and on everything where IAM defines none."""
     lines = found(action, Grant((action,), tuple(resources)))
 
     assert lines == ([f"{action} is not allowed on {missing}, and {TYPE} asks for it"] if missing else [])
@@ -106,7 +106,7 @@ def test_role_knows_no_resource_of_a_service_that_iam_knows_not() -> None:
 
 
 def test_role_has_a_reason_for_each_exception() -> None:
-    """An exception says why in a sentence."""
+    """An exception has a reason, in a sentence."""
     reasons = [Reason(**each) for each in tomllib.loads(REASONS.read_text())["not_needed"]]
 
     assert all(each.reason.endswith(".") for each in reasons)

@@ -140,7 +140,7 @@ class Pause:
 
 
 def test_dropped_request_unwinds() -> None:
-    """When nobody will ever go on with a request, its finally blocks run."""
+    """When a request is abandoned, its finally blocks run."""
     unwound: list[str] = []
 
     def work() -> None:

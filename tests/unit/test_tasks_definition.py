@@ -51,7 +51,7 @@ def test_task_keeps_name_and_docstring() -> None:
 
 
 def test_second_task_of_a_name_is_refused() -> None:
-    """A worker could not know which of the two to run."""
+    """A worker could not distinguish the two."""
 
     def make(place: int) -> None:
         async def twin() -> None:

@@ -155,7 +155,7 @@ def test_result_that_is_not_what_was_promised_is_refused() -> None:
     """The result must have the annotated type."""
 
     def promises() -> int:
-        """Says int."""
+        """Declares int."""
         return 1
 
     parameters = Parameters(promises, ())
@@ -166,7 +166,7 @@ def test_result_that_is_not_what_was_promised_is_refused() -> None:
 
 
 def in_a_union(when: str | datetime) -> None:
-    """Takes a union that JSON cannot tell apart."""
+    """Takes a union whose members look alike in JSON."""
 
 
 def returns_a_union() -> str | datetime:

@@ -48,7 +48,7 @@ def test_bundle_has_no_secret_in_plain_variables(database: str) -> None:
             id="cluster",
         ),
         pytest.param(
-            {"Database": "secret", "DatabaseCaFile": "/opt/python/a.pem"}, *["/opt/python/a.pem"] * 2, id="ours"
+            {"Database": "secret", "DatabaseCaFile": "/opt/python/a.pem"}, *["/opt/python/a.pem"] * 2, id="own file"
         ),
     ],
 )
@@ -291,14 +291,14 @@ def test_bundle_migrates_to_the_newest_revisions() -> None:
 
 
 def test_bundle_watches_its_sweeper() -> None:
-    """Retries and periodic tasks wait for it, and nobody else notices when it stops."""
+    """Retries and periodic tasks wait for it, and nothing else reports that it stopped."""
     alarm = prod().of_type("AWS::CloudWatch::Alarm", "Monitoring")["SweeperSilent"]
 
     assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "TaskSweeper"}}]
 
 
 def test_bundle_lets_a_database_pause() -> None:
-    """Without the sweeper nobody connects by himself; it is not missed, and who comes waits for the database."""
+    """Without the sweeper no connection is opened; it is not missed, and a request waits for the database."""
     stage = prod(Sweep="false", DatabaseMinCapacity="0", DatabaseProxy="false")
     waits = {each.logical_id: float(each.variables["DATABASE_CONNECT_TIMEOUT_S"]) for each in stage.functions()}
 

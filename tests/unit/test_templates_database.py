@@ -95,7 +95,7 @@ def test_database_proxy_holds_no_secret() -> None:
 
 
 def test_database_proxy_logs_in_as_the_app_role_alone() -> None:
-    """Whoever takes over the proxy is no owner of the schema."""
+    """An attacker who controls the proxy does not own the schema."""
     [statement] = policy_statements(of_type(database(), "AWS::IAM::Role")["ProxyRole"])
 
     assert statement["Action"] == "rds-db:connect"
@@ -112,7 +112,7 @@ def test_database_proxy_logs_in_as_the_app_role_alone() -> None:
 def test_database_is_reached_by_the_migration_and_one_other(
     proxy: str, sources: list[Any], way_of_functions: str
 ) -> None:
-    """Functions come through the proxy where there is one, else directly; nobody else comes at all."""
+    """Functions come through the proxy where there is one, else directly; all others have no access."""
     resolved = database(Proxy=proxy)
     groups = of_type(resolved, "AWS::EC2::SecurityGroup")
     ways = of_type(resolved, "AWS::EC2::SecurityGroupEgress")
@@ -144,7 +144,7 @@ def test_database_limits_statements_for_clients_of_the_proxy() -> None:
 
 
 def test_database_at_zero_pauses() -> None:
-    """Capacity 0 says when to pause; any other must not."""
+    """Capacity 0 has a time until the pause; any other has none."""
     asleep = cluster(MinCapacity=0, Proxy="false")["ServerlessV2ScalingConfiguration"]
 
     assert asleep["SecondsUntilAutoPause"] == "600"
@@ -158,7 +158,7 @@ def test_database_standby_takes_over_at_once_or_is_not_there() -> None:
 
 
 def test_database_log_group_is_the_one_that_rds_writes() -> None:
-    """The name is RDS's choice; made first, the group forgets in time."""
+    """RDS chooses the name; the group is created first, with a retention."""
     group = of_type(database(Identifier="decant-prod"), "AWS::Logs::LogGroup")["LogGroup"]
 
     assert group["LogGroupName"] == "/aws/rds/cluster/decant-prod/postgresql"

@@ -1,4 +1,4 @@
-"""Every template says what it takes and what it gives."""
+"""Every template documents its parameters and outputs."""
 
 from pathlib import Path
 

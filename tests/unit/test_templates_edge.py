@@ -26,7 +26,7 @@ def test_edge_is_empty_by_default() -> None:
 
 
 def test_edge_turns_away_who_asks_too_often() -> None:
-    """An address over the limit is told to come back later."""
+    """An address over the limit gets 429."""
     rate = rules(WafRate=100)["rate"]
 
     assert rate["Statement"]["RateBasedStatement"] == {"Limit": "100", "AggregateKeyType": "IP"}
@@ -90,7 +90,7 @@ def test_edge_logs_what_the_firewall_blocks() -> None:
 
 
 def test_edge_domain_takes_modern_tls_alone() -> None:
-    """And it is made known where the zone is ours."""
+    """And it has a DNS record where the zone is in the account."""
     resolved = edge(DomainName="api.example.com", CertificateArn="arn:aws:acm:::certificate/1", HostedZoneId="Z1")
 
     assert of_type(resolved, "AWS::ApiGateway::DomainName")["Domain"]["SecurityPolicy"] == "TLS_1_2"

@@ -1,4 +1,4 @@
-"""infra/monitoring.yaml: what calls for somebody, and what is on the page."""
+"""infra/monitoring.yaml: its alarms and its dashboard."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def alarms() -> dict[str, dict[str, Any]]:
 
 
 def metrics(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that an alarm looks at, whichever way it names them."""
+    """The metrics that an alarm watches, in any notation."""
     if "MetricName" in alarm:
         return [alarm]
     return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
@@ -58,7 +58,7 @@ def test_monitoring_evaluates_each_route(name: str, metric: str, threshold: str)
 
 
 def test_monitoring_tells_one_topic_of_each_alarm_and_its_end() -> None:
-    """An alarm that nobody hears is none."""
+    """Every alarm has a recipient."""
     heard = [each["AlarmActions"] for each in alarms().values()]
 
     assert all(topics in ([{"Ref": "Topic"}], [TOPIC]) for topics in heard)
@@ -104,7 +104,7 @@ def test_monitoring_notices_dead_letters_that_are_taken_away_at_once() -> None:
 
 
 def test_monitoring_takes_silence_of_the_sweeper_for_an_alarm() -> None:
-    """Nobody running is no data, and that is what is looked for."""
+    """A stopped sweeper sends no data, which breaches the alarm."""
     assert alarms()["SweeperSilent"]["TreatMissingData"] == "breaching"
     assert all(each["TreatMissingData"] == "notBreaching" for name, each in alarms().items() if name != "SweeperSilent")
 
@@ -124,7 +124,7 @@ def test_monitoring_watches_nothing_that_is_not_there() -> None:
 
 
 def test_monitoring_topic_takes_alarms_and_budgets_of_this_account_alone() -> None:
-    """Nobody else can send false alarms, or read the true ones."""
+    """Other services and accounts can neither send nor read alarms."""
     [policy] = of_type(monitoring(), "AWS::SNS::TopicPolicy").values()
 
     [statement] = [each for each in policy["PolicyDocument"]["Statement"] if each["Effect"] == "Allow"]
@@ -170,9 +170,9 @@ def test_monitoring_budget_warns_before_and_when_it_is_spent() -> None:
     """A forecast over the whole, and four fifths spent, both reach the topic."""
     [budget] = of_type(monitoring(), "AWS::Budgets::Budget").values()
 
-    told = {
+    notified = {
         (each["Notification"]["NotificationType"], each["Notification"]["Threshold"])
         for each in budget["NotificationsWithSubscribers"]
     }
 
-    assert told == {("FORECASTED", 100), ("ACTUAL", 80)}
+    assert notified == {("FORECASTED", 100), ("ACTUAL", 80)}

@@ -65,7 +65,7 @@ def test_network_with_nat_routes_every_outbound_subnet_through_it(nat: str, gate
 
 
 def test_network_leads_no_private_subnet_out() -> None:
-    """Also with NAT: functions with rows or passwords at hand reach no stranger, whatever their group allows."""
+    """Also with NAT: functions with rows or passwords at hand reach no other host, for any rule of their group."""
     network = stack("network", Zones=3, Nat="each-zone")
 
     routed = {each["RouteTableId"]["Ref"] for each in of_type(network, "AWS::EC2::Route").values()}

@@ -22,7 +22,7 @@ def test_pipeline_trusts_one_environment_of_one_repository() -> None:
 
 
 def test_pipeline_has_no_long_lived_key() -> None:
-    """Nobody is a user."""
+    """There are no users."""
     assert not of_type(pipeline(), "AWS::IAM::User")
     assert not of_type(pipeline(), "AWS::IAM::AccessKey")
 
@@ -78,7 +78,7 @@ def test_pipeline_boundary_is_as_wide_as_the_stage_and_no_wider() -> None:
 
 
 def test_pipeline_bucket_is_closed() -> None:
-    """Encrypted, kept in versions, open to nobody, over TLS alone."""
+    """Encrypted, kept in versions, not public, over TLS alone."""
     resolved = pipeline()
     bucket = of_type(resolved, "AWS::S3::Bucket")["Artefacts"]
     [statement] = of_type(resolved, "AWS::S3::BucketPolicy")["ArtefactsPolicy"]["PolicyDocument"]["Statement"]

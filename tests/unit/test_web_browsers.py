@@ -115,7 +115,7 @@ def test_body_without_content_type_is_rejected(app: Flask) -> None:
 
 
 async def test_asgi_app_serves_existing_apps_unchanged(app: Flask) -> None:
-    """The rules apply to a bundle's functions; an app of its own decides for itself."""
+    """The rules apply to a bundle's functions; an app of its own has its own rules."""
     async with client(asgi_app(app)) as http:
         response = await http.post("/", headers={"Origin": PAGE})
 
@@ -143,7 +143,7 @@ def test_json_is_not_stored_and_https_stays(app: Flask) -> None:
 
 
 def test_headers_of_the_app_stay(app: Flask) -> None:
-    """A view decides how long its response may be stored."""
+    """A view sets how long its response may be stored."""
     assert respond(app, path="/cached")["headers"]["cache-control"] == "max-age=60"
 
 

@@ -63,5 +63,5 @@ def test_cors_for_everybody_is_the_same_for_everybody(app: Flask, monkeypatch: p
 
 
 def test_cors_is_off_by_default(app: Flask) -> None:
-    """Nobody else's page reads anything."""
+    """Pages of other origins read nothing."""
     assert "access-control-allow-origin" not in answered(app)

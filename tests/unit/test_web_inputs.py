@@ -167,7 +167,7 @@ def test_body_names_the_path_of_a_fault(wrong: Any, path: str) -> None:
 
 
 def test_body_of_a_list_names_the_place() -> None:
-    """Any type that msgspec knows will do."""
+    """Any type that msgspec supports is accepted."""
     assert list(faults([{"city": "A"}, {}], list[Address])) == ["[1].city"]
 
 
@@ -177,7 +177,7 @@ def test_body_refuses_text_for_a_number() -> None:
 
 
 def test_body_of_a_tagged_union_names_its_tag() -> None:
-    """A union of Structs is told by its tag."""
+    """A union of Structs is decoded by its tag."""
 
     class Red(Struct, tag=True):
         sugar: float
@@ -201,7 +201,7 @@ def test_body_of_a_generic_struct_names_the_place() -> None:
 
 
 def test_body_with_thousands_of_faults_names_some() -> None:
-    """An answer that is larger than the question helps nobody."""
+    """The response must not be larger than the request."""
     assert len(faults([{}] * 5_000, list[Address])) == 100
 
 
@@ -293,14 +293,14 @@ anything = st.recursive(
 
 @given(anything)
 def test_body_is_parsed_or_told_what_is_wrong(data: Any) -> None:
-    """Whatever JSON comes, there is a Person or a fault with a path; never another error."""
+    """Any JSON gives a Person or a problem with a path; never another error."""
     try:
-        parsed, told = parse(json.encode(data)), {}
+        parsed, problems = parse(json.encode(data)), {}
     except InvalidInput as error:
-        parsed, told = None, error.fields
+        parsed, problems = None, error.fields
 
-    assert isinstance(parsed, Person) != bool(told)
-    assert all(path and problem for path, problem in told.items())
+    assert isinstance(parsed, Person) != bool(problems)
+    assert all(path and problem for path, problem in problems.items())
 
 
 class Upload(Struct, forbid_unknown_fields=True):

@@ -76,7 +76,7 @@ def test_bytes_answer_in_base64(name: str, response: Response) -> None:
     ],
 )
 def test_content_type_tells_text_from_bytes(content_type: str, *, in_base64: bool) -> None:
-    """Whatever the bytes look like: a picture that happens to be ASCII stays a picture."""
+    """For any bytes: a picture that happens to be ASCII stays a picture."""
     answer = invoke(answering(Response("ascii", content_type=content_type)))
 
     assert answer["isBase64Encoded"] is in_base64
@@ -84,7 +84,7 @@ def test_content_type_tells_text_from_bytes(content_type: str, *, in_base64: boo
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_several_cookies_stay_apart(name: str) -> None:
-    """Each format has its own way to say two Set-Cookie headers."""
+    """Each format has its own notation for two Set-Cookie headers."""
 
     def two_cookies() -> Response:
         response = Response("ok")
@@ -101,7 +101,7 @@ def test_several_cookies_stay_apart(name: str) -> None:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_repeated_header_keeps_every_value(name: str) -> None:
-    """Each format has its own way to say them."""
+    """Each format has its own notation for them."""
     response = Response("ok", headers=[("Link", "</one>"), ("Link", "</two>"), ("X-Name", "alone")])
 
     answer = invoke(answering(response), sample(name))
@@ -135,7 +135,7 @@ def test_header_beyond_ascii_leaves_as_text() -> None:
 
 
 def test_sync_view_runs_on_the_loops_own_thread() -> None:
-    """An environment serves one request at a time: a worker thread would help nobody."""
+    """An environment serves one request at a time: a worker thread would have no use."""
     app = Flask("bridged")
     app.add_url_rule("/my/path", "view", lambda: f"{threading.get_ident()} {await_(asyncio.sleep(0, 'waited'))}")
 
@@ -194,7 +194,7 @@ def test_event_and_context_are_at_hand() -> None:
     ids=["the caller's", "the gateway's", "Lambda's", "not the caller's: two lines", "not the caller's: too long"],
 )
 def test_correlation_id_is_bound_and_answered(name: str, given: str | None, expected: str) -> None:
-    """Logs and tasks of the request carry it, and the answer tells it."""
+    """Logs and tasks of the request carry it, and the response returns it."""
     made = sample(name)
     if given is not None:
         made["multiValueHeaders"] |= {"X-Correlation-Id": [given]}

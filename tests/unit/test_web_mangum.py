@@ -208,7 +208,7 @@ def test_excluded_headers_are_left_out(app: Flask, kind: str) -> None:
 
 
 def test_text_types_of_the_caller_replace_the_usual_ones(app: Flask) -> None:
-    """`text_mime_types` decides alone, as in Mangum."""
+    """`text_mime_types` alone selects the encoding, as in Mangum."""
     handler = lambda_handler(app, text_mime_types=["application/json"], secure_defaults=False)
 
     text, data = (handler(event("rest", path), Context()) for path in ("text", "json"))

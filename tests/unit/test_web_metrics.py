@@ -14,7 +14,7 @@ from tests.loading import Context, sample
 
 @pytest.fixture
 def app() -> Flask:
-    """An app with a view that responds as its path says."""
+    """An app with a view whose path selects the response."""
     made = Flask("observed")
 
     @made.get("/users/<name>")

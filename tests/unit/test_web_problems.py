@@ -55,7 +55,7 @@ ALL = [
 
 @pytest.mark.parametrize(("error", "status"), ALL, ids=[type(error).__name__ for error, _ in ALL])
 def test_error_of_ours_answers_its_status_title_and_detail(app: Flask, error: errors.DecantError, status: int) -> None:
-    """The document says what the class and its message say."""
+    """The document has the title of the class and its message."""
     answer = answered(app, error)
 
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
@@ -75,10 +75,10 @@ def test_every_error_of_ours_is_tested_here() -> None:
     def descendants(of: type[errors.DecantError]) -> set[type[errors.DecantError]]:
         return {of}.union(*map(descendants, of.__subclasses__()))
 
-    ours = {each for each in descendants(errors.DecantError) if each.__module__ == "decant.errors"}
+    own = {each for each in descendants(errors.DecantError) if each.__module__ == "decant.errors"}
 
-    inside = {each for each in ours if each.status == 500}
-    assert ours - inside == {type(error) for error, _ in ALL}
+    inside = {each for each in own if each.status == 500}
+    assert own - inside == {type(error) for error, _ in ALL}
 
 
 def test_invalid_input_lists_its_fields(app: Flask) -> None:
@@ -125,9 +125,9 @@ def test_unknown_error_has_a_traceback_in_the_stage_local(app: Flask, stage: str
     assert ("secret" in "".join(answer.json.get("traceback", []))) is has_traceback
 
 
-@pytest.mark.parametrize("error", [errors.NotFound("No."), NotFound()], ids=["ours", "Werkzeug's"])
+@pytest.mark.parametrize("error", [errors.NotFound("No."), NotFound()], ids=["decant", "Werkzeug's"])
 def test_error_of_the_client_is_not_logged(app: Flask, caplog: pytest.LogCaptureFixture, error: Exception) -> None:
-    """A 404 is nobody's fault here."""
+    """A 404 is logged as no error."""
     answered(app, error)
 
     assert caplog.records == []

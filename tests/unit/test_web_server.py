@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("kept_logs")
 
 @pytest.fixture
 def app() -> Flask:
-    """An app that tells its correlation id, from a sync and an async view."""
+    """An app that responds with its correlation id, from a sync and an async view."""
     made = Flask("served")
     made.add_url_rule("/sync", "sync", lambda: str(observability.correlation_id()))
 
@@ -65,7 +65,7 @@ async def test_correlation_ids_of_requests_differ(app: Flask) -> None:
 
 async def test_error_that_flask_lets_through_is_an_opaque_500(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     """A middleware's error becomes a problem too, logged once under the id that is answered."""
-    app.wsgi_app = failing  # type: ignore[assignment,method-assign]  # as Flask's documentation says
+    app.wsgi_app = failing  # type: ignore[assignment,method-assign]  # as in Flask's documentation
 
     answer = await ask(app, "/")
 

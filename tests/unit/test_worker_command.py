@@ -10,7 +10,7 @@ from decant_cloud.cli import run
 
 def test_worker_forwards_its_arguments(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Options of the worker are passed on, and its exit status is returned."""
-    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://nobody@localhost/none")
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://user@localhost/none")
     monkeypatch.setattr(sys, "path", list(sys.path))
     runtime.current().reload()
 

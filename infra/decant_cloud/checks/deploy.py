@@ -72,7 +72,7 @@ def findings(name: str) -> list[str]:
 
 
 def _summary(stage: Stage) -> str:
-    """What it takes of the database, and of the account's concurrency, which no template knows."""
+    """What it takes of the database, and of the account's concurrency, which is in no template."""
     if stage.is_local:
         return ""
     reserved = sum(int(each.properties.get("ReservedConcurrentExecutions", 0)) for each in stage.functions())

@@ -10,7 +10,7 @@ from decant_cloud.template.stage import Stage
 __all__ = ["breaches"]
 
 DECISIONS = {
-    "AlarmEmail": "alarms would reach nobody",
+    "AlarmEmail": "alarms would have no recipient",
     "MonthlyBudget": "no alarm would report the cost",
     "Tracing": "Active or PassThrough is a choice between sight and price",
     "Waf": "true or false is a choice between safety and price",
@@ -25,7 +25,7 @@ AURORA_DECISIONS = {
 
 
 def breaches(stage: Stage) -> Iterator[str]:
-    """Values that a deployment would refuse, and decisions that nobody has taken."""
+    """Values that a deployment would refuse, and required decisions that are missing."""
     for name, value in stage.given.items():
         yield from _refused(name, value, stage.template["Parameters"][name])
     yield from _broken_rules(stage)

@@ -22,7 +22,7 @@ _FAILED_RESPONSES = 'SELECT AVG("5XXError") FROM SCHEMA("AWS/ApiGateway", '
 
 
 def breaches(stage: Stage) -> Iterator[str]:
-    """References that lead nowhere, and functions that nobody watches."""
+    """References that lead nowhere, and functions without alarms."""
     main = stage.stacks[""]
     for section in ("Resources", "Outputs"):
         for name, each in main[section].items():

@@ -10,13 +10,13 @@ __all__ = ["breaches"]
 
 UNBOUND = {
     "xray:PutTraceSegments": "X-Ray has no resources for traces",
-    "xray:PutTelemetryRecords": "likewise",
-    "ec2:AssignPrivateIpAddresses": "Lambda asks for it before there is an interface to name",
-    "ec2:CreateNetworkInterface": "likewise",
-    "ec2:DeleteNetworkInterface": "likewise",
+    "xray:PutTelemetryRecords": "X-Ray has no resources for telemetry",
+    "ec2:AssignPrivateIpAddresses": "Lambda requires it before an interface exists",
+    "ec2:CreateNetworkInterface": "Lambda requires it before an interface exists",
+    "ec2:DeleteNetworkInterface": "the id of the interface is generated",
     "ec2:DescribeNetworkInterfaces": "EC2 describes all or nothing",
-    "ec2:DescribeSubnets": "likewise",
-    "ec2:UnassignPrivateIpAddresses": "likewise",
+    "ec2:DescribeSubnets": "EC2 describes all or nothing",
+    "ec2:UnassignPrivateIpAddresses": "the id of the interface is generated",
 }
 """Actions that are allowed on any resource, and why.
 

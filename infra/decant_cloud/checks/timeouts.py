@@ -27,7 +27,7 @@ _FOR_THE_ANSWER_S = 1
 
 
 def breaches(stage: Stage) -> Iterator[str]:
-    """Where somebody gives up before the one waited for."""
+    """Callers whose timeout ends before that of what they call."""
     for function in stage.functions():
         yield from _route(function)
         for mapping in function.mappings:
@@ -83,7 +83,7 @@ def _is_dead_letters(queues: Mapping[str, Mapping[str, Any]], name: str) -> bool
 def _redrive(queues: Mapping[str, Mapping[str, Any]], name: str) -> Iterator[str]:
     policy = queues[name].get("RedrivePolicy")
     if policy is None:
-        yield f"{name}: it has no RedrivePolicy, so a message that nobody can handle comes back for good"
+        yield f"{name}: it has no RedrivePolicy, so a message that always fails is received without end"
         return
     attempts = _most_attempts()
     if int(policy["maxReceiveCount"]) <= attempts:

@@ -1,7 +1,7 @@
 """Code that runs inside the engine, the emulator of AWS: plug-ins and patches for LocalStack and LocalEmu.
 
 `python -m decant_cloud.emulator_patches` starts the engine. `engine` describes both engines and names their package;
-`start` lists the patches and checks that they fit the engine's version. Each patch is a module that says what it
+`start` lists the patches and checks that they fit the engine's version. Each patch is a module that documents what it
 changes in which file of the engine, relative to its package, why, and what it gains:
 
     access, server, http_server   the gateway on loopback only, without requests that web pages can send

@@ -182,7 +182,7 @@ class _Connection:
         if not isinstance(event, h11.Request):
             return None
         if any(b"_" in name for name, _value in event.headers):
-            # WSGI writes hyphens as underscores: the application could not tell Content_Length from Content-Length.
+            # WSGI writes hyphens as underscores: Content_Length and Content-Length would be the same name.
             raise h11.RemoteProtocolError("Header names with an underscore are not accepted.")
         if not event.target.startswith(b"/"):
             raise h11.RemoteProtocolError("The request target has to be a path.")

@@ -1,6 +1,6 @@
 """Record no metrics of invocations in CloudWatch.
 
-Each metric is a thread, which the engine never forgets, and a commit to a database on disk.
+Each metric is a thread, which the engine never removes, and a commit to a database on disk.
 
 Changes: `services/lambda_/invocation/version_manager.py`.
 Gain: 2.5 ms of processor time for each request, half of it; 16 clients waited for this most.

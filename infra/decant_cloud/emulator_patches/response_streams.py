@@ -140,7 +140,7 @@ class _Body:
             raise ConnectionAbortedError("The function failed before the end of its response.") from None
 
     def close(self) -> None:
-        """Let the function notice that nobody reads on."""
+        """Close the connection to the function: the client reads no more."""
         self._stream.close()
 
     def _take(self) -> bytes:

@@ -111,7 +111,7 @@ def _decode_content(chain: Any, context: Any, response: Any) -> None:
 def require_signatures(gateway: Any) -> None:
     """Let the engine itself reject unsigned requests that it takes for another service than S3.
 
-    `Access` decides by path and host before the engine routes the request. A path of an API that does not exist, or
+    `Access` checks path and host before the engine routes the request. A path of an API that does not exist, or
     a query that only looks presigned, falls through to the AWS services: the engine's handler for them starts here.
     Requests that the engine sends to itself do not pass `Access`.
     """

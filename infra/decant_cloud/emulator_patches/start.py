@@ -49,7 +49,7 @@ def start() -> None:
 
 
 def problems() -> list[str]:
-    """Reasons why the engine cannot start with the patches; the last line says what to do."""
+    """Reasons why the engine cannot start with the patches; the last line contains the remedy."""
     found = []
     if (installed := version(engine.distribution)) != engine.version:
         found.append(f"{engine.title} is installed in version {installed}; the patches are for {engine.version}.")
@@ -61,8 +61,8 @@ def problems() -> list[str]:
         return [*found, f"Run `{engine.install}`, or change `decant_cloud/emulator_patches` for that version."]
     executor, base = modules["plugin"].ProcessExecutor, modules["plugin"].RuntimeExecutor
     for method in sorted(base.__abstractmethods__):
-        parameters, ours = (inspect.signature(getattr(each, method)).parameters for each in (base, executor))
-        if not parameters.keys() <= ours.keys():
+        parameters, own = (inspect.signature(getattr(each, method)).parameters for each in (base, executor))
+        if not parameters.keys() <= own.keys():
             found.append(f"`ProcessExecutor.{method}` needs the parameters {', '.join(parameters)}.")
     plugins = ("plugin.ProcessExecutorPlugin", "server.LoopbackServerPlugin", "custom_resource.CustomResourcePlugin")
     for module, _dot, name in (each.partition(".") for each in plugins):

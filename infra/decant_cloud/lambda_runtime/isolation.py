@@ -16,7 +16,7 @@ from decant_cloud.paths import root
 
 __all__ = ["TMP", "is_possible", "isolated"]
 
-TMP = Path("/tmp")  # noqa: S108  # the path that functions know
+TMP = Path("/tmp")  # noqa: S108  # the path that functions use
 
 _SCRIPT = """
 task=$1 temporary=$2 place=$3

@@ -152,7 +152,7 @@ class Runtime:
         Returns:
             Trailers; without the header of a function's error, the response is complete.
         Raises:
-            ClientDisconnected: nobody takes the parts; the connection is closed, so that the runtime can notice.
+            ClientDisconnected: the client reads no more; the connection is closed, so that the runtime can notice.
             ConnectionClosed: the runtime closed the connection before the end of the body.
             DeadlinePassed: the response was not complete in time.
             OutOfMemory: it went over its memory.

@@ -1,6 +1,6 @@
 """One version of a function while environments of it run: its code, and that all of them end before it goes.
 
-The engine removes the code of an updated function while its last invocations still run, and forgets an environment that
+The engine removes the code of an updated function while its last invocations still run, and drops an environment that
 starts in that moment. Both are kept here, until the version is stopped.
 """
 

@@ -50,7 +50,7 @@ AT = 315_619_200
 
 
 class BuildError(Exception):
-    """The layer could not be made; the message says why."""
+    """The layer could not be built; the message contains the reason."""
 
 
 def main() -> int:
@@ -80,7 +80,7 @@ def build(target: Path, architecture: str, requirements: str, packages: Sequence
 
     Args:
         target: Folder that comes to hold the packages.
-        architecture: `x86_64` or `arm64`, whatever this host is.
+        architecture: `x86_64` or `arm64`, independent of the host.
         requirements: File with the pinned packages, in this folder.
         packages: Our own packages that it holds, in this folder.
     Raises:

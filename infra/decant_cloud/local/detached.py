@@ -22,7 +22,7 @@ def run(*, state: Path, arguments: Iterable[str]) -> None:
         LocalCloudError: it did not start, for the reason that it gave.
     """
     with Claim(state, "up"):
-        pass  # or somebody else has it, and their log stays as it is
+        pass  # or another process holds it, and its log stays as it is
     log = state / "up.log"
     command = [sys.executable, "-m", "decant_cloud", *arguments]
     with log.open("wb") as output:
@@ -41,11 +41,11 @@ def run(*, state: Path, arguments: Iterable[str]) -> None:
 def _show_until_up(process: subprocess.Popen[bytes], log: Path, state: Path) -> None:
     shown = 0
     while True:
-        # Before the log is read: all that was said until then is in it.
+        # Before the log is read, which then holds all output up to that moment.
         is_up, status = running(state) is not None, process.poll()
-        said, _, error = log.read_text().partition(_ERROR)
-        print(said[shown:], end="", flush=True)
-        shown = len(said)
+        output, _, error = log.read_text().partition(_ERROR)
+        print(output[shown:], end="", flush=True)
+        shown = len(output)
         if status is not None:
             raise LocalCloudError(error.strip() or f"It has ended with status {status}; see {log}.")
         if is_up:

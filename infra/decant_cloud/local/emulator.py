@@ -39,7 +39,7 @@ class Emulator:
         """See that it answers, and take over what the functions log there from now on.
 
         Raises:
-            LocalCloudError: it does not; the message says what to do.
+            LocalCloudError: it does not; the message contains the remedy.
         """
         if (fault := self._fault()) is not None:
             raise LocalCloudError(

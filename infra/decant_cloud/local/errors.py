@@ -6,4 +6,4 @@ __all__ = ["LocalCloudError"]
 
 
 class LocalCloudError(CommandError):
-    """The local cloud cannot start or go on; the message says why and what to do."""
+    """The local cloud cannot start or continue; the message contains the reason and the remedy."""

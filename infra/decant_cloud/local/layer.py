@@ -20,7 +20,7 @@ SHARED = root() / "shared"
 
 
 class LayerError(Exception):
-    """A layer could not be built; the message says why."""
+    """A layer could not be built; the message contains the reason."""
 
 
 def build_local(folder: Path) -> Mapping[str, Path]:

@@ -11,7 +11,7 @@ def require_free(port: int, command: str, variable: str = "PORT") -> None:
     """See that nothing listens on a port that a command is given by a variable.
 
     Raises:
-        LocalCloudError: something does; the message says how to take another.
+        LocalCloudError: something does; the message names the option for another.
     """
     try:
         _bind(port)

@@ -41,7 +41,7 @@ _USER_WHEN_ROOT = "embedded_postgres"
 _ACCESS = """# password {fingerprint}
 host all all 127.0.0.1/32 scram-sha-256
 """
-"""All of pg_hba.conf; the fingerprint is that of the password which the server knows."""
+"""All of pg_hba.conf; the fingerprint is that of the password that the server stores."""
 
 _PASSWORD_BYTES = 24
 

@@ -31,7 +31,7 @@ __all__ = ["Dispatcher", "load_apps", "load_function"]
 class Dispatcher:
     """An ASGI application over Flask apps, which selects the app of a request as API Gateway selects a function.
 
-    The most specific path wins, whatever its methods are; the order of the apps has no effect. `Allow` and the response
+    The most specific path wins, with any methods; the order of the apps has no effect. `Allow` and the response
     to a preflight request list the methods of every app with this path. Static files are served from the first app that
     has the file. A request without a route gets the first app's 404.
     """

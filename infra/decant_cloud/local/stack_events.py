@@ -13,7 +13,7 @@ Report = Callable[[str], object]
 """Takes one line that a person reads while the deployment runs."""
 
 TIMEOUT_S = 360
-"""Time limit of a deployment: longer than the ServiceTimeout of `Migration`, whose error says more."""
+"""Time limit of a deployment: longer than the ServiceTimeout of `Migration`, whose error has more details."""
 
 _POLL_S = 0.1
 """Each request costs the engine 10 ms that it could spend on the deployment."""

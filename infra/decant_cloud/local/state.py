@@ -92,7 +92,7 @@ def require_running(folder: Path) -> Running:
     """The local cloud that runs on a state folder.
 
     Raises:
-        LocalCloudError: none runs, or it is not ready; the message says what to do.
+        LocalCloudError: none runs, or it is not ready; the message contains the remedy.
     """
     found = holder(folder)
     if found is None:

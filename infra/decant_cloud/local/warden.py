@@ -1,7 +1,7 @@
 """Ends what a process started when that process dies, even by SIGKILL.
 
 The owner holds one end of a pipe and names what it starts; a small process of its own holds the other. When the pipe
-closes, whichever way, everything still named is ended and every named folder is removed. Unlike a parent-death signal
+closes for any reason, everything still named is ended and every named folder is removed. Unlike a parent-death signal
 it needs no Linux, reaches grandchildren and frozen processes, and does not fire when a mere thread ends.
 """
 

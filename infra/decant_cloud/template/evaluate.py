@@ -41,7 +41,7 @@ def parameter_values(template: Mapping[str, Any], given: Mapping[str, Any]) -> d
     """The value of every parameter: the given one, else its default.
 
     Raises:
-        TemplateError: one has neither, or the template knows no parameter of a given name.
+        TemplateError: one has neither, or the template has no parameter of a given name.
     """
     declared: Mapping[str, Any] = template.get("Parameters", {})
     if unknown := sorted(given.keys() - declared.keys()):

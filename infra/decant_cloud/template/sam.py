@@ -21,7 +21,7 @@ def transformed(template: Mapping[str, Any], given: Mapping[str, Any]) -> dict[s
 
     Args:
         template: As `load_template` reads it.
-        given: Values of parameters, by name: SAM decides some things by them.
+        given: Values of parameters, by name: SAM's output depends on some of them.
     Raises:
         samtranslator.model.exceptions.InvalidDocumentException: SAM refuses the template.
         TemplateError: a parameter has no value.

@@ -61,7 +61,7 @@ async def call(service: str, target: str, document: Any, *, url: str | None = No
     Returns:
         The operation's output.
     Raises:
-        AwsUnavailable: there was no response, or it is an error; retrying may help unless `code` says otherwise.
+        AwsUnavailable: there was no response, or it is an error; retrying may help, except for some values of `code`.
         CredentialsUnavailable: there are no AWS credentials.
     """
     settings = load(AwsSettings)

@@ -96,7 +96,7 @@ current_task: Any = _Proxy(_current_task)
 
 
 def shared_task(*args: Any, **options: Any) -> Any:
-    """Make a function a task of whichever app is the current one when it is called."""
+    """Make a function a task of the app that is current when it is called."""
 
     def define(
         function: Callable[..., Any], name: str | None = None, base: type[Task] | None = None, **given: Any

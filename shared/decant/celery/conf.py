@@ -94,7 +94,7 @@ class Settings(MutableMapping[str, Any]):
         """Change a setting.
 
         Raises:
-            Unsupported: the value cannot be used; the message says what to do instead.
+            Unsupported: the value cannot be used; the message names the alternative.
         """
         key = _name(name)
         problem = _CHECKS[key](value) if key in _CHECKS and value else None

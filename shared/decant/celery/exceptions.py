@@ -43,11 +43,11 @@ class CeleryError(errors.DecantError):
 
 
 class Unsupported(CeleryError, NotImplementedError):
-    """The feature of Celery does not exist here; the message says what to do instead."""
+    """The feature of Celery does not exist here; the message names the alternative."""
 
 
 class UnsupportedWarning(UserWarning):
-    """The option or setting of Celery has no effect here; the message says what to do instead."""
+    """The option or setting of Celery has no effect here; the message names the alternative."""
 
 
 class ImproperlyConfigured(CeleryError):

@@ -57,7 +57,7 @@ def _seconds_until(task: "Task", eta: datetime) -> float:
 
 
 def autoretry(task: "Task", error: Exception) -> None:
-    """Request a retry if the options say so for this error.
+    """Request a retry if the options include this error.
 
     Raises:
         Retry: another run is requested.

@@ -236,7 +236,7 @@ class Task(Hooks):
             max_retries: Bound for this call; that of the task by default.
             options: No effect.
         Raises:
-            Retry: to tell the worker.
+            Retry: always; the worker handles it.
             MaxRetriesExceededError: no retries are left.
         """
         del options

@@ -148,7 +148,7 @@ def send_begin(connection: Connection) -> None:
         connection.invalidate(error)
         raise ConnectionClosed from error
     except BaseException as error:
-        # When this is cancelled, the server may have begun a transaction of which the driver does not know. The pool
+        # When this is cancelled, the server may have begun a transaction that the driver has not recorded. The pool
         # would not roll it back, and the next statements on the connection would never be committed.
         connection.invalidate(error)
         raise
@@ -225,7 +225,7 @@ def _limit_silence(opened: socket.socket, timeout_s: float) -> None:
 
 
 def _is_quiet(connection: Any) -> bool:
-    """Whether it is open as far as we know, and there is nothing to read: no farewell, no end, no error."""
+    """Whether no close was detected, and there is nothing to read: no farewell, no end, no error."""
     if connection.is_closed() if hasattr(connection, "is_closed") else connection.closed:
         return False
     poll = select.poll()

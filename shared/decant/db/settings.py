@@ -1,6 +1,6 @@
 """Settings of the database; its address is the URL of DATABASE_URL or of a secret, as providers print it.
 
-URL parameters have libpq's names and meaning, whichever driver is used. Some names of other clients are understood too.
+URL parameters have libpq's names and meaning with every driver. Some names of other clients are understood too.
 Any other parameter is an error, because a driver that ignores it would connect in another way than the URL requests.
 """
 

@@ -116,7 +116,7 @@ class Parameters:
         self._result = msgspec.json.Decoder(self._checked(returns))
 
     def _bind_shape(self, count: int, *keywords: str) -> _Binding:
-        """Bind so many positional arguments and these keywords, whatever their values: `bind` takes 3 µs."""
+        """Bind so many positional arguments and these keywords, without their values: `bind` takes 3 µs."""
         bound = self._called.bind(*range(count), **dict.fromkeys(keywords))
         names, by_position = list(bound.arguments), len(bound.args)
         return _Binding([*names[:count], *keywords], names[:by_position], names[by_position:])

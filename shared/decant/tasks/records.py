@@ -2,7 +2,7 @@
 
 All records are frozen, and their fields have Celery's names where Celery has the concept. `decant.tasks.sql` derives
 its column lists and parameter types from these classes. A field is stored in the column of its JSON name, which
-differs from the Python name only where `field(name=…)` says so.
+differs from the Python name only where `field(name=…)` sets another.
 """
 
 from datetime import datetime

@@ -35,7 +35,7 @@ class Periodic(Protocol):
 
     @property
     def name(self) -> str:
-        """Name that tells it from all others."""
+        """Name that is unique among all tasks."""
 
     @property
     def schedule(self) -> Schedule:

@@ -34,7 +34,7 @@ def body[T](into: type[T]) -> T:
     """Parse the current request's JSON body.
 
     Args:
-        into: A msgspec Struct, or any type that msgspec knows; `forbid_unknown_fields` and `msgspec.Meta` apply.
+        into: A msgspec Struct, or any type that msgspec supports; `forbid_unknown_fields` and `msgspec.Meta` apply.
     Raises:
         MalformedBody: there is no body, or it is not JSON.
         UnsupportedMediaType: its Content-Type is not JSON. A form of another site can send `text/plain`, but a browser

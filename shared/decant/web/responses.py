@@ -62,7 +62,7 @@ def responds[F: Callable[..., Any]](
     """Declare a response of a view whose annotation cannot express it; several decorators declare several responses.
 
     Args:
-        type_: Type of the body, a Struct or any type that msgspec knows; None for a response without a body.
+        type_: Type of the body, a Struct or any type that msgspec supports; None for a response without a body.
         status: HTTP status.
         mimetype: Media type of the body. Only JSON is checked against the type.
         description: What the response means, for the OpenAPI document.

@@ -25,7 +25,7 @@ def lambda_handler() -> Callable[[dict[str, Any], object], Report]:
 
 
 async def close_dead_lettered(records: Iterable[dict[str, Any]]) -> None:
-    """Move tasks that no worker knows to FAILURE, with the reason.
+    """Move tasks that are registered in no worker to FAILURE, with the reason.
 
     All other tasks are not changed: those that run or are not due, and those whose messages were dead-lettered because
     PostgreSQL or the worker's function was unavailable. The sweeper publishes them again.

@@ -134,6 +134,6 @@ async def _report_unknown(tasks: Sequence[Unclaimed]) -> None:
         extra = {"task_id": str(task.id), "task": task.name, "queue": task.queue}
         log.warning("Unknown task name; the message returns to the queue", extra=extra)
     try:
-        await store().record_unknown([task.id for task in tasks], "The worker did not know a task of this name.")
+        await store().record_unknown([task.id for task in tasks], "The worker has no task of this name.")
     except TRANSIENT:
         log.warning("Could not record why tasks wait", extra={"tasks": len(tasks)})

@@ -1,7 +1,7 @@
 """All statements on the tables of steps and signals; the rules are those of `decant.tasks.sql`.
 
 A step is written by the run that holds the lease: the statements join the task's row at this attempt. The primary key
-decides between two claims of one run that record the same step. Only a step with a transaction of its own locks the
+resolves the conflict of two claims that record the same step. Only a step with a transaction of its own locks the
 row, because its effects must not be committed after the lease was lost.
 """
 

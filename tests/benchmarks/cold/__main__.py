@@ -111,11 +111,11 @@ def _print_table(medians: Medians, this: str, other: str) -> None:
     print(f"{'':<16}{headings}{headings}{'bare Flask':>12}")
     bare_s = medians[BARE, this].init_s
     for name in dict.fromkeys(name for name, _label in medians):
-        ours, theirs = medians[name, this], medians[name, other]
+        own, peer = medians[name, this], medians[name, other]
         print(
-            f"{name:<16}{ours.init_s * 1000:>{width}.0f}{theirs.init_s * 1000:>{width}.0f}"
-            f"{ours.init_s / theirs.init_s:>7.2f}{ours.first_s * 1000:>{width}.1f}{theirs.first_s * 1000:>{width}.1f}"
-            f"{ours.first_s / theirs.first_s:>7.2f}{ours.init_s / bare_s:>12.2f}"
+            f"{name:<16}{own.init_s * 1000:>{width}.0f}{peer.init_s * 1000:>{width}.0f}"
+            f"{own.init_s / peer.init_s:>7.2f}{own.first_s * 1000:>{width}.1f}{peer.first_s * 1000:>{width}.1f}"
+            f"{own.first_s / peer.first_s:>7.2f}{own.init_s / bare_s:>12.2f}"
         )
 
 

@@ -56,7 +56,7 @@ class CpuQuota:
         with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has ended
             used_before_s, started = self._used_s(), time.monotonic()
             while not self._over.wait(PERIOD_S / 10):
-                # Time it did not want is lost, as it is for a function: one period may be saved up, no more.
+                # Unused time is lost, as it is for a function: one period may be saved up, no more.
                 allowed_s = (time.monotonic() - started) * self._share
                 used_s = self._used_s() - used_before_s
                 if used_s < allowed_s - PERIOD_S * self._share:

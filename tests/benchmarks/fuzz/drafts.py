@@ -109,7 +109,7 @@ def valid_draft(random: Random, route: Route, subject: Subject) -> Draft:
 
 
 def _members(random: Random, route: Route) -> dict[str, object]:
-    """The sample's members, or some of those that the function knows."""
+    """The sample's members, or some of those that the function declares."""
     sample = json.loads(route.body or "{}")
     members = {
         name: sample[name] if name in sample else valid_value(random, schema)

@@ -139,12 +139,12 @@ def _reasons(request: RawRequest, result: Result, limit_s: float) -> Iterator[st
 
 
 def is_acknowledged(responses: Sequence[Response]) -> bool:
-    """Whether the first response acknowledges a write and says where it can be read."""
+    """Whether the first response acknowledges a write and names where it can be read."""
     return bool(responses) and responses[0].status in {201, 202} and "location" in responses[0].headers
 
 
 def lost_write(subject: Subject, route: Route, response: Response, limit_s: float) -> str | None:
-    """Why an acknowledged write cannot be found where the response said; None when it is there."""
+    """Why an acknowledged write cannot be found at the URL of the response; None when it is there."""
     path = urljoin(subject.prefix + route.path, response.headers["location"])
     head = b"GET %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n" % (path.encode(), subject.host)
     data = head + b"Authorization: %s\r\n\r\n" % subject.tokens.valid

@@ -43,17 +43,17 @@ def own_share() -> Measure:
 
 
 def cold_start() -> Measure:
-    """Init of `async_response`, over that of the same process with nothing of ours around it, one after the other."""
+    """Init of `async_response`, over that of the same process without the environment."""
     layer = build_local(LAYERS)["SharedLayer"]
     function = _function(ROOT / "functions/async_response", [layer])
-    ours, bare = [], []
+    own, bare = [], []
     with tempfile.TemporaryDirectory() as folder, _host(Path(folder)) as host:
         for _ in range(COLD_STARTS):
             environment = Environment(uuid4().hex, function, host)
-            ours.append(_timed(environment.start))
+            own.append(_timed(environment.start))
             environment.stop(drain_s=0)
             bare.append(_bare_start_s(function, host.image, Path(folder)))
-    ratio = statistics.median(ours) / statistics.median(bare)
+    ratio = statistics.median(own) / statistics.median(bare)
     name = f"cold start of async_response, over the bare client's {statistics.median(bare) * 1000:.0f} ms"
     return Measure(name=name, value=ratio, unit="x", goal="≤ 1.15")
 

@@ -16,7 +16,7 @@ class Measure:
     """One figure.
 
     Attributes:
-        goal: As it is told, such as `≤ 5`; empty where there is none.
+        goal: As it is printed, such as `≤ 5`; empty where there is none.
     """
 
     name: str

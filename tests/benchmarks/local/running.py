@@ -79,7 +79,7 @@ def fresh_clone_s() -> float:
 
 
 def memory(running: Running) -> list[Measure]:
-    """Megabytes that each part holds; what processes share is counted once, where the system tells."""
+    """Megabytes that each part holds; what processes share is counted once, where the system provides the figure."""
     parts: dict[str, float] = {}
     for process in [running.process, *running.process.children(recursive=True)]:
         part = _part(process)

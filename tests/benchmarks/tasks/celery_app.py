@@ -1,4 +1,4 @@
-"""The same two tasks as a Celery app; run by Celery's own worker, so it imports nothing of ours."""
+"""The same two tasks as a Celery app; run by Celery's own worker, so it imports nothing of this repository."""
 
 import os
 import time

@@ -79,7 +79,7 @@ def celery(folder: Path) -> Iterator[Celery]:
     """Celery with a Redis of its own.
 
     Raises:
-        SystemExit: Redis is not installed; says how to.
+        SystemExit: Redis is not installed; the message contains the command.
     """
     server = shutil.which("redis-server")
     if server is None:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.tasks.ours import Decant, Measured, decant
+from tests.benchmarks.tasks.own import Decant, Measured, decant
 
 MEASURES: dict[str, Callable[[Decant], Measured]] = {
     "run 1,000 tasks that wait 50 ms, 100 a batch": lambda decant: decant.run("wait", (0.05,), 1000, 100),

@@ -161,10 +161,10 @@ async def _slow_client(served: serving.Served) -> dict[str, float]:
 def show(title: str, results: Results) -> None:
     """Print one measure's table, with the ratio of Decant to every peer."""
     table = Table("peer", "p50", "decant ÷ peer", "", title=title, title_justify="left")
-    ours = results["decant"]["p50"]
+    own = results["decant"]["p50"]
     for peer, result in results.items():
         more = ", ".join(f"{name} {value:,.1f}" for name, value in result.items() if name != "p50")
-        ratio = f"{ours / result['p50']:.2f}" if result["p50"] else ""
+        ratio = f"{own / result['p50']:.2f}" if result["p50"] else ""
         table.add_row(peer, f"{result['p50']:,.1f}", ratio, more)
     Console().print(table)
 

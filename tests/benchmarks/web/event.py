@@ -68,7 +68,7 @@ def time_batch(work: Callable[[], Any]) -> float:
 
 
 def rest_event() -> dict[str, Any]:
-    """API Gateway's sample, as a GET of / that is not below a stage: some peers know nothing of stages."""
+    """API Gateway's sample, as a GET of / that is not below a stage: some peers have no stages."""
     event: dict[str, Any] = json.loads((ROOT / "tests/aws_events/rest.json").read_text())
     event |= {"path": "/", "resource": "/", "body": None}
     event["requestContext"] |= {"path": "/", "resourcePath": "/"}

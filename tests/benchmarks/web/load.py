@@ -31,7 +31,7 @@ class Load:
 
 
 class _Client(asyncio.Protocol):
-    """One connection: sends the request again as soon as its answer is whole, until told not to."""
+    """One connection: sends the request again as soon as its answer is whole, until it is stopped."""
 
     def __init__(self, request: bytes, goes_on: Callable[[], bool]) -> None:
         self.request = request

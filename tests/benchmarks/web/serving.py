@@ -71,7 +71,7 @@ def start(server: str, peer: str, tree: Path = ROOT) -> Served:
 def main(server: str, peer: str, port: int) -> None:
     """Serve until the process is killed; in a child process."""
     app = SERVED[peer]()
-    logging.disable(logging.WARNING)  # of apps that know no lifespan
+    logging.disable(logging.WARNING)  # of apps without lifespan
     if server == "uvicorn":
         config = {"interface": "wsgi"} if peer in WSGI else {}
         import_module("uvicorn").run(app, port=port, log_level="warning", access_log=False, backlog=BACKLOG, **config)

@@ -27,11 +27,11 @@ def signalled_retry(self: Any, name: str) -> str:
     return "done"
 
 
-OURS = ("signalled", "signalled_failure", "signalled_retry")
+NAMES = ("signalled", "signalled_failure", "signalled_retry")
 
 
 def is_ours(sender: Any) -> bool:
-    return getattr(sender, "name", "").rpartition(".")[2] in OURS
+    return getattr(sender, "name", "").rpartition(".")[2] in NAMES
 
 
 @signals.task_prerun.connect

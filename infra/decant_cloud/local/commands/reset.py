@@ -1,4 +1,4 @@
-"""`reset`: forgets what the local cloud keeps."""
+"""`reset`: deletes the data of the local cloud."""
 
 import shutil
 from pathlib import Path

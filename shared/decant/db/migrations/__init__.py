@@ -1,7 +1,7 @@
 """Apply Alembic's migrations in one transaction under a lock, then grant the functions' role its rights.
 
 The library and the app have a branch of revisions each: the library's are in `versions/` here and carry the label
-`decant`, the app's are in a folder of its own and know nothing of them. `decant.alembic_version` holds the revision of
+`decant`, the app's are in a folder of its own and do not depend on them. `decant.alembic_version` holds the revision of
 both. An app's migration that uses the library's tables names the revision that it needs in `depends_on`.
 """
 

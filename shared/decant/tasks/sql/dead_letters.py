@@ -31,7 +31,7 @@ CLOSE = text(f"""
     WHERE t.id = dead.id
     RETURNING t.id, t.state, {HAS_DEPENDENTS} AS has_dependents, t.awaited_by
 """)  # noqa: S608  # composed of constants
-"""Move tasks that the worker did not know to FAILURE. Other messages were dead-lettered during an outage."""
+"""Move tasks that were not registered in the worker to FAILURE. Other messages were dead-lettered during an outage."""
 
 REDRIVE = text(f"""
     WITH found AS (

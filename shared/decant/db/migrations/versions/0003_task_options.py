@@ -7,5 +7,5 @@ down_revision = "decant_0002"
 
 
 def upgrade() -> None:
-    """Add the column; code that does not know it inserts null."""
+    """Add the column; older code inserts null."""
     op.execute("ALTER TABLE decant.task ADD COLUMN options json")

@@ -7,6 +7,6 @@ down_revision = "decant_0003"
 
 
 def upgrade() -> None:
-    """Add the columns; code that does not know them leaves their defaults."""
+    """Add the columns; older code leaves their defaults."""
     op.execute("ALTER TABLE decant.task ADD COLUMN expires_in_s double precision")
     op.execute("ALTER TABLE decant.schedule ADD COLUMN absent boolean NOT NULL DEFAULT false")

@@ -7,7 +7,7 @@ down_revision = "decant_0004"
 
 
 def upgrade() -> None:
-    """Create the table; code that does not know it leaves it empty."""
+    """Create the table; older code leaves it empty."""
     op.execute("""
         CREATE TABLE decant.idempotent_response (
             key bytea PRIMARY KEY,

@@ -7,5 +7,5 @@ down_revision = "decant_0006"
 
 
 def upgrade() -> None:
-    """Add the column; code that does not know it leaves it NULL."""
+    """Add the column; older code leaves it NULL."""
     op.execute("ALTER TABLE decant.task ADD COLUMN details json")

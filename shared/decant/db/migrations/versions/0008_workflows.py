@@ -43,7 +43,7 @@ CREATE TABLE decant.signal (
 
 
 def upgrade() -> None:
-    """Add the columns and create the tables; code that does not know them leaves the defaults."""
+    """Add the columns and create the tables; older code leaves the defaults."""
     op.execute(TASK)
     op.execute(STEP)
     op.execute(SIGNAL)

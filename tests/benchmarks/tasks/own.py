@@ -129,9 +129,9 @@ def decant(folder: Path) -> Iterator[Decant]:
         }
         migrate()
         try:
-            ours = Decant(postgres)
-            ours.run("noop", (), 500, 100)  # connects, and lets PostgreSQL cache its plans
-            ours.enqueue(50)
-            yield ours
+            own = Decant(postgres)
+            own.run("noop", (), 500, 100)  # connects, and lets PostgreSQL cache its plans
+            own.enqueue(50)
+            yield own
         finally:
             loop.run(loop.close())
