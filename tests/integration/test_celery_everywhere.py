@@ -131,6 +131,7 @@ def test_addresses_are_logged_once(tasks: ModuleType, caplog: pytest.LogCaptureF
     ]
 
 
+@pytest.mark.long
 def test_script_and_shell_start_tasks_of_a_worker(tmp_path: Path, database_url: str) -> None:
     """A script, also the module of the tasks itself, and an interactive shell start tasks that a worker runs."""
     (tmp_path / "tasks.py").write_text(

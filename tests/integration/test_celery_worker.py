@@ -107,6 +107,7 @@ def test_warm_shutdown_waits_for_runs(folder: Path, database_url: str) -> None:
     assert states() == ["SUCCESS", "PENDING"]
 
 
+@pytest.mark.long
 def test_second_interrupt_is_a_cold_shutdown(folder: Path, database_url: str) -> None:
     """The first SIGINT waits for the running task, and the second releases it."""
     with worker(folder, "-A", "jobs", DATABASE_URL=database_url) as process:
@@ -122,6 +123,7 @@ def test_second_interrupt_is_a_cold_shutdown(folder: Path, database_url: str) ->
     assert states() == ["PENDING"]
 
 
+@pytest.mark.long
 def test_worker_serves_its_queues_alone(folder: Path, database_url: str) -> None:
     """`-Q` selects the queues; tasks on others wait."""
     start(folder, database_url, "wait.apply_async(('other',), queue='other')")

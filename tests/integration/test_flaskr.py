@@ -17,8 +17,6 @@ from tests.loading import ROOT
 
 SOURCES = ROOT / ".decant/sources"
 TESTS = 24
-QUICK_MODES = {"threads", "rest"}
-"""Modes of `make test`; `make test-all` runs all of them."""
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +42,8 @@ def _download(requirement: str, folder: Path) -> None:
     subprocess.run([*pip, *options], check=True, timeout=100)
 
 
-@pytest.mark.parametrize(
-    "mode", [pytest.param(mode, marks=() if mode in QUICK_MODES else pytest.mark.long) for mode in MODES]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.timeout(240)  # the first test downloads the source distribution
 def test_tutorial_application_passes_its_tests(tutorial: Path, mode: str) -> None:
     """All of its tests pass without a change of the application."""

@@ -15,6 +15,8 @@ import pytest
 
 from tests.loading import ROOT
 
+pytestmark = pytest.mark.long
+
 SHARED = ROOT / "shared"
 BUDGET_MB = 70
 EM_AARCH64 = 183  # machine type in the header of an ELF file
@@ -105,7 +107,6 @@ def test_tracebacks_name_files_as_lambda_has_them(layer: Path) -> None:
     assert marshal.loads(bytecode.read_bytes()[16:]).co_filename == "/opt/python/decant/loop.py"  # noqa: S302  # our own
 
 
-@pytest.mark.long
 def test_second_build_makes_the_same_bytes(layer: Path, tmp_path: Path) -> None:
     """An unchanged layer is not uploaded again, and publishes nothing."""
     finished = run_recipe(layer.parents[1] / "source", tmp_path)
@@ -114,7 +115,6 @@ def test_second_build_makes_the_same_bytes(layer: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "python") == contents(layer)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("name", ["SharedLayer", "AuthLayer"])
 def test_layer_for_another_architecture_holds_its_modules(tmp_path: Path, name: str) -> None:
     """Built here for arm64, it holds compiled modules of arm64 alone."""

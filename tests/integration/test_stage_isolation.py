@@ -14,7 +14,7 @@ from decant_cloud.template.evaluate import PSEUDO_PARAMETERS
 from tests.loading import ROOT
 from tests.stacks import of_type, stack
 
-pytestmark = pytest.mark.npm
+pytestmark = [pytest.mark.npm, pytest.mark.long]
 
 SOURCES = ROOT / "infra/decant_cloud/checks/simulator"
 ACCOUNT, REGION = PSEUDO_PARAMETERS["AWS::AccountId"], PSEUDO_PARAMETERS["AWS::Region"]
@@ -129,7 +129,7 @@ ROLES = ("CloudFormationRole", "DeployRole", "functions")
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize(("stage", "other"), [("dev", "prod"), pytest.param("prod", "dev", marks=pytest.mark.long)])
+@pytest.mark.parametrize(("stage", "other"), [("dev", "prod"), ("prod", "dev")])
 def test_role_of_a_stage_is_denied_the_resources_of_another(simulator: Path, role: str, stage: str, other: str) -> None:
     """Every action that the role's policies name is denied on every kind of resource of the other stage."""
     allowed, evaluated = simulate(simulator, stage, role, other)
@@ -141,16 +141,8 @@ def test_role_of_a_stage_is_denied_the_resources_of_another(simulator: Path, rol
 @pytest.mark.parametrize(
     ("role", "expected"),
     [
-        pytest.param(
-            "CloudFormationRole",
-            f"kms:ScheduleKeyDeletion on arn:aws:kms:{REGION}:{ACCOUNT}:key/decant-dev",
-            marks=pytest.mark.long,
-        ),
-        pytest.param(
-            "CloudFormationRole",
-            "route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/Zdev",
-            marks=pytest.mark.long,
-        ),
+        ("CloudFormationRole", f"kms:ScheduleKeyDeletion on arn:aws:kms:{REGION}:{ACCOUNT}:key/decant-dev"),
+        ("CloudFormationRole", "route53:ChangeResourceRecordSets on arn:aws:route53:::hostedzone/Zdev"),
         ("DeployRole", f"apigateway:GET on arn:aws:apigateway:{REGION}::/apikeys/decant-dev"),
         (
             "functions",
