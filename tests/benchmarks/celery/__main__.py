@@ -43,46 +43,46 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)  # PostgreSQL runs as another user when this process is root
-        with Postgres(folder / "postgres") as postgres, celery(folder) as theirs:
+        with Postgres(folder / "postgres") as postgres, celery(folder) as peer:
             os.environ["DATABASE_URL"] = postgres.url()
             runtime.current().reload()
             load_function("migrate").handler({}, None)
             with _worker(folder):
-                rows = _run_rates(theirs)
-            rows += _enqueue_rates(theirs)
+                rows = _run_rates(peer)
+            rows += _enqueue_rates(peer)
             _print(rows)
-            pairs = [(name, {"decant.celery": ours, "Celery": peer}) for name, ours, peer in rows]
+            pairs = [(name, {"decant.celery": own, "Celery": peer}) for name, own, peer in rows]
             write("celery", [Comparison(name, "per second", values) for name, values in pairs], ["celery", "redis"])
             runtime.current().shut_down()
     return 0
 
 
-def _run_rates(theirs: Celery) -> list[Row]:
+def _run_rates(peer: Celery) -> list[Row]:
     """The best of several rounds."""
-    peer = max(theirs.run_rate("threads", "wait", (WAIT_S,), COUNT) for _ in range(ROUNDS))
+    rate = max(peer.run_rate("threads", "wait", (WAIT_S,), COUNT) for _ in range(ROUNDS))
     rates = {task.__name__: max(_run_rate(task) for _ in range(ROUNDS)) for task in (jobs.wait, jobs.wait_async)}
     return [
-        ("run 1,000 time.sleep(0.05); Celery's threads pool", rates["wait"], peer),
-        ("run 1,000 asyncio.sleep(0.05); the same", rates["wait_async"], peer),
+        ("run 1,000 time.sleep(0.05); Celery's threads pool", rates["wait"], rate),
+        ("run 1,000 asyncio.sleep(0.05); the same", rates["wait_async"], rate),
     ]
 
 
-def _enqueue_rates(theirs: Celery) -> list[Row]:
+def _enqueue_rates(peer: Celery) -> list[Row]:
     """Medians of many short rounds in turn, without workers: the fastest of few rounds depends on the disk's load."""
-    with theirs.on_disk():
-        on_disk = [(_enqueue_rate(), theirs.enqueue_rate(ENQUEUED)) for _ in range(ENQUEUE_ROUNDS)]
-    in_memory = [(_enqueue_rate(), theirs.enqueue_rate(ENQUEUED)) for _ in range(ENQUEUE_ROUNDS)]
+    with peer.on_disk():
+        on_disk = [(_enqueue_rate(), peer.enqueue_rate(ENQUEUED)) for _ in range(ENQUEUE_ROUNDS)]
+    in_memory = [(_enqueue_rate(), peer.enqueue_rate(ENQUEUED)) for _ in range(ENQUEUE_ROUNDS)]
     measured = {"persists to disk": on_disk, "is in memory": in_memory}
     return [
-        (f"enqueue one by one; Redis {kept}", median(ours for ours, _ in pairs), median(peer for _, peer in pairs))
+        (f"enqueue one by one; Redis {kept}", median(own for own, _ in pairs), median(peer for _, peer in pairs))
         for kept, pairs in measured.items()
     ]
 
 
 def _print(rows: list[Row]) -> None:
     table = Table("a second", "decant.celery", "Celery", "ratio")
-    for name, ours, theirs in rows:
-        table.add_row(name, f"{ours:,.0f}", f"{theirs:,.0f}", f"{ours / theirs:.2f}")
+    for name, own, peer in rows:
+        table.add_row(name, f"{own:,.0f}", f"{peer:,.0f}", f"{own / peer:.2f}")
     Console(width=120).print(table)
 
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.results import Comparison, write
-from tests.benchmarks.tasks.ours import Decant, Measured, decant
+from tests.benchmarks.tasks.own import Decant, Measured, decant
 from tests.benchmarks.tasks.peers import POOLS, Celery, celery
 from tests.benchmarks.tasks.versions import compare
 
@@ -27,12 +27,12 @@ FEW, MANY = 1_000, 1_000_000
 type Peers = dict[str, dict[str, float]]
 
 MEASURES: dict[str, tuple[str, Callable[[Decant], Measured]]] = {
-    "1,000 tasks that wait 50 ms, 100 a batch": ("wait", lambda ours: ours.run("wait", (WAIT_S,), 1000, 100)),
-    "1,000 tasks that wait 50 ms, 1,000 a batch": ("wait", lambda ours: ours.run("wait", (WAIT_S,), 1000, 1000)),
-    "5,000 tasks that do nothing, 100 a batch": ("nothing", lambda ours: ours.run("noop", (), 5000, 100)),
-    "5,000 tasks that do nothing, 1,000 a batch": ("nothing", lambda ours: ours.run("noop", (), 5000, 1000)),
-    "enqueue one by one, each on disk": ("enqueue", lambda ours: ours.enqueue(1000)),
-    "enqueue 1,000 at once, all on disk": ("enqueue", lambda ours: ours.enqueue_many(1000)),
+    "1,000 tasks that wait 50 ms, 100 a batch": ("wait", lambda own: own.run("wait", (WAIT_S,), 1000, 100)),
+    "1,000 tasks that wait 50 ms, 1,000 a batch": ("wait", lambda own: own.run("wait", (WAIT_S,), 1000, 1000)),
+    "5,000 tasks that do nothing, 100 a batch": ("nothing", lambda own: own.run("noop", (), 5000, 100)),
+    "5,000 tasks that do nothing, 1,000 a batch": ("nothing", lambda own: own.run("noop", (), 5000, 1000)),
+    "enqueue one by one, each on disk": ("enqueue", lambda own: own.enqueue(1000)),
+    "enqueue 1,000 at once, all on disk": ("enqueue", lambda own: own.enqueue_many(1000)),
 }
 """In words, what of Celery's it is compared with, and how it is made."""
 
@@ -52,43 +52,43 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         folder.chmod(0o755)  # PostgreSQL runs as another user when we are root
-        with decant(folder / "postgres") as ours:
+        with decant(folder / "postgres") as own:
             if options.profile:
-                print_profiles(ours)
+                print_profiles(own)
                 return 0
-            with celery(folder) as theirs:
-                measured = measure(ours, theirs)
+            with celery(folder) as peer:
+                measured = measure(own, peer)
             print_table(*measured)
             write("tasks", comparisons(*measured), ["celery", "redis", "sqlalchemy", "asyncpg"])
-            print_claims(*ours.claim_times_ms(FEW, MANY))
+            print_claims(*own.claim_times_ms(FEW, MANY))
     return 0
 
 
-def measure(ours: Decant, theirs: Celery) -> tuple[dict[str, Measured], Peers]:
+def measure(own: Decant, peer: Celery) -> tuple[dict[str, Measured], Peers]:
     """The best of three rounds of each, in turn, so that both see the same machine."""
-    mine = [{name: run(ours) for name, (_, run) in MEASURES.items()}]
-    peers = [measure_celery(theirs)]
+    mine = [{name: run(own) for name, (_, run) in MEASURES.items()}]
+    peers = [measure_celery(peer)]
     for _ in range(2):
-        mine.append({name: run(ours) for name, (_, run) in MEASURES.items()})
-        peers.append(measure_enqueue(theirs))
+        mine.append({name: run(own) for name, (_, run) in MEASURES.items()})
+        peers.append(measure_enqueue(peer))
     return (
         {name: max((each[name] for each in mine), key=_rate) for name in MEASURES},
         peers[0] | {name: {"": max(each[name][""] for each in peers)} for name in peers[1]},
     )
 
 
-def measure_celery(theirs: Celery) -> Peers:
+def measure_celery(peer: Celery) -> Peers:
     """What Celery does a second, by measure and pool."""
-    waiting = {pool: theirs.run_rate(pool, "wait", (WAIT_S,), 1000) for pool in POOLS}
-    idle = {pool: theirs.run_rate(pool, "noop", (), 5000) for pool in POOLS}
-    return {"wait": waiting, "nothing": idle, **measure_enqueue(theirs)}
+    waiting = {pool: peer.run_rate(pool, "wait", (WAIT_S,), 1000) for pool in POOLS}
+    idle = {pool: peer.run_rate(pool, "noop", (), 5000) for pool in POOLS}
+    return {"wait": waiting, "nothing": idle, **measure_enqueue(peer)}
 
 
-def measure_enqueue(theirs: Celery) -> Peers:
+def measure_enqueue(peer: Celery) -> Peers:
     """What it enqueues a second, without a worker."""
-    in_memory = theirs.enqueue_rate(1000)
-    with theirs.on_disk():
-        return {"enqueue": {"": in_memory}, ON_DISK: {"": theirs.enqueue_rate(1000)}}
+    in_memory = peer.enqueue_rate(1000)
+    with peer.on_disk():
+        return {"enqueue": {"": in_memory}, ON_DISK: {"": peer.enqueue_rate(1000)}}
 
 
 def print_table(mine: dict[str, Measured], peers: Peers) -> None:
@@ -134,12 +134,12 @@ def print_claims(few_ms: float, many_ms: float) -> None:
     )
 
 
-def print_profiles(ours: Decant) -> None:
+def print_profiles(own: Decant) -> None:
     """Where processor time goes, measure by measure; profiling makes each several times as slow."""
     for measure, (_, run) in MEASURES.items():
         print(f"\n{measure}")
         with cProfile.Profile() as profile:
-            run(ours)
+            run(own)
         pstats.Stats(profile).strip_dirs().sort_stats("tottime").print_stats(20)
 
 

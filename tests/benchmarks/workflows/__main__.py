@@ -17,7 +17,7 @@ from rich.table import Table
 
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.results import Comparison, write
-from tests.benchmarks.workflows.ours import Decant
+from tests.benchmarks.workflows.own import Decant
 from tests.benchmarks.workflows.peers import Absurd, Dbos
 from tests.benchmarks.workflows.system import STEPS, Measured, System
 
@@ -30,15 +30,15 @@ MEASURES: dict[str, Callable[[System, int], Measured | None]] = {
 
 def add_rows(table: Table, measure: str, found: dict[str, list[Measured | None]]) -> None:
     """Add the medians of a measure, and the ratios to the first system."""
-    ours = 0.0
+    own = 0.0
     for name, measured in found.items():
         rates = [each.rate for each in measured if each is not None]
         own_us = [each.own_us for each in measured if each is not None]
         if rates:
             rate = median(rates)
-            ours = ours or rate
+            own = own or rate
             all_rates = " · ".join(f"{each:,.0f}" for each in rates)
-            table.add_row(measure, name, all_rates, f"{rate:,.0f}", f"{ours / rate:.1f}", f"{median(own_us):,.0f}")
+            table.add_row(measure, name, all_rates, f"{rate:,.0f}", f"{own / rate:.1f}", f"{median(own_us):,.0f}")
 
 
 def median_rate(measured: list[Measured | None]) -> float | None:
