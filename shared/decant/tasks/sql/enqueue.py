@@ -2,9 +2,9 @@
 
 from sqlalchemy import text
 
-from decant.tasks.records import Enqueued, NewTask
-from decant.tasks.sql.columns import inserted, parameters, selected
-from decant.tasks.sql.notify import CLAIMABLE, notifying
+from decant.tasks.records import NewTask
+from decant.tasks.sql.columns import inserted, parameters
+from decant.tasks.sql.notify import CHANNEL, CLAIMABLE
 
 __all__ = ["FIND_EXISTING", "INSERT", "MARK_UNPUBLISHED"]
 
@@ -30,19 +30,29 @@ _COLUMNS, _VALUES = inserted(
     without={"publish"},
 )
 
-_INSERT = f"""
-    INSERT INTO decant.task AS t ({_COLUMNS})
-    SELECT {_VALUES}
-    FROM (
-        SELECT *, coalesce(eta, statement_timestamp() + make_interval(secs => coalesce(countdown_s, 0))) AS due
-        FROM json_to_recordset(CAST(CAST(:tasks AS text) AS json)) AS given ({parameters(NewTask)})
-    ) AS new
-    ON CONFLICT DO NOTHING
-    RETURNING {selected(Enqueued)}, {CLAIMABLE}
-"""  # noqa: S608  # composed of constants
-
-INSERT = text(notifying(_INSERT))
+INSERT = text(f"""
+    WITH written AS (
+        INSERT INTO decant.task AS t ({_COLUMNS})
+        SELECT {_VALUES}
+        FROM (
+            SELECT *, coalesce(eta, statement_timestamp() + make_interval(secs => coalesce(countdown_s, 0))) AS due
+            FROM json_to_recordset(CAST(CAST(:tasks AS text) AS json)) AS given ({parameters(NewTask)})
+        ) AS new
+        ON CONFLICT DO NOTHING
+        RETURNING t.id, {CLAIMABLE}
+    ),
+    total AS (
+        SELECT count(*) AS inserted, bool_or(claimable) AS claimable,
+            CASE WHEN count(*) < :expected THEN array_agg(id) END AS ids
+        FROM written
+    ),
+    notified AS (SELECT pg_notify('{CHANNEL}', '') FROM total WHERE claimable)
+    SELECT total.inserted, total.ids, statement_timestamp() AS now FROM total LEFT JOIN notified ON true
+""")  # noqa: S608  # composed of constants
 """Insert tasks; a task whose id, unique key or idempotency key exists is left out.
+
+Returns a row: the number of inserted tasks, their ids if they are fewer than `expected`, and the time. A row for each
+task would take a fifth of the time of inserting many.
 
 `wake_at` of a task that is published after the commit lies after its due time. When it is reached, either a worker has
 claimed the task, or its message was lost and the sweeper publishes it again. The sweeper publishes all other tasks

@@ -5,6 +5,7 @@ A statement that completes tasks also updates their workflows in the same transa
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -242,8 +243,19 @@ async def _insert(tasks: Sequence[NewTask], session: AsyncSession | None) -> lis
     if not tasks:
         return []
     in_order = sorted(tasks, key=lambda task: task.unique_key or "")  # two callers with the same keys lock in one order
-    given = {"tasks": msgspec.json.encode(in_order).decode(), **_delays()}
-    return [Enqueued(*row.values()) for row in await _execute(enqueue.INSERT, given, session, repeatable=True)]
+    given = {"tasks": msgspec.json.encode(in_order).decode(), "expected": len(tasks), **_delays()}
+    (row,) = await _execute(enqueue.INSERT, given, session, repeatable=True)
+    if row["inserted"] < len(tasks):
+        ids = frozenset(row["ids"] or ())
+        tasks = [task for task in tasks if task.id in ids]
+    return [_enqueued(task, row["now"]) for task in tasks]
+
+
+def _enqueued(task: NewTask, now: datetime) -> Enqueued:
+    """A task that was inserted at this time of the database's clock."""
+    due_in_s = task.countdown_s if task.eta is None else (task.eta - now).total_seconds()
+    publish = task.publish and not task.parents and due_in_s <= MAX_DELAY_S
+    return Enqueued(task.id, task.queue, task.group_key, due_in_s, publish)
 
 
 async def _complete(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Completed:
