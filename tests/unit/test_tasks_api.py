@@ -7,9 +7,12 @@ import pytest
 NAMES = {
     "decant.tasks": (
         "AsyncResult Failure GroupResult Request Retry Run ShownStatus Signature State Status Task WorkflowResult "
-        "chain chord cron current_run every group join task"
+        "chain chord cron current_run every group join publishing task"
     ),
-    "decant.tasks.admin": "COUNT_LIMIT Page QueueStatistics Summary list_tasks queue_statistics redrive",
+    "decant.tasks.admin": (
+        "COUNT_LIMIT Page PausedQueue QueueStatistics Summary list_tasks pause_queue paused_queues queue_statistics "
+        "redrive resume_queue"
+    ),
     "decant.tasks.schedule": "Missed Schedule cron every",
     "decant.worker": "lambda_handler run_forever",
     "decant.worker.sweeper": "SweepCounts lambda_handler sweep",
