@@ -127,6 +127,8 @@ bench-workflows: ## Measure durable workflows against DBOS and Absurd: ARGS="--r
 	PYTHONPATH=.:shared:infra .decant/workflows/bin/python -m tests.benchmarks.workflows $(ARGS)
 bench-api: install ## Measure idempotent requests beside plain ones, and the OpenAPI document of 1,000 functions
 	@$(PY) -m tests.benchmarks.api $(ARGS)
+bench-console: install ## Measure the routes of the console on 1,100,000 tasks: ARGS="--count 100000"
+	@$(PY) -m tests.benchmarks.console $(ARGS)
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares

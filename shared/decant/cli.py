@@ -21,10 +21,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from decant.workflows.commands import main as workflows  # noqa: PLC0415  # other commands do not need it
 
         return workflows(words[1:])
+    if words[:1] == ["tasks"]:
+        from decant.console.commands import main as tasks  # noqa: PLC0415  # other commands do not need it
+
+        return tasks(words[1:])
     parser = argparse.ArgumentParser(prog="python -m decant")
     commands = parser.add_subparsers(required=True)
     commands.add_parser("worker", help="run tasks until a signal ends it", add_help=False)
     commands.add_parser("workflows", help="show and change runs of workflows", add_help=False)
+    commands.add_parser("tasks", help="show and change tasks, schedules and queues", add_help=False)
     command = commands.add_parser("redrive", help="run failed tasks again and print their ids")
     command.add_argument("ids", nargs="*", help="only these tasks")
     command.add_argument("--name", help="only tasks of this name")

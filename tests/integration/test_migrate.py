@@ -37,12 +37,14 @@ LIBRARY = {
     "decant.signal",
     "decant.schedule",
     "decant.paused_queue",
+    "decant.sweeper",
+    "decant.task_statistic",
     "decant.idempotent_response",
     "decant.alembic_version",
 }
 """Tables of the library."""
 
-LIBRARY_REVISIONS = [f"decant_000{number}" for number in range(9, 0, -1)]
+LIBRARY_REVISIONS = [f"decant_{number:04}" for number in range(10, 0, -1)]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import TextClause
 
 from decant import db, loop
+from decant.console import sql as console
 from decant.runtime import Runtime
 from decant.tasks.admin import pause_queue, resume_queue
 from decant.tasks.records import Outcome, State
@@ -280,3 +281,43 @@ async def test_burying_reads_by_the_primary_key(count: int) -> None:
 
     assert plan.buffers <= 500
     assert count == FEW or not plan.scans
+
+
+CONSOLE = {
+    "page": (console.PAGES["all"], 12_000, {"task_pkey"}),
+    "open page": (console.PAGES["open"], 12_000, {"task_open", "task_pkey"}),
+    "dead page": (console.PAGES["dead"], 12_000, {"task_dead", "task_pkey"}),
+    "count": (console.COUNTS["all"], 12_000, {"task_pkey"}),
+    "open count": (console.COUNTS["open"], 12_000, {"task_open"}),
+    "dead count": (console.COUNTS["dead"], 12_000, {"task_dead"}),
+    "running": (console.RUNNING, 100, {"task_running"}),
+    "unknown": (console.UNKNOWN, 3_000, {"task_waiting", "task_claim"}),
+    "failing": (console.FAILING, 12_000, {"task_done"}),
+    "task": (console.TASK, 50, {"task_pkey"}),
+    "relatives": (console.RELATIVES, 50, {"task_pkey"}),
+    "workflows": (console.WORKFLOWS, 200, {"task_workflow"}),
+    "nodes": (console.NODES, 200, {"task_workflow"}),
+    "runs": (console.RUNS, 500, {"step_pkey", "task_pkey"}),
+    "run now": (console.RUN_NOW, 500, {"task_pkey"}),
+}
+"""Statements of the console, the pages that they may read, and the indexes."""
+
+CONDITIONS = {"states": ["STARTED"], "name": None, "queue": None, "error": "none", "correlation_id": None}
+EDGES = {"before": UUID(int=2**128 - 1), "after": UUID(int=0), "scan_limit": 10_000, "count": 50}
+
+
+@pytest.mark.parametrize("name", CONSOLE)
+async def test_console_reads_a_bounded_part(count: int, name: str) -> None:
+    """A view costs the same whatever the number of finished tasks, also when nothing matches."""
+    statement, most, indexes = CONSOLE[name]
+    ids = await some_ids("SUCCESS")
+    task_id = ids[0]
+    given = CONDITIONS | EDGES | {"id": task_id, "root_id": task_id, "ids": ids, "most": 2_000}
+    given |= {"queues": ["queue0"], "republish_after_s": 300.0}
+    if name == "failing":
+        given["most"] = 10_000
+
+    plan = await plan_of(statement, **{key: given[key] for key in statement.compile().params})
+
+    assert plan.buffers <= most
+    assert count == FEW or (plan.indexes <= indexes and not plan.scans), (plan.indexes, plan.scans)

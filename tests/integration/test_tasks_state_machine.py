@@ -93,7 +93,7 @@ class Lives(RuleBasedStateMachine):
         """A caller changes its mind."""
         running = [run.claimed.id for run in self.runs]
         task_id = data.draw(st.sampled_from(running) if running else st.sampled_from(sorted(self.rows())))
-        self.call(self.store.revoke(task_id, terminate=terminate))
+        self.call(self.store.revoke([task_id], terminate=terminate))
 
     # The queue
 

@@ -30,6 +30,7 @@ EXECUTED = {
     "*decant new *": "integration/test_new_bundle.py::bundle",
     "decant remove function *": "integration/test_new_bundle.py::bundle",
     "decant upgrade *": "integration/test_new_bundle.py::test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners",
+    "decant tasks *": "integration/test_console.py::test_commands_list_show_and_change_tasks",
     "pip install *": "integration/test_wheel.py::make_environment",
     "curl *": "e2e/test_documented_requests.py::test_requests_of_the_readme_get_the_responses_that_it_shows",
     "[ET][A-Z]*=*": "e2e/test_documented_requests.py::test_requests_of_the_readme_get_the_responses_that_it_shows",

@@ -14,6 +14,7 @@ from decant_cloud.checks.layout import disagreements
 from decant_cloud.errors import CommandError
 from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold.bundle import add_admin, demo_folder, make, render
+from decant_cloud.scaffold.demo_files import ADMIN
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.functions import add_function, remove_function
 from decant_cloud.scaffold.limits import write_limits
@@ -283,12 +284,13 @@ def test_admin_routes_have_their_limits(bundle: Path) -> None:
 
     add_admin(bundle)
     with_admin = texts(bundle)
-    for name in ("queues_list", "task_status", "tasks_list", "tasks_redrive", "tasks_revoke", "workflows"):
+    for name in ADMIN:
         remove_function(bundle, name)
 
     assert b"/tasks/{task_id}/revoke/POST" in with_admin["infra/edge.yaml"]
     assert {name for name, text in texts(bundle).items() if before.get(name) != text} <= {
-        "tests/functions/test_admin.py"
+        "tests/functions/test_admin.py",
+        "tests/functions/test_admin_console.py",
     }
 
 

@@ -17,6 +17,7 @@ from decant_cloud.template.stage import Function, Stage
 __all__ = ["anonymous", "breaches"]
 
 MIN_CALLER_RATE = 10
+_ANY = "x-amazon-apigateway-any-method"
 
 type Route = tuple[str, str]
 """Method and path."""
@@ -116,5 +117,7 @@ def _routes(function: Function) -> list[Route]:
 
 def _security(api: Mapping[str, Any], method: str, path: str) -> Sequence[Mapping[str, Any]]:
     """What the API requires of a caller of the route."""
-    required: Sequence[Mapping[str, Any]] = api["Body"]["paths"][path][method.lower()].get("security", ())
+    operations = api["Body"]["paths"][path]
+    operation = operations[_ANY if method == "ANY" else method.lower()]
+    required: Sequence[Mapping[str, Any]] = operation.get("security", ())
     return required

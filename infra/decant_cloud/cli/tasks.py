@@ -26,7 +26,18 @@ def worker(arguments: tuple[str, ...]) -> int:
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def workflows(**options: Any) -> int:
     """List, show, signal, fork, rewind and check runs of workflows, of DATABASE_URL or of the local cloud."""
-    return call("local.commands.workflows", **options)
+    return call("local.commands.library", command="workflows", **options)
+
+
+@cli.command(
+    context_settings={"ignore_unknown_options": True, "help_option_names": []},
+    epilog="Example: decant tasks list --state FAILURE, or decant tasks status --watch",
+)
+@STATE
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def tasks(**options: Any) -> int:
+    """List, show, retry, cancel and redrive tasks, and pause queues and schedules, of a database or a stage."""
+    return call("local.commands.library", command="tasks", **options)
 
 
 @cli.group(cls=Group, epilog="Example: decant celery check src --fix")

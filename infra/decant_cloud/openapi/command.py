@@ -18,6 +18,9 @@ __all__ = ["FUNCTION", "document_path", "run", "write_document"]
 FUNCTION = "api_docs"
 """The function that serves the document."""
 
+_UNDESCRIBED = {FUNCTION, "console"}
+"""Functions whose routes serve their own pages."""
+
 
 def run(*, check: bool = False) -> int:
     """Write the document, or with `check` compare it with the written one; the exit status is 1 after an error."""
@@ -62,7 +65,7 @@ def _document(folder: Path, *, written: str) -> str:
     functions = _functions(Template(folder))
     if found := list(disagreements(functions)):
         raise CommandError("\n".join(found))
-    described = [function for function in functions if function.name != FUNCTION]
+    described = [function for function in functions if function.name not in _UNDESCRIBED]
     project = tomllib.loads((folder / "pyproject.toml").read_text()).get("project", {})
     made = document(described, title=bundle(folder).name, version=project.get("version", "0"), bundle=folder)
     if (text := json_text(made)) != written:

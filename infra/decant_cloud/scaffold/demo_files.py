@@ -8,7 +8,7 @@ from pathlib import Path
 
 __all__ = ["ADMIN", "BASE", "DEMO", "demo_files", "packaged_files"]
 
-ADMIN = ("task_status", "tasks_list", "tasks_revoke", "tasks_redrive", "queues_list", "workflows")
+ADMIN = ("task_status", "tasks_list", "tasks_revoke", "tasks_redrive", "queues_list", "workflows", "console")
 """Functions of `decant new admin`."""
 
 BASE = ("api_docs", "authorizer", "dead_letters", "migrate", "task_sweeper", "task_worker")

@@ -214,7 +214,7 @@ class AsyncResult(ResultBase):
             options: No effect.
         """
         del connection, signal, options
-        wait(store().revoke(row_id(self.id), terminate=terminate))
+        wait(store().revoke([row_id(self.id)], terminate=terminate))
         self._last = None
 
     def as_tuple(self) -> Any:

@@ -64,8 +64,8 @@ class Control:
             kwargs: No effect.
         """
         del destination, signal, kwargs
-        for each in [task_id] if isinstance(task_id, str) else task_id:
-            wait(store().revoke(row_id(each), terminate=terminate))
+        ids = [task_id] if isinstance(task_id, str) else task_id
+        wait(store().revoke([row_id(each) for each in ids], terminate=terminate))
 
     def inspect(self, *_args: Any, **_kwargs: Any) -> "Inspect":
         """What workers run."""

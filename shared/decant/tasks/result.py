@@ -130,7 +130,7 @@ class AsyncResult:
             TaskNotFound: no task has this id.
         """
         await self.status()
-        await store().revoke(self._uuid(), terminate=terminate)
+        await store().revoke([self._uuid()], terminate=terminate)
 
     async def _read(self, name: str) -> Any:
         return getattr(await self.status(), name)

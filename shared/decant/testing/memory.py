@@ -184,19 +184,20 @@ class MemoryStore:
                 )
         return []
 
-    async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
-        self._revoke(self.rows.known([task_id]), terminate=terminate)
+    async def revoke(self, ids: Sequence[UUID], *, terminate: bool) -> int:
+        return self._revoke(self.rows.known(ids), terminate=terminate)
 
     async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
         self._revoke([row for row in self.rows.values() if row.new.root_id == root_id], terminate=terminate)
 
-    def _revoke(self, rows: Iterable[Row], *, terminate: bool) -> None:
+    def _revoke(self, rows: Iterable[Row], *, terminate: bool) -> int:
         unfinished = [row for row in rows if not row.finished]
         for row in unfinished:
             row.revoked, row.terminate = True, row.terminate or terminate
             if row.state is not State.STARTED:
                 row.close(State.REVOKED, self.now(), Failure("TaskRevoked", "It was revoked before it was started."))
         self.rows.update_workflows(unfinished, self.now())
+        return len(unfinished)
 
     async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
         return {row.new.id: row.status() for row in self.rows.known(ids)}
@@ -254,6 +255,9 @@ class MemoryStore:
             self._ticked[key] = (new[-1].eta or now) if new else self._ticked[key]
             tasks += [task for task in new if task.id not in self.rows]
         return await self.insert(tasks, None)
+
+    async def summarize(self) -> int:
+        return 0  # the console reads PostgreSQL
 
     async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
         for row in self.rows.known(ids):

@@ -1,7 +1,7 @@
 """The sweeper: runs once a minute and handles everything that no message triggers.
 
 It inserts the tasks of schedules, retries tasks of lost workers, publishes tasks that are due or whose message was
-lost, and deletes old tasks. Concurrent sweepers share the work.
+lost, deletes old tasks, and adds finished tasks to the statistics. Concurrent sweepers share the work.
 """
 
 import hashlib
@@ -30,7 +30,7 @@ from decant.tasks.store import store
 from decant.tasks.task import Task
 from decant.worker.execution import Deadline
 
-__all__ = ["SweepCounts", "lambda_handler", "sweep"]
+__all__ = ["SweepCounts", "lambda_handler", "scheduled_task", "sweep"]
 
 log = logging.getLogger("decant.tasks")
 
@@ -99,6 +99,7 @@ async def sweep(deadline: Deadline) -> SweepCounts:
         "lost": partial(_in_batches, _expire_leases, deadline),
         "published": partial(_in_batches, _publish, deadline),
         "deleted": partial(_in_batches, _delete, deadline),
+        "summarized": partial(_in_batches, store().summarize, deadline, 1),
         "measured": _measure,
     }
     counts, errors = dict[str, int](), list[Exception]()
@@ -121,12 +122,12 @@ async def _measure() -> int:
     return len(queues)
 
 
-async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline) -> int:
+async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline, batch: int = _BATCH) -> int:
     total = 0
     while deadline.remaining_s() > _MARGIN_S:
         count = await work()
         total += count
-        if count < _BATCH:
+        if count < batch:
             break
     return total
 
@@ -137,9 +138,7 @@ async def _tick() -> int:
     Raises:
         ExceptionGroup: some schedules have no ticks; those of all others are inserted.
     """
-    scheduled = [(task, task.options.schedule) for task in registry.values()]
-    entries: list[Periodic] = [_TaskEntry(task, schedule) for task, schedule in scheduled if schedule is not None]
-    tasks = {_key(entry): entry for entry in [*entries, *periodic.values()]}
+    tasks = _entries()
     errors: list[Exception] = []
 
     def due(key: str, after: datetime, now: datetime) -> list[NewTask]:
@@ -155,6 +154,19 @@ async def _tick() -> int:
     if errors:
         raise ExceptionGroup("schedules without ticks", errors)
     return len(inserted)
+
+
+def scheduled_task(key: str) -> NewTask | None:
+    """A task of a schedule that is due now, beside its ticks; None when no imported module has the schedule."""
+    entry = _entries().get(key)
+    return None if entry is None else entry.at({})
+
+
+def _entries() -> dict[str, Periodic]:
+    """The schedules of all imported modules, by key."""
+    scheduled = [(task, task.options.schedule) for task in registry.values()]
+    entries: list[Periodic] = [_TaskEntry(task, schedule) for task, schedule in scheduled if schedule is not None]
+    return {_key(entry): entry for entry in [*entries, *periodic.values()]}
 
 
 class _TaskEntry(msgspec.Struct, frozen=True):

@@ -59,7 +59,7 @@ def run(*, state: Path, port: int) -> None:
             except ConfigError as error:
                 raise LocalCloudError(f"Settings are invalid: {error}") from error
             provide(bundle().secrets)
-        print_endpoints(console, f"http://127.0.0.1:{port}")
+        print_endpoints(console, f"http://127.0.0.1:{port}", state)
         console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
         with redirect_stdout(ReadableOutput(console)):
             changed = loop.run(_serve(Dispatcher(load_apps(root() / "functions")), port, postgres))

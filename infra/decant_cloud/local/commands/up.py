@@ -21,6 +21,7 @@ from decant_cloud.local.progress import Steps
 from decant_cloud.local.stack_events import TIMEOUT_S
 from decant_cloud.local.state import Claim
 from decant_cloud.local.terminal import output
+from decant_cloud.local.tokens import mint, required_scopes
 from decant_cloud.local.updates import Updates
 from decant_cloud.paths import root
 from decant_cloud.template.model import Template
@@ -31,6 +32,12 @@ DATABASE_PORT_ABOVE = 1000
 """Difference between the gateway's port and PostgreSQL's, when that port is free."""
 
 WATCH_EVERY_S = 1
+
+CONSOLE = "Console"
+"""Logical id of the function with the console's page."""
+
+CONSOLE_TOKEN_S = 12 * 3600
+"""Validity of the token in the printed URL, seconds."""
 
 
 def run(*, state: Path, port: int, debugger: tuple[str, int] | None, stack: str | None, detached: bool) -> None:
@@ -56,7 +63,7 @@ def run(*, state: Path, port: int, debugger: tuple[str, int] | None, stack: str 
             cloud.start_servers(steps.step)
             with show_errors(console, cloud.emulator.journal, _renderer()):
                 cloud.release(steps.step, steps.report)
-        print_endpoints(console, cloud.deployment.api_url)
+        print_endpoints(console, cloud.deployment.api_url, state)
         addresses = f"AWS APIs at {cloud.emulator.url}, PostgreSQL at {without_password(cloud.database.url())}"
         console.print(addresses, highlight=False, soft_wrap=True)
         claim.announce(cloud.emulator.url, cloud.database.url(), options.stack)
@@ -101,13 +108,19 @@ def _debugger(function: str, port: int) -> Debugger:
     return Debugger(function=logical_id, port=port, package=spec.submodule_search_locations[0])
 
 
-def print_endpoints(console: Console, api_url: str) -> None:
-    """Print each route with a curl command that works as printed."""
+def print_endpoints(console: Console, api_url: str, state: Path) -> None:
+    """Print each route with a curl command that works as printed, and the URL of the console with a new token."""
     routes = endpoints(Template(root()))
     for route in routes:
+        if route.function == CONSOLE:
+            continue
         console.print(f"\n[bold]{route.method} {route.path}[/] [dim]{route.function}", highlight=False)
         # Not wrapped: a line that is copied must be whole.
         console.print(Text(route.curl(api_url, routes)), soft_wrap=True)
+    if any(route.function == CONSOLE for route in routes):
+        token = mint(state, " ".join(required_scopes(root())), CONSOLE_TOKEN_S)
+        console.print("\n[bold]Console[/] [dim]tasks, workflows, schedules and queues", highlight=False)
+        console.print(Text(f"{api_url}/console#token={token}"), soft_wrap=True)
     console.print()
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-__all__ = ["HAS_DEPENDENTS", "inserted", "parameters", "selected"]
+__all__ = ["HAS_DEPENDENTS", "inserted", "parameters", "selected", "with_attempt"]
 
 HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL OR t.awaited_by IS NOT NULL"
 
@@ -75,6 +75,22 @@ def inserted(record: type[msgspec.Struct], expressions: dict[str, str], *, witho
     names = [info.encode_name for info in msgspec.structs.fields(record) if info.name not in without]
     values = dict.fromkeys(names, "") | expressions
     return ", ".join(values), ", ".join(expression or name for name, expression in values.items())
+
+
+def with_attempt(error_type: str, error: str) -> str:
+    """The column `attempts` of the row `t` with the attempt that ends now; it keeps the last 20.
+
+    Args:
+        error_type: Expression for the class of the attempt's error.
+        error: Expression for its message.
+    """
+    return f"""
+        CASE WHEN jsonb_array_length(t.attempts) >= 20 THEN t.attempts - 0 ELSE coalesce(t.attempts, '[]') END
+        || jsonb_build_array(jsonb_build_object(
+            'attempt', t.attempt, 'date_started', t.date_started, 'date_done', statement_timestamp(),
+            'error_type', {error_type}, 'error', left({error}, 1000)
+        ))
+    """
 
 
 def _type(kind: Any) -> str:

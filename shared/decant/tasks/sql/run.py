@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from decant.tasks.records import Claimed, Outcome, Unclaimed
-from decant.tasks.sql.columns import HAS_DEPENDENTS, parameters, selected
+from decant.tasks.sql.columns import HAS_DEPENDENTS, parameters, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
 
 __all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "NEXT_DUE", "PROGRESS", "RENEW"]
@@ -133,6 +133,10 @@ COMPLETE = text(f"""
         max_retries = coalesce(ended.max_retries, t.max_retries),
         args = coalesce(CAST(ended.args AS json), t.args), kwargs = coalesce(CAST(ended.kwargs AS json), t.kwargs),
         details = CAST(ended.details AS json),
+        attempts = CASE
+            WHEN ended.ran
+            THEN {with_attempt("ended.failure ->> 'type'", "ended.failure ->> 'message'")} ELSE t.attempts
+        END,
         eta = CASE WHEN again THEN next_eta ELSE t.eta END,
         wake_at = CASE
             WHEN again AND ended.publish THEN next_eta + make_interval(secs => :republish_after_s)

@@ -6,7 +6,7 @@ another row.
 
 from sqlalchemy import text
 
-__all__ = ["ADD", "LOCK", "MARK_ABSENT", "TICKED"]
+__all__ = ["ADD", "LOCK", "MARK_ABSENT", "PAUSE", "TICKED"]
 
 ADD = text("""
     INSERT INTO decant.schedule (name)
@@ -23,9 +23,9 @@ LOCK = text("""
             ELSE ticked_at
         END AS ticked_at,
         statement_timestamp() AS now
-    FROM decant.schedule WHERE name = ANY(CAST(:keys AS text[])) ORDER BY name FOR UPDATE SKIP LOCKED
+    FROM decant.schedule WHERE name = ANY(CAST(:keys AS text[])) AND NOT paused ORDER BY name FOR UPDATE SKIP LOCKED
 """)
-"""Lock schedules until the transaction ends. Locked schedules are skipped."""
+"""Lock schedules until the transaction ends. Locked and paused schedules are skipped."""
 
 TICKED = text("""
     UPDATE decant.schedule AS s SET ticked_at = given.ticked_at, absent = false
@@ -45,3 +45,9 @@ MARK_ABSENT = text("""
 
 Two versions of the code may sweep in turn during a deployment. A schedule that is locked belongs to another sweeper.
 """
+
+PAUSE = text("""
+    UPDATE decant.schedule SET paused = CAST(:paused AS boolean), absent = absent OR CAST(:paused AS boolean)
+    WHERE name = :key RETURNING name
+""")
+"""Pause or resume a schedule. The ticks of a pause are left out, as those of an absence."""

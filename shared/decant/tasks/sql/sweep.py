@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from decant.tasks.records import Enqueued
-from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
+from decant.tasks.sql.columns import HAS_DEPENDENTS, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
 
 __all__ = ["DELETE", "DELETE_RESPONSES", "EXPIRE_LEASES", "UNPUBLISHED"]
@@ -34,6 +34,8 @@ The delay before a task is published again doubles every time, so that a task in
 and not a message per minute.
 """
 
+_LOST = "format('The worker of run %s was lost: it was killed, or its time ran out.', t.attempt)"
+
 EXPIRE_LEASES = text(f"""
     WITH lost AS MATERIALIZED (
         SELECT id,
@@ -61,7 +63,8 @@ EXPIRE_LEASES = text(f"""
         wakeups = 0,
         date_done = CASE WHEN NOT again THEN statement_timestamp() END,
         error_type = CASE lost.state WHEN 'REVOKED' THEN 'TaskRevoked' ELSE 'WorkerLost' END,
-        error = format('The worker of run %s was lost: it was killed, or its time ran out.', t.attempt),
+        error = {_LOST},
+        attempts = CASE WHEN again THEN {with_attempt("'WorkerLost'", _LOST)} ELSE t.attempts END,
         traceback = ''
     FROM lost, LATERAL (SELECT lost.state IN ('PENDING', 'RETRY') AS again) AS next
     WHERE t.id = lost.id

@@ -36,11 +36,12 @@ _REVOKE = f"""
 
 REVOKE = text(f"""
     WITH open AS MATERIALIZED (
-        SELECT id FROM decant.task WHERE id = :id AND date_done IS NULL FOR UPDATE
+        SELECT id FROM decant.task
+        WHERE id = ANY(CAST(:ids AS uuid[])) AND date_done IS NULL ORDER BY id FOR UPDATE
     )
     {_REVOKE}
 """)  # noqa: S608  # composed of constants
-"""Revoke a task: a waiting task is closed at once, a running task is not retried."""
+"""Revoke tasks: a waiting task is closed at once, a running task is not retried."""
 
 REVOKE_WORKFLOW = text(f"""
     WITH open AS MATERIALIZED (

@@ -31,7 +31,7 @@ from decant.tasks.records import (
     Status,
     Unclaimed,
 )
-from decant.tasks.sql import dead_letters, enqueue, lists, queues, run, schedule, sweep, watch, workflow
+from decant.tasks.sql import dead_letters, enqueue, lists, queues, run, schedule, statistics, sweep, watch, workflow
 from decant.tasks.store.protocol import DueTicks, Store
 
 __all__ = ["COUNT_LIMIT", "TRANSIENT", "PostgresStore", "is_temporary", "store", "using"]
@@ -132,8 +132,8 @@ class PostgresStore:
             root_id = rows[0]["root_id"]
             return await _insert([msgspec.structs.replace(task, root_id=root_id) for task in tasks], session)
 
-    async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
-        await _complete(watch.REVOKE, {"id": task_id, "terminate": terminate})
+    async def revoke(self, ids: Sequence[UUID], *, terminate: bool) -> int:
+        return len((await _complete(watch.REVOKE, {"ids": list(ids), "terminate": terminate})).states)
 
     async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
         await _complete(watch.REVOKE_WORKFLOW, {"id": root_id, "terminate": terminate})
@@ -184,6 +184,18 @@ class PostgresStore:
             last = {row["key"]: ticks[row["key"]][-1].eta if ticks[row["key"]] else row["ticked_at"] for row in locked}
             await _execute(schedule.TICKED, {"keys": list(last), "ticked_at": list(last.values())}, session)
             return await _insert([task for new in ticks.values() for task in new], session)
+
+    async def summarize(self) -> int:
+        periods = statistics.PERIODS_S
+        async with db.session() as session:
+            (lock,) = await _execute(statistics.LOCK_STATISTICS, {}, session)
+            if not lock["locked"]:
+                return 0
+            added = await _execute(statistics.SUMMARIZE, {"periods": list(periods)}, session)
+            given = {"periods": list(periods), "kept_s": list(periods.values())}
+            await _execute(statistics.FORGET_STATISTICS, given, session)
+            await _execute(statistics.SWEPT, {}, session)
+        return len(added)
 
     async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
         await _execute(dead_letters.RECORD_UNKNOWN, {"ids": list(ids), "error": error})

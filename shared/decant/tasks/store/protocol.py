@@ -83,8 +83,12 @@ class Store(Protocol):
             The new tasks; none when the lease was lost.
         """
 
-    async def revoke(self, task_id: UUID, *, terminate: bool) -> None:
-        """Prevent a task from being started; a finished or unknown task is not changed."""
+    async def revoke(self, ids: Sequence[UUID], *, terminate: bool) -> int:
+        """Prevent tasks from being started; a finished or unknown task is not changed.
+
+        Returns:
+            Number of tasks that were changed.
+        """
 
     async def revoke_workflow(self, root_id: UUID, *, terminate: bool) -> None:
         """Revoke all tasks of a workflow."""
@@ -119,6 +123,13 @@ class Store(Protocol):
         """Insert the tasks of due ticks, and record the last tick of every schedule.
 
         A schedule that is new, or that the last sweep lacked, starts now.
+        """
+
+    async def summarize(self) -> int:
+        """Add finished tasks to the statistics of `decant.console`, and record the time of the sweep.
+
+        Returns:
+            Number of rows that were added or changed; 0 when all full minutes are in the statistics.
         """
 
     async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:

@@ -1,4 +1,4 @@
-"""`workflows`: the library's commands for runs of workflows, with the tasks of the bundle."""
+"""`tasks` and `workflows`: commands of the library, with the tasks of the bundle."""
 
 import os
 import subprocess
@@ -12,8 +12,8 @@ from decant_cloud.paths import root
 __all__ = ["run"]
 
 
-def run(*, state: Path, arguments: Sequence[str]) -> int:
-    """Run `python -m decant workflows` on DATABASE_URL, else on the local cloud; returns its exit status."""
+def run(*, command: str, state: Path, arguments: Sequence[str]) -> int:
+    """Run `python -m decant <command>` on DATABASE_URL, else on the local cloud; returns its exit status."""
     environment = dict(os.environ)
     shared, local = root() / "shared", running(state)
     environment["PYTHONPATH"] = os.pathsep.join([str(shared), *environment.get("PYTHONPATH", "").split(os.pathsep)])
@@ -21,5 +21,5 @@ def run(*, state: Path, arguments: Sequence[str]) -> int:
         environment.setdefault("TASK_MODULES", "domain.tasks")
     if local is not None:
         environment.setdefault("DATABASE_URL", local.database_url)
-    command = [sys.executable, "-m", "decant", "workflows", *arguments]
-    return subprocess.run(command, env=environment, check=False).returncode
+    words = [sys.executable, "-m", "decant", command, *arguments]
+    return subprocess.run(words, env=environment, check=False).returncode

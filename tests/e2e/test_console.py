@@ -1,0 +1,214 @@
+"""The console in Chromium, on the local cloud: every view, and every action with its effect in the database."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from decant.tasks.ids import uuid7
+from decant_cloud.local.tokens import mint
+from tests.e2e.browser import Page, open_page
+from tests.e2e.running import RunningCloud
+from tests.loading import ROOT
+
+QUEUE = "console"  # without SQS, so that no worker runs the tasks
+
+type Insert = Callable[..., UUID]
+
+
+@pytest.fixture
+def database(local_cloud: RunningCloud) -> psycopg.Connection:
+    """A connection to the database of the cloud."""
+    return psycopg.connect(local_cloud.postgres_url.replace("+asyncpg", ""), autocommit=True)
+
+
+@pytest.fixture
+def insert(database: psycopg.Connection) -> Insert:
+    """Insert a task in a state."""
+
+    def insert_task(name: str, state: str, **columns: Any) -> UUID:
+        now = datetime.now(UTC)
+        row: dict[str, Any] = {
+            "id": uuid7(),
+            "name": f"console.{name}",
+            "queue": QUEUE,
+            "args": "[]",
+            "kwargs": "{}",
+            "state": state,
+        }
+        row |= {"wake_at": now if state in {"PENDING", "RETRY"} else None}
+        if state in {"SUCCESS", "FAILURE", "REVOKED"}:
+            row |= {"date_started": now, "date_done": now, "attempt": 1}
+        row |= columns
+        statement = psycopg.sql.SQL("INSERT INTO decant.task ({}) VALUES ({})").format(
+            psycopg.sql.SQL(", ").join(map(psycopg.sql.Identifier, row)),
+            psycopg.sql.SQL(", ").join(psycopg.sql.Placeholder() * len(row)),
+        )
+        database.execute(statement, list(row.values()))
+        task_id: UUID = row["id"]
+        return task_id
+
+    return insert_task
+
+
+def open_view(page: Page, view: str, **parameters: object) -> None:
+    """Open a view, and wait until it is loaded."""
+    query = "&".join(f"{name}={value}" for name, value in {"view": view, **parameters}.items())
+    page.evaluate(f"(history.pushState(null, '', '?{query}'), dispatchEvent(new PopStateEvent('popstate')), 0)")
+    page.wait_for("!document.querySelector('.loading') && !!document.querySelector('main h1')")
+
+
+def click(page: Page, text: str, scope: str = "main") -> None:
+    """Click on the button or the link with this text or label."""
+    found = (
+        f"[...document.querySelectorAll({json.dumps(f'{scope} :is(a, button)')})].find(each => "
+        f"[each.textContent.trim(), each.ariaLabel].includes({json.dumps(text)}) && !each.disabled)"
+    )
+    page.wait_for(f"!!({found})")
+    page.evaluate(f"({found}).click()")
+
+
+def confirm(page: Page, verb: str, count: str) -> None:
+    """Confirm an action on so many tasks."""
+    page.wait_for(f"document.querySelector('dialog .count')?.textContent === {json.dumps(count)}")
+    click(page, verb, "dialog")
+    page.wait_for("!document.querySelector('dialog')")
+
+
+def shows(page: Page, text: str) -> None:
+    """Wait until the page contains a text."""
+    page.wait_for(f"document.body?.innerText.includes({json.dumps(text)})")
+
+
+def key(page: Page, name: str) -> None:
+    """Press a key."""
+    page.call("Input.dispatchKeyEvent", type="keyDown", key=name, text=name)
+    page.call("Input.dispatchKeyEvent", type="keyUp", key=name)
+
+
+@pytest.mark.chromium
+def test_views_and_actions(  # noqa: PLR0915  # one browser for all views
+    local_cloud: RunningCloud, database: psycopg.Connection, insert: Insert, tmp_path: Path
+) -> None:
+    """Tasks, workflows, schedules and queues are shown and changed, without errors and other hosts."""
+    failed = [insert("fail", "FAILURE", error_type="Broken", error="disk full", traceback="") for _ in range(3)]
+    later = datetime.now(UTC) + timedelta(hours=1)
+    waiting = [insert("wait", "PENDING", eta=later, wake_at=later) for _ in range(2)]
+    root, parent = uuid7(), uuid7()
+    child = insert("child", "SUCCESS", root_id=root, parents=[parent], result="3")
+    insert("parent", "SUCCESS", id=parent, root_id=root, children=[child], kwargs='{"password": "x", "n": 41}')
+    database.execute("INSERT INTO decant.schedule (name) VALUES ('console.tick every(3600)')")
+    token = mint(local_cloud.folder.parent, "tasks:read tasks:admin")
+
+    def states(ids: list[UUID]) -> set[str]:
+        rows = database.execute("SELECT state FROM decant.task WHERE id = ANY(%s)", [ids]).fetchall()
+        return {row[0] for row in rows}
+
+    with open_page(f"{local_cloud.api_url}/console#token={token}", tmp_path) as page:
+        shows(page, "3 of 3 runs of console.fail failed within 15 minutes")
+        shows(page, "Throughput and latency")
+        assert page.evaluate("location.hash") == ""
+
+        key(page, "2")
+        shows(page, "Created since")
+        page.evaluate("document.getElementById('filter-queue').value = 'console'")
+        page.evaluate("document.getElementById('filter-state').value = 'FAILURE'")
+        click(page, "Filter")
+        page.wait_for("document.querySelectorAll('tbody tr').length === 3")
+        assert "state=FAILURE" in page.evaluate("location.search")
+        key(page, "j")
+        key(page, "x")
+        shows(page, "1 selected")
+        click(page, "Redrive")
+        confirm(page, "Redrive", "1 task")
+        page.wait_for("document.querySelectorAll('tbody tr').length === 2")
+        click(page, "Redrive")
+        confirm(page, "Redrive", "2 tasks")
+        shows(page, "No tasks match")
+        assert states(failed) == {"PENDING"}
+
+        open_view(page, "task", id=waiting[0])
+        click(page, "Run now")
+        confirm(page, "Run now", "1 task")
+        shows(page, "Run now: 1 task changed")
+        due = database.execute("SELECT eta <= now() FROM decant.task WHERE id = %s", [waiting[0]]).fetchone()
+        assert due == (True,)
+        open_view(page, "tasks", queue=QUEUE, state="open")
+        page.wait_for("document.querySelectorAll('tbody tr').length === 5")
+        click(page, "Cancel")
+        confirm(page, "Cancel", "5 tasks")
+        shows(page, "No tasks match")
+        assert states(failed + waiting) == {"REVOKED"}
+
+        open_view(page, "dead")
+        click(page, "Redrive console.wait after TaskRevoked")
+        confirm(page, "Redrive", "2 tasks")
+        shows(page, "Redrive: 2 tasks changed")
+        assert states(waiting) == {"PENDING"}
+
+        open_view(page, "workflows")
+        click(page, "console.child")
+        page.wait_for(
+            "document.querySelectorAll('.node').length === 2 && document.querySelectorAll('.edge').length === 1"
+        )
+        open_view(page, "task", id=parent)
+        shows(page, "[redacted]")
+        shows(page, "console.child")
+
+        open_view(page, "schedules")
+        click(page, "Pause console.tick every(3600)")
+        shows(page, "paused")
+        click(page, "Resume console.tick every(3600)")
+        page.wait_for("!document.querySelector('main .badge.paused')")
+
+        open_view(page, "queues")
+        click(page, f"Pause {QUEUE}")
+        click(page, "Pause", "dialog")
+        page.wait_for("!!document.querySelector('main .badge.paused')")
+        click(page, f"Resume {QUEUE}")
+        page.wait_for("!document.querySelector('main .badge.paused')")
+
+        requests, errors = list(page.requests), list(page.errors)
+        page.evaluate("sessionStorage.clear()")
+        page.call("Page.reload")
+        shows(page, "Bearer token")
+
+    assert errors == []
+    assert [url for url in requests if not url.startswith((local_cloud.url, "data:"))] == []
+    database.execute("DELETE FROM decant.task WHERE queue = %s", [QUEUE])
+    database.execute("DELETE FROM decant.schedule WHERE name LIKE 'console.%%'", [])
+    database.close()
+
+
+def test_commands_work_through_the_api_of_a_stage(
+    local_cloud: RunningCloud, insert: Insert, database: psycopg.Connection
+) -> None:
+    """`decant tasks --url` lists, cancels and redrives tasks with a token."""
+    task_id = insert("remote", "PENDING", queue="remote")
+    token = mint(local_cloud.folder.parent, "tasks:admin")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "decant", "tasks", *arguments, "--url", local_cloud.api_url]
+        environment = {**os.environ, "DECANT_TOKEN": token, "PYTHONPATH": str(ROOT / "shared")}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    listed = json.loads(run("list", "--queue", "remote", "--json").stdout)
+    cancelled = run("cancel", str(task_id))
+    shown = run("show", str(task_id))
+    redriven = run("redrive", "--queue", "remote", "--yes")
+    unknown = run("show", str(uuid7()))
+
+    assert [each["id"] for each in listed] == [str(task_id)]
+    assert (cancelled.stdout, redriven.stdout) == ("1 tasks changed\n", "1 tasks changed\n")
+    assert "console.remote REVOKED" in shown.stdout
+    assert (unknown.returncode, "404" in unknown.stderr) == (1, True)
+    database.execute("DELETE FROM decant.task WHERE queue = 'remote'")
+    database.close()
