@@ -66,10 +66,14 @@ def up(clone: Clone) -> Command:
 
 
 def test_every_route_is_printed(up: Command) -> None:
-    """Each route of the template has a curl line, on one line however narrow the terminal."""
-    routes = {f"{each.method} {each.path}" for each in endpoints(Template(ROOT))}
+    """Each route of the template has a curl line, on one line however narrow the terminal; the console has its URL."""
+    routes = {f"{each.method} {each.path}" for each in endpoints(Template(ROOT)) if each.function != "Console"}
+    [(url, token)] = re.findall(r"^(http\S+/console)#token=(\S+)$", up.printed, re.MULTILINE)
+
+    overview = httpx.get(f"{url}/api/overview", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
     assert set(curl_lines(up.printed)) == routes
+    assert (httpx.get(url, timeout=30).status_code, overview.status_code) == (200, 200)
 
 
 def test_printed_async_line_works(up: Command) -> None:

@@ -25,7 +25,7 @@ ROUTES = {
 
 WITH_EVERY_FUNCTION = {"Stage": "dev", "Auth": "jwt", "AuthTokens": "Tokens"}
 
-ADMIN = {"TasksList", "TasksRevoke", "TasksRedrive", "QueuesList", "Workflows"}
+ADMIN = {"Console", "TasksList", "TasksRevoke", "TasksRedrive", "QueuesList", "Workflows"}
 """Routes for a few people, who can wait for a start and share two environments."""
 
 

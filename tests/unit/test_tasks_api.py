@@ -15,7 +15,7 @@ NAMES = {
     ),
     "decant.tasks.schedule": "Missed Schedule cron every",
     "decant.worker": "lambda_handler run_forever",
-    "decant.worker.sweeper": "SweepCounts lambda_handler sweep",
+    "decant.worker.sweeper": "SweepCounts lambda_handler scheduled_task sweep",
     "decant.worker.dead_letters": "close_dead_lettered lambda_handler",
     "decant.workflows": (
         "Child StepFailed StepInterrupted StepStatus WaitTimeout Workflow WorkflowChanged WorkflowRun continue_as_new "

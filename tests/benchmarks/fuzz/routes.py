@@ -53,6 +53,8 @@ def load_routes() -> list[Route]:
     for endpoint in all_endpoints:
         folder = template.function(endpoint.function).name
         modules[folder] = modules.get(folder) or load_function(folder)
+        if endpoint.method == "ANY":
+            continue  # the routes of its app follow
         route = _route(endpoint, modules[folder], sorted(variables))
         found[str(route)] = route
     for module in modules.values():
