@@ -1,14 +1,18 @@
 """The OpenAPI document: what it reads from apps, and how it compares them with the template."""
 
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
 import pytest
 from flask import Flask
+from jsonschema.exceptions import ValidationError  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
+from referencing.exceptions import Unresolvable
 
 from decant_cloud.openapi.document import Function, disagreements, document, load_app
+from decant_cloud.openapi.validation import validate as validate_compiled
 
 SHOP = '''
     """Orders."""
@@ -436,3 +440,54 @@ def test_created_resource_links_its_operations(rooms: dict[str, Any]) -> None:
         "header.If-Match": "$response.header.ETag",
     }
     assert sorted(others) == ["change", "delete"]
+
+
+def _invalid_documents() -> dict[str, Callable[[Any], object]]:
+    """Changes that make a document with the schema `Room` invalid."""
+    return {
+        "unknown type": lambda made: _room(made).update(type="strin"),
+        "negative length": lambda made: _room(made)["properties"]["name"].update(minLength=-1),
+        "pattern that is no expression": lambda made: _room(made)["properties"]["name"].update(pattern="("),
+        "type of a parameter": lambda made: _get(made)["parameters"][0].update(schema={"type": "text"}),
+        "reference to nothing": lambda made: _get(made)["responses"]["200"].update(_content("#/components/schemas/No")),
+        "parameter that is missing": lambda made: _get(made).update(parameters=[]),
+        "parameter twice": lambda made: _get(made)["parameters"].append(_get(made)["parameters"][0]),
+        "operation twice": lambda made: made["paths"].update({"/other": {"get": _get(made) | {"parameters": []}}}),
+        "default of another type": lambda made: _room(made)["properties"]["name"].update(default=1),
+        "no information": lambda made: made.pop("info"),
+    }
+
+
+def _room(made: dict[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = made["components"]["schemas"]["Room"]
+    return schema
+
+
+def _get(made: dict[str, Any]) -> dict[str, Any]:
+    operation: dict[str, Any] = made["paths"]["/rooms/{room_id}"]["get"]
+    return operation
+
+
+def _content(reference: str) -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"$ref": reference}}}}
+
+
+@pytest.mark.parametrize("change", _invalid_documents().values(), ids=_invalid_documents().keys())
+def test_invalid_document_is_rejected(change: Callable[[Any], object]) -> None:
+    """The compiled validation rejects what `openapi-spec-validator` rejects, and no other document."""
+    parameter = {"name": "room_id", "in": "path", "required": True, "schema": {"type": "integer"}}
+    responses = {"200": {"description": "A room", **_content("#/components/schemas/Room")}}
+    made = {
+        "openapi": "3.1.0",
+        "info": {"title": "Rooms", "version": "1"},
+        "paths": {"/rooms/{room_id}": {"get": {"operationId": "a", "parameters": [parameter], "responses": responses}}},
+        "components": {"schemas": {"Room": {"type": "object", "properties": {"name": {"type": "string"}}}}},
+    }
+    for check in (validate, validate_compiled):
+        check(made)
+
+    change(made)
+
+    for check in (validate, validate_compiled):
+        with pytest.raises((ValidationError, Unresolvable)):
+            check(made)

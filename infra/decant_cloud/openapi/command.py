@@ -3,12 +3,11 @@
 import tomllib
 from pathlib import Path
 
-from openapi_spec_validator import validate
-
 from decant_cloud.bundle import bundle
 from decant_cloud.errors import CommandError
 from decant_cloud.local.endpoints import load_event
 from decant_cloud.openapi.document import Function, disagreements, document, importing_from, load_app
+from decant_cloud.openapi.validation import validate
 from decant_cloud.paths import root
 from decant_cloud.scaffold.files import json_text
 from decant_cloud.template.model import Template

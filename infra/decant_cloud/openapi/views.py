@@ -102,16 +102,17 @@ def _read(function: Any, bundle: Path, facts: Facts, seen: set[int]) -> None:
     seen.add(id(function))
     if (tree := _tree(function)) is None:
         return
-    scope = _Scope(function, tree)
+    nodes = _nodes(function)
+    scope = _Scope(function, nodes)
     for decorator in tree.decorator_list:
         applied = scope.value(_called(decorator))
         facts.idempotency_key |= applied is idempotent
         _add_errors(_documented_errors(applied), facts)
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Raise) and node.exc is not None:
             facts.add_error(scope.value(_called(node.exc)))
-    optional = {id(part) for node in ast.walk(tree) if isinstance(node, ast.IfExp | ast.If) for part in ast.walk(node)}
-    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+    optional = {id(part) for node in nodes if isinstance(node, ast.IfExp | ast.If) for part in ast.walk(node)}
+    for call in (node for node in nodes if isinstance(node, ast.Call)):
         called = scope.value(call.func)
         first = scope.value(call.args[0]) if call.args else None
         _add_call(called, first, facts, required=id(call) not in optional)
@@ -152,11 +153,11 @@ def _add_call(called: Any, first: Any, facts: Facts, *, required: bool) -> None:
 class _Scope:
     """The names of a function: its module's, those of enclosing functions, and local variables of a known class."""
 
-    def __init__(self, function: FunctionType, tree: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    def __init__(self, function: FunctionType, nodes: Iterable[ast.AST]) -> None:
         self._names = {**vars(builtins), **function.__globals__, **inspect.getclosurevars(function).nonlocals}
         for parameter in inspect.signature(function).parameters:
             self._names.pop(parameter, None)
-        for node in ast.walk(tree):
+        for node in nodes:
             if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
                 self._names[node.targets[0].id] = self._instance(node.value)
 
@@ -208,6 +209,12 @@ def _tree(function: FunctionType) -> ast.FunctionDef | ast.AsyncFunctionDef | No
     except (OSError, SyntaxError, TypeError):
         return None
     return tree if isinstance(tree, ast.FunctionDef | ast.AsyncFunctionDef) else None
+
+
+@cache
+def _nodes(function: FunctionType) -> list[ast.AST]:
+    """The nodes of the syntax tree; walking it takes as long as parsing."""
+    return [] if (tree := _tree(function)) is None else list(ast.walk(tree))
 
 
 def _is_in(function: FunctionType, bundle: Path) -> bool:

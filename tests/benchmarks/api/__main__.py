@@ -14,7 +14,6 @@ from typing import Any
 from uuid import uuid4
 
 from flask import Flask
-from openapi_spec_validator import validate
 from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
@@ -24,6 +23,7 @@ from decant.runtime import Runtime
 from decant.web import idempotent, lambda_handler
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.openapi.document import Function, document, load_app
+from decant_cloud.openapi.validation import validate
 from tests.loading import Context, rest_request
 from tests.sample.database import migrate
 
