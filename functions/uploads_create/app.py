@@ -1,7 +1,5 @@
 """POST /uploads: a form with which a client uploads a CSV file of users."""
 
-from typing import Literal
-
 from flask import Flask
 from msgspec import Struct
 
@@ -29,11 +27,11 @@ class UploadForm(Struct):
 
 @app.post("/uploads")
 @limit_per_caller
-async def uploads_create() -> tuple[UploadForm, Literal[201]]:
+async def uploads_create() -> UploadForm:
     """Sign a form for a CSV file of at most 50 MB; its task imports the users."""
     task_id = str(uuid7())
     form = await presigned_post(key_of(task_id), content_type="text/csv", max_bytes=MAX_BYTES)
-    return UploadForm(form.url, form.fields, task_id), 201
+    return UploadForm(form.url, form.fields, task_id)
 
 
 handler = lambda_handler(app)

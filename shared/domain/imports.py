@@ -39,7 +39,7 @@ class Import(Struct):
         offset: Bytes of the file that were read.
         lines: Lines that were read.
         created: Users that were created.
-        known: Lines whose e-mail address a user had already; also those of a transaction whose worker was then killed.
+        known: Lines whose e-mail address a user had already.
         invalid: Lines that are not a user.
         errors: The first hundred of them.
     """
@@ -64,12 +64,7 @@ def task_of(key: str) -> str:
 
 @task(max_retries=3, retry_backoff=True, autoretry_for=(UpstreamError,))
 async def import_users(key: str) -> dict[str, object]:
-    """Import a file; a run after a crash continues where the progress ends.
-
-    Rows of a transaction whose progress was not stored are inserted again, which has no effect: their e-mail addresses
-    exist.
-    """
-    run = current_run()
+    """Import a file; a run after a crash continues where the progress ends, which is committed with the users."""
     done = await _stored() or Import()
     users: list[NewUser] = []
     async for offset, line in lines(key, done.offset):
@@ -78,8 +73,6 @@ async def import_users(key: str) -> dict[str, object]:
         if len(users) == _ROWS:
             await _insert(users, done)
             users = []
-            if run is not None:
-                await run.update_progress(msgspec.to_builtins(done))
     await _insert(users, done)
     result: dict[str, object] = msgspec.to_builtins(done)
     return result
@@ -106,15 +99,18 @@ def _parse(line: bytes, done: Import) -> Iterator[NewUser]:
 
 
 async def _insert(users: list[NewUser], done: Import) -> None:
-    """Insert users, except those whose e-mail address exists."""
+    """Insert users, except those whose e-mail address exists, and store the progress."""
     if not users:
         return
+    run = current_run()
     given = {"names": [each.name for each in users], "emails": [each.email for each in users]}
     async with db.session() as session:
         inserted = await session.execute(_INSERT, given)
         created = len(inserted.all())
-    done.created += created
-    done.known += len(users) - created
+        done.created += created
+        done.known += len(users) - created
+        if run is not None:
+            await run.update_progress(msgspec.to_builtins(done), session=session)
 
 
 _INSERT = text(

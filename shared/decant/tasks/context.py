@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from uuid import UUID
 
 import msgspec
@@ -26,6 +26,9 @@ from decant.tasks import checks
 from decant.tasks.parameters import encode
 from decant.tasks.records import CancelReason, Claimed, Outcome
 from decant.tasks.store import store
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
 
 __all__ = [
     "Control",
@@ -168,17 +171,23 @@ class Run:
             checks.count("max_retries", max_retries)
         raise Retry(exc, countdown, max_retries)
 
-    async def update_progress(self, value: Any) -> None:
+    async def update_progress(self, value: Any, *, session: "AsyncSession | None" = None) -> None:
         """Store any JSON value for `AsyncResult.progress`, with an UPDATE per call.
 
+        Args:
+            value: The progress.
+            session: Session in whose transaction it is stored, so that progress and effects are committed together.
         Raises:
+            Ended: with a session, when the lease was lost; the transaction is rolled back, and the run is discarded.
             TypeError: the value is not JSON.
             ValueError: the value contains NaN or infinity.
             DatabaseUnavailable: retrying helps once PostgreSQL is back.
         """
         encoded = encode(value).decode()
         if self.request.id:
-            await store().set_progress(UUID(self.request.id), self.request.attempt, encoded)
+            stored = await store().set_progress(UUID(self.request.id), self.request.attempt, encoded, session)
+            if session is not None and not stored:
+                raise Ended(None)
 
 
 running: ContextVar[Run | None] = ContextVar("decant_run", default=None)

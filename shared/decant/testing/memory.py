@@ -165,9 +165,12 @@ class MemoryStore:
                 row.lease_expires_at = self.now() + timedelta(seconds=lease_s)
         return reasons
 
-    async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
-        for row in self.rows.known([task_id]):
-            row.progress = value if row.leased_to(attempt) else row.progress
+    async def set_progress(self, task_id: UUID, attempt: int, value: str, session: AsyncSession | None = None) -> bool:
+        del session
+        leased = [row for row in self.rows.known([task_id]) if row.leased_to(attempt)]
+        for row in leased:
+            row.progress = value
+        return bool(leased)
 
     async def forget(self, task_id: UUID) -> None:
         for row in self.rows.known([task_id]):

@@ -192,4 +192,5 @@ RENEW = text(f"""
 PROGRESS = text("""
     UPDATE decant.task SET progress = CAST(CAST(:progress AS text) AS json)
     WHERE id = :id AND attempt = :attempt AND state = 'STARTED'
+    RETURNING id
 """)

@@ -117,8 +117,8 @@ class PostgresStore:
         rows = await _execute(run.RENEW if renewal else run.CANCELLED, given | renewal)
         return {row["id"]: CancelReason.LEASE_LOST if row["lost"] else CancelReason.REVOKED for row in rows}
 
-    async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
-        await _execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value})
+    async def set_progress(self, task_id: UUID, attempt: int, value: str, session: AsyncSession | None = None) -> bool:
+        return bool(await _execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value}, session))
 
     async def forget(self, task_id: UUID) -> None:
         await _execute(watch.FORGET, {"id": task_id})

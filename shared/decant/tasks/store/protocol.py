@@ -65,8 +65,8 @@ class Store(Protocol):
             lease_s: Renew leases to this duration, seconds; None keeps them.
         """
 
-    async def set_progress(self, task_id: UUID, attempt: int, value: str) -> None:
-        """Store the progress of a run, as JSON."""
+    async def set_progress(self, task_id: UUID, attempt: int, value: str, session: AsyncSession | None = None) -> bool:
+        """Store the progress of a run, as JSON, in the session's transaction; returns whether the run has its lease."""
 
     async def forget(self, task_id: UUID) -> None:
         """Delete a finished task, unless tasks that wait need its result."""
