@@ -89,7 +89,7 @@ class Server:
         assert self._process is not None  # noqa: S101  # start() sets it
         return self._process.pid
 
-    def start(self, timeout_s: float = 60) -> None:
+    def start(self, timeout_s: float = 180) -> None:
         """Start the server and wait until it is ready.
 
         Raises:
@@ -111,9 +111,11 @@ class Server:
             self._warden.hold(*((-self.pid,) if self._spec.is_group else (self.pid, self._spec.stop_with)))
         deadline = time.monotonic() + timeout_s
         while not self._spec.is_ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            status = self._process.poll()
+            if status is not None or time.monotonic() > deadline:
                 self.stop()
-                raise LocalCloudError(f"{self._spec.name} did not start; the end of {self.log}:\n{self._log_tail()}")
+                reason = f"was not ready within {timeout_s:g} s" if status is None else f"ended with status {status}"
+                raise LocalCloudError(f"{self._spec.name} {reason}; the end of {self.log}:\n{self._log_tail()}")
             time.sleep(_LOOK_EVERY_S)
 
     def stop(self) -> None:
