@@ -83,16 +83,18 @@ unit integration: install
 	$(PYTEST) $(IN_PARALLEL) -m "not long" tests/$@ $(if $(filter integration,$@),tests/functions tests/bundle tests/oracle,tests/repository)
 unit: ## Unit tests
 integration: ## Integration tests: real PostgreSQL, real runtime client
+E2E := tests/e2e
 e2e: install ## End-to-end tests on the local cloud
 	$(INSTALL) --with client
-	$(PYTEST) -m "not long" tests/e2e
+	$(PYTEST) -m "not long" $(E2E)
 test-long: install ## The tests that `make test` leaves out because they take long
 	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration tests/functions tests/repository
 	$(PYTEST) -m long tests/e2e
 test-without-demo: install ## Unit and integration tests in a copy of the repository that contains no demo
 	$(PY) -m tests.without_demo $(IN_PARALLEL) -m "not long" tests/unit tests/integration
-e2e-localemu: ## End-to-end tests on the second engine of the local cloud
-	@$(MAKE) --no-print-directory e2e ENGINE=localemu
+e2e-localemu: ## End-to-end tests of what the engine does, on the second engine of the local cloud
+	@$(MAKE) --no-print-directory e2e ENGINE=localemu E2E="$(OF_ENGINE:%=tests/e2e/test_%.py)"
+OF_ENGINE := background binary_bodies local_access local_cloud local_lambda local_updates release routes stacks streaming uploads
 test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine
 	$(PY) -m pytest tests/sam
 wheel: install ## Build the library and the commands as wheels, dist/decant_flask-….whl and dist/decant_cloud-….whl

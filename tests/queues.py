@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 __all__ = ["SqsQueue", "sqs_server"]
 
@@ -46,6 +44,8 @@ class SqsQueue:
 @contextmanager
 def sqs_server() -> Iterator[str]:
     """Start a server of SQS's API; yields its address."""
+    from moto.server import ThreadedMotoServer  # seconds of imports, which few tests need
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -57,6 +57,8 @@ def sqs_server() -> Iterator[str]:
 
 def make_queue(address: str, name: str, patch: pytest.MonkeyPatch) -> SqsQueue:
     """Create a queue that the settings of the test call `default`."""
+    import boto3
+
     for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         patch.setenv(variable, "test")
     patch.setenv("AWS_REGION", "us-east-1")

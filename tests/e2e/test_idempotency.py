@@ -92,9 +92,9 @@ def test_process_that_dies_after_the_commit_leaves_one_effect(
         result: dict[str, Any] = json.loads(answer["Payload"].read())
         return result
 
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(invoke, range(8)))
-    last = invoke(8)
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(invoke, range(4)))
+    last = invoke(4)
 
     assert sum("errorType" in each for each in results) == 1, results
     assert {each["statusCode"] for each in results if "statusCode" in each} <= {201, 409}

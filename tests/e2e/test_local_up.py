@@ -192,6 +192,7 @@ def test_interrupt_and_kill_leave_nothing(state: Path) -> None:
     assert left_of(processes) == []
 
 
+@pytest.mark.long
 def test_detached_one_stays_until_down_and_serve_goes_on_with_its_data(state: Path) -> None:
     """`down` leaves no process; without a local cloud, `make serve` runs a database, which it restarts, and tasks."""
     started = command(state, "up", "--detach", "--port", str(free_port()))

@@ -143,6 +143,7 @@ def release(
     return Release(local_cloud, stack, tmp_path, url)
 
 
+@pytest.mark.long
 def test_release_from_its_first_day_to_its_last(database: psycopg.Connection, release: Release) -> None:
     """Each step starts where the one before it has led, as it does in a release's life."""
     release.answers("one")

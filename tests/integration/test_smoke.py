@@ -144,6 +144,7 @@ def test_smoke_reports_that_nobody_responds() -> None:
     assert all(re.match(r"GET /\S+ got no response: ConnectError", line) for line in lines)
 
 
+@pytest.mark.long
 def test_smoke_succeeds_with_a_stage_that_works(
     stage: Stage, smoke: Callable[..., int], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -223,6 +224,7 @@ def test_smoke_checks_that_a_stage_with_tokens_rejects_callers_without(
     assert capsys.readouterr().out.startswith("API rejects callers without a token; set SMOKE_TOKEN")
 
 
+@pytest.mark.long
 def test_smoke_calls_a_stage_with_the_token_that_is_set(stage: Stage, smoke: Callable[..., int]) -> None:
     """With SMOKE_TOKEN, every part is checked."""
     assert smoke(url=stage.url, token="a.b.c") == 0

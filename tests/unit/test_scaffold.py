@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
@@ -34,11 +35,18 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return empty_wheels(tmp_path_factory.mktemp("wheels"))
 
 
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory, wheels: list[Path]) -> Path:
+    """A new bundle, written once for this module."""
+    folder = tmp_path_factory.mktemp("rendered") / "myshop"
+    render(folder, "myshop", wheels)
+    return folder
+
+
 @pytest.fixture
-def bundle(tmp_path: Path, wheels: list[Path]) -> Path:
-    """A new bundle."""
-    render(tmp_path / "myshop", "myshop", wheels)
-    return tmp_path / "myshop"
+def bundle(tmp_path: Path, rendered: Path) -> Path:
+    """A new bundle for this test alone."""
+    return shutil.copytree(rendered, tmp_path / "myshop")
 
 
 @pytest.fixture
