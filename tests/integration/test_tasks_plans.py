@@ -308,7 +308,7 @@ EDGES = {"before": UUID(int=2**128 - 1), "after": UUID(int=0), "scan_limit": 10_
 
 @pytest.mark.parametrize("name", CONSOLE)
 async def test_console_reads_a_bounded_part(count: int, name: str) -> None:
-    """A view costs the same whatever the number of finished tasks, also when nothing matches."""
+    """A view costs the same for any number of finished tasks, also when nothing matches."""
     statement, most, indexes = CONSOLE[name]
     ids = await some_ids("SUCCESS")
     task_id = ids[0]

@@ -26,7 +26,7 @@ CREATE TABLE decant.sweeper (
 
 
 def upgrade() -> None:
-    """Add the columns and create the tables; code that does not know them leaves the defaults."""
+    """Add the columns and create the tables; older code leaves the defaults."""
     op.execute("ALTER TABLE decant.task ADD COLUMN attempts jsonb")  # null before the first retry
     op.execute("ALTER TABLE decant.schedule ADD COLUMN paused boolean NOT NULL DEFAULT false")
     op.execute(STATISTIC)
