@@ -158,6 +158,23 @@ async def test_statistics_count_each_finished_task_once() -> None:
     assert list(spans[0].queues) == ["default"]
 
 
+async def test_statistics_continue_after_hours_without_tasks() -> None:
+    """Tasks that finished long before a sweep are counted once, although their minutes are not kept."""
+    await work.add.delay(1)
+    await PostgresWorld().run()
+    await PostgresWorld().advance(5 * 3600)
+    for _ in range(3):
+        await sweep_once()
+    await work.add.delay(1)
+    await PostgresWorld().run()
+    await PostgresWorld().advance(3 * 3600)
+
+    for _ in range(3):
+        await sweep_once()
+
+    assert (await queries.statistics("24h")).total.succeeded == 2
+
+
 async def test_overview_reports_what_does_not_proceed() -> None:
     """A sweeper that never ran, an old queue, lost workers, unknown tasks and failures are reported, in this order."""
     await work.fail.delay()

@@ -71,7 +71,9 @@ FORGET_STATISTICS = text("""
     DELETE FROM decant.task_statistic AS t
     USING unnest(CAST(:periods AS integer[]), CAST(:kept_s AS integer[])) AS old (seconds, kept_s)
     WHERE t.seconds = old.seconds AND t.since < statement_timestamp() - make_interval(secs => old.kept_s)
+        AND (t.seconds > 60 OR t.since < (SELECT max(since) FROM decant.task_statistic WHERE seconds = 60))
 """)
+"""Delete old periods, but not the last minute, from which SUMMARIZE continues."""
 
 SWEPT = text("""
     INSERT INTO decant.sweeper (swept_at) VALUES (statement_timestamp())
