@@ -67,7 +67,14 @@ async def test_worker_killed_before_the_claim_has_done_nothing() -> None:
 
 
 @pytest.mark.usefixtures("database_url")
-@pytest.mark.parametrize("how", ["SIGKILL", "SIGABRT", "SIGSEGV"])  # out of memory, a native crash, another
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("SIGKILL", id="out of memory"),
+        pytest.param("SIGABRT", id="native crash", marks=pytest.mark.long),
+        pytest.param("SIGSEGV", id="segmentation fault", marks=pytest.mark.long),
+    ],
+)
 async def test_worker_killed_in_a_run_has_left_nothing(how: str) -> None:
     """The lease runs out, and the next run has the one effect."""
     await make_effect_table()
@@ -122,6 +129,7 @@ async def test_function_timeout_is_recovered_from() -> None:
     assert (process.returncode, await job.state, await effects()) == (-9, State.SUCCESS, ["blocked"])
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("database_url")
 async def test_poison_takes_its_neighbours_along_once() -> None:
     """A task that kills every worker fails; those that were beside it succeed."""
@@ -225,7 +233,8 @@ async def test_queue_unreachable_at_a_retry_leaves_it_to_the_sweeper(monkeypatch
     assert [row["waits"] for row in await execute("SELECT wake_at = eta AS waits FROM decant.task")] == [True]
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.long
+@pytest.mark.timeout(900)
 @pytest.mark.usefixtures("database_url")
 def test_storm_of_faults_leaves_every_effect_once() -> None:
     """A hundred tasks, kills, lost messages and outages; `make storm` runs 10,000 and kills PostgreSQL too."""
@@ -233,7 +242,7 @@ def test_storm_of_faults_leaves_every_effect_once() -> None:
     command = [sys.executable, "-m", "tests.storm", "100"]
 
     finished = subprocess.run(
-        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=800, check=False
     )
 
     assert finished.returncode == 0, finished.stderr
