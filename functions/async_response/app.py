@@ -1,4 +1,4 @@
-"""GET /async: waits without blocking, then answers."""
+"""GET /async: waits without blocking, then responds."""
 
 import asyncio
 from typing import Annotated
@@ -20,7 +20,7 @@ class Wait(Struct, forbid_unknown_fields=True):
 @app.get("/async")
 @limit_per_caller
 async def async_response() -> str:
-    """Wait for `?seconds=`, then answer."""
+    """Wait for `?seconds=`, then respond."""
     await asyncio.sleep(query(Wait).seconds)
     return "Async Response"
 
