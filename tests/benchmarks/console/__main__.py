@@ -5,12 +5,12 @@ Each request passes through the Lambda handler. Percentiles are those of the req
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs
 
 from rich.console import Console
@@ -80,11 +80,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="decant-bench-") as folder:
         state = Path(folder)
         with Postgres(state / "postgres") as postgres, Runtime(_environment(postgres, state)).active() as own:
-            os.environ.update(_environment(postgres, state))
             migrate()
             task_id = loop.run(_fill(given.count))
             token = tokens.mint(state, "tasks:read")
-            _print({route: _measure(route.format(id=task_id), token, given.requests) for route in ROUTES})
+            handler = lambda_handler(console_app(read="tasks:read", admin="tasks:admin"))
+            _print({route: _measure(handler, route.format(id=task_id), token, given.requests) for route in ROUTES})
             own.shut_down()
 
 
@@ -108,10 +108,7 @@ async def _fill(count: int) -> str:
     return str(task_id)
 
 
-HANDLER = lambda_handler(console_app(read="tasks:read", admin="tasks:admin"))
-
-
-def _measure(route: str, token: str, requests: int) -> list[float]:
+def _measure(handler: Callable[..., Any], route: str, token: str, requests: int) -> list[float]:
     """Seconds of each request; the first three warm up."""
     path, _, query = route.partition("?")
     event = rest_request(f"/console/api/{path}", Authorization=f"Bearer {token}")
@@ -119,7 +116,7 @@ def _measure(route: str, token: str, requests: int) -> list[float]:
     seconds = []
     for _ in range(requests + 3):
         started = time.perf_counter()
-        response = HANDLER(event, Context())
+        response = handler(event, Context())
         seconds.append(time.perf_counter() - started)
         assert response["statusCode"] == 200, json.dumps(response)[:500]
     return seconds[3:]
