@@ -24,6 +24,7 @@ MEASURES = {
     "30,000": "no-op tasks per second, 30,000 queued",
     "one by one": "enqueued one by one, per second",
     "bulk": "10,000 enqueued together, rows per second",
+    "wal": "write-ahead log of an enqueue / of a run, bytes",
     "latency": "from the call to the run in another process, p50 / p99 ms",
 }
 _SLOW = {"procrastinate": {"5,000", "30,000"}}

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from statistics import quantiles
 
 import asyncpg
@@ -18,7 +19,8 @@ from tests.benchmarks.queues.systems import SYSTEMS, System
 
 __all__ = ["MEASURES"]
 
-BULK, ONE_BY_ONE, LATENCIES = 10_000, 1_000, 300
+BULK, ONE_BY_ONE, LATENCIES, WAL_COUNT = 10_000, 1_000, 300, 5_000
+_WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'"
 _SPACING_S = 0.02
 
 
@@ -77,6 +79,20 @@ def drain(count: int) -> Callable[[System, str, Runs], Awaitable[float]]:
     return measure
 
 
+async def wal(system: System, url: str, runs: Runs) -> list[float]:
+    """Bytes of the write-ahead log for the enqueue of a task, and for its run: they do not depend on the load."""
+    connection = await asyncpg.connect(url)
+    positions = [await connection.fetchval(_WAL)]
+    await system.enqueue_many([0.0] * WAL_COUNT)
+    positions.append(await connection.fetchval(_WAL))
+    async with working(system):
+        while len(runs.delays_s) < WAL_COUNT or await connection.fetchval(system.unfinished):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+    positions.append(await connection.fetchval(_WAL))
+    await connection.close()
+    return [float(after - before) / WAL_COUNT for before, after in pairwise(positions)]
+
+
 async def latency(system: System, url: str, _runs: Runs) -> list[float]:
     """Median and 99th percentile of the milliseconds from the call that enqueues to the run in another process."""
     command = [sys.executable, "-m", __spec__.name, sys.argv[1], url, "worker"]
@@ -122,6 +138,7 @@ MEASURES: dict[str, Callable[[System, str, Runs], Awaitable[object]]] = {
     "30,000": drain(30_000),
     "one by one": one_by_one,
     "bulk": bulk,
+    "wal": wal,
     "latency": latency,
     "worker": worker,
 }
