@@ -11,7 +11,9 @@ import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -25,12 +27,32 @@ from decant.tasks.store.postgres import PostgresStore
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
-from decant.workflows import WorkflowRun, sleep, step, wait_for, workflow
+from decant.workflows import Workflow, WorkflowRun, sleep, step, wait_for, workflow
 from decant.workflows.store import PostgresSteps
 from decant.workflows.store import using as using_steps
 from tests.worlds import PostgresWorld, execute
 
-EXPECTED = [*(f"t{n}" for n in range(5)), *(f"p{n}" for n in range(5)), "signal", "f0", "f1", "f2"]
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A workflow whose workers are killed.
+
+    Attributes:
+        result: Its result.
+        effects: Names of its effects.
+        in_transaction: Those that must happen once wherever the worker is killed.
+        signal: Topic of the signal that it waits for.
+        signal_after: Step after which the signal is sent.
+        pause_s: Seconds by which the clock advances while the run is suspended.
+    """
+
+    workflow: Workflow[..., Any]
+    result: Any
+    effects: Collection[str]
+    in_transaction: Collection[str] = ()
+    signal: str
+    signal_after: str
+    pause_s: float
 
 
 class Points:
@@ -114,24 +136,24 @@ class MortalSteps(PostgresSteps):
             setattr(self, name, around(getattr(self, name), name))
 
 
-async def work(task_id: UUID) -> None:
+async def work(subject: Subject, task_id: UUID) -> None:
     """Run until the run is finished: advance the time while it sleeps, and send its signal."""
     run = WorkflowRun(task_id)
     with using(MortalStore()), using_steps(MortalSteps()):
         while (status := await run.status()).date_done is None:
             async with Runner(Deadline(60)) as runner:
                 await runner.run(await store().claim_due(list(registry), runner.lease_s, 10))
-            if any(recorded.name == "sleep" for recorded in await run.steps()):
-                await run.send("go", "signal", id="once")
+            if any(recorded.name == subject.signal_after for recorded in await run.steps()):
+                await run.send(subject.signal, "signal", id="once")
             if status.state != "STARTED":
-                await PostgresWorld().advance(86_401)
+                await PostgresWorld().advance(subject.pause_s)
 
 
-async def recover(task_id: UUID) -> dict[str, Any]:
+async def recover(subject: Subject, task_id: UUID) -> dict[str, Any]:
     """Let the lease expire, finish the run, and return its result and effects."""
     await PostgresWorld().advance(100)
     await sweep(Deadline(30))
-    await work(task_id)
+    await work(subject, task_id)
     status = await WorkflowRun(task_id).status()
     effects = Counter(row["name"] for row in await execute("SELECT name FROM effect"))
     await execute("TRUNCATE effect")
@@ -156,48 +178,60 @@ def fork(work: Callable[[], Awaitable[Any]]) -> str:
     return written
 
 
-async def begin() -> str:
+async def begin(subject: Subject) -> str:
     """Start a run; returns its id."""
     await execute("CREATE TABLE IF NOT EXISTS effect (name text NOT NULL)")
-    run = await mortal.start(id=uuid4())
+    run = await subject.workflow.start(id=uuid4())
     await db.dispose()
     return run.id
 
 
-async def count_points(task_id: UUID) -> list[str]:
+async def count_points(subject: Subject, task_id: UUID) -> list[str]:
     """The points of a run without kills."""
-    await work(task_id)
+    await work(subject, task_id)
     await execute("TRUNCATE effect")
     return POINTS.reached
 
 
-def violations(point: str, found: dict[str, Any]) -> list[str]:
+def violations(subject: Subject, point: str, found: dict[str, Any]) -> list[str]:
     """The guarantees that did not hold."""
     wrong = []
-    if found["result"] != EXPECTED:
+    if found["result"] != subject.result:
         wrong.append(f"{point}: the run ended in {found['state']} with {found['result']}")
-    for name in EXPECTED:
+    for name in subject.effects:
         count = found["effects"].get(name, 0)
-        interrupted = name.startswith("p") and (point == f"inside {name}, after the effect" or "record" in point)
-        if name != "signal" and count != 1 and not (interrupted and count == 2):  # twice
+        interrupted = point in {f"inside {name}, after the effect", "before record"}
+        if count != 1 and not (interrupted and count == 2 and name not in subject.in_transaction):  # twice
             wrong.append(f"{point}: {name} happened {count} times")
     return wrong
 
 
-def main(first: int = 1, stride: int = 1) -> int:
+def main(subject: Subject, first: int = 1, stride: int = 1) -> int:
     """Kill a worker at every point; returns the number of violations."""
-    points = json.loads(fork(lambda: count_points(UUID(json.loads(fork(begin))))))
+    points = json.loads(fork(lambda: count_points(subject, UUID(json.loads(fork(lambda: begin(subject)))))))
     wrong = list[str]()
     for fatal in range(first, len(points) + 1, stride):
-        task_id = UUID(json.loads(fork(begin)))
+        task_id = UUID(json.loads(fork(lambda: begin(subject))))
         POINTS.fatal = fatal
-        point = fork(lambda task_id=task_id: work(task_id)).strip()  # type: ignore[misc]
+        point = fork(partial(work, subject, task_id)).strip()
         POINTS.fatal = 0
-        wrong += violations(point, json.loads(fork(lambda task_id=task_id: recover(task_id))))  # type: ignore[misc]
+        wrong += violations(subject, point, json.loads(fork(partial(recover, subject, task_id))))
     print(f"{len(range(first, len(points) + 1, stride))} kills at {len(points)} points, {len(wrong)} violations")  # noqa: T201
     print("\n".join(wrong))  # noqa: T201  # the report
     return len(wrong)
 
 
+TRANSACTIONS = [*(f"t{n}" for n in range(5)), *(f"f{n}" for n in range(3))]
+PLAIN = [f"p{n}" for n in range(5)]
+SUBJECT = Subject(
+    workflow=mortal,
+    result=[*TRANSACTIONS[:5], *PLAIN, "signal", *TRANSACTIONS[5:]],
+    effects=(*TRANSACTIONS, *PLAIN),
+    in_transaction=TRANSACTIONS,
+    signal="go",
+    signal_after="sleep",
+    pause_s=86_401,
+)
+
 if __name__ == "__main__":
-    raise SystemExit(main(*map(int, sys.argv[1:])))
+    raise SystemExit(main(SUBJECT, *map(int, sys.argv[1:])))

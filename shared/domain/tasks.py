@@ -4,8 +4,9 @@ import asyncio
 
 from decant.tasks import task
 from domain.imports import import_users
+from domain.orders import fulfil
 
-__all__ = ["import_users", "long_task"]
+__all__ = ["fulfil", "import_users", "long_task"]
 
 
 @task(max_retries=3, retry_backoff=True)

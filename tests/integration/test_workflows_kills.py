@@ -9,9 +9,9 @@ import pytest
 from tests.loading import PYTHONPATH, ROOT
 
 
-def run_kills(*arguments: str) -> str:
-    """Kill workers at points of a workflow; returns the report."""
-    command = [sys.executable, "-m", "tests.flow_kills", *arguments]
+def run_kills(module: str, *arguments: str) -> str:
+    """Kill workers at points of the workflow of a module; returns the report."""
+    command = [sys.executable, "-m", module, *arguments]
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     finished = subprocess.run(
         command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=1500, check=False
@@ -22,7 +22,7 @@ def run_kills(*arguments: str) -> str:
 @pytest.mark.usefixtures("database_url")
 def test_run_survives_kills() -> None:
     """The result is right, effects in transactions happen once, and other effects twice only when interrupted."""
-    report = run_kills("1", "7")
+    report = run_kills("tests.flow_kills", "1", "7")
 
     assert ", 0 violations" in report, report
 
@@ -32,7 +32,17 @@ def test_run_survives_kills() -> None:
 @pytest.mark.usefixtures("database_url")
 def test_run_survives_a_kill_at_every_point() -> None:
     """As above, at every point."""
-    report = run_kills()
+    report = run_kills("tests.flow_kills")
+
+    assert ", 0 violations" in report, report
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("database_url")
+def test_agent_that_is_killed_pays_for_no_model_call_twice() -> None:
+    """A model call or tool is repeated only when the worker is killed before its result is recorded."""
+    report = run_kills("tests.agent")
 
     assert ", 0 violations" in report, report
 

@@ -17,6 +17,8 @@ BASE = ("api_docs", "authorizer", "dead_letters", "migrate", "task_sweeper", "ta
 DEMO = (
     "async_response",
     "fetch_data",
+    "orders_create",
+    "orders_approve",
     "users_create",
     "users_get",
     "users_list",
