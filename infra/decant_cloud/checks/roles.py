@@ -24,7 +24,7 @@ Source: Service Authorization Reference; AWS Lambda Developer Guide, giving func
 """
 
 
-_OF_THE_DATABASE = ("decant.console", "decant.db", "decant.tasks", "decant.worker")
+_OF_THE_DATABASE = ("decant.console", "decant.db", "decant.tasks", "decant.worker", "decant.workflows")
 """Modules that use the database."""
 
 

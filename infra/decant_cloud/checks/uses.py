@@ -17,7 +17,7 @@ from decant_cloud.template.model import Function, Template
 
 __all__ = ["missing"]
 
-_DATABASE = ("decant.console", "decant.db", "decant.tasks", "decant.worker")
+_DATABASE = ("decant.console", "decant.db", "decant.tasks", "decant.worker", "decant.workflows")
 _TOKENS = ("decant.auth", "decant.authorizer", "decant.tokens")
 _WORKFLOWS = ("decant.workflows",)
 _ENQUEUES = frozenset({"apply_async", "delay", "delay_many"})
