@@ -1,15 +1,11 @@
 """Workflows with Celery's names: chain, group, chord, chunks, map and starmap."""
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from decant.celery.exceptions import Unsupported
 from decant.celery.maps import xmap, xstarmap
-from decant.celery.parallel import chord, chunks, group, signatures
+from decant.celery.parallel import SignatureList, chord, chunks, group, signatures
 from decant.celery.signatures import Signature, maybe_signature, signature
-
-if TYPE_CHECKING:
-    from decant.celery.app import Celery
 
 __all__ = [
     "Signature",
@@ -29,7 +25,7 @@ subtask = signature
 
 
 @Signature.register_type("chain")
-class _chain(Signature):  # noqa: N801  # Celery's name
+class _chain(SignatureList):  # noqa: N801  # Celery's name
     """Signatures that run one after another."""
 
     def __init__(self, *tasks: Any, **options: Any) -> None:
@@ -37,25 +33,6 @@ class _chain(Signature):  # noqa: N801  # Celery's name
         given = tasks[0] if len(tasks) == 1 and not isinstance(tasks[0], dict) else tasks
         super().__init__("celery.chain", (), {"tasks": signatures(given, app)}, app=app, **options)
         self.subtask_type = "chain"
-
-    @classmethod
-    def from_dict(cls, d: Mapping[str, Any], app: "Celery | None" = None) -> "_chain":
-        """A chain from a dict."""
-        made = cls(*[part.clone() for part in signatures(d["kwargs"]["tasks"])], app=app)
-        made.update(
-            args=tuple(d.get("args") or ()), options=dict(d.get("options") or {}), immutable=d.get("immutable", False)
-        )
-        return made
-
-    @property
-    def tasks(self) -> list[Signature]:
-        """The signatures."""
-        tasks: list[Signature] = self.kwargs["tasks"]
-        return tasks
-
-    @tasks.setter
-    def tasks(self, value: list[Signature]) -> None:
-        self.kwargs["tasks"] = value
 
     def freeze(self, _id: str | None = None, **options: Any) -> Any:
         """Choose the ids of the tasks; returns the handle of the last."""

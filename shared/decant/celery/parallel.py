@@ -10,7 +10,7 @@ from decant.celery.signatures import Signature, maybe_signature, signature
 if TYPE_CHECKING:
     from decant.celery.app import Celery
 
-__all__ = ["chord", "chunks", "group", "signatures"]
+__all__ = ["SignatureList", "chord", "chunks", "group", "signatures"]
 
 
 def signatures(items: Iterable[Any], app: "Celery | None" = None) -> list[Signature]:
@@ -18,22 +18,12 @@ def signatures(items: Iterable[Any], app: "Celery | None" = None) -> list[Signat
     return [made for item in items if (made := maybe_signature(item, app)) is not None]
 
 
-@Signature.register_type("group")
-class group(Signature):  # noqa: N801  # Celery's name
-    """Signatures that run concurrently; their results form a list."""
-
-    def __init__(self, *tasks: Any, **options: Any) -> None:
-        app = options.pop("app", None)
-        given: Any = tasks
-        if len(tasks) == 1:
-            only = tasks[0].tasks if isinstance(tasks[0], group) else tasks[0]
-            given = [only] if isinstance(only, dict) else only
-        super().__init__("celery.group", (), {"tasks": signatures(given, app)}, app=app, **options)
-        self.subtask_type = "group"
+class SignatureList(Signature):
+    """A signature of several signatures in a list, `tasks`."""
 
     @classmethod
-    def from_dict(cls, d: Mapping[str, Any], app: "Celery | None" = None) -> "group":
-        """A group from a dict."""
+    def from_dict(cls, d: Mapping[str, Any], app: "Celery | None" = None) -> Self:
+        """The workflow from a dict."""
         made = cls([part.clone() for part in signatures(d["kwargs"]["tasks"])], app=app)
         made.update(
             args=tuple(d.get("args") or ()), options=dict(d.get("options") or {}), immutable=d.get("immutable", False)
@@ -49,6 +39,20 @@ class group(Signature):  # noqa: N801  # Celery's name
     @tasks.setter
     def tasks(self, value: list[Signature]) -> None:
         self.kwargs["tasks"] = value
+
+
+@Signature.register_type("group")
+class group(SignatureList):  # noqa: N801  # Celery's name
+    """Signatures that run concurrently; their results form a list."""
+
+    def __init__(self, *tasks: Any, **options: Any) -> None:
+        app = options.pop("app", None)
+        given: Any = tasks
+        if len(tasks) == 1:
+            only = tasks[0].tasks if isinstance(tasks[0], group) else tasks[0]
+            given = [only] if isinstance(only, dict) else only
+        super().__init__("celery.group", (), {"tasks": signatures(given, app)}, app=app, **options)
+        self.subtask_type = "group"
 
     def members(self) -> list[Signature]:
         """The signatures, with those of groups in the group in their places."""
