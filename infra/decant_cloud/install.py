@@ -48,7 +48,6 @@ PACKAGE = Path(__file__).resolve().parent
 HERE = Path(os.environ.get("DECANT_BUNDLE") or Path.cwd()).resolve()
 ROOT = next((each for each in (HERE, *HERE.parents) if (each / "template.yaml").is_file()), HERE)
 STATE = ROOT / ".decant"
-WHEELS = ROOT / "shared/wheels"
 PYTHON = "3.13"
 
 
@@ -240,33 +239,49 @@ def add_bundle() -> None:
 
 def lock(uv: str) -> None:
     """Compile each `*.in` or dependency group into a `*.txt` of pinned versions and hashes, without addresses in it."""
-    for name, options in LOCKS.items():
-        sources = sources_of(name)
-        if not sources:
+    for name in LOCKS:
+        if not sources_of(name, ROOT):
             continue
         report(f"Locking {name}.txt")
-        command = [uv, "pip", "compile", "--quiet", "--upgrade", "--generate-hashes", "--no-annotate", *options]
-        command += ["--python-version", PYTHON, *(["--find-links", str(WHEELS)] if WHEELS.is_dir() else [])]
-        compiled = execute([*command, *sources, "-o", f"{name}.txt"])
-        if compiled.returncode != 0:
-            raise InstallError(f"{name}.txt could not be compiled.\n{tail(compiled)}")
-        find_wheels(ROOT / f"{name}.txt")
+        failed = compile_lock(uv, name, ROOT)
+        if failed is not None:
+            raise InstallError(f"{name}.txt could not be compiled.\n{failed}")
 
 
-def sources_of(name: str) -> list[str]:
+def compile_lock(uv: str, name: str, root: Path, *, upgrade: bool = True) -> str | None:
+    """Compile one lock file of a bundle; returns what went wrong, if anything did.
+
+    Args:
+        uv: Path of uv.
+        name: A key of `LOCKS`.
+        root: Folder of the bundle.
+        upgrade: Whether packages that the file pins already get their newest version.
+    """
+    wheels = root / "shared/wheels"
+    command = [uv, "pip", "compile", "--quiet", "--generate-hashes", "--no-annotate", *LOCKS[name]]
+    command += ["--python-version", PYTHON, *(["--upgrade"] if upgrade else [])]
+    command += ["--find-links", str(wheels)] if wheels.is_dir() else []
+    compiled = execute([*command, *sources_of(name, root), "-o", f"{name}.txt"], root)
+    if compiled.returncode != 0:
+        return tail(compiled)
+    find_wheels(root / f"{name}.txt", wheels)
+    return None
+
+
+def sources_of(name: str, root: Path) -> list[str]:
     """The arguments with which uv compiles a lock file; none when the bundle does not have it."""
-    if (ROOT / f"{name}.in").is_file():
+    if (root / f"{name}.in").is_file():
         return [f"{name}.in"]
-    arguments, project = GROUPS.get(name, []), (ROOT / "pyproject.toml").read_text()
+    arguments, project = GROUPS.get(name, []), (root / "pyproject.toml").read_text()
     is_there = arguments and re.search(rf"^{arguments[1]} = \[", project, re.MULTILINE)
     return arguments if is_there else []
 
 
-def find_wheels(path: Path) -> None:
+def find_wheels(path: Path, wheels: Path) -> None:
     """Name the folder of a bundle's wheels in a lock file, which uv leaves out."""
     text = path.read_text()
-    if WHEELS.is_dir() and re.search(r"^decant-", text, re.MULTILINE):
-        path.write_text(f"--find-links {os.path.relpath(WHEELS, path.parent)}\n{text}")
+    if wheels.is_dir() and re.search(r"^decant-", text, re.MULTILINE):
+        path.write_text(f"--find-links {os.path.relpath(wheels, path.parent)}\n{text}")
 
 
 def is_current(folder: Path, requirements: Path) -> bool:
@@ -288,11 +303,11 @@ def works(*command: str) -> bool:
         return False
 
 
-def execute(command: list[str]) -> subprocess.CompletedProcess[str]:
+def execute(command: list[str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock", "UV_NO_PROGRESS": "1"}
     environment["PYENV_VERSION"] = PYTHON  # or pyenv's python3.13 does not start where another version is selected
     environment.pop("VIRTUAL_ENV", None)
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
 def tail(finished: subprocess.CompletedProcess[str]) -> str:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl
 
-from decant_cloud.paths import root
+from decant_cloud.paths import module_of, root
 
 __all__ = [
     "Call",
@@ -73,8 +73,8 @@ type Token = Callable[..., str]
 
 
 def load_function(name: str) -> ModuleType:
-    """Import `functions/<name>/app.py` anew, as Lambda does at a cold start."""
-    return load_module(root() / "functions" / name / "app.py")
+    """Import the module in `functions/<name>` anew, as Lambda does at a cold start."""
+    return load_module(module_of(root() / "functions" / name))
 
 
 def load_module(path: Path) -> ModuleType:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from decant_cloud.errors import CommandError
 
-__all__ = ["root", "state"]
+__all__ = ["function_folders", "module_of", "root", "state"]
 
 
 @functools.cache
@@ -34,3 +34,14 @@ def root() -> Path:
 def state() -> Path:
     """Return the folder of the local cloud's data, logs and lock files."""
     return root() / ".decant/local"
+
+
+def module_of(folder: Path) -> Path:
+    """Return the file of a function's module: `app.py`, or `function.py` where an application has a module `app`."""
+    module = folder / "function.py"
+    return module if module.is_file() else folder / "app.py"
+
+
+def function_folders(functions: Path) -> list[Path]:
+    """Return the folders of functions with a module, by name."""
+    return sorted(folder for folder in functions.glob("*") if module_of(folder).is_file())

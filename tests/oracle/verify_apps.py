@@ -12,7 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from decant_cloud.celery_check.findings import Kind, findings
+from decant_cloud.celery_check.findings import findings
+from decant_cloud.findings import Kind
 
 _IMPORT = """
 import importlib, sys, warnings

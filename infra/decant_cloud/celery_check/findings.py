@@ -3,37 +3,12 @@
 import ast
 import importlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from decant.celery import app, conf, control, definition
+from decant_cloud.findings import Finding, Kind
 
-__all__ = ["Finding", "Kind", "findings"]
-
-
-class Kind(StrEnum):
-    """Effect of a finding."""
-
-    TASK = "task"
-    DIFFERS = "differs"
-    IMPORT = "import"
-    CHANGE = "must change"
-
-
-@dataclass(frozen=True, order=True)
-class Finding:
-    """A place in the code.
-
-    Attributes:
-        line: Line, from 1.
-        kind: Effect.
-        text: What is found, and what to do.
-    """
-
-    line: int
-    kind: Kind
-    text: str
+__all__ = ["findings"]
 
 
 _CALLS = {

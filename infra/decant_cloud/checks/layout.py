@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from decant_cloud.bundle import bundle
-from decant_cloud.paths import root
+from decant_cloud.paths import function_folders, root
 from decant_cloud.template.model import Template, load_template, logical_id
 
 __all__ = ["disagreements", "load_template", "logical_id", "misnamed"]
@@ -29,7 +29,7 @@ def run() -> int:
 def disagreements(root: Path) -> list[str]:
     """What does not agree below a folder that holds template.yaml, functions/ and events/; a line each."""
     functions = Template(root).functions()
-    folders = sorted(path.parent for path in root.glob("functions/*/app.py"))
+    folders = function_folders(root / "functions")
     known = {logical_id(folder.name): folder.name for folder in folders}
     found = [f"functions/{known[name]} has no {name} in template.yaml" for name in known.keys() - functions.keys()]
     found += [f"template.yaml's {name} has no folder in functions/" for name in functions.keys() - known.keys()]

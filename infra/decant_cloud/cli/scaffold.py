@@ -106,3 +106,41 @@ def upgrade(**options: Any) -> int:
     those of the new version; your functions, models and tests stay as they are.
     """
     return call("scaffold.upgrade", **options)
+
+
+@cli.command(epilog="Example: decant pour ../microblog:create_app --into ../myshop")
+@click.argument("target", metavar="PATH[:NAME]")
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Make a new bundle in this folder.",
+)
+@click.option("--split", type=click.Choice(["one", "blueprint", "route"]), default="one", show_default=True,
+              help="Functions: one for all routes, one for each blueprint, or one for each endpoint.")  # fmt: skip
+@click.option("--name", help="Name of the function.  [default: that of the package or project]")
+@click.option(
+    "--python",
+    type=click.Path(path_type=Path, exists=True),
+    help="Interpreter, or virtual environment, of the application.",
+)
+@click.option(
+    "--requirements", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="File with its requirements."
+)
+@click.option(
+    "--setup", multiple=True, metavar="COMMAND", help="Command of its CLI that creates the tables of SQLite, init-db."
+)
+@click.option(
+    "--wheels",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="With --into, as of `new bundle`.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan and the findings, and write nothing.")
+def pour(**options: Any) -> int:
+    """Put an existing Flask application into functions of the bundle, or of a new one.
+
+    Its code is copied into the layer unchanged. PATH is a project, a package or a module, and NAME an application or a
+    factory in it.
+    """
+    return call("pour.command", **options)

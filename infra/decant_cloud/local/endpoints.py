@@ -43,7 +43,7 @@ class Endpoint:
             url += "?" + urlencode(query)
         streams = (self.event.get("headers") or {}).get("Accept") == "text/event-stream"
         parts = ["curl", "-sN" if streams else "-s"]
-        parts += [] if self.method in {"GET", "POST"} else ["-X", self.method]
+        parts += [] if self.method in {"ANY", "GET", "POST"} else ["-X", self.method]
         parts.append(f"'{url}'" if "?" in url else url)
         headers = self.event.get("headers") or {}
         if "Authorization" in headers:

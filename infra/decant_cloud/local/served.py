@@ -16,6 +16,8 @@ from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.security import safe_join
 
 from decant.web import asgi_app
+from decant.web.defaults import EXISTING
+from decant_cloud.paths import function_folders, module_of
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, HTTPScope, Scope, WebSocketScope
@@ -33,12 +35,13 @@ class Dispatcher:
 
     The most specific path wins, with any methods; the order of the apps has no effect. `Allow` and the response
     to a preflight request list the methods of every app with this path. Static files are served from the first app that
-    has the file. A request without a route gets the first app's 404.
+    has the file. A request without a route gets the 404 of the first existing application, else of the first app.
     """
 
     def __init__(self, apps: Sequence[Flask]) -> None:
         self._flasks = list(apps)
         self._apps = [asgi_app(app, secure_defaults=True) for app in apps]
+        self._default = next((index for index, app in enumerate(apps) if EXISTING in app.extensions), 0)
         converters = {name: kind for app in apps for name, kind in app.url_map.converters.items()}
         paths: list[Rule] = []
         routes: dict[str, list[Rule]] = {}
@@ -85,7 +88,7 @@ class Dispatcher:
                 return index
             except HTTPException:
                 continue
-        return 0
+        return self._default
 
     def _find_static(self, filename: str, default: int) -> int:
         for index, app in enumerate(self._flasks):
@@ -117,11 +120,11 @@ def _indexed(rule: Rule, index: int) -> Rule:
 def load_apps(functions: Path) -> list[Flask]:
     """The Flask app of every function that has one, by folder name; a function that cannot be imported is logged."""
     apps = []
-    for path in sorted(functions.glob("*/app.py")):
+    for folder in function_folders(functions):
         try:
-            module = load_function(path.parent)
+            module = load_function(folder)
         except Exception:  # its routes respond with 404, and the other functions are served
-            log.exception("Could not import functions/%s/app.py", path.parent.name)
+            log.exception("Could not import functions/%s/%s", folder.name, module_of(folder).name)
             continue
         if isinstance(getattr(module, "app", None), Flask):
             apps.append(module.app)
@@ -138,7 +141,7 @@ def load_function(folder: Path) -> ModuleType:
         file = getattr(sys.modules.get(own), "__file__", None) or ""
         if Path(file).parent.parent == folder.parent and Path(file).parent != folder:
             del sys.modules[own]
-    spec = importlib.util.spec_from_file_location(name, folder / "app.py")
+    spec = importlib.util.spec_from_file_location(name, module_of(folder))
     assert spec is not None  # noqa: S101  # a path that ends in .py has one, and a loader
     assert spec.loader is not None  # noqa: S101
     module = sys.modules[name] = importlib.util.module_from_spec(spec)  # Flask finds templates and static files by it

@@ -20,6 +20,7 @@ from decant_cloud.openapi.links import add_links
 from decant_cloud.openapi.operations import Operation
 from decant_cloud.openapi.schemas import Schemas
 from decant_cloud.openapi.views import facts_of
+from decant_cloud.paths import module_of
 
 __all__ = ["Function", "disagreements", "document", "importing_from", "load_app"]
 
@@ -42,12 +43,16 @@ class Function:
 
 
 def load_app(folder: Path) -> Flask | None:
-    """Import a function's `app.py` with its folder on the path, as Lambda does; its Flask app, or None.
+    """Import a function's module with its folder on the path, as Lambda does; its Flask app, or None.
+
+    Views of an existing application (`decant.web.existing`) are not described, and the function is not imported.
 
     The modules of the folder are removed from `sys.modules` afterwards: every function has its own `app`.
     """
+    if "decant.web.existing" in module_of(folder).read_text():
+        return None
     with importing_from(folder):
-        spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", folder / "app.py")
+        spec = importlib.util.spec_from_file_location(f"functions_{folder.name}", module_of(folder))
         if spec is None or spec.loader is None:
             return None
         module = importlib.util.module_from_spec(spec)

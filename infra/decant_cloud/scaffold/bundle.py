@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from decant_cloud.errors import CommandError
@@ -24,7 +25,7 @@ from decant_cloud.scaffold.queues import without_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.template.model import logical_id
 
-__all__ = ["LOCKS", "add_admin", "demo_folder", "make", "render", "wheels_in"]
+__all__ = ["LOCKS", "add_admin", "demo_folder", "make", "new_bundle", "render", "wheels_in"]
 
 SKELETON = Path(__file__).parent / "skeleton"
 LOCKS = ("requirements/dev.txt", "shared/auth.txt", "shared/docs.txt", "shared/requirements.txt")
@@ -52,6 +53,25 @@ def make(folder: Path, wheels: Sequence[Path], *, is_demo: bool = False) -> None
     Raises:
         CommandError: The folder exists, or its name cannot be that of a bundle; nothing was written.
     """
+    with new_bundle(folder, wheels, is_demo=is_demo):
+        pass
+
+
+@contextmanager
+def new_bundle(folder: Path, wheels: Sequence[Path], *, is_demo: bool = False) -> Iterator[Path]:
+    """Make a bundle whose files the block can change before they are committed; nothing remains when it raises.
+
+    Args:
+        folder: Folder of the bundle, as for `make`.
+        wheels: Both wheels.
+        is_demo: Keep the demo's functions.
+
+    Yields:
+        Folder in which the files are, until the block ends.
+
+    Raises:
+        CommandError: The folder exists, or its name cannot be that of a bundle; nothing was written.
+    """
     if _NAME.fullmatch(folder.name) is None:
         raise CommandError(
             f"{folder.name!r} is not a name for a bundle: AWS's resources are named by it. Use 2 to 20 lower-case "
@@ -63,6 +83,7 @@ def make(folder: Path, wheels: Sequence[Path], *, is_demo: bool = False) -> None
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
         made = Path(scratch) / folder.name
         render(made, folder.name, wheels, is_demo=is_demo)
+        yield made
         _commit(made)
         if folder.exists():
             folder.rmdir()

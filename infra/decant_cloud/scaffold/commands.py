@@ -17,7 +17,7 @@ from decant_cloud.scaffold.queues import add_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import add_task
 
-__all__ = ["run"]
+__all__ = ["default_wheels", "run"]
 
 
 def run(*, kind: str, **options: Any) -> None:
@@ -43,11 +43,11 @@ def run(*, kind: str, **options: Any) -> None:
 
 def _make_bundle(folder: Path, wheels: Path | None, *, demo: bool) -> None:
     folder = folder.absolute()
-    bundle.make(folder, bundle.wheels_in(wheels or _default_wheels()), is_demo=demo)
+    bundle.make(folder, bundle.wheels_in(wheels or default_wheels()), is_demo=demo)
     output().print(f"[green]✓[/] {folder}\n\n  cd {folder}\n  make up\n", highlight=False, soft_wrap=True)
 
 
-def _default_wheels() -> Path:
+def default_wheels() -> Path:
     """Folder of wheels: of the bundle that `decant` runs in, else of this repository."""
     environment = Path(sys.prefix).parent
     for folder in (environment / "shared/wheels", environment / "dist"):

@@ -1,6 +1,7 @@
 """The texts of a new function: its block in the template, its module, its test and its event."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,26 +30,40 @@ class Needs:
     internet: bool = False
 
 
-def block(name: str, route: Route, needs: Needs) -> str:
-    """The function's block in the template."""
+def block(name: str, routes: Sequence[Route], needs: Needs, description: str | None = None, module: str = "app") -> str:
+    """The function's block in the template.
+
+    Args:
+        name: Name of its folder.
+        routes: Its routes.
+        needs: What it uses.
+        description: A sentence; by default, of an example for the first route.
+        module: Name of its module without `.py`.
+    """
     is_outside = not (needs.database or needs.queue)
     role = "Tasks" if needs.queue else "Database" if needs.database else "Plain"
-    path = f'"{route.path}"' if "{" in route.path else route.path
-    event = f"RestApiId: !Ref Api, Method: {route.method}, Path: {path}"
+    events = [f"{{Type: Api, Properties: {{{_api_event(route)}}}}}" for route in routes]
     lines = [
         f"  {logical_id(name)}:",
         "    Type: AWS::Serverless::Function",
         "    DependsOn: Migration",
         "    IgnoreGlobals: [VpcConfig] # it uses no database" if is_outside else "",
         "    Properties:",
-        f"      Description: {route} responds with an example.",
+        f"      Description: {description or f'{routes[0]} responds with an example.'}",
         f"      CodeUri: functions/{name}/",
+        f"      Handler: {module}.handler" if module != "app" else "",
         f"      Role: !GetAtt Access.Outputs.{role}RoleArn",
         "      Layers: [!Ref AuthLayer] # beside the shared one" if needs.auth else "",
         "      AutoPublishCodeSha256: !Ref Release",
-        f"      Events: {{Route: {{Type: Api, Properties: {{{event}}}}}}}",
+        f"      Events: {{Route: {events[0]}}}" if len(events) == 1 else "      Events:",
+        *(f"        Route{number}: {each}" for number, each in enumerate(events, 1) if len(events) > 1),
     ]
     return "\n".join(filter(None, lines))
+
+
+def _api_event(route: Route) -> str:
+    path = f'"{route.path}"' if "{" in route.path else route.path
+    return f"RestApiId: !Ref Api, Method: {route.method}, Path: {path}"
 
 
 def import_groups(needs: Needs) -> list[str]:

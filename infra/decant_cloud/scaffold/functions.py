@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 from decant_cloud.errors import CommandError
+from decant_cloud.paths import function_folders, module_of
 from decant_cloud.scaffold import function_files, template_text
 from decant_cloud.scaffold.files import check_name, json_text, write
 from decant_cloud.scaffold.function_files import Needs
@@ -40,7 +41,7 @@ def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> li
     """
     name = name or route.name
     check_name(name)
-    if (root / f"functions/{name}/app.py").exists():
+    if module_of(root / f"functions/{name}").exists():
         raise CommandError(f"functions/{name} exists. Choose another name with --name.")
     template, model = root / "template.yaml", Template(root)
     if logical_id(name) in model.document["Resources"]:
@@ -49,7 +50,7 @@ def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> li
     task = startable_task(root) if needs.queue else None
     text = template.read_text()
     changed = {
-        template: template_text.insert_route(text, function_files.block(name, route, needs)),
+        template: template_text.insert_route(text, function_files.block(name, [route], needs)),
         root / BUDGETS: with_budget((root / BUDGETS).read_text(), name, function_files.import_groups(needs)),
     }
     if needs.internet and (needs.database or needs.queue):
@@ -73,7 +74,7 @@ def remove_function(root: Path, name: str) -> list[Path]:
     """
     folder = root / f"functions/{name}"
     if not folder.is_dir():
-        known = ", ".join(sorted(path.parent.name for path in root.glob("functions/*/app.py")))
+        known = ", ".join(folder.name for folder in function_folders(root / "functions"))
         raise CommandError(f"There is no function {name}. The bundle has {known}.")
     template = root / "template.yaml"
     changed = {template: without_function(template.read_text(), logical_id(name))}
@@ -137,7 +138,7 @@ def without_function(text: str, function: str) -> str:
     return template_text.drop_unused(text, removed)
 
 
-def with_budget(text: str, name: str, groups: list[str]) -> str:
+def with_budget(text: str, name: str, groups: list[str] | str) -> str:
     """The text of the import budgets with a line for a function.
 
     Raises:

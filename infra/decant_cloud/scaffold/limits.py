@@ -10,6 +10,9 @@ __all__ = ["EDGE", "refers_to", "without_limit", "write_limits"]
 
 EDGE = "infra/edge.yaml"
 
+_NO_PATH = "no-limited-route"
+"""Pattern of a firewall's rule without routes: an empty one would match every path that ends with a slash."""
+
 _LIMITED_PATHS = re.compile(r"^( +RegexString: /\()(.*)(\)/\?\$)$", re.MULTILINE)
 """The firewall's regular expression of the paths whose callers are limited."""
 
@@ -50,9 +53,8 @@ def _with_limit(text: str, route: Route) -> str:
     text = re.sub(r"^( +)Throttle:(?: {})?( #.*)?$", rf"\1Throttle:\2\n\1  {limit}", text, count=1, flags=re.MULTILINE)
 
     def add(match: re.Match[str]) -> str:
-        return (
-            f"{match[1]}{'|'.join(dict.fromkeys([*filter(None, match[2].split('|')), _pattern(route.path)]))}{match[3]}"
-        )
+        known = (each for each in match[2].split("|") if each not in {"", _NO_PATH})
+        return f"{match[1]}{'|'.join(dict.fromkeys([*known, _pattern(route.path)]))}{match[3]}"
 
     return _LIMITED_PATHS.sub(add, text)
 
@@ -65,7 +67,7 @@ def without_limit(text: str, route: Route) -> str:
 
     def remove(match: re.Match[str]) -> str:
         kept = [each for each in match[2].split("|") if is_limited or each != _pattern(route.path)]
-        return f"{match[1]}{'|'.join(kept)}{match[3]}"
+        return f"{match[1]}{'|'.join(kept) or _NO_PATH}{match[3]}"
 
     return _LIMITED_PATHS.sub(remove, text)
 

@@ -8,11 +8,11 @@ from typing import Self
 
 from decant_cloud.errors import CommandError
 
-__all__ = ["Route"]
+__all__ = ["METHODS", "Route"]
 
 _PART = r"[\w.~-]+|{[a-z_][a-z0-9_]*\+?}"
 _ROUTE = re.compile(rf"(?P<method>GET|POST|PUT|PATCH|DELETE|ANY) (?P<path>/|(/({_PART}))+)", re.ASCII)
-_ALL_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _UUID = "0193a5b0-6c1e-4c3a-9f5d-2f1f0c7a4e11"
 
 
@@ -54,7 +54,7 @@ class Route:
     def decorator(self) -> str:
         """The decorator of a view."""
         if self.method == "ANY":
-            return f'route("{self.rule}", methods={_ALL_METHODS})'.replace("'", '"')
+            return f'route("{self.rule}", methods={METHODS})'.replace("'", '"')
         return f'{self.method.lower()}("{self.rule}")'
 
     @property

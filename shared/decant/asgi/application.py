@@ -17,7 +17,7 @@ from decant._sync.greenlets import run_in_greenlet
 from decant.asgi.request import ClientDisconnected, environ_of, read_body
 from decant.config import check, load
 from decant.observability import CORRELATION_HEADER, configure, correlate, correlation_id, is_valid_correlation_id
-from decant.web.defaults import SAFE_METHODS, WebSettings, add_defaults, reject_cross_site, respond_with_error
+from decant.web.defaults import EXISTING, SAFE_METHODS, WebSettings, add_defaults, reject_cross_site, respond_with_error
 from decant.web.flask_app import bind, call, is_requested
 from decant.web.wsgi import AsgiResponse, add_body
 
@@ -85,7 +85,7 @@ class FlaskToAsgi:
         self._body_limit_bytes = body_limit_bytes
         self._view_threads = view_threads
         self._correlated = correlated
-        self._secure_defaults = secure_defaults
+        self._secure_defaults = secure_defaults and EXISTING not in app.extensions
         self._runtime = runtime.current()
         bind(app)
 

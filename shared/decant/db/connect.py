@@ -15,7 +15,7 @@ from decant.db.settings import Address, DatabaseSettings
 from decant.errors import AwsUnavailable, ConfigError, CredentialsUnavailable, DatabaseUnavailable
 from decant.observability import LogSettings
 
-__all__ = ["connect_args", "log_in_with_secret", "log_in_with_tokens", "share_server_sessions"]
+__all__ = ["connect_args", "log_in_with_secret", "log_in_with_tokens", "share_server_sessions", "url_of_secret"]
 
 _TOKEN_S = 900
 """Lifetime of an IAM token, seconds; RDS accepts no longer one."""
@@ -219,7 +219,7 @@ def _secret_arguments(dialect: Dialect, settings: DatabaseSettings, secret_text:
     Source: AWS Secrets Manager User Guide, JSON structure of database credential secrets.
     """
     if secret_text.lstrip().startswith("{"):
-        _args, arguments = dialect.create_connect_args(_url(json.loads(secret_text)))
+        _args, arguments = dialect.create_connect_args(url_of_secret(secret_text))
         return dict(arguments)
     try:
         address = Address.parse(secret_text)
@@ -231,7 +231,9 @@ def _secret_arguments(dialect: Dialect, settings: DatabaseSettings, secret_text:
     return dict(arguments) | connect_args(address, settings, dialect.driver)
 
 
-def _url(fields: dict[str, Any]) -> URL:
+def url_of_secret(text: str) -> URL:
+    """The address in a secret that RDS has written, which is JSON."""
+    fields = json.loads(text)
     return URL.create(
         "postgresql",
         username=fields.get("username"),

@@ -30,7 +30,15 @@ from decant.observability import correlation_id
 from decant.web import wsgi
 from decant.web.responses import accept_structs
 
-__all__ = ["SAFE_METHODS", "WebSettings", "add_defaults", "allow_cross_site", "reject_cross_site", "respond_with_error"]
+__all__ = [
+    "EXISTING",
+    "SAFE_METHODS",
+    "WebSettings",
+    "add_defaults",
+    "allow_cross_site",
+    "reject_cross_site",
+    "respond_with_error",
+]
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +46,9 @@ _MIME_TYPE = "application/problem+json"
 
 _NO_ROUTE = "unmatched"
 """Route, in metrics, of requests without a URL rule and of errors outside of Flask: metrics cannot have every path."""
+
+EXISTING = "decant.web.existing"
+"""Extension of applications to which these defaults do not apply; see `decant.web.existing`."""
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _REASON = "decant_cross_site"
@@ -81,7 +92,9 @@ def add_defaults(app: Flask, *, check_responses: bool = False) -> None:
     """Prepare an app for a bundle; calling it again changes nothing.
 
     Errors become problem details, and responses get CORS headers when CORS_ORIGIN is set. The app's own error handlers
-    take precedence. Register them first. Log lines are left to the handlers of the root logger. When metrics are on,
+    take precedence. Register them first. An existing application keeps its own errors and headers.
+
+    Log lines are left to the handlers of the root logger. When metrics are on,
     responses of all apps are counted, because an app can be mounted in another.
 
     Args:
@@ -95,7 +108,7 @@ def add_defaults(app: Flask, *, check_responses: bool = False) -> None:
     if load(metrics.MetricsSettings).enabled:
         request_finished.connect(_count_response)
     settings = load(WebSettings)
-    if __name__ in app.extensions:
+    if __name__ in app.extensions or EXISTING in app.extensions:
         return
     app.extensions[__name__] = settings
     accept_structs(app, check=check_responses)

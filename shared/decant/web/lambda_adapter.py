@@ -23,7 +23,7 @@ from decant.config import load
 from decant.loop import LeftoverTasks
 from decant.observability import CORRELATION_HEADER, correlate, is_valid_correlation_id
 from decant.web.compression import compress, restore_tags, with_suffix
-from decant.web.defaults import SAFE_METHODS, WebSettings, add_defaults, reject_cross_site, respond_with_error
+from decant.web.defaults import EXISTING, SAFE_METHODS, WebSettings, add_defaults, reject_cross_site, respond_with_error
 from decant.web.events.http import HttpApiEvent
 from decant.web.events.load_balancer import LoadBalancerEvent
 from decant.web.events.rest import HttpEvent, RestEvent
@@ -93,7 +93,7 @@ class LambdaAdapter(Mangum):
         serve: Any = self._serve_asgi  # Mangum's type of an application has plain dicts as messages
         super().__init__(serve, lifespan, api_gateway_base_path, handlers, text_mime_types, exclude_headers)
         self._flask = app
-        self._secure_defaults = secure_defaults
+        self._secure_defaults = secure_defaults and EXISTING not in app.extensions
         self._streaming = streaming
         self._compress_over_bytes = load(WebSettings).compress_over_bytes
         self._leftover_tasks = LeftoverTasks(_LEFTOVER_TASKS_WITHIN_S)

@@ -12,7 +12,7 @@ from decant_cloud.local.logs import Entry, Renderer
 from decant_cloud.local.logs import follow as entries_of
 from decant_cloud.local.state import holder
 from decant_cloud.local.terminal import json_text, output
-from decant_cloud.paths import root
+from decant_cloud.paths import module_of, root
 from decant_cloud.template.model import Template
 
 __all__ = ["as_json", "moment", "run"]
@@ -29,7 +29,7 @@ def run(*, state: Path, function: str | None, since: str | None, as_objects: boo
     console, template = output(), Template(root())
     function = template.function(function).logical_id if function else None
     start = moment(since, datetime.now().astimezone()) if since else 0
-    files = {name: each.folder / "app.py" for name, each in template.functions().items()}
+    files = {name: module_of(each.folder) for name, each in template.functions().items()}
     renderer = Renderer(width=len(function or max(files, key=len)), files=files)
     for entry in _entries(state, follow=follow):
         if entry.time < start or function not in {None, entry.logical_id}:

@@ -106,7 +106,7 @@ async def _change(stop: asyncio.Event) -> None:
 def code_files(folder: Path) -> frozenset[tuple[Path, int]]:
     """The files of a bundle that a process imports or reads at its start, with their times of modification."""
     files = [folder / ".env", folder / "pyproject.toml", folder / "template.yaml"]
-    files += [path for code in ("functions", "shared/domain", "shared/decant") for path in (folder / code).rglob("*.*")]
+    files += [path for code in ("functions", "shared") for path in (folder / code).rglob("*.*")]
     found = set()
     for path in files:
         with suppress(OSError):  # it was deleted meanwhile

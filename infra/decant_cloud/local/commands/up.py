@@ -23,7 +23,7 @@ from decant_cloud.local.state import Claim
 from decant_cloud.local.terminal import output
 from decant_cloud.local.tokens import mint, required_scopes
 from decant_cloud.local.updates import Updates
-from decant_cloud.paths import root
+from decant_cloud.paths import module_of, root
 from decant_cloud.template.model import Template
 
 __all__ = ["print_endpoints", "run"]
@@ -144,5 +144,5 @@ def _follow_logs(console: Console, cloud: LocalCloud) -> None:
 
 
 def _renderer() -> Renderer:
-    files = {name: each.folder / "app.py" for name, each in Template(root()).functions().items()}
+    files = {name: module_of(each.folder) for name, each in Template(root()).functions().items()}
     return Renderer(width=max(map(len, files)), files=files)
