@@ -23,6 +23,7 @@ RIGHT = {
     "GET /dev/queues": (200, "{}"),
     "GET /dev/users/1": (404, "{}"),
     "GET /dev/tasks": (200, "{}"),
+    "GET /dev/console": (200, "{}"),
     "GET /dev/docs": (200, "{}"),
     "GET /dev/openapi.json": (200, "{}"),
 }
