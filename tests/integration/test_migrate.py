@@ -144,7 +144,16 @@ def test_migrations_of_the_library_depend_on_none_of_the_app() -> None:
     assert all(each.branch_labels == {"decant"} for each in revisions)
 
 
-LATER_COLUMNS = ["options", "expires_in_s", "details", "signalled", "suspended", "awaited_by", "forked_from"]
+LATER_COLUMNS = [
+    "options",
+    "expires_in_s",
+    "details",
+    "signalled",
+    "suspended",
+    "awaited_by",
+    "forked_from",
+    "attempts",
+]
 """Columns of a task that later migrations add."""
 
 SINGLE_LINE = [
@@ -160,9 +169,11 @@ def make_single_line(connection: psycopg.Connection, revision: str, later: str) 
     load_function("migrate").handler({}, None)
     later += "; ALTER TABLE decant.task " + ", ".join(f"DROP COLUMN {column}" for column in LATER_COLUMNS)
     later += "; DROP TABLE decant.idempotent_response, decant.step, decant.signal, decant.paused_queue"
-    later += "; DROP INDEX decant.task_claim"
+    later += ", decant.task_statistic, decant.sweeper; DROP INDEX decant.task_claim, decant.task_done_keyed"
     later += "; DROP INDEX IF EXISTS users_created_at_id"
-    connection.execute(f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent {later}")
+    connection.execute(
+        f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent, DROP COLUMN paused {later}"
+    )
     connection.execute("CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)")
     connection.execute("INSERT INTO alembic_version VALUES (%s)", [revision])
     connection.execute(
