@@ -62,6 +62,52 @@ async def test_batches_of_successes_and_failures_take_turns() -> None:
     }
 
 
+async def start_families(*, parents_first: bool) -> list[UUID]:
+    """Two running runs, and for each a running child; the order of their ids is that of the parents or the reverse."""
+    ids = sorted(UUID(job.id) for job in await work.add.delay_many([(1, 2)] * 4))
+    parents, children = (ids[:2], ids[2:]) if parents_first else (ids[2:], ids[:2])
+    for parent, child in zip(parents, children, strict=True):
+        await execute("UPDATE decant.task SET awaited_by = :parent WHERE id = :child", parent=parent, child=child)
+    assert len(await PostgresStore().claim(ids, list(registry), 60, alone=False)) == 4
+    return parents + children
+
+
+@pytest.mark.parametrize("parents_first", [True, False])
+async def test_batches_that_finish_parents_and_children_of_each_other_take_turns(*, parents_first: bool) -> None:
+    """A batch finishes a run and the child of another; another batch finishes that one and the child of the first."""
+    first, second, of_first, of_second = await start_families(parents_first=parents_first)
+    async with db.session() as first_in_line:
+        await first_in_line.execute(text("SELECT FROM decant.task WHERE id = :id FOR UPDATE"), {"id": first})
+        one = asyncio.create_task(complete({first: State.SUCCESS, of_second: State.SUCCESS}))
+        await until_blocked(1)
+        other = asyncio.create_task(complete({second: State.SUCCESS, of_first: State.SUCCESS}))
+        await until_blocked(2)
+
+    completed = await asyncio.gather(one, other)
+
+    assert [len(each.states) for each in completed] == [2, 2]
+
+
+async def test_revoking_a_child_takes_turns_with_the_end_of_its_parent() -> None:
+    """The batch finishes the parent and a child of the child."""
+    parent, _, child, grandchild = await start_families(parents_first=False)
+    await execute("UPDATE decant.task SET awaited_by = :child WHERE id = :id", child=child, id=grandchild)
+    await execute(
+        "UPDATE decant.task SET state = 'PENDING', wake_at = now(), lease_expires_at = NULL WHERE id = :id", id=child
+    )
+    async with db.session() as first_in_line:
+        await first_in_line.execute(text("SELECT FROM decant.task WHERE id = :id FOR UPDATE"), {"id": parent})
+        ended = asyncio.create_task(complete({parent: State.SUCCESS, grandchild: State.SUCCESS}))
+        await until_blocked(1)
+        revoked = asyncio.create_task(PostgresStore().revoke([child], terminate=False))
+        await until_blocked(2)
+
+    await asyncio.gather(ended, revoked)
+
+    rows = await execute("SELECT state FROM decant.task WHERE id = :id", id=child)
+    assert rows[0]["state"] == "REVOKED"
+
+
 async def test_batches_with_the_same_unique_keys_take_turns() -> None:
     """Callers that name the same keys in different orders get the same tasks."""
     calls = [(n,) for n in range(300)]

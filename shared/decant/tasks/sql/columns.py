@@ -11,7 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-__all__ = ["HAS_DEPENDENTS", "inserted", "parameters", "selected", "with_attempt"]
+__all__ = ["HAS_DEPENDENTS", "inserted", "lock_with_runs", "parameters", "selected", "with_attempt"]
 
 HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL OR t.awaited_by IS NOT NULL"
 
@@ -91,6 +91,31 @@ def with_attempt(error_type: str, error: str) -> str:
             'error_type', {error_type}, 'error', left({error}, 1000)
         ))
     """
+
+
+def lock_with_runs(ids: str) -> str:
+    """Common table expressions that lock tasks, and the runs that wait for them, in the order of their ids.
+
+    A statement that finishes tasks reads `locked` first. Two runs may each wait for a child, and be finished together
+    with the child of the other: statements that locked the waiting runs last would deadlock.
+
+    Args:
+        ids: Query of the ids of the tasks.
+    """
+    return f"""
+    finishing AS MATERIALIZED ({ids}),
+    locked AS MATERIALIZED (
+        SELECT count(row.id)
+        FROM (
+            SELECT id FROM finishing
+            UNION
+            SELECT awaited_by FROM finishing,
+                LATERAL (SELECT awaited_by FROM decant.task WHERE id = finishing.id AND awaited_by IS NOT NULL) AS child
+            ORDER BY id
+        ) AS member,
+            LATERAL (SELECT id FROM decant.task WHERE id = member.id FOR UPDATE) AS row
+    )
+    """  # noqa: S608  # composed of constants
 
 
 def _type(kind: Any) -> str:

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from decant.tasks.records import EXPIRED, Enqueued
-from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
+from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, selected
 
 __all__ = ["CLOSE", "RECORD_UNKNOWN", "REDRIVE"]
 
@@ -17,11 +17,12 @@ RECORD_UNKNOWN = text("""
 """Record why waiting tasks are not run; `AsyncResult.status()` shows it."""
 
 CLOSE = text(f"""
-    WITH dead AS MATERIALIZED (
+    WITH {lock_with_runs("SELECT unnest(CAST(:ids AS uuid[])) AS id")},
+    dead AS MATERIALIZED (
         SELECT t.id, given.reason
         FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS given (id, reason)
         JOIN decant.task AS t ON t.id = given.id AND t.wake_at IS NOT NULL AND t.eta <= statement_timestamp()
-            AND t.error_type = 'UnknownTask'
+            AND t.error_type = 'UnknownTask' AND (SELECT * FROM locked) > 0
         ORDER BY t.id FOR UPDATE OF t
     )
     UPDATE decant.task AS t

@@ -3,10 +3,20 @@
 from sqlalchemy import text
 
 from decant.tasks.records import Claimed, Outcome, Unclaimed
-from decant.tasks.sql.columns import HAS_DEPENDENTS, parameters, selected, with_attempt
+from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, parameters, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
 
-__all__ = ["CANCELLED", "CLAIM", "CLAIM_DUE", "COMPLETE", "LOOK_UP", "NEXT_DUE", "PROGRESS", "RENEW"]
+__all__ = [
+    "CANCELLED",
+    "CLAIM",
+    "CLAIM_DUE",
+    "COMPLETE",
+    "COMPLETE_WITH_DEPENDENTS",
+    "LOOK_UP",
+    "NEXT_DUE",
+    "PROGRESS",
+    "RENEW",
+]
 
 _CLAIM = f"""
     UPDATE decant.task AS t
@@ -104,8 +114,8 @@ LOOK_UP = text(f"""
 """)  # noqa: S608  # composed of constants
 """Tasks that were not claimed."""
 
-COMPLETE = text(f"""
-    WITH ended AS MATERIALIZED (
+_COMPLETE = f"""
+    ended AS MATERIALIZED (
         SELECT
             t.id, o.result, o.failure, o.publish, o.max_retries, o.args, o.kwargs, o.details,
             o.state = 'RETRY' AS ran,
@@ -120,7 +130,7 @@ COMPLETE = text(f"""
         FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o ({parameters(Outcome)}),
             LATERAL (
                 SELECT id, retries, revoked_at, signalled FROM decant.task
-                WHERE id = o.id AND attempt = o.attempt AND state = 'STARTED' FOR UPDATE
+                WHERE id = o.id AND attempt = o.attempt AND state = 'STARTED' %s FOR UPDATE
             ) AS t
     )
     UPDATE decant.task AS t
@@ -153,7 +163,9 @@ COMPLETE = text(f"""
     WHERE t.id = ended.id
     RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by,
         NOT ended.waits_for_signal AS signalled
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
+
+COMPLETE = text("WITH" + _COMPLETE % "")
 """Write the outcomes of runs whose lease is still held; they are given in the order of their ids.
 
 The lateral join reads a row at a time: PostgreSQL would plan another join by its estimate of the number of running
@@ -162,6 +174,13 @@ tasks, which is always wrong.
 PENDING releases a task that was not run, or suspends the run of a workflow. A task that was revoked during its run is
 not run again. A run that has received a signal which it has not seen is due at once.
 """
+
+_IDS = "SELECT id FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o (id uuid)"
+
+COMPLETE_WITH_DEPENDENTS = text(
+    f"WITH {lock_with_runs(_IDS)}, {_COMPLETE % 'AND (SELECT * FROM locked) > 0'}"  # noqa: S608  # composed of constants
+)
+"""COMPLETE for runs of which some may have dependents; the runs of workflows that wait for them are locked as well."""
 
 _CANCELLED = """
     SELECT r.id, t.id IS NULL AS lost

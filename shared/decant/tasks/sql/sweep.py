@@ -38,7 +38,7 @@ _LOST = "format('The worker of run %s was lost: it was killed, or its time ran o
 
 EXPIRE_LEASES = text(f"""
     WITH lost AS MATERIALIZED (
-        SELECT id,
+        SELECT task.id,
             CASE
                 WHEN revoked_at IS NOT NULL THEN 'REVOKED'
                 WHEN progressed IS NOT NULL THEN CASE WHEN retries = 0 THEN 'PENDING' ELSE 'RETRY' END
@@ -49,8 +49,10 @@ EXPIRE_LEASES = text(f"""
         FROM decant.task LEFT JOIN LATERAL (
             SELECT true AS progressed FROM decant.step
             WHERE task_id = task.id AND attempt = task.attempt AND kind <> 'begun' LIMIT 1
-        ) AS recorded ON true
-        WHERE lease_expires_at <= statement_timestamp()
+        ) AS recorded ON true LEFT JOIN LATERAL (
+            SELECT id FROM decant.task AS run WHERE run.id = task.awaited_by FOR UPDATE SKIP LOCKED
+        ) AS waiting ON true
+        WHERE lease_expires_at <= statement_timestamp() AND (awaited_by IS NULL OR waiting.id IS NOT NULL)
         ORDER BY lease_expires_at LIMIT :count FOR UPDATE OF task SKIP LOCKED
     )
     UPDATE decant.task AS t
@@ -72,7 +74,8 @@ EXPIRE_LEASES = text(f"""
 """)  # noqa: S608  # composed of constants
 """Retry tasks whose worker was lost, or move them to FAILURE when no retries are left.
 
-A run of a workflow that has recorded a step since its last claim has made progress, and the loss is not counted.
+A run of a workflow that has recorded a step since its last claim has made progress, and the loss is not counted. A
+task is left to the next sweep when the run that waits for it is locked: a wait for the lock could deadlock.
 """
 
 DELETE = text("""

@@ -3,7 +3,7 @@
 from sqlalchemy import text
 
 from decant.tasks.records import Status
-from decant.tasks.sql.columns import HAS_DEPENDENTS, selected
+from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, selected
 
 __all__ = ["FORGET", "REVOKE", "REVOKE_WORKFLOW", "STATUS"]
 
@@ -34,19 +34,18 @@ _REVOKE = f"""
     RETURNING t.id, t.state, t.date_done IS NOT NULL AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by
 """  # noqa: S608  # composed of constants
 
-REVOKE = text(f"""
-    WITH open AS MATERIALIZED (
+_OPEN = """
+    open AS MATERIALIZED (
         SELECT id FROM decant.task
-        WHERE id = ANY(CAST(:ids AS uuid[])) AND date_done IS NULL ORDER BY id FOR UPDATE
+        WHERE id IN (SELECT id FROM finishing) AND date_done IS NULL AND (SELECT * FROM locked) > 0
+        ORDER BY id FOR UPDATE
     )
-    {_REVOKE}
-""")  # noqa: S608  # composed of constants
+"""
+
+REVOKE = text(f"WITH {lock_with_runs('SELECT unnest(CAST(:ids AS uuid[])) AS id')}, {_OPEN} {_REVOKE}")
 """Revoke tasks: a waiting task is closed at once, a running task is not retried."""
 
-REVOKE_WORKFLOW = text(f"""
-    WITH open AS MATERIALIZED (
-        SELECT id FROM decant.task WHERE root_id = :id AND date_done IS NULL ORDER BY id FOR UPDATE
-    )
-    {_REVOKE}
-""")  # noqa: S608  # composed of constants
+_TASKS = "SELECT id FROM decant.task WHERE root_id = :id AND date_done IS NULL"
+
+REVOKE_WORKFLOW = text(f"WITH {lock_with_runs(_TASKS)}, {_OPEN} {_REVOKE}")
 """Revoke all tasks of a workflow."""
