@@ -97,7 +97,7 @@ def event(  # noqa: PLR0913  # the parts of an event
     method: str | None = None,
     path: str | None = None,
     query: str | None = None,
-    body: str | None = None,
+    body: object = None,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Read the function's event from `events/`, with parts of it replaced.
@@ -107,7 +107,7 @@ def event(  # noqa: PLR0913  # the parts of an event
         method: Another method.
         path: Another path.
         query: Another query string.
-        body: Another body; the empty text for none.
+        body: Another body, a text or what JSON can represent; the empty text for none.
         headers: More headers, or other values of present ones.
     """
     made: dict[str, Any] = json.loads((root() / "events" / f"{name}.json").read_text())
@@ -120,7 +120,7 @@ def event(  # noqa: PLR0913  # the parts of an event
         made["queryStringParameters"] = dict(pairs) or None
         made["multiValueQueryStringParameters"] = {key: [v for k, v in pairs if k == key] for key, _ in pairs} or None
     if body is not None:
-        made["body"] = body or None
+        made["body"] = (body if isinstance(body, str) else json.dumps(body)) or None
     for header, value in (headers or {}).items():
         for table, entry in (("headers", value), ("multiValueHeaders", [value])):
             others = {key: old for key, old in (made.get(table) or {}).items() if key.lower() != header.lower()}
