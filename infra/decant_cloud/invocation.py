@@ -107,7 +107,7 @@ def event(  # noqa: PLR0913  # the parts of an event
         method: Another method.
         path: Another path.
         query: Another query string.
-        body: Another body, a text or what JSON can represent; the empty text for none.
+        body: Another body; the empty text for none. What is not a text is sent as JSON, with its Content-Type.
         headers: More headers, or other values of present ones.
     """
     made: dict[str, Any] = json.loads((root() / "events" / f"{name}.json").read_text())
@@ -121,6 +121,8 @@ def event(  # noqa: PLR0913  # the parts of an event
         made["multiValueQueryStringParameters"] = {key: [v for k, v in pairs if k == key] for key, _ in pairs} or None
     if body is not None:
         made["body"] = (body if isinstance(body, str) else json.dumps(body)) or None
+    if body is not None and not isinstance(body, str):
+        headers = {"Content-Type": "application/json"} | dict(headers or {})
     for header, value in (headers or {}).items():
         for table, entry in (("headers", value), ("multiValueHeaders", [value])):
             others = {key: old for key, old in (made.get(table) or {}).items() if key.lower() != header.lower()}
