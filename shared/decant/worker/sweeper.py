@@ -122,12 +122,12 @@ async def _measure() -> int:
     return len(queues)
 
 
-async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline, batch: int = _BATCH) -> int:
+async def _in_batches(work: Callable[[], Awaitable[int]], deadline: Deadline, batch: int | None = None) -> int:
     total = 0
     while deadline.remaining_s() > _MARGIN_S:
         count = await work()
         total += count
-        if count < batch:
+        if count < (batch or _BATCH):
             break
     return total
 
