@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant import db
 from decant.tasks import AsyncResult
 from decant.tasks.publish import encode_message
-from decant.tasks.registry import registry
-from decant.tasks.store.postgres import PostgresStore
 from decant.testing import Broker
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
@@ -80,16 +78,16 @@ class PostgresWorld:
     async def run(self) -> None:
         """Run due tasks until none is due."""
         await sweep_once()
-        store = PostgresStore()
         async with Runner(Deadline(60)) as runner:
-            while claimed := await store.claim_due(list(registry), runner.lease_s, 100):
-                await runner.run(claimed)
+            while await runner.run_due(100):
+                pass
 
     async def advance(self, seconds: float) -> None:
         """Advance the time: subtract the seconds from all times in the table."""
         shifts = ", ".join(f"{column} = {column} - make_interval(secs => :seconds)" for column in _TIMES)
         await execute(f"UPDATE decant.task SET {shifts}", seconds=seconds)  # noqa: S608  # our own columns
         await execute("UPDATE decant.step SET due_at = due_at - make_interval(secs => :s)", s=seconds)
+        await execute("UPDATE decant.task_limit SET next_at = next_at - make_interval(secs => :s)", s=seconds)
         await execute("UPDATE decant.schedule SET ticked_at = ticked_at - make_interval(secs => :s)", s=seconds)
 
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:

@@ -17,6 +17,7 @@ from decant.console import sql as console
 from decant.runtime import Runtime
 from decant.tasks.admin import pause_queue, resume_queue
 from decant.tasks.records import Outcome, State
+from decant.tasks.sql import claim as claims
 from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.pytest_plugin import administer
@@ -150,7 +151,7 @@ async def test_claim_reads_by_the_primary_key(count: int) -> None:
     """Ten messages cost ten look-ups."""
     ids = await some_ids("PENDING")
 
-    plan = await plan_of(run.CLAIM, ids=ids, names=[f"task.{n}" for n in range(7)], lease_s=60, alone=False)
+    plan = await plan_of(claims.CLAIM, ids=ids, names=[f"task.{n}" for n in range(7)], lease_s=60, alone=False)
 
     assert plan.buffers <= 500
     assert count == FEW or (plan.indexes == {"task_pkey"} and not plan.scans)
@@ -160,22 +161,22 @@ async def test_claim_without_messages_reads_what_it_claims(depth: int) -> None:
     """A hundred tasks, and the time of the next, are found in order, however many others are due now or tomorrow."""
     names = [f"task.{n}" for n in range(7)]
 
-    claim = await plan_of(run.CLAIM_DUE, names=names, lease_s=30, count=100, queues=None)
-    next_due = await plan_of(run.NEXT_DUE, names=names, within_s=100_000, queues=None)
+    claim = await plan_of(claims.CLAIM_DUE, names=names, lease_s=30, count=100, queues=None)
+    next_due = await plan_of(claims.NEXT_DUE, names=names, within_s=100_000, queues=None)
 
     assert claim.buffers <= 3_000
     assert next_due.buffers <= 50
-    assert depth == 100 or (claim.indexes == {"task_claim", "task_pkey"} and not claim.scans)
-    assert depth == 100 or (next_due.indexes == {"task_claim"} and not next_due.scans)
+    assert depth == 100 or (claim.indexes == {"task_lane", "task_pkey"} and not claim.scans)
+    assert depth == 100 or (next_due.indexes == {"task_lane"} and not next_due.scans)
 
 
 async def test_claim_skips_paused_and_other_queues(depth: int) -> None:
     """A queue in which nothing can be claimed costs a look-up for each of its priorities, however long it is."""
     given = {"names": [f"task.{n}" for n in range(7)], "lease_s": 30, "count": 100}
-    other = await plan_of(run.CLAIM_DUE, **given, queues=["other"])
+    other = await plan_of(claims.CLAIM_DUE, **given, queues=["other"])
     await pause_queue("default")
 
-    paused = await plan_of(run.CLAIM_DUE, **given, queues=None)
+    paused = await plan_of(claims.CLAIM_DUE, **given, queues=None)
 
     await resume_queue("default")
     assert max(other.buffers, paused.buffers) <= 50

@@ -19,6 +19,7 @@ from decant.config import count, load, named_urls, names, seconds, setting, sett
 from decant.errors import ConfigError
 from decant.observability import LogSettings
 from decant.tasks import checks
+from decant.tasks.limits import limit_of
 from decant.tasks.schedule import Schedule
 
 __all__ = ["MAX_DELAY_S", "CallOptions", "TaskOptions", "TaskSettings", "has_url", "is_published", "validate"]
@@ -121,6 +122,12 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
         ignore_result: Do not store the result.
         schedule: Times at which the task is enqueued without arguments: `every(30)`, `cron("0 3 * * *")`.
         bind: The function's first parameter receives the `Run`.
+        rate_limit: Starts over all workers, Celery's "100/m", "10/s" or "5/h", or a number per second. They are spaced
+            evenly.
+        concurrency: Maximum number of runs at a time over all workers.
+        concurrency_key: Function of the arguments, with defaults applied, that returns a key, any JSON: `concurrency`
+            is then the maximum for each key. None as the key means no limit. Calls in a workflow that receive a result
+            as their first argument share one key.
     """
 
     name: str | None = None
@@ -139,6 +146,9 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
     ignore_result: bool = False
     schedule: Schedule | None = None
     bind: bool = False
+    rate_limit: str | float | None = None
+    concurrency: int | None = None
+    concurrency_key: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         for name in ("retry_backoff_max", "default_retry_delay"):
@@ -150,6 +160,9 @@ class TaskOptions(msgspec.Struct, frozen=True, kw_only=True):
             checks.seconds("retry_backoff", self.retry_backoff)
         if self.max_retries is not None:
             checks.count("max_retries", self.max_retries)
+        limit_of("", self.rate_limit, self.concurrency)  # raises
+        if self.concurrency_key is not None and (self.concurrency is None or self.rate_limit is not None):
+            raise TypeError("concurrency_key needs concurrency, and no rate_limit, which is that of all keys")
         checks.text("queue", self.queue)
         if self.name is not None:  # a name is part of the statement that claims all tasks
             checks.text("name", self.name)

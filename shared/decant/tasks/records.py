@@ -23,6 +23,7 @@ __all__ = [
     "Completed",
     "Enqueued",
     "Failure",
+    "Limit",
     "NewTask",
     "Outcome",
     "ShownError",
@@ -82,6 +83,7 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
         children: Tasks whose parent it is.
         on_error: Error callbacks, enqueued when this task fails.
         awaited_by: Run of a workflow that is woken when this task is finished.
+        limit_key: Key of the limits that its claim must observe; empty without limits.
     """
 
     id: UUID = field(default_factory=uuid7)
@@ -107,6 +109,7 @@ class NewTask(Struct, frozen=True, kw_only=True, omit_defaults=True):
     children: tuple[UUID, ...] = ()
     on_error: "tuple[NewTask, ...]" = ()
     awaited_by: UUID | None = None
+    limit_key: str = ""
 
     def for_failure_of(self, task_id: UUID, *, publish: bool) -> "NewTask":
         """This error callback, as it is enqueued for a task that failed."""
@@ -172,11 +175,29 @@ class Claimed(Struct, frozen=True):
     options: str | None
 
 
+class Limit(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Limits of a task. They are passed to PostgreSQL as JSON.
+
+    Attributes:
+        name: Name of the task, with which the limit keys of its calls begin.
+        concurrency: Maximum number of running tasks of a limit key.
+        interval_s: Seconds between two starts in the long run.
+        burst: Starts that may happen at once after a pause.
+    """
+
+    name: str
+    concurrency: int | None = None
+    interval_s: float | None = None
+    burst: int | None = None
+
+
 class Unclaimed(Struct, frozen=True, kw_only=True):
     """A task whose message was received and which was not claimed.
 
     Attributes:
         paused: Its queue is paused.
+        limit_key: See `NewTask`.
+        backlog: Number of waiting tasks of its limit key, up to 1,000.
     """
 
     id: UUID
@@ -186,6 +207,8 @@ class Unclaimed(Struct, frozen=True, kw_only=True):
     state: State
     due_in_s: float
     paused: bool
+    limit_key: str
+    backlog: int
 
 
 class Failure(Struct, frozen=True):

@@ -6,7 +6,7 @@ from typing import Any, Literal, Protocol, overload
 
 from decant.config import load
 from decant.tasks.options import TaskOptions, TaskSettings
-from decant.tasks.records import NewTask
+from decant.tasks.records import Limit, NewTask
 from decant.tasks.schedule import Schedule
 from decant.tasks.task import Task
 from decant.tasks.workflow import JOIN
@@ -15,6 +15,7 @@ __all__ = [
     "Periodic",
     "WorkerEvent",
     "join",
+    "limits",
     "load_modules",
     "notify",
     "on_load",
@@ -55,6 +56,11 @@ _loaders: list[Callable[[], None]] = []
 type WorkerEvent = Literal["init", "ready", "shutting down", "shutdown"]
 
 _listeners: list[Callable[[WorkerEvent], None]] = []
+
+
+def limits() -> list[Limit]:
+    """Limits of the tasks that have any."""
+    return [task.limit for task in registry.values() if task.limit is not None]
 
 
 def schedule(entry: Periodic) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant.observability import correlation_ids
 from decant.tasks import checks
 from decant.tasks.context import Run
+from decant.tasks.limits import limit_of
 from decant.tasks.options import CallOptions, TaskOptions, is_published, validate
 from decant.tasks.parameters import Parameters
 from decant.tasks.publish import enqueue
@@ -28,6 +29,7 @@ class Task[**P, T]:
         function: The function itself.
         options: Options given to `@task`.
         transactional: The function takes a `session`; its result is written in the session's transaction.
+        limit: Limits of its runs; None when there are none.
         resumes: A claim continues the run of the claim before; `decant.workflows.Workflow`.
     """
 
@@ -38,6 +40,7 @@ class Task[**P, T]:
         self.function = function
         self.options = options
         self.name = options.name or f"{function.__module__}.{function.__qualname__}"
+        self.limit = limit_of(self.name, options.rate_limit, options.concurrency)
         self.is_async = inspect.iscoroutinefunction(function)
         self.transactional = "session" in names
         if self.transactional and not self.is_async:
@@ -166,7 +169,7 @@ class Task[**P, T]:
             "publish": is_published(queue),
             "correlation_id": correlation_ids.get()[0],
             **fields,
-        }
+        } | ({} if self.limit is None else {"limit_key": self.name})
 
     def _new(
         self,
@@ -180,7 +183,14 @@ class Task[**P, T]:
         encode = self.parameters.encode_partial if partial else self.parameters.encode
         encoded_args, encoded_kwargs = encode(args, kwargs)
         key = self._unique_key(args, kwargs) if self.options.unique and unique and not partial else None
+        if self.options.concurrency_key is not None and not partial:
+            fields = {**fields, "limit_key": self._limit_key(self.options.concurrency_key, args, kwargs)}
         return NewTask(args=encoded_args, kwargs=encoded_kwargs, unique_key=key, **fields)
+
+    def _limit_key(self, key_of: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        bound = self.parameters.bind(args, kwargs)
+        key = key_of(*bound.args, **bound.kwargs)
+        return "" if key is None else f"{self.name}\n{checks.key('concurrency key', key)}"
 
     def _unique_key(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         if callable(self.options.unique):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
 import msgspec
@@ -18,12 +19,14 @@ from decant.tasks.records import (
     Completed,
     Enqueued,
     Failure,
+    Limit,
     NewTask,
     Outcome,
     State,
     Status,
     Unclaimed,
 )
+from decant.testing.limits import MemoryLimits
 from decant.testing.rows import Row, Rows
 from decant.testing.statistics import statistics
 
@@ -35,6 +38,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.rows = Rows()
+        self._limits = MemoryLimits()
         self._paused: dict[str, PausedQueue] = {}
         self._ticked: dict[str, datetime] = {}
         self._ahead = timedelta()
@@ -52,7 +56,11 @@ class MemoryStore:
 
         Runs of workflows that wait for a signal without end, or for other code, are left out.
         """
-        times = [row.publish_at for row in self.rows.values() if row.publish_at is not None and not row.is_stuck]
+        now = self.now()
+        waiting = [row for row in self.rows.values() if not row.is_stuck and row.new.queue not in self._paused]
+        times = [
+            max(row.publish_at, self._limits.allowed_at(row, now)) for row in waiting if row.publish_at is not None
+        ]
         return max(0.0, (min(times) - self.now()).total_seconds()) if times else None
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
@@ -99,34 +107,54 @@ class MemoryStore:
         for row in self.rows.known(ids):
             row.publish_at = row.eta if row.waiting else None
 
-    async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
+    async def claim(
+        self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool, limits: Sequence[Limit] = ()
+    ) -> list[Claimed]:
         claimable = [row for row in self.rows.known(ids) if row.lost_count == 0 or alone]
-        return self._claim([row for row in claimable if row.new.queue not in self._paused], names, lease_s)
+        open_ = [row for row in claimable if row.new.queue not in self._paused and row.new.name in names]
+        return self._claim(sorted(open_, key=lambda row: -row.new.priority), lease_s, len(open_), limits)
 
     async def claim_due(
-        self, names: Sequence[str], lease_s: float, count: int, queues: Sequence[str] | None = None
+        self,
+        names: Sequence[str],
+        lease_s: float,
+        count: int,
+        queues: Sequence[str] | None = None,
+        *,
+        limits: Sequence[Limit] = (),
     ) -> list[Claimed]:
         now = self.now()
         due = [row for row in self._served(names, queues) if row.publish_at and row.publish_at <= now]
         due.sort(key=lambda row: (-row.new.priority, row.publish_at or now))
-        return self._claim(due[:count], names, lease_s)
+        return self._claim(due, lease_s, count, limits)
 
-    def _claim(self, rows: Iterable[Row], names: Sequence[str], lease_s: float) -> list[Claimed]:
-        return [row.claim(self.now(), lease_s) for row in rows if self._is_due(row) and row.new.name in names]
+    def _claim(self, rows: Iterable[Row], lease_s: float, count: int, limits: Sequence[Limit]) -> list[Claimed]:
+        now = self.now()
+        admitted = self._limits.admit(filter(self._is_due, rows), limits, self.rows.values(), now)
+        return [row.claim(now, lease_s) for row in islice(admitted, count)]
 
     def _served(self, names: Sequence[str], queues: Sequence[str] | None) -> list[Row]:
         rows = [row for row in self.rows.values() if row.new.name in names and row.new.queue not in self._paused]
         return [row for row in rows if queues is None or row.new.queue in queues]
 
     async def next_due_in_s(
-        self, names: Sequence[str], within_s: float, queues: Sequence[str] | None = None
+        self,
+        names: Sequence[str],
+        within_s: float,
+        queues: Sequence[str] | None = None,
+        *,
+        limits: Sequence[Limit] = (),  # noqa: ARG002  # those of the last claim count
     ) -> float | None:
         waiting = [row for row in self._served(names, queues) if row.publish_at is not None]
-        times = [(row.publish_at - self.now()).total_seconds() for row in waiting if row.publish_at is not None]
+        now = self.now()
+        dues = [max(row.publish_at, self._limits.allowed_at(row, now)) for row in waiting if row.publish_at is not None]
+        times = [(due - now).total_seconds() for due in dues]
         return min((time for time in times if 0 < time <= within_s), default=None)
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
-        return [row.unclaimed(self.now(), paused=row.new.queue in self._paused) for row in self.rows.known(ids)]
+        return [
+            row.unclaimed(self.now(), paused=row.new.queue in self._paused, backlog=0) for row in self.rows.known(ids)
+        ]
 
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
         """Write outcomes; those of a session are written after its commit."""

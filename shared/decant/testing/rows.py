@@ -140,9 +140,9 @@ class Row:
         options = msgspec.json.encode(self.new.options).decode() if self.new.options else None
         return self.read(Claimed, expired=self.expires is not None and self.expires <= now, options=options)
 
-    def unclaimed(self, now: datetime, *, paused: bool) -> Unclaimed:
+    def unclaimed(self, now: datetime, *, paused: bool, backlog: int) -> Unclaimed:
         """The row as it is read when it was not claimed."""
-        return self.read(Unclaimed, due_in_s=self._due_in_s(now), paused=paused)
+        return self.read(Unclaimed, due_in_s=self._due_in_s(now), paused=paused, backlog=backlog)
 
     def _due_in_s(self, now: datetime) -> float:
         return (self.eta - now).total_seconds()

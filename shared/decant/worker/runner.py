@@ -23,7 +23,7 @@ from decant.tasks.context import watch
 from decant.tasks.options import TaskSettings, has_url
 from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, Outcome, State
-from decant.tasks.registry import registry
+from decant.tasks.registry import limits, registry
 from decant.tasks.store import TRANSIENT, is_temporary, store
 from decant.worker import outcomes
 from decant.worker.execution import Deadline, Execution, describe
@@ -55,17 +55,17 @@ class Runner:
     def __init__(
         self, deadline: Deadline, renewed_lease_s: float | None = None, run_ended: asyncio.Event | None = None
     ) -> None:
-        limits = load(TaskSettings)
+        settings = load(TaskSettings)
         self._deadline = deadline
-        self._runs_end = deadline.earlier(limits.margin_s)
-        self._margin_s = limits.margin_s
+        self._runs_end = deadline.earlier(settings.margin_s)
+        self._margin_s = settings.margin_s
         self._renewed_lease_s = renewed_lease_s
-        self._concurrency = limits.concurrency
-        self._slots = asyncio.Semaphore(limits.concurrency)
+        self._concurrency = settings.concurrency
+        self._slots = asyncio.Semaphore(settings.concurrency)
         self._run_ended = run_ended or asyncio.Event()
         self._leased = set[Execution]()  # until their outcomes are recorded
         self._completions = Completions(deadline, self._leased, self._run_ended)
-        self._heartbeat = _Heartbeat(limits.heartbeat_s, renewed_lease_s, self._leased)
+        self._heartbeat = _Heartbeat(settings.heartbeat_s, renewed_lease_s, self._leased)
         self._counts = defaultdict[str, Counter[str]](Counter) if load(metrics.MetricsSettings).enabled else None
         self.failed = set[UUID]()
 
@@ -105,7 +105,7 @@ class Runner:
 
     async def run_due(self, count: int) -> int:
         """Claim and run up to `count` due tasks that have no message; returns their number."""
-        claimed = await store().claim_due(list(registry), self.lease_s, count)
+        claimed = await store().claim_due(list(registry), self.lease_s, count, limits=limits())
         await self.run(claimed)
         return len(claimed)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
@@ -9,9 +10,10 @@ from uuid import UUID
 
 from decant import runtime
 from decant.runtime import Context
+from decant.tasks.limits import retry_within_s
 from decant.tasks.publish import decode_message, publish
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
-from decant.tasks.registry import load_modules, notify, registry
+from decant.tasks.registry import limits, load_modules, notify, registry
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
@@ -89,7 +91,7 @@ async def _claim(ids: Sequence[UUID], lease_s: float) -> list[Claimed]:
     retrying = Deadline(min(_CLAIM_RETRY_S, lease_s / 4))
     while True:
         try:
-            return await store().claim(ids, list(registry), lease_s, alone=len(ids) == 1)
+            return await store().claim(ids, list(registry), lease_s, alone=len(ids) == 1, limits=limits())
         except TRANSIENT as error:
             if retrying.remaining_s() < _PAUSE_S:
                 raise
@@ -123,9 +125,20 @@ async def _claimable(ids: set[UUID], failed: set[UUID]) -> list[Unclaimed]:
 async def _run_alone(task: Unclaimed, runner: Runner) -> None:
     if runner.time_left_s > task.due_in_s:
         await asyncio.sleep(max(0.0, task.due_in_s))
-        await runner.run(await _claim([task.id], runner.lease_s))
+        claimed = await _claim([task.id], runner.lease_s)
+        await runner.run(claimed)
+        if not claimed and task.limit_key:
+            await _publish_later(task)
     else:
         await publish([Enqueued(task.id, task.queue, task.group_key, 0, publish=True)])
+
+
+async def _publish_later(task: Unclaimed) -> None:
+    """Publish a task again that a limit has held back, at a random time until which its backlog can be started."""
+    limit = registry[task.name].limit
+    if limit is not None:
+        delay_s = random.uniform(1, 1 + retry_within_s(limit, task.backlog))  # noqa: S311  # no secret
+        await publish([Enqueued(task.id, task.queue, task.group_key, delay_s, publish=True)])
 
 
 async def _report_unknown(tasks: Sequence[Unclaimed]) -> None:

@@ -48,13 +48,14 @@ class System(Protocol):
 
 
 class Decant:
-    """Decant with `run_forever`, and no SQS."""
+    """Decant with `run_forever`, and no SQS; `options` are those of the task."""
 
     name = "decant-flask"
     unfinished = "SELECT count(*) FROM decant.task WHERE date_done IS NULL"
 
-    def __init__(self, url: str, concurrency: int) -> None:
-        os.environ |= {"DATABASE_URL": url, "TASK_CONCURRENCY": str(concurrency), "LOG_LEVEL": "WARNING"}
+    def __init__(self, url: str, at_once: int, **options: Any) -> None:
+        self._options = options
+        os.environ |= {"DATABASE_URL": url, "TASK_CONCURRENCY": str(at_once), "LOG_LEVEL": "WARNING"}
 
     async def prepare(self, ran: Ran) -> None:
         from decant.db.migrations import migrate
@@ -62,7 +63,7 @@ class Decant:
 
         await migrate(Path("no-migrations-of-an-app"))
 
-        @task(name="noop")
+        @task(name="noop", **self._options)
         async def noop(value: float) -> None:
             ran(value)
 
@@ -165,6 +166,7 @@ class Procrastinate:
 SYSTEMS: dict[str, Callable[[str], System]] = {
     "Decant": lambda url: Decant(url, CONCURRENCY),
     "Decant, 1,000 at once": lambda url: Decant(url, UNLIMITED),
+    "Decant, limited": lambda url: Decant(url, CONCURRENCY, rate_limit=1_000_000, concurrency=2 * CONCURRENCY),
     "pgqueuer": lambda url: PgQueuer(url, CONCURRENCY),
     "pgqueuer, no limit": lambda url: PgQueuer(url, 0),
     "procrastinate": lambda url: Procrastinate(url, CONCURRENCY),

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from decant import db, loop, runtime
 from decant.tasks import Task
-from decant.tasks.sql import run
+from decant.tasks.sql import claim
 from decant_cloud.local.postgres import Postgres
 from tests.sample.database import migrate
 
@@ -74,7 +74,7 @@ async def _claim_in_turn(urls: Sequence[str], ids: Sequence[Sequence[UUID]], nam
             async with engine.connect() as connection:
                 started = time.perf_counter()
                 claimed = await connection.execute(
-                    run.CLAIM, {"ids": list(batch), "names": [name], "lease_s": 60, "alone": False}
+                    claim.CLAIM, {"ids": list(batch), "names": [name], "lease_s": 60, "alone": False}
                 )
                 spent.append(1e3 * (time.perf_counter() - started))
                 assert len(claimed.all()) == ROWS

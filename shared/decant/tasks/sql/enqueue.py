@@ -12,6 +12,7 @@ _COLUMNS, _VALUES = inserted(
     NewTask,
     {
         "priority": "coalesce(priority, 0)",
+        "limit_key": "coalesce(limit_key, '')",
         "args": "CAST(args AS json)",
         "kwargs": "CAST(kwargs AS json)",
         "expires": """CASE

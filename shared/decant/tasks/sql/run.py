@@ -1,115 +1,26 @@
-"""Statements of a run: claim, check for cancellation, store progress, complete."""
+"""Statements of a run: check for cancellation, store progress, complete."""
 
 from sqlalchemy import text
 
-from decant.tasks.records import Claimed, Outcome, Unclaimed
+from decant.tasks.records import Outcome, Unclaimed
 from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, parameters, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
 
-__all__ = [
-    "CANCELLED",
-    "CLAIM",
-    "CLAIM_DUE",
-    "COMPLETE",
-    "COMPLETE_WITH_DEPENDENTS",
-    "LOOK_UP",
-    "NEXT_DUE",
-    "PROGRESS",
-    "RENEW",
-]
+__all__ = ["CANCELLED", "COMPLETE", "COMPLETE_WITH_DEPENDENTS", "LOOK_UP", "PROGRESS", "RENEW"]
 
-_CLAIM = f"""
-    UPDATE decant.task AS t
-    SET state = 'STARTED', attempt = t.attempt + 1, wake_at = NULL, date_started = statement_timestamp(),
-        lease_expires_at = statement_timestamp() + make_interval(secs => :lease_s)
-    FROM due
-    WHERE t.id = due.id
-    RETURNING {selected(Claimed)}
-"""  # noqa: S608  # composed of constants
-
-CLAIM = text(f"""
-    WITH due AS MATERIALIZED (
-        SELECT id FROM decant.task
-        WHERE id = ANY(CAST(:ids AS uuid[]))
-            AND state IN ('PENDING', 'RETRY') AND waits_for = 0 AND eta <= statement_timestamp()
-            AND name = ANY(CAST(:names AS text[]))
-            AND (losses = 0 OR CAST(:alone AS boolean)) AND queue <> ALL ({PAUSED})
-        ORDER BY id FOR UPDATE
-    )
-    {_CLAIM}
-""")  # noqa: S608  # composed of constants
-"""Claim the due tasks of a batch of messages, as far as this worker can run them.
-
-A task whose last worker was lost is only claimed `alone`, so that a poison task cannot take others down twice.
+_BACKLOG = """
+    CAST((
+        SELECT count(*) FROM (
+            SELECT FROM decant.task AS other
+            WHERE other.queue = t.queue AND other.limit_key = t.limit_key AND t.limit_key <> ''
+                AND other.wake_at IS NOT NULL
+            LIMIT 1000
+        ) AS part
+    ) AS integer)
 """
-
-_LANES = f"""
-    RECURSIVE lane AS (
-        (
-            SELECT queue, priority, wake_at FROM decant.task WHERE wake_at IS NOT NULL
-            ORDER BY queue, priority DESC, wake_at LIMIT 1
-        )
-        UNION ALL
-        SELECT next.* FROM lane, LATERAL (
-            (
-                SELECT queue, priority, wake_at FROM decant.task
-                WHERE wake_at IS NOT NULL AND task.queue = lane.queue AND task.priority < lane.priority
-                ORDER BY queue, priority DESC, wake_at LIMIT 1
-            )
-            UNION ALL
-            (
-                SELECT queue, priority, wake_at FROM decant.task
-                WHERE wake_at IS NOT NULL AND task.queue > lane.queue
-                ORDER BY queue, priority DESC, wake_at LIMIT 1
-            )
-            LIMIT 1
-        ) AS next
-    ),
-    served AS (
-        SELECT queue, priority, wake_at FROM lane
-        WHERE (CAST(:queues AS text[]) IS NULL OR queue = ANY(CAST(:queues AS text[]))) AND queue <> ALL ({PAUSED})
-    )
-"""  # noqa: S608  # composed of constants
-"""Queues and priorities of waiting tasks, with the first time of each: one look-up in the index for each of them."""
-
-CLAIM_DUE = text(f"""
-    WITH {_LANES},
-    due AS MATERIALIZED (
-        SELECT first.id
-        FROM (SELECT * FROM served WHERE wake_at <= statement_timestamp() ORDER BY priority DESC, wake_at) AS lane,
-            LATERAL (
-                SELECT id FROM decant.task
-                WHERE task.queue = lane.queue AND task.priority = lane.priority
-                    AND wake_at <= statement_timestamp() AND eta <= statement_timestamp()
-                    AND name = ANY(CAST(:names AS text[]))
-                ORDER BY wake_at LIMIT :count FOR UPDATE SKIP LOCKED
-            ) AS first
-        LIMIT :count
-    )
-    {_CLAIM}
-""")  # noqa: S608  # composed of constants
-"""Claim due tasks that have no message, for a worker without SQS.
-
-It reads the index in the order of the claim, and of each queue and priority only the due tasks, so that the tasks that
-are left, those that are due later, and those of other or paused queues cost nothing. Among queues with tasks of one
-priority, that with the oldest task is first. Rows are locked one by one, until there are enough.
-"""
-
-NEXT_DUE = text(f"""
-    WITH {_LANES}
-    SELECT CAST(extract(epoch FROM min(first.due) - statement_timestamp()) AS float8) AS due_in_s
-    FROM served, LATERAL (
-        SELECT greatest(wake_at, eta) AS due FROM decant.task
-        WHERE task.queue = served.queue AND task.priority = served.priority AND wake_at > statement_timestamp()
-            AND wake_at <= statement_timestamp() + make_interval(secs => :within_s)
-            AND name = ANY(CAST(:names AS text[]))
-        ORDER BY wake_at LIMIT 1
-    ) AS first
-""")  # noqa: S608  # composed of constants
-"""Time until CLAIM_DUE finds the next task, so that a worker without SQS starts it on time."""
 
 LOOK_UP = text(f"""
-    SELECT {selected(Unclaimed, paused=f"t.queue = ANY({PAUSED})")}
+    SELECT {selected(Unclaimed, paused=f"t.queue = ANY({PAUSED})", backlog=_BACKLOG)}
     FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
 """)  # noqa: S608  # composed of constants
 """Tasks that were not claimed."""

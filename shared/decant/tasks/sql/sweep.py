@@ -6,7 +6,7 @@ from decant.tasks.records import Enqueued
 from decant.tasks.sql.columns import HAS_DEPENDENTS, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
 
-__all__ = ["DELETE", "DELETE_RESPONSES", "EXPIRE_LEASES", "UNPUBLISHED"]
+__all__ = ["DELETE", "DELETE_LIMITS", "DELETE_RESPONSES", "EXPIRE_LEASES", "UNPUBLISHED"]
 
 UNPUBLISHED = text(f"""
     WITH due AS MATERIALIZED (
@@ -101,6 +101,15 @@ DELETE = text("""
 
 The steps of a workflow are deleted with its task. The batch is limited by the number of tasks and by that of all rows.
 """
+
+DELETE_LIMITS = text("""
+    DELETE FROM decant.task_limit AS l
+    WHERE key IN (
+        SELECT key FROM decant.task_limit AS idle
+        WHERE next_at <= statement_timestamp() - interval '1 day' ORDER BY key LIMIT :count FOR UPDATE SKIP LOCKED
+    )
+""")
+"""Delete the state of limits that no claim has used for a day. The next claim inserts it again."""
 
 DELETE_RESPONSES = text("""
     DELETE FROM decant.idempotent_response

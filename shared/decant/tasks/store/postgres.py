@@ -25,13 +25,26 @@ from decant.tasks.records import (
     Completed,
     Enqueued,
     Failure,
+    Limit,
     NewTask,
     Outcome,
     State,
     Status,
     Unclaimed,
 )
-from decant.tasks.sql import dead_letters, enqueue, lists, queues, run, schedule, statistics, sweep, watch, workflow
+from decant.tasks.sql import (
+    claim,
+    dead_letters,
+    enqueue,
+    lists,
+    queues,
+    run,
+    schedule,
+    statistics,
+    sweep,
+    watch,
+    workflow,
+)
 from decant.tasks.store.protocol import DueTicks, Store
 
 __all__ = ["COUNT_LIMIT", "TRANSIENT", "PostgresStore", "is_temporary", "store", "using"]
@@ -83,20 +96,36 @@ class PostgresStore:
     async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
         await _execute(enqueue.MARK_UNPUBLISHED, {"ids": list(ids)})
 
-    async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
-        given = {"ids": list(ids), "names": list(names), "lease_s": lease_s, "alone": alone}
-        return [Claimed(*row.values()) for row in await _execute(run.CLAIM, given)]
+    async def claim(
+        self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool, limits: Sequence[Limit] = ()
+    ) -> list[Claimed]:
+        given = {"ids": list(ids), "names": list(names), "lease_s": lease_s, "alone": alone, **_limits(limits)}
+        rows = await _execute(claim.CLAIM_LIMITED if limits else claim.CLAIM, given)
+        return [Claimed(*row.values()) for row in rows]
 
     async def claim_due(
-        self, names: Sequence[str], lease_s: float, count: int, queues: Sequence[str] | None = None
+        self,
+        names: Sequence[str],
+        lease_s: float,
+        count: int,
+        queues: Sequence[str] | None = None,
+        *,
+        limits: Sequence[Limit] = (),
     ) -> list[Claimed]:
-        given = {"names": list(names), "lease_s": lease_s, "count": count, "queues": queues}
-        return [Claimed(*row.values()) for row in await _execute(run.CLAIM_DUE, given)]
+        given = {"names": list(names), "lease_s": lease_s, "count": count, "queues": queues, **_limits(limits)}
+        rows = await _execute(claim.CLAIM_DUE_LIMITED if limits else claim.CLAIM_DUE, given)
+        return [Claimed(*row.values()) for row in rows]
 
     async def next_due_in_s(
-        self, names: Sequence[str], within_s: float, queues: Sequence[str] | None = None
+        self,
+        names: Sequence[str],
+        within_s: float,
+        queues: Sequence[str] | None = None,
+        *,
+        limits: Sequence[Limit] = (),
     ) -> float | None:
-        (row,) = await _execute(run.NEXT_DUE, {"names": list(names), "within_s": within_s, "queues": queues})
+        given = {"names": list(names), "within_s": within_s, "queues": queues, **_limits(limits)}
+        (row,) = await _execute(claim.NEXT_DUE_LIMITED if limits else claim.NEXT_DUE, given)
         due_in_s: float | None = row["due_in_s"]
         return due_in_s
 
@@ -213,7 +242,8 @@ class PostgresStore:
         return [Enqueued(*row.values()) for row in await _execute(dead_letters.REDRIVE, given)]
 
     async def delete(self, age_s: float, count: int) -> int:
-        await _execute(sweep.DELETE_RESPONSES, {"count": count})
+        for statement in (sweep.DELETE_RESPONSES, sweep.DELETE_LIMITS):
+            await _execute(statement, {"count": count})
         given = {"age_s": age_s, "count": count, "row_count": _ROWS_PER_TASK * count}
         return sum(row["rows"] for row in await _execute(sweep.DELETE, given))
 
@@ -321,6 +351,10 @@ async def _release_dependents(ids: Sequence[UUID], session: AsyncSession) -> lis
         return []
     given = {"ids": ready, "queues": _queues(), **_delays()}
     return [Enqueued(*row.values()) for row in await _execute(workflow.RELEASE, given, session)]
+
+
+def _limits(limits: Sequence[Limit]) -> dict[str, str]:
+    return {"limits": msgspec.json.encode(limits).decode()} if limits else {}
 
 
 def _delays() -> dict[str, float]:

@@ -8,7 +8,18 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.tasks.lists import Page, PausedQueue, QueueStatistics, TaskFilter
-from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, NewTask, Outcome, State, Status, Unclaimed
+from decant.tasks.records import (
+    CancelReason,
+    Claimed,
+    Completed,
+    Enqueued,
+    Limit,
+    NewTask,
+    Outcome,
+    State,
+    Status,
+    Unclaimed,
+)
 
 __all__ = ["DueTicks", "Store"]
 
@@ -31,7 +42,9 @@ class Store(Protocol):
     async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
         """Record that tasks have no message, so that the sweeper publishes them."""
 
-    async def claim(self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool) -> list[Claimed]:
+    async def claim(
+        self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool, limits: Sequence[Limit] = ()
+    ) -> list[Claimed]:
         """Claim those of the tasks that are due and whose name is given.
 
         Args:
@@ -39,15 +52,27 @@ class Store(Protocol):
             names: Names of the tasks that this worker can run.
             lease_s: Duration of the lease, seconds.
             alone: Include tasks whose worker was lost before.
+            limits: Limits of those of the names that have any; tasks beyond them are left out.
         """
 
     async def claim_due(
-        self, names: Sequence[str], lease_s: float, count: int, queues: Sequence[str] | None = None
+        self,
+        names: Sequence[str],
+        lease_s: float,
+        count: int,
+        queues: Sequence[str] | None = None,
+        *,
+        limits: Sequence[Limit] = (),
     ) -> list[Claimed]:
-        """Claim up to `count` due tasks that have no message, from these queues or from all."""
+        """Claim up to `count` due tasks that have no message, from these queues or from all, within the limits."""
 
     async def next_due_in_s(
-        self, names: Sequence[str], within_s: float, queues: Sequence[str] | None = None
+        self,
+        names: Sequence[str],
+        within_s: float,
+        queues: Sequence[str] | None = None,
+        *,
+        limits: Sequence[Limit] = (),
     ) -> float | None:
         """Seconds until `claim_due` finds the next task; None when there is none within this time."""
 
