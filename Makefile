@@ -90,6 +90,8 @@ e2e: install ## End-to-end tests on the local cloud
 test-long: install ## The tests that `make test` leaves out because they take long
 	$(PYTEST) $(IN_PARALLEL) -m long tests/unit tests/integration tests/functions tests/repository
 	$(PYTEST) -m long tests/e2e
+test-docs: install ## The documentation: the site in Chromium, and every step of the tutorial
+	$(PYTEST) -m long tests/e2e/test_site.py tests/e2e/test_tutorial.py
 test-without-demo: install ## Unit and integration tests in a copy of the repository that contains no demo
 	$(PY) -m tests.without_demo $(IN_PARALLEL) -m "not long" tests/unit tests/integration
 e2e-localemu: ## End-to-end tests of what the engine does, on the second engine of the local cloud

