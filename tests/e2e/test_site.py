@@ -45,13 +45,11 @@ def test_pages_load_nothing_else_and_fit_into_their_windows(site: str, tmp_path:
     too_wide = []
 
     with open_page(f"{site}/index.html", tmp_path) as page:
-        for path in pages:
-            page.call("Page.navigate", url=f"{site}/{path}")
-            page.wait_for(f"location.pathname === '/{path}' && document.readyState === 'complete'")
-            for width in (DESKTOP, PHONE):
-                page.call(
-                    "Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False
-                )
+        for width in (DESKTOP, PHONE):
+            page.call("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
+            for path in pages:
+                page.call("Page.navigate", url=f"{site}/{path}")
+                page.wait_for(f"location.pathname === '/{path}' && document.readyState === 'complete'")
                 needed = page.evaluate("document.documentElement.scrollWidth")
                 too_wide += [f"{path} at {width}: {needed}"] if needed > width else []
 

@@ -27,11 +27,16 @@ Source: Service Authorization Reference; AWS Lambda Developer Guide, giving func
 _OF_THE_DATABASE = ("decant.console", "decant.db", "decant.tasks", "decant.worker", "decant.workflows")
 """Modules that use the database."""
 
+_OF_THE_BUCKET = ("decant.uploads",)
+"""Modules that use the bucket for uploads, to which roles of functions with tasks have access."""
+
 
 def breaches(stage: Stage) -> Iterator[str]:
     """Roles of other functions, and permissions wider than what is used."""
     for function in stage.functions():
-        yield from _unsuitable(function, imported(_OF_THE_DATABASE, function.folder, stage.folder / "shared"))
+        shared = stage.folder / "shared"
+        used = imported(_OF_THE_DATABASE, function.folder, shared)
+        yield from _unsuitable(function, used, uploads=imported(_OF_THE_BUCKET, function.folder, shared) is not None)
     for nested in stage.stacks:
         for name, role in stage.of_type("AWS::IAM::Role", nested).items():
             where = f"{nested}.{name}" if nested else name
@@ -44,17 +49,18 @@ def breaches(stage: Stage) -> Iterator[str]:
             yield from _wide(f"{nested}.{name}" if nested else name, policy["PolicyDocument"])
 
 
-def _unsuitable(function: Function, module: str | None) -> Iterator[str]:
+def _unsuitable(function: Function, module: str | None, *, uploads: bool) -> Iterator[str]:
     """Where a function has the role of functions that need other access.
 
     Args:
         function: The function.
         module: The module of the database that its code imports; None when it imports none.
+        uploads: Whether its code uses the bucket for uploads.
     """
     name, role = function.logical_id, function.role
     if module is not None and not function.uses_database:
         yield f"{name}: it imports {module}, and {role} is for functions that do not use the database"
-    if module is None and function.uses_database:
+    if module is None and function.uses_database and not uploads:
         modules = ", ".join(_OF_THE_DATABASE)
         yield f"{name}: {role} is for functions that use the database, and it imports none of {modules}"
     receives = "sqs:ReceiveMessage" in function.actions
