@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from decant import runtime
 from decant.runtime import Runtime
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.pytest_plugin import TEMPLATE_DATABASE, administer
@@ -38,12 +39,21 @@ def observed(migrated: Postgres, tmp_path_factory: pytest.TempPathFactory) -> di
         patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'shared'}:{ROOT / 'infra'}")
         patch.setattr(sys, "meta_path", list(sys.meta_path))
         alias.install()
+        _forget_other_databases()
         worker = subprocess.Popen([sys.executable, "-m", "tests.oracle.decant_worker"], cwd=ROOT)
         try:
             return _observe_all()
         finally:
             worker.terminate()
             worker.wait(30)
+            _forget_other_databases()
+
+
+def _forget_other_databases() -> None:
+    """Close the connections of the process's runtime, which threads of the cases use, and read its settings again."""
+    process = runtime.current()
+    process.shut_down()
+    process.reload()
 
 
 def _observe_all() -> dict[str, Any]:
