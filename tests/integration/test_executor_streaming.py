@@ -272,9 +272,8 @@ def test_error_within_the_response_aborts_it(bench: Bench, streaming: Environmen
 def test_crash_within_the_response_aborts_it(bench: Bench, streaming: Environment) -> None:
     """A process that ends is Runtime.ExitError, and the next request is served by a new process."""
     with requested(bench, streaming, "/exits") as (client, answer):
-        client.read()
         with pytest.raises(StreamAborted):
-            client.read()
+            list(client.parts())  # the first part may be lost with the process
         failed = answer.result().value
     with requested(bench, streaming, "/plain") as (client, _answer):
         metadata, _body = client.everything()
