@@ -76,6 +76,7 @@ async def workflows_signal(run_id: str, topic: str) -> tuple[str, Literal[204]]:
 
 @app.post("/workflows/<run_id>/fork")
 @limit_per_caller
+@idempotent
 async def workflows_fork(run_id: str) -> tuple[StartedRun, Literal[202], dict[str, str]]:
     """Start a new run with the results before a step; 202 and its id."""
     await auth.require("tasks:admin")

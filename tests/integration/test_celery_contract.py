@@ -131,6 +131,22 @@ def test_settings_route_and_limit_calls(world: World, app: Celery) -> None:
     assert default.get(timeout=5) == [60, 30]
 
 
+@pytest.mark.parametrize("world", ["memory", "postgres"], indirect=True)
+def test_rate_limit_of_a_task(world: World, app: Celery) -> None:
+    """`rate_limit` counts over all workers; 0 is no limit."""
+    limited = app.task(name="contract.limited", rate_limit="2/m")(lambda: None)
+    unlimited = app.task(name="contract.unlimited", rate_limit=0)(lambda: None)
+    results = [limited.delay() for _ in range(3)] + [unlimited.delay() for _ in range(3)]
+
+    run(world)
+    at_once = [result.ready() for result in results]
+    loop.run(world.advance(30))
+    run(world)
+
+    assert (sum(at_once[:3]), sum(at_once[3:])) == (1, 3)
+    assert sum(result.ready() for result in results) == 5
+
+
 def test_results_have_no_arguments(world: World, app: Celery) -> None:
     """`args`, `kwargs` and `worker` are None, as in Celery without `result_extended`."""
     result = defined(app)["add"].delay(1, 1)

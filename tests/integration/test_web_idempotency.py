@@ -59,7 +59,10 @@ def make_app() -> Flask:  # noqa: C901  # a view for every kind of response
     @app.post("/failing/<kind>")
     @idempotent
     async def failing(kind: str) -> tuple[str, int]:
-        await write(kind)
+        if kind == "statement":
+            await db.execute(text("INSERT INTO orders VALUES ('statement')"), {})
+        else:
+            await write(kind)
         if kind == "conflict":
             try:
                 await write(kind)
@@ -160,7 +163,9 @@ def test_errors_of_the_client_are_stored(orders: psycopg.Connection[Any], kind: 
     assert count(orders) == rows
 
 
-@pytest.mark.parametrize(("kind", "status"), [("unavailable", 503), ("bug", 500), ("returned", 503)])
+@pytest.mark.parametrize(
+    ("kind", "status"), [("unavailable", 503), ("bug", 500), ("returned", 503), ("statement", 503)]
+)
 def test_errors_of_the_server_are_not_stored(orders: psycopg.Connection[Any], kind: str, status: int) -> None:
     """The effects are rolled back, and a repeated request calls the view again."""
     app = make_app()

@@ -36,7 +36,7 @@ TESTS = {
     "`soft_time_limit`": "failures.soft_time_limit failures.soft_time_limit_unhandled",
     "`update_state`": "failures.update_state",
     "`Ignore`": "failures.ignore failures.reject failures.throws",
-    "`rate_limit`": WARNED,
+    "`rate_limit` of a task": "test_celery_contract.py::test_rate_limit_of_a_task " + WARNED,
     "`acks_late`": "test_sweeper.py::test_row_of_a_lost_worker_is_run_again",
     "`AsyncResult`:": "calls.result_attributes failures.failed_attributes calls.get_times_out calls.forget "
     "calls.children calls.collect calls.date_done calls.as_tuple apps.revoke_before_start workflows.chain_parents",

@@ -58,7 +58,8 @@ REFUSED: dict[str, Callable[[Celery], Any]] = {
 }
 
 WARNED: dict[str, Callable[[Celery], Any]] = {
-    "rate_limit": lambda app: app.task(rate_limit="1/s")(work),
+    "acks_on_failure_or_timeout": lambda app: app.task(acks_on_failure_or_timeout=True)(work),
+    "the setting task_default_rate_limit": lambda app: app.conf.update(task_default_rate_limit="1/s"),
     "the setting worker_pool": lambda app: app.conf.update(worker_pool="gevent"),
     "the setting worker_concurrency": lambda app: app.conf.update(worker_concurrency=4),
     "the setting task_acks_late": lambda app: app.conf.update(task_acks_late=True),

@@ -17,6 +17,10 @@ _CALLS = {
     "stamp": "Stamping does not exist. Pass the values as arguments, or as headers= of apply_async.",
 }
 _ROUTES = {"route", "get", "post", "put", "patch", "delete", "before_request", "after_request"}
+_DIFFERENT_OPTIONS = {
+    "rate_limit": "counts over all workers, not for each.",
+    "soft_time_limit": "interrupts a synchronous task at its next line of Python, not within time.sleep().",
+}
 _APP_PARTS = {"amqp", "events", "log", "control", "tasks"}
 _POOLS = {"gevent", "eventlet"}
 _APP_NAMES = {"app", "celery", "celery_app"}
@@ -176,9 +180,8 @@ def _of_options(decorator: ast.expr) -> Iterator[Finding]:
             yield Finding(decorator.lineno, Kind.DIFFERS, text)
         elif option == "serializer" and _text(value) not in {None, "json"}:
             yield Finding(decorator.lineno, Kind.CHANGE, "serializer: arguments are JSON. Remove the option.")
-        elif option == "soft_time_limit":
-            text = "soft_time_limit interrupts a synchronous task at its next line of Python, not within time.sleep()."
-            yield Finding(decorator.lineno, Kind.DIFFERS, text)
+        elif option in _DIFFERENT_OPTIONS:
+            yield Finding(decorator.lineno, Kind.DIFFERS, f"{option} {_DIFFERENT_OPTIONS[option]}")
 
 
 def _task_decorator(node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.expr | None:

@@ -41,7 +41,7 @@ WITHOUT_EFFECT = {
     "worker_pool": "Synchronous tasks run in threads, asynchronous tasks on the event loop; remove the setting.",
     "worker_max_tasks_per_child": "Lambda replaces environments; restart containers with their orchestrator.",
     "worker_max_memory_per_child": "Set the memory limit of the function or of the container.",
-    "task_default_rate_limit": "Set MaximumConcurrency of the queue's event source, or use a queue of its own.",
+    "task_default_rate_limit": "Set rate_limit where the task is defined.",
     "task_queues": "A queue is a name; `decant new queue NAME` adds it to the template.",
     "beat_scheduler": "The sweeper inserts the tasks of schedules; remove the setting.",
     "task_annotations": "Set the options where the task is defined.",

@@ -29,7 +29,7 @@ INSTEAD = {
     "pool_shrink": "Set TASK_CONCURRENCY.",
     "pool_restart": "Restart the worker.",
     "shutdown": "Send SIGTERM to the worker.",
-    "rate_limit": "Set MaximumConcurrency of the queue's event source.",
+    "rate_limit": "Set rate_limit where the task is defined.",
     "time_limit": "Set time_limit where the task is defined.",
     "purge": "Revoke the tasks: `app.control.revoke(ids)`.",
     "discard_all": "Revoke the tasks: `app.control.revoke(ids)`.",

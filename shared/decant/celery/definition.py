@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 __all__ = ["OPTIONS_WITHOUT_EFFECT", "UNSUPPORTED_OPTIONS", "check_options", "task_from_function"]
 
 OPTIONS_WITHOUT_EFFECT = {
-    "rate_limit": "Set MaximumConcurrency of the queue's event source, or use a queue of its own.",
     "acks_on_failure_or_timeout": "A failed task is not delivered again; use autoretry_for.",
 }
 UNSUPPORTED_OPTIONS = {

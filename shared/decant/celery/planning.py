@@ -166,13 +166,11 @@ def definition_of(name: str) -> Definition[..., Any]:
     Raises:
         NotRegistered: `TASK_MODULES` is set, and none of its modules defines a task of this name.
     """
-    found = loading.tasks.get(name)
-    if found is not None:
-        return found.definition
-    if load(TaskSettings).modules:
+    if name not in loading.tasks and load(TaskSettings).modules:
         load_modules()
         if name not in registry:
             close = get_close_matches(name, registry, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise NotRegistered(f"No module of TASK_MODULES defines the task {name!r}.{hint}")
-    return remote(name)
+    found = loading.tasks.get(name)
+    return remote(name) if found is None else found.definition

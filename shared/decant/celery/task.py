@@ -55,7 +55,7 @@ class Task(Hooks):
     typing: bool | None = None
     track_started: bool | None = None
     acks_late: bool | None = None
-    rate_limit: str | None = None
+    rate_limit: str | float | None = None
 
     MaxRetriesExceededError = MaxRetriesExceededError
     OperationalError = Exception
@@ -70,6 +70,7 @@ class Task(Hooks):
 
         Raises:
             Unsupported: an option cannot be used.
+            ValueError: the option `rate_limit` is not a rate, such as "100/m".
         """
         setattr(type(self), "_app", app)  # noqa: B010  # private to this class and its instances
         if not self.name:
@@ -80,7 +81,10 @@ class Task(Hooks):
         typing = app.strict_typing if self.typing is None else self.typing
         run = runner(self, is_async=inspect.iscoroutinefunction(function))
         run.__module__, run.__qualname__ = type(self).__module__, type(self).__qualname__
-        self.definition = Definition(run, TaskOptions(name=self.name, bind=True, max_retries=self.max_retries))
+        options = TaskOptions(
+            name=self.name, bind=True, max_retries=self.max_retries, rate_limit=self.rate_limit or None
+        )
+        self.definition = Definition(run, options)
         self.definition.parameters = CallParameters(self.name, self.run if typing else None)
         self.__name__ = type(self).__name__
 

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Executable, RowMapping
+from sqlalchemy import Connection, Engine, Executable, RowMapping
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -81,7 +81,7 @@ async def session() -> AsyncIterator[AsyncSession]:
             commit itself. Retrying helps once it is back.
         PoolExhausted: no connection became free within `DATABASE_CONNECT_TIMEOUT_S`; the block was not entered.
     """
-    if (joined := _joined.get()) is not None and joined.task is asyncio.current_task():
+    if (joined := _joining()) is not None:
         async with joined.part() as part:
             yield part
         return
@@ -108,15 +108,15 @@ async def joined_session() -> AsyncIterator[AsyncSession]:
             token = _joined.set(_Joined(opened, asyncio.current_task()))
             try:
                 yield opened
-                await opened.commit()
             finally:
                 _joined.reset(token)
+            await opened.commit()
 
 
 def current_session() -> AsyncSession | None:
     """The session of `joined_session()` in this asyncio task; None outside of it."""
-    joined = _joined.get()
-    return joined.session if joined is not None and joined.task is asyncio.current_task() else None
+    joined = _joining()
+    return None if joined is None else joined.session
 
 
 @dataclass(slots=True)
@@ -151,12 +151,24 @@ class _Joined:
 _joined: ContextVar[_Joined | None] = ContextVar("decant_joined_session", default=None)
 
 
-async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable: bool = False) -> Sequence[RowMapping]:
-    """Run a statement as a transaction of its own. A direct connection needs no round trips for BEGIN and COMMIT.
+def _joining() -> _Joined | None:
+    """What sessions of this asyncio task join."""
+    joined = _joined.get()
+    return joined if joined is not None and joined.task is asyncio.current_task() else None
+
+
+async def execute(
+    statement: Executable, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
+) -> Sequence[RowMapping]:
+    """Run a statement in the transaction of a session, or else as a transaction of its own.
+
+    Without a session, a direct connection needs no round trips for BEGIN and COMMIT. Inside of `joined_session()`, the
+    statement is a part of that transaction, as a block of `session()` is.
 
     Args:
         statement: The statement.
         given: Its parameters.
+        session: Session in whose transaction it runs.
         repeatable: Running the statement twice has the effect of running it once. It is then retried on a new
             connection also when it is not known whether the server ran it.
     Returns:
@@ -165,6 +177,11 @@ async def execute(statement: Executable, given: Mapping[str, Any], *, repeatable
         DatabaseUnavailable: PostgreSQL cannot be reached or hung up; whether the statement was kept is not known.
             Retrying helps once it is back.
     """
+    if session is not None:
+        return await session.run_sync(lambda opened: _rows(opened.connection(), statement, given))
+    if (joined := _joining()) is not None:
+        async with joined.part() as part:
+            return await execute(statement, given, part)
     statements = _database().statements.sync_engine
 
     def run() -> Sequence[RowMapping]:
@@ -183,10 +200,14 @@ def _execute(engine: Engine, statement: Executable, given: Mapping[str, Any]) ->
     with _connecting():
         connection = engine.connect()
     with connection:
-        result = connection.execute(statement, given)
-        rows = result.mappings().all() if result.returns_rows else ()
+        rows = _rows(connection, statement, given)
         connection.commit()
     return rows
+
+
+def _rows(connection: Connection, statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+    result = connection.execute(statement, given)
+    return result.mappings().all() if result.returns_rows else ()
 
 
 async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
@@ -229,29 +250,6 @@ def _connecting() -> Iterator[None]:
         raise DatabaseUnavailable("The database cannot be reached.") from error
 
 
-@asynccontextmanager
-async def direct_connection() -> AsyncIterator[Any]:
-    """A connection of the driver that does not belong to the pool, in autocommit mode; closed at the block's end.
-
-    Raises:
-        DatabaseUnavailable: PostgreSQL cannot be reached.
-    """
-    built = _build_engine(load(DatabaseSettings))
-    try:
-        with _translated():
-            try:
-                connection = await built.connect()
-            except (OSError, OperationalError, InterfaceError) as error:
-                raise DatabaseUnavailable("The database cannot be reached.") from error
-            try:
-                yield (await connection.get_raw_connection()).driver_connection
-            finally:
-                await connection.invalidate()
-                await connection.close()
-    finally:
-        await built.dispose()
-
-
 async def dispose() -> None:
     """Close every idle connection; the next use opens new ones."""
     await engine().dispose()
@@ -270,13 +268,18 @@ def _sqlstate(error: DBAPIError) -> str:
 
 def _build() -> _Database:
     settings = load(DatabaseSettings)
-    built = _build_engine(settings)
+    built = build_engine(settings)
     transactions = built.execution_options(isolation_level="READ COMMITTED")
     statements = transactions if settings.pooled else built
     return _Database(transactions, statements, async_sessionmaker(transactions, expire_on_commit=False))
 
 
-def _build_engine(settings: DatabaseSettings) -> AsyncEngine:
+def build_engine(settings: DatabaseSettings) -> AsyncEngine:
+    """An engine with a pool of its own, whose connections are in autocommit mode.
+
+    Raises:
+        ConfigError: the address is missing.
+    """
     if settings.address is None and settings.secret_arn is None:
         raise ConfigError(["DATABASE_URL: is not set; this function uses the database"])
     address = settings.address or Address.parse("postgresql://")

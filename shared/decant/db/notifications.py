@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from decant.config import load
-from decant.db.engine import direct_connection
+from decant.db.engine import build_engine
 from decant.db.settings import DatabaseSettings
 
 __all__ = ["listen"]
@@ -32,12 +33,27 @@ async def listen(channel: str, received: Callable[[], object]) -> None:
         return
     while True:
         try:
-            async with direct_connection() as connection:
+            async with _direct_connection(settings) as connection:
                 await _listen(connection, channel, received)
             log.warning("Connection for notifications lost; polling until it is open again")
         except Exception as error:  # noqa: BLE001  # those of the drivers too
             log.warning("Could not listen for notifications; polling meanwhile", extra={"error": repr(error)})
         await asyncio.sleep(_PAUSE_S)
+
+
+@asynccontextmanager
+async def _direct_connection(settings: DatabaseSettings) -> AsyncIterator[Any]:
+    """A connection of the driver, outside of the pool, which would hand it to others."""
+    engine = build_engine(settings)
+    try:
+        connection = await engine.connect()
+        try:
+            yield (await connection.get_raw_connection()).driver_connection
+        finally:
+            await connection.invalidate()
+            await connection.close()
+    finally:
+        await engine.dispose()
 
 
 async def _listen(connection: Any, channel: str, received: Callable[[], object]) -> None:

@@ -86,10 +86,7 @@ async def enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> lis
     """
     session = session or db.current_session()
     written = await store().insert(tasks, session)
-    if session is None:
-        await _publish_soon(written)
-    else:
-        after_commit(session, lambda: _publish_soon(written))
+    await publish(written, session)
     return [task.id for task in written]
 
 
@@ -110,18 +107,31 @@ async def publishing() -> AsyncIterator[None]:
         await messages.flush()
 
 
+async def publish(tasks: Sequence[Enqueued], session: AsyncSession | None = None) -> None:
+    """Send a message for every task that needs it. Failures are logged and left to the sweeper.
+
+    Args:
+        tasks: The tasks.
+        session: Session in whose transaction they were written, after whose commit they are published; None for that
+            of `db.joined_session()`. Without one, they are committed already.
+    """
+    session = session or db.current_session()
+    if session is None:
+        await _publish_soon(tasks)
+    else:
+        after_commit(session, lambda: _publish_soon(tasks))
+
+
 async def _publish_soon(tasks: Sequence[Enqueued]) -> None:
+    """Publish tasks now, or with others of the same request."""
     messages = outbox.get()
-    if messages is None:
-        await publish(tasks)
-    elif any(task.publish for task in tasks):
-        await messages.send(tasks, publish)
-    elif tasks:
-        work_available().set()
+    if messages is not None and any(task.publish for task in tasks):
+        await messages.send(tasks, _publish_all)
+    else:
+        await _publish_all(tasks)
 
 
-async def publish(tasks: Iterable[Enqueued]) -> None:
-    """Send a message for every task that needs it. Failures are logged and left to the sweeper."""
+async def _publish_all(tasks: Iterable[Enqueued]) -> None:
     by_queue = defaultdict[str, list[Enqueued]](list)
     for task in tasks:
         if not task.publish:

@@ -103,10 +103,10 @@ def idempotent(view: View | None = None, *, required: bool = False) -> Any:
 async def _once(key: bytes, view: Callable[[], Awaitable[Any]]) -> Response:
     fingerprint = _fingerprint()
     async with db.joined_session() as session:
-        found = (await session.execute(_FIND, {"lock": int.from_bytes(key[:8], signed=True), "key": key})).one()
-        if found.fingerprint is not None:
+        (found,) = await db.execute(_FIND, {"lock": int.from_bytes(key[:8], signed=True), "key": key}, session)
+        if found["fingerprint"] is not None:
             return _replay(found, fingerprint)
-        if not found.locked:
+        if not found["locked"]:
             raise _running()
         response = await _respond(view)
         if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -119,11 +119,11 @@ async def _once(key: bytes, view: Callable[[], Awaitable[Any]]) -> Response:
 
 
 def _replay(found: Any, fingerprint: bytes) -> Response:
-    if found.fingerprint != fingerprint:
+    if found["fingerprint"] != fingerprint:
         raise UnprocessableEntity("This Idempotency-Key was used for another request; use a new one.")
-    response: Response = current_app.response_class(found.body, found.status)
+    response: Response = current_app.response_class(found["body"], found["status"])
     response.headers.clear()
-    response.headers.extend([(name, value) for name, value in found.headers])
+    response.headers.extend([(name, value) for name, value in found["headers"]])
     response.headers[_REPLAYED] = "true"
     return response
 
@@ -159,7 +159,7 @@ async def _store(session: AsyncSession, key: bytes, fingerprint: bytes, response
         "headers": json.dumps(list(response.headers)),
         "body": response.get_data(),
     }
-    return bool((await session.execute(_STORE, given)).scalar())
+    return bool(await db.execute(_STORE, given, session))
 
 
 async def _digest(key: str) -> bytes:

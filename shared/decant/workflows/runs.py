@@ -12,7 +12,6 @@ from decant import db
 from decant.errors import Conflict, NotFound, TaskNotFound
 from decant.tasks import checks
 from decant.tasks.admin import redrive
-from decant.tasks.commit import after_commit
 from decant.tasks.ids import uuid7
 from decant.tasks.parameters import encode
 from decant.tasks.publish import publish
@@ -90,12 +89,8 @@ class WorkflowRun:
         signal = Signal(_signal_id(task_id, checks.text("topic", topic), id), task_id, topic, encoded.decode())
         session = session or db.current_session()
         resumed = await steps().send(signal, session)
-        if resumed is None:
-            return
-        if session is None:
-            await publish([resumed])
-        else:
-            after_commit(session, lambda: publish([resumed]))
+        if resumed is not None:
+            await publish([resumed], session)
 
     async def steps(self) -> list[StepStatus]:
         """The recorded steps, in the order of their calls.

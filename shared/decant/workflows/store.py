@@ -1,13 +1,12 @@
 """Store of steps and signals: its protocol, and the store in PostgreSQL. `decant.testing` has a store in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CursorResult, RowMapping, TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db, runtime
@@ -147,7 +146,7 @@ class PostgresSteps:
 
     async def load(self, ids: Sequence[UUID]) -> dict[UUID, list[Recorded]]:
         found: dict[UUID, list[Recorded]] = {task_id: [] for task_id in ids}
-        for row in await _execute(sql.LOAD, {"ids": list(ids)}):
+        for row in await db.execute(sql.LOAD, {"ids": list(ids)}):
             found[row["task_id"]].append(Recorded(**{name: row[name] for name in Recorded.__struct_fields__}))
         return found
 
@@ -155,11 +154,11 @@ class PostgresSteps:
         # A step may end while it is recorded as interrupted; only its end is kept.
         rows = {(step.task_id, step.key): step for step in sorted(steps, key=lambda step: step.kind != "begun")}
         statement = sql.RECORD if session is None else sql.RECORD_IN_TRANSACTION
-        recorded = await _execute(statement, {"steps": _encode(list(rows.values()))}, session, repeatable=True)
+        recorded = await db.execute(statement, {"steps": _encode(list(rows.values()))}, session, repeatable=True)
         return {(row["task_id"], row["name"], row["n"]) for row in recorded}
 
     async def take(self, waits: Sequence[Wait]) -> list[Taken]:
-        rows = await _execute(sql.TAKE, {"waits": _encode(waits)})
+        rows = await db.execute(sql.TAKE, {"waits": _encode(waits)})
         found = {
             (row["task_id"], StepKey(row["name"], row["n"])): Taken(row["signalled"], row["delivered"], row["result"])
             for row in rows
@@ -169,11 +168,11 @@ class PostgresSteps:
 
     async def send(self, signal: Signal, session: AsyncSession | None) -> Enqueued | None:
         given = msgspec.structs.asdict(signal) | _publishing()
-        rows = await _execute(sql.SEND, given, session, repeatable=True)
+        rows = await db.execute(sql.SEND, given, session, repeatable=True)
         if rows:
             resumed = Enqueued(**{name: rows[0][name] for name in Enqueued.__struct_fields__})
             return resumed if rows[0]["resumes"] else None
-        known = await _execute(sql.LOOK_UP_SIGNAL, {"id": signal.id, "task_id": signal.task_id}, session)
+        known = await db.execute(sql.LOOK_UP_SIGNAL, {"id": signal.id, "task_id": signal.task_id}, session)
         if not known:
             raise TaskNotFound(str(signal.task_id))
         if not known[0]["sent"]:
@@ -181,16 +180,16 @@ class PostgresSteps:
         return None
 
     async def await_child(self, parent_id: UUID, child_id: UUID) -> ChildStatus:
-        (row,) = await _execute(sql.AWAIT_CHILD, {"parent_id": parent_id, "id": child_id})
+        (row,) = await db.execute(sql.AWAIT_CHILD, {"parent_id": parent_id, "id": child_id})
         type_, state = row["error_type"], row["state"]
         failure = None if type_ is None else Failure(type_, row["error"], row["traceback"])
         return ChildStatus(row["signalled"], None if state is None else State(state), row["result"], failure)
 
     async def restart(self, task_id: UUID, attempt: int, args: str, kwargs: str) -> None:
-        await _execute(sql.RESTART, {"id": task_id, "attempt": attempt, "args": args, "kwargs": kwargs})
+        await db.execute(sql.RESTART, {"id": task_id, "attempt": attempt, "args": args, "kwargs": kwargs})
 
     async def statuses(self, task_id: UUID) -> list[StepStatus]:
-        rows = await _execute(sql.STEPS, {"id": task_id})
+        rows = await db.execute(sql.STEPS, {"id": task_id})
         return [StepStatus(**{**row, "result": row["result"] and msgspec.json.decode(row["result"])}) for row in rows]
 
     async def fork(
@@ -199,21 +198,21 @@ class PostgresSteps:
         name, n = before or (None, None)
         args, kwargs = arguments or (None, None)
         given = {"id": task_id, "new_id": new_id, "name": name, "n": n, "args": args, "kwargs": kwargs}
-        rows = await _execute(sql.FORK, given | _publishing())
+        rows = await db.execute(sql.FORK, given | _publishing())
         return Enqueued(*rows[0].values()) if rows else None
 
     async def rewind(self, task_id: UUID, before: tuple[str, int | None]) -> bool:
-        return bool(await _execute(sql.REWIND, {"id": task_id, "name": before[0], "n": before[1]}))
+        return bool(await db.execute(sql.REWIND, {"id": task_id, "name": before[0], "n": before[1]}))
 
     async def arguments(self, task_id: UUID) -> Arguments | None:
-        rows = await _execute(sql.ARGUMENTS, {"id": task_id})
+        rows = await db.execute(sql.ARGUMENTS, {"id": task_id})
         return Arguments(*rows[0].values()) if rows else None
 
     async def open_runs(self, name: str | None, count: int) -> list[OpenRun]:
-        return [OpenRun(**row) for row in await _execute(sql.OPEN_RUNS, {"name": name, "count": count})]
+        return [OpenRun(**row) for row in await db.execute(sql.OPEN_RUNS, {"name": name, "count": count})]
 
     async def find(self, name: str, key: str) -> UUID | None:
-        rows = await _execute(sql.FIND, {"name": name, "key": key})
+        rows = await db.execute(sql.FIND, {"name": name, "key": key})
         return rows[0]["id"] if rows else None
 
 
@@ -238,15 +237,6 @@ def using(other: StepStore) -> Iterator[None]:
         yield
     finally:
         selection.store = before
-
-
-async def _execute(
-    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
-) -> Sequence[RowMapping]:
-    if session is None:
-        return await db.execute(statement, given, repeatable=repeatable)
-    result = cast("CursorResult[Any]", await session.execute(statement, given))
-    return result.mappings().all() if result.returns_rows else ()
 
 
 def _encode(rows: Sequence[msgspec.Struct]) -> str:

@@ -58,12 +58,15 @@ def main() -> int:
 
 
 def _run_rates(peer: Celery) -> list[Row]:
-    """The best of several rounds."""
-    rate = max(peer.run_rate("threads", "wait", (WAIT_S,), COUNT) for _ in range(ROUNDS))
-    rates = {task.__name__: max(_run_rate(task) for _ in range(ROUNDS)) for task in (jobs.wait, jobs.wait_async)}
+    """Medians of several rounds in turn."""
+    rounds = [
+        (peer.run_rate("threads", "wait", (WAIT_S,), COUNT), _run_rate(jobs.wait), _run_rate(jobs.wait_async))
+        for _ in range(ROUNDS)
+    ]
+    rate, wait, wait_async = (median(rates) for rates in zip(*rounds, strict=True))
     return [
-        ("run 1,000 time.sleep(0.05); Celery's threads pool", rates["wait"], rate),
-        ("run 1,000 asyncio.sleep(0.05); the same", rates["wait_async"], rate),
+        ("run 1,000 time.sleep(0.05); Celery's threads pool", wait, rate),
+        ("run 1,000 asyncio.sleep(0.05); the same", wait_async, rate),
     ]
 
 

@@ -6,11 +6,11 @@ A statement that completes tasks also updates their workflows in the same transa
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import CursorResult, RowMapping, TextClause
+from sqlalchemy import RowMapping, TextClause
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -86,7 +86,7 @@ class PostgresStore:
         keys = {"id": task.id, "name": task.name}
         keys |= {"unique_key": task.unique_key, "idempotency_key": task.idempotency_key}
         while True:
-            rows = await _execute(enqueue.FIND_EXISTING, keys, session)
+            rows = await db.execute(enqueue.FIND_EXISTING, keys, session)
             if rows:
                 return Enqueued(rows[0]["id"], task.queue, None, 0, publish=False)
             inserted = await _insert([task], session)  # the other task has just finished
@@ -94,13 +94,13 @@ class PostgresStore:
                 return inserted[0]
 
     async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
-        await _execute(enqueue.MARK_UNPUBLISHED, {"ids": list(ids)})
+        await db.execute(enqueue.MARK_UNPUBLISHED, {"ids": list(ids)})
 
     async def claim(
         self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool, limits: Sequence[Limit] = ()
     ) -> list[Claimed]:
         given = {"ids": list(ids), "names": list(names), "lease_s": lease_s, "alone": alone, **_limits(limits)}
-        rows = await _execute(claim.CLAIM_LIMITED if limits else claim.CLAIM, given)
+        rows = await db.execute(claim.CLAIM_LIMITED if limits else claim.CLAIM, given)
         return [Claimed(*row.values()) for row in rows]
 
     async def claim_due(
@@ -113,7 +113,7 @@ class PostgresStore:
         limits: Sequence[Limit] = (),
     ) -> list[Claimed]:
         given = {"names": list(names), "lease_s": lease_s, "count": count, "queues": queues, **_limits(limits)}
-        rows = await _execute(claim.CLAIM_DUE_LIMITED if limits else claim.CLAIM_DUE, given)
+        rows = await db.execute(claim.CLAIM_DUE_LIMITED if limits else claim.CLAIM_DUE, given)
         return [Claimed(*row.values()) for row in rows]
 
     async def next_due_in_s(
@@ -125,12 +125,12 @@ class PostgresStore:
         limits: Sequence[Limit] = (),
     ) -> float | None:
         given = {"names": list(names), "within_s": within_s, "queues": queues, **_limits(limits)}
-        (row,) = await _execute(claim.NEXT_DUE_LIMITED if limits else claim.NEXT_DUE, given)
+        (row,) = await db.execute(claim.NEXT_DUE_LIMITED if limits else claim.NEXT_DUE, given)
         due_in_s: float | None = row["due_in_s"]
         return due_in_s
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
-        rows = await _execute(run.LOOK_UP, {"ids": list(ids)})
+        rows = await db.execute(run.LOOK_UP, {"ids": list(ids)})
         return [Unclaimed(**{**row, "state": State(row["state"])}) for row in rows]
 
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
@@ -138,25 +138,25 @@ class PostgresStore:
         given = {"outcomes": msgspec.json.encode(in_order).decode(), "republish_after_s": _republish_after_s()}
         has_dependents = any(outcome.has_dependents for outcome in outcomes)
         if session is None and not has_dependents:
-            return _completed(await _execute(run.COMPLETE, given), [])
+            return _completed(await db.execute(run.COMPLETE, given), [])
         return await _complete(run.COMPLETE_WITH_DEPENDENTS if has_dependents else run.COMPLETE, given, session)
 
     async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
         given = {"ids": [task_id for task_id, _ in running], "attempts": [attempt for _, attempt in running]}
         renewal = {} if lease_s is None else {"lease_s": lease_s}
-        rows = await _execute(run.RENEW if renewal else run.CANCELLED, given | renewal)
+        rows = await db.execute(run.RENEW if renewal else run.CANCELLED, given | renewal)
         return {row["id"]: CancelReason.LEASE_LOST if row["lost"] else CancelReason.REVOKED for row in rows}
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str, session: AsyncSession | None = None) -> bool:
-        return bool(await _execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value}, session))
+        return bool(await db.execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value}, session))
 
     async def forget(self, task_id: UUID) -> None:
-        await _execute(watch.FORGET, {"id": task_id})
+        await db.execute(watch.FORGET, {"id": task_id})
 
     async def continue_as(self, task_id: UUID, attempt: int, name: str, tasks: Sequence[NewTask]) -> list[Enqueued]:
         given = {"id": task_id, "attempt": attempt, "name": name, "parent": tasks[-1].id}
         async with db.session() as session:
-            rows = await _execute(workflow.CONTINUE_AS, given, session)
+            rows = await db.execute(workflow.CONTINUE_AS, given, session)
             if not rows:
                 return []
             root_id = rows[0]["root_id"]
@@ -169,35 +169,35 @@ class PostgresStore:
         await _complete(watch.REVOKE_WORKFLOW, {"id": root_id, "terminate": terminate})
 
     async def statuses(self, ids: Sequence[UUID]) -> dict[UUID, Status]:
-        return {row["id"]: _status(row) for row in await _execute(watch.STATUS, {"ids": list(ids)})}
+        return {row["id"]: _status(row) for row in await db.execute(watch.STATUS, {"ids": list(ids)})}
 
     async def page(
         self, state: State | None, name: str | None, queue: str | None, before: UUID | None, count: int
     ) -> Page:
         given = {"state": state, "name": name, "queue": queue, "before": before, "count": count}
         statement = lists.LISTS[_INDEX.get(state, "open")]
-        rows = await _execute(statement, {**given, "scan_limit": _SCAN_LIMIT})
+        rows = await db.execute(statement, {**given, "scan_limit": _SCAN_LIMIT})
         tasks = [_summary(row) for row in rows if row["id"] is not None]
         if len(tasks) == count:
             return Page(tasks, tasks[-1].id)
         return Page(tasks, rows[0]["last"] if rows[0]["scanned"] == _SCAN_LIMIT else None)
 
     async def statistics(self) -> list[QueueStatistics]:
-        rows = await _execute(lists.STATISTICS, {"queues": _queues(), "most": COUNT_LIMIT})
+        rows = await db.execute(lists.STATISTICS, {"queues": _queues(), "most": COUNT_LIMIT})
         return [QueueStatistics(**row) for row in rows]
 
     async def pause(self, queue: str) -> None:
-        await _execute(queues.PAUSE, {"name": queue})
+        await db.execute(queues.PAUSE, {"name": queue})
 
     async def resume(self, queue: str) -> None:
-        await _execute(queues.RESUME, {"name": queue})
+        await db.execute(queues.RESUME, {"name": queue})
 
     async def paused(self) -> list[PausedQueue]:
-        return [PausedQueue(**row) for row in await _execute(queues.LIST_PAUSED, {})]
+        return [PausedQueue(**row) for row in await db.execute(queues.LIST_PAUSED, {})]
 
     async def unpublished(self, queues: Sequence[str], ahead_s: float, count: int) -> list[Enqueued]:
         given = {"queues": list(queues), "ahead_s": ahead_s, "count": count, "republish_after_s": _republish_after_s()}
-        return [Enqueued(*row.values()) for row in await _execute(sweep.UNPUBLISHED, given)]
+        return [Enqueued(*row.values()) for row in await db.execute(sweep.UNPUBLISHED, given)]
 
     async def expire_leases(self, count: int) -> Completed:
         return await _complete(sweep.EXPIRE_LEASES, {"count": count})
@@ -205,30 +205,30 @@ class PostgresStore:
     async def tick(self, keys: Sequence[str], due: DueTicks) -> list[Enqueued]:
         given = {"keys": list(keys)}
         async with db.session() as session:
-            await _execute(schedule.MARK_ABSENT, given, session)
+            await db.execute(schedule.MARK_ABSENT, given, session)
             if not keys:
                 return []
-            await _execute(schedule.ADD, given, session)
-            locked = await _execute(schedule.LOCK, given, session)
+            await db.execute(schedule.ADD, given, session)
+            locked = await db.execute(schedule.LOCK, given, session)
             ticks = {row["key"]: due(row["key"], row["ticked_at"], row["now"]) for row in locked}
             last = {row["key"]: ticks[row["key"]][-1].eta if ticks[row["key"]] else row["ticked_at"] for row in locked}
-            await _execute(schedule.TICKED, {"keys": list(last), "ticked_at": list(last.values())}, session)
+            await db.execute(schedule.TICKED, {"keys": list(last), "ticked_at": list(last.values())}, session)
             return await _insert([task for new in ticks.values() for task in new], session)
 
     async def summarize(self) -> int:
         periods = statistics.PERIODS_S
         async with db.session() as session:
-            (lock,) = await _execute(statistics.LOCK_STATISTICS, {}, session)
+            (lock,) = await db.execute(statistics.LOCK_STATISTICS, {}, session)
             if not lock["locked"]:
                 return 0
-            added = await _execute(statistics.SUMMARIZE, {"periods": list(periods)}, session)
+            added = await db.execute(statistics.SUMMARIZE, {"periods": list(periods)}, session)
             given = {"periods": list(periods), "kept_s": list(periods.values())}
-            await _execute(statistics.FORGET_STATISTICS, given, session)
-            await _execute(statistics.SWEPT, {}, session)
+            await db.execute(statistics.FORGET_STATISTICS, given, session)
+            await db.execute(statistics.SWEPT, {}, session)
         return len(added)
 
     async def record_unknown(self, ids: Sequence[UUID], error: str) -> None:
-        await _execute(dead_letters.RECORD_UNKNOWN, {"ids": list(ids), "error": error})
+        await db.execute(dead_letters.RECORD_UNKNOWN, {"ids": list(ids), "error": error})
 
     async def close_dead_lettered(self, reasons: Mapping[UUID, str]) -> Completed:
         return await _complete(dead_letters.CLOSE, {"ids": list(reasons), "reasons": list(reasons.values())})
@@ -239,13 +239,13 @@ class PostgresStore:
         times = {"since": conditions.since, "until": conditions.until}
         given |= {name: None if time is None else time.isoformat() for name, time in times.items()}
         given |= {"queues": _queues(), "republish_after_s": _republish_after_s()}
-        return [Enqueued(*row.values()) for row in await _execute(dead_letters.REDRIVE, given)]
+        return [Enqueued(*row.values()) for row in await db.execute(dead_letters.REDRIVE, given)]
 
     async def delete(self, age_s: float, count: int) -> int:
         for statement in (sweep.DELETE_RESPONSES, sweep.DELETE_LIMITS):
-            await _execute(statement, {"count": count})
+            await db.execute(statement, {"count": count})
         given = {"age_s": age_s, "count": count, "row_count": _ROWS_PER_TASK * count}
-        return sum(row["rows"] for row in await _execute(sweep.DELETE, given))
+        return sum(row["rows"] for row in await db.execute(sweep.DELETE, given))
 
 
 class _Selection:
@@ -271,23 +271,13 @@ def using(other: Store) -> Iterator[None]:
         selection.store = before
 
 
-async def _execute(
-    statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
-) -> Sequence[RowMapping]:
-    """Run a statement in the session's transaction, or in its own; see `db.execute` for `repeatable`."""
-    if session is None:
-        return await db.execute(statement, given, repeatable=repeatable)
-    result = cast("CursorResult[Any]", await session.execute(statement, given))
-    return result.mappings().all() if result.returns_rows else ()
-
-
 async def _insert(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
     """Insert tasks; those whose id or key exists are left out."""
     if not tasks:
         return []
     in_order = sorted(tasks, key=lambda task: task.unique_key or "")  # two callers with the same keys lock in one order
     given = {"tasks": msgspec.json.encode(in_order).decode(), "expected": len(tasks), **_delays()}
-    (row,) = await _execute(enqueue.INSERT, given, session, repeatable=True)
+    (row,) = await db.execute(enqueue.INSERT, given, session, repeatable=True)
     if row["inserted"] < len(tasks):
         ids = frozenset(row["ids"] or ())
         tasks = [task for task in tasks if task.id in ids]
@@ -306,7 +296,7 @@ async def _complete(statement: TextClause, given: Mapping[str, Any], session: As
     if session is None:
         async with db.session() as own:
             return await _complete(statement, given, own)
-    rows = await _execute(statement, given, session)
+    rows = await db.execute(statement, given, session)
     released = await _update_workflows([row for row in rows if row["has_dependents"]], session)
     return _completed(rows, released)
 
@@ -322,7 +312,7 @@ async def _update_workflows(finished: Sequence[RowMapping], session: AsyncSessio
     awaiting = {row["awaited_by"] for row in finished} - {None}
     woken = await _wake(list(awaiting), session) if awaiting else []
     if succeeded and failed:
-        await _execute(workflow.LOCK, {"ids": succeeded + failed}, session)
+        await db.execute(workflow.LOCK, {"ids": succeeded + failed}, session)
     callbacks = await _fail_dependents(failed, session) if failed else []
     return woken + callbacks + (await _release_dependents(succeeded, session) if succeeded else [])
 
@@ -330,12 +320,12 @@ async def _update_workflows(finished: Sequence[RowMapping], session: AsyncSessio
 async def _wake(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     """Signal runs of workflows whose children are finished; returns those that are due now."""
     given = {"ids": ids, "queues": _queues(), "republish_after_s": _republish_after_s()}
-    rows = await _execute(workflow.WAKE, given, session)
+    rows = await db.execute(workflow.WAKE, given, session)
     return [Enqueued(**{name: row[name] for name in Enqueued.__struct_fields__}) for row in rows if row["resumes"]]
 
 
 async def _fail_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
-    failures = await _execute(workflow.FAIL_DEPENDENTS, {"ids": ids}, session)
+    failures = await db.execute(workflow.FAIL_DEPENDENTS, {"ids": ids}, session)
     callbacks = [
         callback.for_failure_of(row["origin"], publish=has_url(callback.queue))
         for row in failures
@@ -345,12 +335,12 @@ async def _fail_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[E
 
 
 async def _release_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
-    counted = await _execute(workflow.COUNT_DOWN, {"ids": ids}, session)
+    counted = await db.execute(workflow.COUNT_DOWN, {"ids": ids}, session)
     ready = [row["id"] for row in counted if row["pending_parents"] == 0]
     if not ready:
         return []
     given = {"ids": ready, "queues": _queues(), **_delays()}
-    return [Enqueued(*row.values()) for row in await _execute(workflow.RELEASE, given, session)]
+    return [Enqueued(*row.values()) for row in await db.execute(workflow.RELEASE, given, session)]
 
 
 def _limits(limits: Sequence[Limit]) -> dict[str, str]:
