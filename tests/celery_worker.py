@@ -53,11 +53,13 @@ def python(folder: Path, *arguments: str, stdin: str | None = None, **variables:
 
 
 @contextmanager
-def worker(folder: Path, *arguments: str, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+def worker(
+    folder: Path, *arguments: str, python: str = sys.executable, **variables: str
+) -> Iterator["subprocess.Popen[str]"]:
     """A worker that is ready, with its output in `worker.log`; killed at the end of the block unless it has ended."""
     log = folder / "worker.log"
     with log.open("w") as output:
-        command = [sys.executable, "-m", "decant", "worker", *arguments]
+        command = [python, "-m", "decant", "worker", *arguments]
         process = subprocess.Popen(
             command, cwd=folder, env=environment(**variables), stdout=output, stderr=output, text=True
         )

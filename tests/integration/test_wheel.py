@@ -1,7 +1,9 @@
 """The two wheels, installed in environments of their own."""
 
+import shutil
 import subprocess
 import sys
+import time
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
@@ -9,8 +11,11 @@ from zipfile import ZipFile
 
 import pytest
 
+from decant import loop
 from decant_cloud.install import find_uv
+from tests.celery_worker import environment, worker
 from tests.loading import ROOT
+from tests.worlds import execute
 
 SERVE = """
 import json, sys
@@ -113,6 +118,32 @@ def test_wheel_serves_a_rest_event(python: Path, tmp_path: Path) -> None:
 
     assert '"statusCode": 200' in finished.stdout
     assert f"{python.parents[1]}/lib" in finished.stdout
+
+
+def test_image_runs_a_worker(python: Path, tmp_path: Path, database_url: str) -> None:
+    """What the Dockerfile copies, installs and starts is a worker that runs tasks."""
+    steps = [line.split() for line in (ROOT / "Dockerfile").read_text().splitlines() if line and line[0] != "#"]
+    copied = [words[1:] for words in steps if words[0] == "COPY"]
+    for source, target in copied:
+        if source != "shared/domain":
+            copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
+            (tmp_path / "shared").mkdir(exist_ok=True)
+            copy(ROOT / source, tmp_path / target)
+    variables = dict(word.split("=") for words in steps if words[0] == "ENV" for word in words[1:])
+    (tmp_path / "shared/jobs.py").write_text("from decant.tasks import task\n\n\n@task\nasync def job(): ...\n")
+
+    with worker(
+        tmp_path, python=str(python), **variables | {"TASK_MODULES": "jobs", "DATABASE_URL": database_url}
+    ) as process:
+        enqueue = [str(python), "-c", "from decant import loop; import jobs; loop.run(jobs.job.delay())"]
+        subprocess.run(enqueue, cwd=tmp_path, check=True, env=environment(**variables, DATABASE_URL=database_url))
+        while not loop.run(execute("SELECT FROM decant.task WHERE state = 'SUCCESS'")):
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(60) == 0
+
+    assert ["shared/requirements.txt", "shared/"] in copied
+    assert " ".join(steps[-1]) == 'CMD ["python", "-m", "decant", "worker"]'
 
 
 @pytest.mark.parametrize("environment", ["python", "development"])

@@ -68,7 +68,7 @@ def test_check_reports_every_line(tmp_path: Path, capsys: pytest.CaptureFixture[
         ["shop.py:24", "must change"],
         ["shop.py:25", "must change"],
     ]
-    assert lines[-1] == "2 tasks found; 5 lines differ in effect, 13 must change"
+    assert lines[-1] == "tasks: 2, lines that differ in effect: 5, lines that must change: 13"
 
 
 def test_fix_changes_the_imports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,7 @@ def test_fix_changes_the_imports(tmp_path: Path, capsys: pytest.CaptureFixture[s
     status, lines = check(tmp_path, "--fix", capsys=capsys)
 
     assert status == 0
-    assert lines[-1] == "0 tasks found; 0 lines differ in effect, 0 must change"
+    assert lines[-1] == "tasks: 0, lines that differ in effect: 0, lines that must change: 0"
     assert file.read_text() == (
         "import decant.celery as celery\nfrom decant.celery import Celery\n"
         "from decant.celery.schedules import crontab\napp = Celery()\n"
@@ -104,7 +104,7 @@ def test_code_without_celery_is_not_reported(tmp_path: Path, capsys: pytest.Capt
 
     status, lines = check(tmp_path, capsys=capsys)
 
-    assert (status, lines) == (0, ["0 tasks found; 0 lines differ in effect, 0 must change"])
+    assert (status, lines) == (0, ["tasks: 0, lines that differ in effect: 0, lines that must change: 0"])
 
 
 def test_path_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

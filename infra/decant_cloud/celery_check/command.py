@@ -49,4 +49,4 @@ def _fixed(file: Path, before: str) -> list[Finding]:
 
 def _summary(counts: Counter[Kind]) -> str:
     tasks, change = counts[Kind.TASK], counts[Kind.CHANGE] + counts[Kind.IMPORT]
-    return f"{tasks} tasks found; {counts[Kind.DIFFERS]} lines differ in effect, {change} must change"
+    return f"tasks: {tasks}, lines that differ in effect: {counts[Kind.DIFFERS]}, lines that must change: {change}"
