@@ -92,6 +92,8 @@ test-long: install ## The tests that `make test` leaves out because they take lo
 	$(PYTEST) -m long tests/e2e
 test-docs: install ## The documentation: the site in Chromium, and every step of the tutorial
 	$(PYTEST) -m long tests/e2e/test_site.py tests/e2e/test_tutorial.py
+test-pour: install ## Existing applications: a session as functions, with each split, and under Flask's own server
+	$(PYTEST) $(IN_PARALLEL) -m long tests/integration/test_pour.py tests/integration/test_flaskr.py
 test-without-demo: install ## Unit and integration tests in a copy of the repository that contains no demo
 	$(PY) -m tests.without_demo $(IN_PARALLEL) -m "not long" tests/unit tests/integration
 e2e-localemu: ## End-to-end tests of what the engine does, on the second engine of the local cloud

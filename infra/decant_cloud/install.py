@@ -57,11 +57,10 @@ def locked(name: str) -> Path:
     Args:
         name: Path in the package. A file of a package that is in a zip file is copied into `.decant`.
     """
-    own = ROOT / "requirements" / Path(name).name
-    if name.startswith("locks/") and own.is_file():
-        return own
-    if (PACKAGE / name).is_file():
-        return PACKAGE / name
+    own = [each / "requirements" / Path(name).name for each in (ROOT, PACKAGE.parents[1]) if name.startswith("locks/")]
+    for path in (*own, PACKAGE / name):
+        if path.is_file():
+            return path
     copy, text = STATE / name, pkgutil.get_data("decant_cloud", name)
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_bytes(text or b"")

@@ -4,10 +4,8 @@ The application and its tests are part of Flask's source distribution, pinned wi
 """
 
 import os
-import re
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,31 +13,7 @@ import pytest
 from tests.flaskr_client import MODES
 from tests.loading import ROOT
 
-SOURCES = ROOT / ".decant/sources"
 TESTS = 24
-
-
-@pytest.fixture(scope="module")
-def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the tutorial application and its tests; Flask's source distribution is downloaded once."""
-    pins = (ROOT / "requirements/dev.txt").read_text()
-    requirement = re.search(r"^flask==(\S+) (?:\\\n +--hash=\S+ ?)+", pins, re.MULTILINE)
-    assert requirement is not None
-    archive = SOURCES / f"flask-{requirement[1]}.tar.gz"
-    if not archive.exists():
-        _download(requirement[0], tmp_path_factory.mktemp("download"))
-    folder = tmp_path_factory.mktemp("flask")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
-    return folder / f"flask-{requirement[1]}/examples/tutorial"
-
-
-def _download(requirement: str, folder: Path) -> None:
-    (folder / "requirements.txt").write_text(requirement)
-    subprocess.run([sys.executable, "-m", "venv", folder / "pip"], check=True, timeout=100)
-    options = ["--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", str(folder / "requirements.txt")]
-    pip = [str(folder / "pip/bin/python"), "-m", "pip", "download", "--quiet", "--dest", str(SOURCES)]
-    subprocess.run([*pip, *options], check=True, timeout=100)
 
 
 @pytest.mark.long

@@ -3,39 +3,23 @@
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from decant_cloud.local.postgres import Postgres, free_port
+from decant_cloud.local.postgres import Postgres
 from decant_cloud.pytest_plugin import administer
 from decant_cloud.scaffold.bundle import render
 from decant_cloud.scaffold.functions import remove_function
-from tests.loading import PYTHONPATH, ROOT
+from tests.loading import ROOT
+from tests.parity import Session, facts, flask_server, gateway, pour
 from tests.sample.bundle import empty_wheels
 
 APPS = ROOT / "tests/apps"
 SPLITS = ("one", "blueprint", "route")
-COMPARED = (
-    "access-control-allow-origin", "access-control-expose-headers", "allow", "cache-control", "content-language",
-    "content-type", "etag", "location", "vary", "www-authenticate", "x-pagination", "x-version",
-)  # fmt: skip
-"""Headers that the application decides on."""
-
-VARYING = re.compile(
-    r'(?<=name="csrf_token" type="hidden" value=")[^"]+|(?<=csrf_token value=")[^"]+|https?://127\.0\.0\.1:\d+'
-)
-"""Parts of a body or header that differ between two runs under the same server."""
-
-type Session = Callable[[httpx.Client], list[httpx.Response]]
 
 
 def inventory(client: httpx.Client) -> list[httpx.Response]:
@@ -101,18 +85,48 @@ def feeds(client: httpx.Client) -> list[httpx.Response]:
     ]
 
 
+def flaskr(client: httpx.Client) -> list[httpx.Response]:
+    """Register, log in, write, change and delete a post, and read what others may not change."""
+    ada, eve = {"username": "ada", "password": "a"}, {"username": "eve", "password": "e"}
+    return [
+        client.get("/"),
+        client.get("/hello"),
+        client.get("/create"),
+        client.get("/auth/register"),
+        client.post("/auth/register", data={"username": "", "password": "a"}),
+        client.post("/auth/register", data=ada),
+        client.post("/auth/register", data=ada),
+        client.post("/auth/login", data=ada | {"password": "wrong"}),
+        client.post("/auth/login", data=ada),
+        client.get("/"),
+        client.post("/create", data={"title": "", "body": "x"}),
+        client.post("/create", data={"title": "<b>One</b>", "body": "é\n"}),
+        client.get("/1/update"),
+        client.post("/1/update", data={"title": "Two", "body": ""}),
+        client.get("/"),
+        client.get("/auth/logout"),
+        client.post("/auth/register", data=eve),
+        client.post("/auth/login", data=eve),
+        client.get("/"),
+        client.get("/1/update"),
+        client.post("/1/delete"),
+        client.get("/9/update"),
+        client.put("/create"),
+        client.get("/auth/logout"),
+        client.post("/auth/login", data=ada),
+        client.post("/1/delete"),
+        client.get("/"),
+        client.get("/static/style.css"),
+        client.head("/static/style.css"),
+        client.get("/nothing"),
+    ]
+
+
 APPLICATIONS: dict[str, tuple[str, Session]] = {
     "inventory": ("inventory:create_app", inventory),
     "members": ("members:create_app", members),
     "feeds": ("app:app", feeds),
 }
-
-
-def pour(bundle: Path, application: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run `decant pour` in a bundle with the packages of this environment."""
-    command = [sys.executable, "-m", "decant_cloud", "pour", str(application), "--python", sys.executable, *options]
-    environment = {**os.environ, "DECANT_BUNDLE": str(bundle), "PYTHONPATH": PYTHONPATH}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -140,38 +154,6 @@ def database(postgres: Postgres) -> str:
     return postgres.url("poured").replace("+asyncpg", "+psycopg")
 
 
-@contextmanager
-def serving(command: list[str], folder: Path, variables: dict[str, str]) -> Iterator[httpx.Client]:
-    """A client of a server that runs while the block does; `PORT` in the command is replaced."""
-    port = free_port()
-    environment = {**os.environ, **variables}
-    process = subprocess.Popen([part.replace("PORT", str(port)) for part in command], cwd=folder, env=environment)
-    try:
-        while True:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            assert process.poll() is None
-            time.sleep(0.05)
-        referer = f"https://127.0.0.1:{port}/"  # which Flask-WTF requires over HTTPS
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers={"Referer": referer}, timeout=120) as client:
-            yield client
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def facts(response: httpx.Response) -> dict[str, Any]:
-    """What is compared of a response."""
-    headers = {name: VARYING.sub("…", response.headers[name]) for name in COMPARED if name in response.headers}
-    if "allow" in headers:
-        headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))  # Werkzeug has them in a set
-    cookies = [re.sub("=[^;]*", "", each) for each in response.headers.get_list("set-cookie")]
-    request = f"{response.request.method} {response.request.url.raw_path.decode()}"
-    body = VARYING.sub("…", response.text)
-    return {"request": request, "status": response.status_code, "headers": headers, "cookies": cookies, "body": body}
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("split", SPLITS)
@@ -180,21 +162,55 @@ def test_application_responds_as_under_flasks_own_server(bundle: Path, database:
     """Status, headers, cookies and bodies of a session are the same."""
     target, session = APPLICATIONS[name]
     variables = {"DATABASE_URL": database, "SECRET_KEY": "test", "STAGE": "test"}
-    flask = [sys.executable, "-m", "flask", "--app", target]
 
     def prepare() -> None:
         if name != "feeds":
-            subprocess.run([*flask, "init-db"], cwd=APPS / name, env=os.environ | variables, check=True)
+            run_flask(target, APPS / name, "init-db", **variables)
 
     poured = pour(bundle, APPS / name, "--split", split, "--requirements", "/dev/null")
     assert poured.returncode == 0, poured.stdout + poured.stderr
     prepare()
-    with serving([*flask, "run", "--port", "PORT"], APPS / name, variables) as client:
+    with flask_server(target, APPS / name, variables) as client:
         expected = [facts(each) for each in session(client)]
     prepare()
-    gateway = [sys.executable, "-m", "tests.gateway", str(bundle), "PORT"]
-    with serving(gateway, bundle, variables | {"PYTHONPATH": PYTHONPATH}) as client:
+    with gateway(bundle, variables) as client:
         received = [facts(each) for each in session(client)]
 
     assert received == expected
     assert len(list(bundle.glob(f"functions/{name}*"))) > (split != "one")
+
+
+@pytest.mark.timeout(300)  # the first test downloads the source distribution
+def test_flasks_tutorial_responds_as_under_flasks_own_server(bundle: Path, tutorial: Path, tmp_path: Path) -> None:
+    """The application with SQLite responds the same, in one execution environment."""
+    folder = shutil.copytree(tutorial, tmp_path / "tutorial")
+
+    poured = pour(bundle, tutorial, "--requirements", "/dev/null")
+    assert poured.returncode == 0, poured.stdout + poured.stderr
+    run_flask("flaskr", folder, "init-db")
+    with flask_server("flaskr", folder, {}) as client:
+        expected = [facts(each) for each in flaskr(client)]
+    with gateway(bundle, {}) as client:
+        received = [facts(each) for each in flaskr(client)]
+
+    assert received == expected
+    assert {each["status"] for each in expected} == {200, 302, 403, 404, 405}
+
+
+@pytest.mark.parametrize("split", ["blueprint", "route"])
+def test_flasks_tutorial_cannot_be_split(bundle: Path, tutorial: Path, split: str) -> None:
+    """The error names the line that opens SQLite, and the bundle is as it was."""
+    before = {path: path.stat().st_mtime_ns for path in bundle.rglob("*")}
+
+    poured = pour(bundle, tutorial, "--split", split, "--requirements", "/dev/null")
+
+    assert poured.returncode == 1
+    assert f"--split {split} is refused: functions share no memory and no disk" in poured.stderr
+    assert "flaskr/db.py:15: SQLite" in poured.stderr
+    assert {path: path.stat().st_mtime_ns for path in bundle.rglob("*")} == before
+
+
+def run_flask(target: str, folder: Path, *command: str, **variables: str) -> None:
+    """Run a command of an application's CLI."""
+    flask = [sys.executable, "-m", "flask", "--app", target, *command]
+    subprocess.run(flask, cwd=folder, env=os.environ | variables, check=True)

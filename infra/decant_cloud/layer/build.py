@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -46,7 +47,7 @@ LEFT_OUT = (
 """Patterns of what no function reads. Licences stay, and so does what `importlib.metadata` answers from."""
 
 AT = 315_619_200
-"""Modification time of every file, seconds: 1980-01-02, which a zip can represent in every time zone."""
+"""Earliest modification time, seconds: 1980-01-02, which a zip can represent in every time zone."""
 
 
 class BuildError(Exception):
@@ -169,10 +170,15 @@ def _compile(package: Path, target: Path) -> str:
 
 
 def settle(target: Path) -> None:
-    """Give a file, or all files below a folder, the same date, and the mode with which Lambda's own user reads them."""
+    """Give a file, or all files below a folder, a date, and the mode with which Lambda's own user reads them.
+
+    The date of a file depends on its content. Flask computes the entity tag of a static file from its date and size:
+    with one date for all files, clients would keep a changed file that has the same size.
+    """
     for path in (target, *target.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
-        os.utime(path, (AT, AT))
+        after_s = 0 if path.is_dir() else zlib.crc32(path.read_bytes()) % 2**28 * 2  # zip has steps of two seconds
+        os.utime(path, (AT + after_s, AT + after_s))
 
 
 if __name__ == "__main__":
