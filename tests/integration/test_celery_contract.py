@@ -7,6 +7,8 @@ import pytest
 from decant import loop
 from decant.celery import Celery, chain, chord, loading
 from decant.celery.exceptions import Ignore
+from decant.errors import TaskFailed
+from decant.workflows import start, workflow
 from tests.worlds import World
 
 
@@ -35,8 +37,11 @@ def defined(app: Celery) -> dict[str, Any]:
         self.update_state(state="SKIPPED", meta={"why": "test"})
         raise Ignore
 
+    def doomed(self: Any) -> Any:
+        return self.replace(chain(tasks["fail"].s("broken"), tasks["add"].s(1)))
+
     functions = {"add": lambda x, y: x + y, "total": sum, "fail": fail}
-    bound = {"retried": retried, "replaced": replaced, "ignoring": ignoring}
+    bound = {"retried": retried, "replaced": replaced, "doomed": doomed, "ignoring": ignoring}
     tasks = {name: app.task(name=f"contract.{name}", typing=False)(function) for name, function in functions.items()}
     tasks |= {name: app.task(name=f"contract.{name}", bind=True)(function) for name, function in bound.items()}
     return tasks
@@ -55,6 +60,27 @@ def test_workflow(world: World, app: Celery) -> None:
     run(world)
 
     assert (result.state, result.get(timeout=5)) == ("SUCCESS", (2 + 1) + (2 + 1 + 10))
+
+
+@pytest.mark.usefixtures("new_tasks")
+@pytest.mark.parametrize(("child", "arguments", "end"), [("replaced", [2], 13), ("doomed", [], "TaskFailed")])
+def test_replaced_child_resumes_the_workflow_that_waits_for_it(
+    world: World, app: Celery, child: str, arguments: list[int], end: object
+) -> None:
+    """The workflow receives the result or the error of the chain that has taken the place of its child."""
+    tasks = defined(app)
+
+    async def parent() -> Any:
+        try:
+            return await (await start(tasks[child], *arguments))
+        except TaskFailed as error:
+            return type(error).__name__
+
+    job = loop.run(workflow(name="contract.parent")(parent).start())
+
+    run(world)
+
+    assert loop.run(job.result(timeout=0)) == end
 
 
 def test_failure_has_its_class_and_closes_the_chain(world: World, app: Celery) -> None:

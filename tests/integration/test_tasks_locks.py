@@ -108,6 +108,25 @@ async def test_revoking_a_child_takes_turns_with_the_end_of_its_parent() -> None
     assert rows[0]["state"] == "REVOKED"
 
 
+async def test_batches_that_fail_a_child_take_turns_with_the_end_of_its_parent() -> None:
+    """The child waits for two tasks; one of them fails in the batch that finishes the parent."""
+    parent = UUID((await work.add.delay(1, 2)).id)
+    first, second, child = await start_chord()
+    await execute("UPDATE decant.task SET awaited_by = :parent WHERE id = :child", parent=parent, child=child)
+    assert len(await PostgresStore().claim([parent], list(registry), 60, alone=False)) == 1
+    async with db.session() as first_in_line:
+        await first_in_line.execute(text("SELECT FROM decant.task WHERE id = :id FOR UPDATE"), {"id": child})
+        one = asyncio.create_task(complete({first: State.FAILURE}))
+        await until_blocked(1)
+        other = asyncio.create_task(complete({parent: State.SUCCESS, second: State.FAILURE}))
+        await until_blocked(2)
+
+    await asyncio.gather(one, other)
+
+    rows = await execute("SELECT id, state FROM decant.task WHERE id IN (:a, :b)", a=parent, b=child)
+    assert {row["id"]: row["state"] for row in rows} == {parent: "SUCCESS", child: "FAILURE"}
+
+
 async def test_batches_with_the_same_unique_keys_take_turns() -> None:
     """Callers that name the same keys in different orders get the same tasks."""
     calls = [(n,) for n in range(300)]

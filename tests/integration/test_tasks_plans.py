@@ -183,18 +183,20 @@ async def test_claim_skips_paused_and_other_queues(depth: int) -> None:
     assert depth == 100 or not paused.scans
 
 
-async def test_settling_reads_by_the_primary_key(count: int) -> None:
+@pytest.mark.parametrize("state", [State.SUCCESS, State.FAILURE])
+@pytest.mark.parametrize("statement", [run.COMPLETE, run.COMPLETE_WITH_DEPENDENTS])
+async def test_settling_reads_by_the_primary_key(count: int, statement: TextClause, state: State) -> None:
     """Ten ends cost ten look-ups."""
     ids = await some_ids("STARTED")
-    outcomes = [Outcome(id=task_id, attempt=1, state=State.SUCCESS, result='"x"') for task_id in ids]
+    outcomes = [Outcome(id=task_id, attempt=1, state=state, result='"x"') for task_id in ids]
 
-    plan = await plan_of(run.COMPLETE, outcomes=msgspec.json.encode(outcomes).decode(), republish_after_s=300)
+    plan = await plan_of(statement, outcomes=msgspec.json.encode(outcomes).decode(), republish_after_s=300)
 
     assert plan.buffers <= 500
     assert count == FEW or (plan.indexes == {"task_pkey"} and not plan.scans)
 
 
-@pytest.mark.parametrize("statement", [workflow.LOCK, workflow.FAIL_DEPENDENTS, workflow.COUNT_DOWN])
+@pytest.mark.parametrize("statement", [workflow.FAIL_DEPENDENTS, workflow.COUNT_DOWN])
 async def test_workflow_reads_by_the_primary_key(count: int, statement: TextClause) -> None:
     """What ten ends bring about is found by ids, however many others wait."""
     parents = await execute("SELECT id FROM decant.task WHERE children IS NOT NULL ORDER BY id LIMIT 10")

@@ -72,3 +72,7 @@ class CallParameters(Parameters):
             EncodeError: it is not JSON.
         """
         return str(result) if isinstance(result, Encoded) else encode(result, f"Result of {self._task}")
+
+    def decode_result(self, encoded: str | bytes) -> Any:
+        """Decode a stored result."""
+        return decode(encoded if isinstance(encoded, str) else encoded.decode())

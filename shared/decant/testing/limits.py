@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from decant.tasks.limits import allowed_after, name_of
 from decant.tasks.records import Limit
-from decant.testing.rows import Row
+from decant.testing.row import Row
 
 __all__ = ["MemoryLimits"]
 

@@ -27,7 +27,8 @@ from decant.tasks.records import (
     Unclaimed,
 )
 from decant.testing.limits import MemoryLimits
-from decant.testing.rows import Row, Rows
+from decant.testing.row import Row
+from decant.testing.rows import Rows
 from decant.testing.statistics import statistics
 
 __all__ = ["MemoryStore"]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from decant.tasks.lists import QueueStatistics
 from decant.tasks.records import State
-from decant.testing.rows import Row
+from decant.testing.row import Row
 
 __all__ = ["statistics"]
 

@@ -13,7 +13,7 @@ from decant.tasks.options import has_url
 from decant.tasks.publish import publish
 from decant.tasks.records import Enqueued
 from decant.testing.memory import MemoryStore
-from decant.testing.rows import Row
+from decant.testing.row import Row
 from decant.testing.stored_steps import StoredStep
 from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
 from decant.workflows.store import Arguments, ChildStatus, OpenRun, Recording, Signal

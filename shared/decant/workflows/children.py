@@ -81,7 +81,7 @@ class Child:
         return None if reason is None else TaskFailed(self.id, reason.type, reason.message, reason.traceback)
 
 
-async def start(task: Task[..., Any], /, *args: Any, name: str | None = None, **kwargs: Any) -> Child:
+async def start(task: Any, /, *args: Any, name: str | None = None, **kwargs: Any) -> Child:
     """Start a task or a workflow as a child of this run, once.
 
         child = await start(invoice, user_id)
@@ -90,12 +90,12 @@ async def start(task: Task[..., Any], /, *args: Any, name: str | None = None, **
     The child goes on when this run ends without waiting for it, and when this run is revoked.
 
     Args:
-        task: The task.
+        task: The task, also one of `decant.celery`.
         args: Its positional arguments.
         name: Name of the step, by default that of the task; concurrent branches need different names.
         kwargs: Its keyword arguments.
     Raises:
-        TypeError: the arguments do not fit the task's parameters, or are not JSON.
+        TypeError: it is not a task, or the arguments do not fit its parameters, or are not JSON.
         RuntimeError: there is no run.
     """
     return await _start(task, args, kwargs, {}, name)
@@ -109,14 +109,15 @@ async def call_child(  # noqa: PLR0913  # the options of a step
     Raises:
         TypeError: it is not a task, which a worker of that queue could not find.
     """
-    if not isinstance(task, Task):
-        raise TypeError(f"a step on queue {queue!r} must be a task: decorate {task!r} with @task")
     return await (await _start(task, args, kwargs, {"queue": queue, "time_limit": time_limit}, name))
 
 
 async def _start(
-    task: Task[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], name: str | None
+    task: Any, args: tuple[Any, ...], kwargs: dict[str, Any], options: dict[str, Any], name: str | None
 ) -> Child:
+    task = getattr(task, "definition", task)  # of a task of decant.celery
+    if not isinstance(task, Task):
+        raise TypeError(f"a child must be a task, which a worker can find by its name: decorate {task!r} with @task")
     progress = current_progress()
     if progress is None:
         raise RuntimeError("start() needs a run: outside of one, enqueue the task with its delay()")

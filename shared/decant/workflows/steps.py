@@ -101,7 +101,7 @@ async def step(  # noqa: PLR0913  # the options of a step
         ValueError: the result has more than 256 KiB.
     """
     progress = current_progress()
-    if queue is not None:
+    if queue is not None and progress is not None:
         return await call_child(function, args, kwargs, name=name, queue=queue, time_limit=timeout)
     described = describe_function(function)
     if progress is None:

@@ -93,24 +93,41 @@ def with_attempt(error_type: str, error: str) -> str:
     """
 
 
-def lock_with_runs(ids: str) -> str:
-    """Common table expressions that lock tasks, and the runs that wait for them, in the order of their ids.
+def lock_with_runs(finishing: str) -> str:
+    """Start of a WITH clause that locks tasks and the runs that wait for them, in the order of their ids.
 
-    A statement that finishes tasks reads `locked` first. Two runs may each wait for a child, and be finished together
-    with the child of the other: statements that locked the waiting runs last would deadlock.
+    A statement that finishes tasks reads `locked` first. If a task fails, the tasks that depend on the batch are locked
+    too: those that FAIL_DEPENDENTS closes, the runs that wait for those, and those that COUNT_DOWN changes. Two batches
+    that locked such rows last would deadlock, for example when each finishes a run and the child of the other's run.
+    LIMIT 1 keeps PostgreSQL from joining the whole table.
 
     Args:
-        ids: Query of the ids of the tasks.
+        finishing: Query of the id of each task, and of whether it fails.
     """
     return f"""
-    finishing AS MATERIALIZED ({ids}),
+    WITH RECURSIVE finishing (id, fails) AS MATERIALIZED ({finishing}),
+    reached (id, fails) AS (
+        SELECT id, fails FROM finishing
+        UNION
+        SELECT child, reached.fails
+        FROM reached,
+            LATERAL (
+                SELECT children FROM decant.task
+                WHERE task.id = reached.id
+                    AND (reached.fails OR (SELECT bool_or(fails) FROM finishing) AND id IN (SELECT id FROM finishing))
+                LIMIT 1
+            ) AS parent,
+            unnest(children) AS child
+    ),
     locked AS MATERIALIZED (
         SELECT count(row.id)
         FROM (
-            SELECT id FROM finishing
+            SELECT id FROM reached
             UNION
-            SELECT awaited_by FROM finishing,
-                LATERAL (SELECT awaited_by FROM decant.task WHERE id = finishing.id AND awaited_by IS NOT NULL) AS child
+            SELECT awaited_by FROM reached,
+                LATERAL (
+                    SELECT awaited_by FROM decant.task WHERE id = reached.id AND awaited_by IS NOT NULL LIMIT 1
+                ) AS child
             ORDER BY id
         ) AS member,
             LATERAL (SELECT id FROM decant.task WHERE id = member.id FOR UPDATE) AS row

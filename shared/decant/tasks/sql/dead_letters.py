@@ -17,7 +17,7 @@ RECORD_UNKNOWN = text("""
 """Record why waiting tasks are not run; `AsyncResult.status()` shows it."""
 
 CLOSE = text(f"""
-    WITH {lock_with_runs("SELECT unnest(CAST(:ids AS uuid[])) AS id")},
+    {lock_with_runs("SELECT unnest(CAST(:ids AS uuid[])), true")},
     dead AS MATERIALIZED (
         SELECT t.id, given.reason
         FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS given (id, reason)

@@ -86,12 +86,18 @@ PENDING releases a task that was not run, or suspends the run of a workflow. A t
 not run again. A run that has received a signal which it has not seen is due at once.
 """
 
-_IDS = "SELECT id FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o (id uuid)"
+_FINISHING = """
+    SELECT id, state <> 'SUCCESS'
+    FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o (id uuid, state text)
+"""
 
 COMPLETE_WITH_DEPENDENTS = text(
-    f"WITH {lock_with_runs(_IDS)}, {_COMPLETE % 'AND (SELECT * FROM locked) > 0'}"  # noqa: S608  # composed of constants
+    f"{lock_with_runs(_FINISHING)}, {_COMPLETE % 'AND (SELECT * FROM locked) > 0'}"  # noqa: S608  # composed of constants
 )
-"""COMPLETE for runs of which some may have dependents; the runs of workflows that wait for them are locked as well."""
+"""COMPLETE for runs of which some may have dependents; the runs of workflows that wait for them are locked as well.
+
+A task that is to be retried counts as failing, since it may have been revoked.
+"""
 
 _CANCELLED = """
     SELECT r.id, t.id IS NULL AS lost

@@ -42,10 +42,10 @@ _OPEN = """
     )
 """
 
-REVOKE = text(f"WITH {lock_with_runs('SELECT unnest(CAST(:ids AS uuid[])) AS id')}, {_OPEN} {_REVOKE}")
+REVOKE = text(f"{lock_with_runs('SELECT unnest(CAST(:ids AS uuid[])), true')}, {_OPEN} {_REVOKE}")
 """Revoke tasks: a waiting task is closed at once, a running task is not retried."""
 
-_TASKS = "SELECT id FROM decant.task WHERE root_id = :id AND date_done IS NULL"
+_TASKS = "SELECT id, true FROM decant.task WHERE root_id = :id AND date_done IS NULL"
 
-REVOKE_WORKFLOW = text(f"WITH {lock_with_runs(_TASKS)}, {_OPEN} {_REVOKE}")
+REVOKE_WORKFLOW = text(f"{lock_with_runs(_TASKS)}, {_OPEN} {_REVOKE}")
 """Revoke all tasks of a workflow."""

@@ -9,29 +9,7 @@ from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import selected
 from decant.tasks.sql.notify import CLAIMABLE, notifying
 
-__all__ = ["CONTINUE_AS", "COUNT_DOWN", "FAIL_DEPENDENTS", "LOCK", "RELEASE", "SIGNALLED", "WAKE"]
-
-LOCK = text("""
-    WITH RECURSIVE reached AS (
-        SELECT child AS id, state <> 'SUCCESS' AS fails
-        FROM decant.task, unnest(children) AS child
-        WHERE task.id = ANY(CAST(:ids AS uuid[]))
-        UNION
-        SELECT child, true
-        FROM reached JOIN decant.task USING (id), unnest(children) AS child
-        WHERE fails
-    )
-    SELECT waiting.id
-    FROM (SELECT DISTINCT id FROM reached ORDER BY id) AS dependent,
-        LATERAL (
-            SELECT id FROM decant.task WHERE id = dependent.id AND waits_for > 0 AND date_done IS NULL FOR UPDATE
-        ) AS waiting
-""")
-"""Lock the rows that FAIL_DEPENDENTS and COUNT_DOWN are about to change, for a batch in which both have work to do.
-
-Both statements lock rows in the order of their ids, but a row locked by the first may come after a row for which the
-second waits, so that two batches could deadlock. The lateral join is that of COMPLETE.
-"""
+__all__ = ["CONTINUE_AS", "COUNT_DOWN", "FAIL_DEPENDENTS", "RELEASE", "SIGNALLED", "WAKE"]
 
 COUNT_DOWN = text("""
     WITH steps AS (
@@ -140,15 +118,16 @@ FAIL_DEPENDENTS = text(f"""
         WHERE t.id = waiting.id
         RETURNING t.id
     )
-    SELECT once.origin, CAST(t.on_error AS text) AS on_error
+    SELECT once.origin, t.awaited_by,
+        coalesce(CASE WHEN once.failure IS NOT NULL THEN CAST(t.on_error AS text) END, '[]') AS on_error
     FROM once JOIN decant.task AS t USING (id)
-    WHERE once.failure IS NOT NULL AND t.on_error IS NOT NULL
+    WHERE (t.on_error IS NOT NULL OR t.awaited_by IS NOT NULL)
         AND (once.id = once.origin OR once.id IN (SELECT id FROM closed))
     ORDER BY once.id
 """)  # noqa: S608  # composed of constants
 """Close all tasks that wait for tasks that did not succeed, directly or not, with the same state.
 
-Returns the error callbacks to enqueue, and the task that failed or expired first.
+Returns the error callbacks to enqueue with the task that failed or expired first, and the runs that wait for the tasks.
 """
 
 SIGNALLED = """

@@ -309,12 +309,16 @@ def _completed(rows: Sequence[RowMapping], released: list[Enqueued]) -> Complete
 async def _update_workflows(finished: Sequence[RowMapping], session: AsyncSession) -> list[Enqueued]:
     succeeded = [row["id"] for row in finished if row["state"] == State.SUCCESS]
     failed = [row["id"] for row in finished if row["state"] != State.SUCCESS]
-    awaiting = {row["awaited_by"] for row in finished} - {None}
+    failures = await db.execute(workflow.FAIL_DEPENDENTS, {"ids": failed}, session) if failed else []
+    callbacks = [
+        callback.for_failure_of(row["origin"], publish=has_url(callback.queue))
+        for row in failures
+        for callback in msgspec.json.decode(row["on_error"], type=list[NewTask])
+    ]
+    awaiting = {row["awaited_by"] for row in (*finished, *failures)} - {None}
     woken = await _wake(list(awaiting), session) if awaiting else []
-    if succeeded and failed:
-        await db.execute(workflow.LOCK, {"ids": succeeded + failed}, session)
-    callbacks = await _fail_dependents(failed, session) if failed else []
-    return woken + callbacks + (await _release_dependents(succeeded, session) if succeeded else [])
+    released = await _release_dependents(succeeded, session) if succeeded else []
+    return woken + released + await _insert(callbacks, session)
 
 
 async def _wake(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
@@ -322,16 +326,6 @@ async def _wake(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
     given = {"ids": ids, "queues": _queues(), "republish_after_s": _republish_after_s()}
     rows = await db.execute(workflow.WAKE, given, session)
     return [Enqueued(**{name: row[name] for name in Enqueued.__struct_fields__}) for row in rows if row["resumes"]]
-
-
-async def _fail_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
-    failures = await db.execute(workflow.FAIL_DEPENDENTS, {"ids": ids}, session)
-    callbacks = [
-        callback.for_failure_of(row["origin"], publish=has_url(callback.queue))
-        for row in failures
-        for callback in msgspec.json.decode(row["on_error"], type=list[NewTask])
-    ]
-    return await _insert(callbacks, session)
 
 
 async def _release_dependents(ids: Sequence[UUID], session: AsyncSession) -> list[Enqueued]:
