@@ -1,19 +1,42 @@
 """Workflows for tests, with effects that tests can count."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import anyio
 import msgspec
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.tasks import task
-from decant.workflows import now, patched, random, sleep, start, step, step_key, uuid, wait_for, workflow
+from decant.tasks.options import TaskOptions
+from decant.tasks.registry import registry
+from decant.workflows import (
+    Workflow,
+    continue_as_new,
+    now,
+    patched,
+    random,
+    sleep,
+    start,
+    step,
+    step_key,
+    uuid,
+    wait_for,
+    workflow,
+)
 
 CALLS: list[str] = []
 """Names of the steps that were called, in order; in this process."""
+
+
+def deploy(function: Callable[..., Awaitable[Any]], name: str = "changing", **options: Any) -> Workflow[..., Any]:
+    """Make a function the code of the workflow of this name."""
+    deployed = registry[name] = Workflow(function, TaskOptions(name=name, **options))
+    return deployed
 
 
 class Approval(msgspec.Struct):
@@ -122,6 +145,33 @@ async def fan_out(count: int) -> list[str]:
     async with asyncio.TaskGroup() as group:
         branches = [group.create_task(branch(number)) for number in range(count)]
     return [branch.result() for branch in branches]
+
+
+@workflow
+async def anyio_branches(count: int) -> list[str]:
+    """The same branches in a task group of anyio, one of which fails within a scope that is cancelled."""
+    results = [""] * count
+
+    async def branch(number: int) -> None:
+        with anyio.move_on_after(0.01 if number == 0 else None) as scope:
+            await step(asyncio.sleep if number == 0 else note, 3600 if number == 0 else "a", name=f"a{number}")
+            await sleep(60 * number, name=f"sleep{number}")
+        results[number] = "cancelled" if scope.cancelled_caught else await step(note, f"b{number}", name=f"b{number}")
+
+    async with anyio.create_task_group() as group:
+        for number in range(count):
+            group.start_soon(branch, number)
+    return results
+
+
+@workflow
+async def counter(number: int, *, last: int) -> int:
+    """Receive a signal, and begin again with the next number until the last."""
+    await step(note, f"step {number}", name="step")
+    received = await wait_for("number", int)
+    if received < last:
+        await continue_as_new(received, last=last)
+    return received
 
 
 @workflow

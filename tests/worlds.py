@@ -26,6 +26,7 @@ __all__ = [
     "as_records",
     "deliver",
     "execute",
+    "pass_time",
     "sweep_once",
 ]
 
@@ -93,6 +94,12 @@ class PostgresWorld:
     def session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A session of the database."""
         return db.session()
+
+
+async def pass_time(world: World, seconds: float) -> None:
+    """Advance the time, and run what is due."""
+    await world.advance(seconds + 1)
+    await world.run()
 
 
 class Queue(Protocol):

@@ -24,6 +24,7 @@ from decant_cloud.lambda_runtime.log_file import Journal
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.warden import Warden
 from decant_cloud.pytest_plugin import EmptiedDatabase, administer
+from tests import flows
 from tests.loading import ROOT
 from tests.sample.database import migrate
 
@@ -113,6 +114,14 @@ class Bench:
             **more,
         )
         return Answer(environment.invoke(invocation), invocation.request_id)
+
+
+@pytest.fixture
+def calls() -> Iterator[list[str]]:
+    """Names of the steps of `tests.flows` that were called."""
+    flows.CALLS.clear()
+    yield flows.CALLS
+    flows.CALLS.clear()
 
 
 @pytest.fixture

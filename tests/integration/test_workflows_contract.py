@@ -1,31 +1,19 @@
 """Behaviour of workflows that all environments share."""
 
-from collections.abc import Iterator
+import asyncio
 from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 
-from decant.errors import Conflict, NotFound, TaskFailed, TaskNotFound, TaskRevoked
+from decant.errors import Conflict, NotFound, StepFailed, TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks import AsyncResult, State
 from decant.tasks.admin import redrive
-from decant.workflows import WorkflowRun
+from decant.workflows import WorkflowRun, sleep, step
 from tests import flows
-from tests.worlds import World
+from tests.worlds import World, pass_time
 
-
-@pytest.fixture(autouse=True)
-def calls() -> Iterator[list[str]]:
-    """Names of the steps that were called."""
-    flows.CALLS.clear()
-    yield flows.CALLS
-    flows.CALLS.clear()
-
-
-async def pass_time(world: World, seconds: float) -> None:
-    """Advance the time, and run what is due."""
-    await world.advance(seconds + 1)
-    await world.run()
+pytestmark = pytest.mark.usefixtures("calls")
 
 
 async def test_run_continues_after_a_sleep_of_days(world: World, calls: list[str]) -> None:
@@ -81,6 +69,64 @@ async def test_error_of_a_step_is_raised_again_with_its_class_and_attributes(wor
 
     assert await run.result(timeout=60) == 7
     assert calls == ["decline"]
+
+
+@pytest.mark.usefixtures("new_tasks")
+async def test_retries_of_a_step_wait_and_end(world: World, calls: list[str]) -> None:
+    """A step with two retries is called three times; long pauses suspend the run."""
+
+    async def retried() -> None:
+        await step(flows.decline, 3, retries=2)
+
+    run = await flows.deploy(retried, max_retries=0).start()
+    for _ in range(3):
+        await world.run()
+        await world.advance(10)
+
+    with pytest.raises(TaskFailed, match="Declined"):
+        await run.result(timeout=0)
+    assert calls == ["decline"] * 3
+
+
+@pytest.mark.usefixtures("new_tasks")
+async def test_timeout_of_a_step_cancels_it(world: World) -> None:
+    """The step fails with TimeLimitExceeded, which the workflow can handle."""
+
+    async def slow() -> None:
+        await step(asyncio.sleep, 60, timeout=0.05)
+
+    run = await flows.deploy(slow, max_retries=0).start()
+    await world.run()
+
+    with pytest.raises(TaskFailed, match="TimeLimitExceeded"):
+        await run.result(timeout=0)
+
+
+@pytest.mark.usefixtures("new_tasks")
+async def test_error_whose_class_cannot_be_imported_is_step_failed(world: World) -> None:
+    """A resumed run gets the class and the message of the error as attributes; the claim of the step, the error."""
+
+    class Local(Exception):
+        pass
+
+    async def fail() -> None:
+        raise Local("no")
+
+    async def failing() -> list[str]:
+        caught: Exception | None = None
+        try:
+            await step(fail, name="fail")
+        except (Local, StepFailed) as error:
+            caught = error
+        await sleep(60)
+        return [type(caught).__name__, str(getattr(caught, "type", "")), str(caught)]
+
+    run = await flows.deploy(failing).start()
+    await world.run()
+    await pass_time(world, 60)
+
+    name, original, message = await run.result(timeout=0)
+    assert (name, original.endswith("Local"), "no" in message) == ("StepFailed", True, True)
 
 
 async def test_error_of_a_step_fails_the_run(world: World) -> None:
@@ -212,6 +258,32 @@ async def test_branches_run_while_others_sleep(world: World, calls: list[str]) -
     assert during == {"a0", "b0", "a1", "a2", "a3"}
     assert await run.result(timeout=60) == ["b0", "b1", "b2", "b3"]
     assert sorted(calls) == ["a0", "a1", "a2", "a3", "b0", "b1", "b2", "b3"]
+
+
+async def test_branches_of_an_anyio_task_group_are_suspended_and_resumed(world: World, calls: list[str]) -> None:
+    """As those of asyncio; a step that a cancel scope has cancelled leaves no record, and the others go on."""
+    run = await flows.anyio_branches.start(4)
+    await world.run()
+    during = sorted(calls)
+    for _ in range(3):
+        await pass_time(world, 60)
+
+    assert during == ["a", "a", "a"]
+    assert await run.result(timeout=60) == ["cancelled", "b1", "b2", "b3"]
+    assert sorted(calls) == ["a", "a", "a", "b1", "b2", "b3"]
+
+
+async def test_run_that_continues_as_new_keeps_its_id_and_its_signals(world: World, calls: list[str]) -> None:
+    """Recorded steps are deleted, signals that were not received are kept, and the arguments are the new ones."""
+    run = await flows.counter.start(0, last=3)
+    for number in (1, 2, 3):
+        await run.send("number", number)
+    await world.run()
+
+    assert await run.result(timeout=60) == 3
+    assert calls == ["step 0", "step 1", "step 2"]
+    assert [step.result for step in await run.steps()] == ["step 2", 3]
+    assert (await run.status()).retries == 0
 
 
 async def test_child_is_started_once_and_wakes_its_parent(world: World) -> None:

@@ -1,7 +1,6 @@
 """Runs of workflows on PostgreSQL: time limits, interruptions, lost leases, changed code, commands."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,33 +11,18 @@ from decant import db
 from decant.cli import main
 from decant.errors import TaskFailed
 from decant.tasks import State
-from decant.tasks.options import TaskOptions
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
-from decant.workflows import StepInterrupted, Workflow, WorkflowRun, patched, sleep, step, wait_for
-from decant.workflows.check import check, sample
+from decant.workflows import StepInterrupted, WorkflowRun, step
 from tests import flows
+from tests.flows import deploy
 from tests.worlds import PostgresWorld, execute, sweep_once
 
-pytestmark = pytest.mark.usefixtures("database_url", "new_tasks")
+pytestmark = pytest.mark.usefixtures("database_url", "new_tasks", "calls")
 
 WORLD = PostgresWorld()
-
-
-@pytest.fixture(autouse=True)
-def calls() -> Iterator[list[str]]:
-    """Names of the steps that were called."""
-    flows.CALLS.clear()
-    yield flows.CALLS
-    flows.CALLS.clear()
-
-
-def deploy(function: Callable[..., Awaitable[Any]], name: str = "changing", **options: Any) -> Workflow[..., Any]:
-    """Make a function the code of the workflow of this name."""
-    deployed = registry[name] = Workflow(function, TaskOptions(name=name, **options))
-    return deployed
 
 
 async def invoke(seconds: float) -> None:
@@ -101,35 +85,6 @@ async def test_step_with_once_is_not_repeated(calls: list[str]) -> None:
     await WORLD.run()
 
     assert (await run.result(timeout=0), calls) == ("interrupted", [])
-
-
-async def test_retries_of_a_step_wait_and_end(calls: list[str]) -> None:
-    """A step with two retries is called three times; long pauses suspend the run."""
-
-    async def retried() -> None:
-        await step(flows.decline, 3, retries=2)
-
-    run = await deploy(retried, max_retries=0).start()
-    for _ in range(3):
-        await WORLD.run()
-        await WORLD.advance(10)
-
-    with pytest.raises(TaskFailed, match="Declined"):
-        await run.result(timeout=0)
-    assert calls == ["decline"] * 3
-
-
-async def test_timeout_of_a_step_cancels_it() -> None:
-    """The step fails with TimeLimitExceeded, which the workflow can handle."""
-
-    async def slow() -> None:
-        await step(asyncio.sleep, 60, timeout=0.05)
-
-    run = await deploy(slow, max_retries=0).start()
-    await WORLD.run()
-
-    with pytest.raises(TaskFailed, match="TimeLimitExceeded"):
-        await run.result(timeout=0)
 
 
 async def test_effect_of_a_claim_that_lost_its_lease_is_rolled_back() -> None:
@@ -205,102 +160,6 @@ async def test_signal_sent_while_the_run_is_being_suspended_is_not_lost(monkeypa
 
     assert [(row["state"], row["suspended"], row["due"]) for row in waiting] == [("PENDING", False, True)]
     assert await run.result(timeout=0) == [7]
-
-
-async def test_changed_code_suspends_the_run_until_it_matches(calls: list[str]) -> None:
-    """A run whose recorded step is not requested any more waits with the reason, and continues with matching code."""
-
-    async def before() -> str:
-        await step(flows.note, "a", name="first")
-        await sleep(60)
-        return "done"
-
-    async def after() -> str:
-        return "changed"
-
-    run = await deploy(before).start()
-    await WORLD.run()
-    deploy(after)
-    await WORLD.advance(61)
-    await WORLD.run()
-    status = await run.status()
-    deploy(before)
-    await WORLD.advance(301)
-    await WORLD.run()
-
-    assert status.state is State.PENDING
-    assert status.failure is not None
-    assert (status.failure.type, "first" in status.failure.message) == ("WorkflowChanged", True)
-    assert await run.result(timeout=0) == "done"
-    assert calls == ["a"]
-
-
-async def test_patched_code_keeps_the_branch_of_runs_that_have_passed_it(calls: list[str]) -> None:
-    """Old runs take the old branch, new runs the new branch, in every claim."""
-
-    async def before() -> None:
-        await step(flows.note, "a")
-        await step(flows.note, "b")
-        await sleep(60)
-
-    async def after() -> None:
-        await step(flows.note, "a")
-        if patched("c"):
-            await step(flows.note, "c", name="c")
-        else:
-            await step(flows.note, "b")
-        await sleep(60)
-        await sleep(60)
-
-    old = await deploy(before).start()
-    await WORLD.run()
-    new = await deploy(after).start()
-    for _ in range(3):
-        await WORLD.run()
-        await WORLD.advance(61)
-
-    assert [(await run.status()).state for run in (old, new)] == [State.SUCCESS, State.SUCCESS]
-    assert calls == ["a", "b", "a", "c"]
-
-
-async def test_check_finds_runs_that_the_code_does_not_continue() -> None:
-    """Steps that are missing, of another kind or of another type are reported; nothing is executed or written."""
-
-    async def before() -> None:
-        await step(flows.note, "a", name="first")
-        await wait_for("go")
-
-    async def same() -> None:
-        await step(flows.note, "a", name="first")
-        await step(flows.note, "b", name="second")
-
-    async def missing() -> None:
-        return None
-
-    async def other_kind() -> None:
-        await sleep(60, name="first")
-
-    async def other_type() -> None:
-        await step(number, name="first")
-
-    await deploy(before).start()
-    await WORLD.run()
-    samples = await sample()
-    reasons = []
-    for code in (before, same, missing, other_kind, other_type):
-        deploy(code)
-        reasons.append([violation.reason for violation in await check(samples)])
-
-    assert reasons[:2] == [[], []]
-    assert ["without the recorded step first" in reason for reason in reasons[2]] == [True]
-    assert ["recorded as a step, and is now a sleep" in reason for reason in reasons[3]] == [True]
-    assert ["does not fit its type" in reason for reason in reasons[4]] == [True]
-    assert flows.CALLS == ["a"]
-
-
-async def number() -> int:
-    """A number."""
-    return 1
 
 
 async def test_rejected_step_does_not_affect_others() -> None:
