@@ -137,7 +137,7 @@ def test_image_runs_a_worker(python: Path, tmp_path: Path, database_url: str) ->
     ) as process:
         enqueue = [str(python), "-c", "from decant import loop; import jobs; loop.run(jobs.job.delay())"]
         subprocess.run(enqueue, cwd=tmp_path, check=True, env=environment(**variables, DATABASE_URL=database_url))
-        while not loop.run(execute("SELECT FROM decant.task WHERE state = 'SUCCESS'")):
+        while not loop.run(execute("SELECT id FROM decant.task WHERE state = 'SUCCESS'")):
             time.sleep(0.05)
         process.terminate()
         assert process.wait(60) == 0

@@ -28,7 +28,7 @@ EXECUTED = {
     "make reset": "unit/test_local_commands.py::test_reset_forgets_the_data",
     "make bundle *": "integration/test_new_bundle.py::bundle",
     "*decant new *": "integration/test_new_bundle.py::bundle",
-    "decant pour *": "integration/test_pour.py::pour",
+    "decant pour *": "parity.py::pour",
     "decant remove function *": "integration/test_new_bundle.py::bundle",
     "decant upgrade *": "integration/test_new_bundle.py::test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners",
     "decant tasks *": "integration/test_console.py::test_commands_list_show_and_change_tasks",
