@@ -30,8 +30,25 @@ _SCHEMA_BASE = {
 }
 
 
+class _Ids(list[int]):
+    """Ids of schemas that the validator has visited. It searches them, which in a list takes longer with each."""
+
+    def __init__(self) -> None:
+        self._known: set[int] = set()
+
+    def append(self, schema_id: int, /) -> None:
+        self._known.add(schema_id)
+
+    def __contains__(self, schema_id: object, /) -> bool:
+        return schema_id in self._known
+
+
 class _Schemas(OpenAPIV31SchemaValidator):
     """The checks of a schema beyond its form, such as that a default value is valid."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.visited_schema_ids, self.meta_checked_schema_ids = _Ids(), _Ids()
 
     def _validate_schema_meta(self, schema: SchemaPath, schema_value: Any) -> None:
         del schema, schema_value  # `_form` has checked it with the document
