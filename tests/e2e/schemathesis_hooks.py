@@ -13,9 +13,6 @@ def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any]
     A key that was used for another request is rejected, and so are names of headers with an underscore. JSON Schema
     takes 1.0 for an integer, and msgspec does not.
     """
-    if isinstance(case.body, dict):
-        for name, value in case.body.items():
-            case.body[name] = int(value) if isinstance(value, float) and value.is_integer() else value
     for values in (case.query, case.body):
         if isinstance(values, dict) and 1 < _number(values.get("seconds")) <= 60:
             values["seconds"] = 0.1

@@ -69,6 +69,15 @@ def test_body_becomes_a_struct() -> None:
     assert parsed == Person(name="Ada", address=Address(city="London"), born_in="1815")
 
 
+def test_number_without_a_fraction_is_an_integer() -> None:
+    """1.0 and 1e1 are integers for JSON Schema; 1.5 is none, and other numbers keep their type."""
+    parsed = parse(b'{"name": "Ada", "age": 1e1, "scores": {"a": 2.0, "b": 0.5}}')
+
+    assert (parsed.age, type(parsed.age), parsed.scores) == (10, int, {"a": 2.0, "b": 0.5})
+    assert [type(score) for score in parsed.scores.values()] == [float, float]
+    assert faults({"name": "Ada", "age": 1.5}) == {"age": "Expected `int`, got `float`"}
+
+
 @pytest.mark.parametrize(
     ("data", "detail"),
     [

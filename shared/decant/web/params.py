@@ -51,10 +51,20 @@ def body[T](into: type[T]) -> T:
             raise InvalidInput(nuls)
         try:
             return json.decode(data, type=into)
-        except ValidationError as error:
-            raise InvalidInput(_validation_errors(json.decode(data), into, strict=True)) from error
+        except ValidationError:
+            given = json.Decoder(float_hook=_number).decode(data)
+            try:
+                return convert(given, into, str_keys=True)
+            except ValidationError as error:
+                raise InvalidInput(_validation_errors(given, into, strict=True)) from error
     except (DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MalformedBody("The body is not valid JSON.") from error
+
+
+def _number(literal: str) -> int | float:
+    """The number of a JSON text: 1.0 is the integer 1, as in JavaScript and for JSON Schema, and unlike in msgspec."""
+    number = float(literal)
+    return int(number) if number.is_integer() else number
 
 
 def query[T](into: type[T]) -> T:
