@@ -10,7 +10,8 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.models.wrapper import WrapperModel
 
 from decant.workflows import step, wait_for, workflow
-from tests.flow_kills import Subject, main, plain
+from tests.flow_kills import Subject, main
+from tests.mortal_flow import plain
 
 
 async def respond(messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:

@@ -1,14 +1,11 @@
 """Workers that are killed at every point of a workflow: `python -m tests.flow_kills [FIRST] [STRIDE]`.
 
-A point is a place in the workflow's code, in the function of a step, or before or after a statement of the worker. The
-process of a worker is forked for every point, kills itself there, and another process finishes the run. The report
+The process of a worker is forked for every point, kills itself there, and another process finishes the run. The report
 lists the points at which a guarantee did not hold.
 """
 
-import asyncio
 import json
 import os
-import signal
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
@@ -17,19 +14,15 @@ from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from decant import db, loop
 from decant.tasks.registry import registry
 from decant.tasks.store import store, using
-from decant.tasks.store.postgres import PostgresStore
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
-from decant.workflows import Workflow, WorkflowRun, sleep, step, wait_for, workflow
-from decant.workflows.store import PostgresSteps
+from decant.workflows import Workflow, WorkflowRun
 from decant.workflows.store import using as using_steps
+from tests.mortal_flow import PLAIN, POINTS, TRANSACTIONS, MortalSteps, MortalStore, mortal
 from tests.worlds import PostgresWorld, execute
 
 
@@ -53,87 +46,6 @@ class Subject:
     signal: str
     signal_after: str
     pause_s: float
-
-
-class Points:
-    """Counts the points that are reached, and kills the process at one of them."""
-
-    def __init__(self) -> None:
-        self.fatal = 0
-        self.reached: list[str] = []
-
-    def reach(self, name: str) -> None:
-        """Reach a point."""
-        self.reached.append(name)
-        if len(self.reached) == self.fatal:
-            os.write(REPORT, f"{name}\n".encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-POINTS = Points()
-REPORT = 1
-
-
-async def in_transaction(name: str, *, session: AsyncSession) -> str:
-    """An effect in the transaction of the step."""
-    POINTS.reach(f"inside {name}, before the effect")
-    await session.execute(text("INSERT INTO effect (name) VALUES (:name)"), {"name": name})
-    POINTS.reach(f"inside {name}, after the effect")
-    return name
-
-
-async def plain(name: str) -> str:
-    """An effect that is committed before the step is recorded."""
-    POINTS.reach(f"inside {name}, before the effect")
-    await execute("INSERT INTO effect (name) VALUES (:name)", name=name)
-    POINTS.reach(f"inside {name}, after the effect")
-    return name
-
-
-@workflow
-async def mortal() -> list[str]:
-    """Ten steps, a sleep, a signal and a fan-out."""
-    results = []
-    for number in range(5):
-        POINTS.reach(f"before t{number}")
-        results.append(await step(in_transaction, f"t{number}", name=f"t{number}"))
-    await sleep(days=1)
-    POINTS.reach("after the sleep")
-    results += [await step(plain, f"p{number}") for number in range(5)]
-    results.append(await wait_for("go", str))
-    POINTS.reach("after the signal")
-    async with asyncio.TaskGroup() as group:
-        branches = [group.create_task(step(in_transaction, f"f{n}", name=f"f{n}")) for n in range(3)]
-    POINTS.reach("after the fan-out")
-    return results + [branch.result() for branch in branches]
-
-
-def around(call: Callable[..., Awaitable[Any]], name: str) -> Callable[..., Awaitable[Any]]:
-    """Points before and after a statement."""
-
-    async def called(*args: Any, **kwargs: Any) -> Any:
-        POINTS.reach(f"before {name}")
-        result = await call(*args, **kwargs)
-        POINTS.reach(f"after {name}")
-        return result
-
-    return called
-
-
-class MortalStore(PostgresStore):
-    """The store, with points around the statements of a run."""
-
-    def __init__(self) -> None:
-        for name in ("claim_due", "complete"):
-            setattr(self, name, around(getattr(self, name), name))
-
-
-class MortalSteps(PostgresSteps):
-    """The store of steps, with points around its statements."""
-
-    def __init__(self) -> None:
-        for name in ("load", "record", "take"):
-            setattr(self, name, around(getattr(self, name), name))
 
 
 async def work(subject: Subject, task_id: UUID) -> None:
@@ -165,8 +77,7 @@ def fork(work: Callable[[], Awaitable[Any]]) -> str:
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        global REPORT  # noqa: PLW0603  # of this process
-        REPORT = writing
+        POINTS.report = writing
         os.close(reading)
         result: Any = loop.run(work())  # type: ignore[arg-type]
         os.write(writing, json.dumps(result).encode())
@@ -221,8 +132,6 @@ def main(subject: Subject, first: int = 1, stride: int = 1) -> int:
     return len(wrong)
 
 
-TRANSACTIONS = [*(f"t{n}" for n in range(5)), *(f"f{n}" for n in range(3))]
-PLAIN = [f"p{n}" for n in range(5)]
 SUBJECT = Subject(
     workflow=mortal,
     result=[*TRANSACTIONS[:5], *PLAIN, "signal", *TRANSACTIONS[5:]],

@@ -1,26 +1,19 @@
 """What statements read: by their index, and about as much from a million rows as from a thousand."""
 
-import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
 from uuid import UUID
 
 import msgspec
-import psycopg
 import pytest
 from sqlalchemy import TextClause
 
-from decant import db, loop
 from decant.console import sql as console
-from decant.runtime import Runtime
 from decant.tasks.admin import pause_queue, resume_queue
 from decant.tasks.records import Outcome, State
 from decant.tasks.sql import claim as claims
 from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
 from decant_cloud.local.postgres import Postgres
-from decant_cloud.pytest_plugin import administer
+from tests.plans import database_with, plan_of
 from tests.worlds import execute
 
 FEW, SOME, MANY = 10, 100_000, 1_000_000
@@ -75,67 +68,18 @@ FILL_STEPS = """
 """
 
 
-@contextmanager
-def database_with(migrated: Postgres, name: str, fill: str, count: int) -> Iterator[None]:
-    """A database with the rows of a statement, and settings that lead to it."""
-    administer(migrated, f"CREATE DATABASE {name} TEMPLATE sample")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DATABASE_URL", migrated.url(name))
-        patch.setenv("DATABASE_STATEMENT_TIMEOUT_S", "120")
-        with Runtime(os.environ).active() as own:
-            loop.run(execute(fill, count=count))
-            loop.run(execute(FILL_STEPS))
-            own.shut_down()
-        with psycopg.connect(migrated.url(name).replace("+asyncpg", ""), autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE decant.task, decant.step")
-        yield
-
-
 @pytest.fixture(scope="module", params=[FEW, SOME, pytest.param(MANY, marks=pytest.mark.long)])
 def count(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
     """A table of so many rows."""
-    with database_with(migrated, f"plans_{request.param}", FILL, request.param):
+    with database_with(migrated, f"plans_{request.param}", [FILL, FILL_STEPS], request.param):
         yield request.param
 
 
 @pytest.fixture(scope="module", params=[100, 30_000, pytest.param(MANY, marks=pytest.mark.long)])
 def depth(migrated: Postgres, request: pytest.FixtureRequest) -> Iterator[int]:
     """A queue of so many due tasks and as many that are due tomorrow, of three priorities."""
-    with database_with(migrated, f"queue_{request.param}", QUEUE, request.param):
+    with database_with(migrated, f"queue_{request.param}", [QUEUE], request.param):
         yield request.param
-
-
-class Plan:
-    """How a statement was run.
-
-    Attributes:
-        buffers: Pages read, from memory or disk.
-        indexes: Indexes that it went by.
-        scans: Whether it read the table of tasks or of steps from end to end.
-    """
-
-    def __init__(self, root: dict[str, Any]) -> None:
-        nodes = list(_nodes(root))
-        self.buffers = root["Shared Hit Blocks"] + root["Shared Read Blocks"]
-        self.indexes = {node["Index Name"] for node in nodes if "Index Name" in node}
-        self.scans = any(
-            node["Node Type"] == "Seq Scan" and node["Relation Name"] in {"task", "step"} for node in nodes
-        )
-
-
-def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", ()):
-        yield from _nodes(child)
-
-
-async def plan_of(statement: TextClause, **given: Any) -> Plan:
-    """Run a statement, look how, and undo it."""
-    async with db.session() as session:
-        explain = TextClause(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}")
-        found = (await session.execute(explain, given)).scalar_one()
-        await session.rollback()
-    return Plan((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])
 
 
 async def some_ids(state: str) -> list[UUID]:

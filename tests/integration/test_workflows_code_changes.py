@@ -1,11 +1,13 @@
-"""Changed code of open runs: `WorkflowChanged`, `patched`, and the check before a deployment."""
+"""Changed code of open runs: `WorkflowChanged`, `patched`, the check before a deployment, fork and rewind."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from decant import loop
 from decant.cli import main
+from decant.errors import Conflict, NotFound
 from decant.tasks import State
 from decant.workflows import patched, sleep, step, wait_for
 from decant.workflows.check import check, sample
@@ -138,3 +140,42 @@ def test_command_checks_a_sample_of_another_database(tmp_path: Path, capsys: pyt
 
     assert (matching, changed) == (0, 1)
     assert f"changing {run_id}: " in capsys.readouterr().out
+
+
+async def test_fork_continues_with_the_results_before_a_step(world: World, calls: list[str]) -> None:
+    """Steps before the named one are copied, with other arguments for the rest."""
+    run = await flows.onboard.start(user_id := uuid4(), plan="pro")
+    await world.run()
+    fork = await run.fork(before="plan", args={"plan": "free"})
+    await world.run()
+
+    assert (await run.result(timeout=60), await fork.result(timeout=60)) == ("pro", "free")
+    assert calls == [str(user_id), "patched", "pro", "free"]
+
+
+async def test_fork_before_an_unknown_step_is_an_error(world: World) -> None:
+    """Nothing is started."""
+    run = await flows.onboard.start(uuid4())
+    await world.run()
+
+    with pytest.raises(NotFound):
+        await run.fork(before="no such step")
+
+
+async def test_rewind_repeats_a_failed_run_from_a_step(world: World, calls: list[str]) -> None:
+    """In place, from the named step on."""
+    run = await flows.fails.start()
+    await world.run()
+    await run.rewind(before="note")
+    await world.run()
+
+    assert calls == ["a", "decline", "a", "decline"]
+
+
+async def test_rewind_of_a_run_that_has_not_failed_is_a_conflict(world: World) -> None:
+    """An open run is forked instead."""
+    run = await flows.two_steps.start()
+    await world.run()
+
+    with pytest.raises(Conflict):
+        await run.rewind()

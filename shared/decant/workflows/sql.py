@@ -2,7 +2,8 @@
 
 A step is written by the run that holds the lease: the statements join the task's row at this attempt. The primary key
 resolves the conflict of two claims that record the same step. Only a step with a transaction of its own locks the
-row, because its effects must not be committed after the lease was lost.
+row, because its effects must not be committed after the lease was lost. LIMIT 1 makes PostgreSQL look up the rows one
+by one: it would plan a join by its estimate of the number of steps in the JSON, which is always wrong.
 """
 
 from sqlalchemy import text
@@ -46,7 +47,8 @@ _RECORD = f"""
         statement_timestamp()
     FROM json_to_recordset(CAST(CAST(:steps AS text) AS json)) AS given ({parameters(NewStep)}),
         LATERAL (
-            SELECT FROM decant.task WHERE id = given.task_id AND attempt = given.attempt AND state = 'STARTED' %s
+            SELECT FROM decant.task WHERE id = given.task_id AND attempt = given.attempt AND state = 'STARTED'
+            LIMIT 1 %s
         ) AS held
     {_REPLACE_BEGUN}
     RETURNING s.task_id, s.name, s.n
@@ -73,6 +75,7 @@ TAKE = text(f"""
             LATERAL (
                 SELECT signalled FROM decant.task
                 WHERE id = given.task_id AND attempt = given.attempt AND state = 'STARTED'
+                LIMIT 1
             ) AS held
     ),
     available AS MATERIALIZED (
