@@ -135,6 +135,8 @@ bench-api: install ## Measure idempotent requests beside plain ones, and the Ope
 	@$(PY) -m tests.benchmarks.api $(ARGS)
 bench-console: install ## Measure the routes of the console on 1,100,000 tasks: ARGS="--count 100000"
 	@$(PY) -m tests.benchmarks.console $(ARGS)
+bench-tracing: install ## Measure tracing: while it is off, while it is on, and at its start
+	@PYTHONPATH=.:shared:infra $(PY) -m tests.benchmarks.tracing
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares

@@ -29,6 +29,7 @@ class SqsQueue:
 
     def _receive(self) -> list[dict[str, Any]]:
         given = {"QueueUrl": self.url, "MaxNumberOfMessages": 10, "AttributeNames": ["All"]}
+        given["MessageAttributeNames"] = ["All"]
         messages: list[dict[str, Any]] = self._client.receive_message(**given).get("Messages", [])
         for message in messages:
             self._client.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
@@ -69,4 +70,13 @@ def make_queue(address: str, name: str, patch: pytest.MonkeyPatch) -> SqsQueue:
 
 
 def _record(message: dict[str, Any]) -> dict[str, Any]:
-    return {"messageId": message["MessageId"], "body": message["Body"], "attributes": message["Attributes"]}
+    attributes = {
+        name: {"stringValue": value["StringValue"], "dataType": value["DataType"]}
+        for name, value in message.get("MessageAttributes", {}).items()
+    }
+    return {
+        "messageId": message["MessageId"],
+        "body": message["Body"],
+        "attributes": message["Attributes"],
+        "messageAttributes": attributes,
+    }

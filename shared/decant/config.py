@@ -82,6 +82,30 @@ def seconds(value: str) -> float:
     return number
 
 
+def share(value: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError(f"must be a number from 0 to 1, not {value!r}")
+    return number
+
+
+def pairs(value: str) -> Mapping[str, str]:
+    """Values by name, `name=value,name=value`, with URL encoding."""
+    from urllib.parse import unquote  # noqa: PLC0415  # few functions have such a setting
+
+    values: dict[str, str] = {}
+    for pair in filter(None, (part.strip() for part in value.split(","))):
+        name, separator, given = pair.partition("=")
+        if not (name.strip() and separator):
+            raise ValueError("must be name=value pairs with commas between")  # a value may be a secret
+        values[name.strip()] = unquote(given.strip())
+    return values
+
+
 def http_url(value: str) -> str:
     """An http or https address."""
     if not value.startswith(("http://", "https://")):

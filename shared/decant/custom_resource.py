@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from decant._aws import api
+from decant._aws.request import request
 from decant.errors import AwsUnavailable
 
 __all__ = ["is_request", "respond"]
@@ -71,6 +71,6 @@ async def _send(url: str, body: bytes) -> None:
 
 
 async def _put(url: str, body: bytes) -> None:
-    response = await api.request("PUT", url, {"Content-Type": ""}, body, _TIMEOUT_S)  # signed without a content type
+    response = await request("PUT", url, {"Content-Type": ""}, body, _TIMEOUT_S)  # signed without a content type
     if response.status >= 400:  # noqa: PLR2004  # any error status
         raise AwsUnavailable(f"The ResponseURL responded with {response.status}")

@@ -14,6 +14,7 @@ import msgspec
 from decant import runtime
 from decant.config import count, load, seconds, setting, settings_group
 from decant.errors import UpstreamError, UpstreamTimeout
+from decant.tracing import Kind, current
 
 __all__ = ["HttpSettings", "client", "get_json", "post_json"]
 
@@ -142,6 +143,24 @@ class _RetryOnDeadConnection(httpx.AsyncHTTPTransport):
     _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if (parent := current.get()) is None:
+            return await self._send(request)
+        url = request.url
+        attributes = {
+            "http.request.method": request.method,
+            "url.full": f"{url.scheme}://{url.netloc.decode()}{url.path}",  # a query may contain secrets
+            "server.address": url.host,
+            "server.port": url.port,
+        }
+        with parent.child(request.method, Kind.CLIENT, attributes) as span:
+            request.headers["traceparent"] = span.traceparent or parent.traceparent
+            response = await self._send(request)
+            span.set({"http.response.status_code": response.status_code})
+            if response.is_error:
+                span.fail(str(response.status_code), response.reason_phrase)
+            return response
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         try:
             return await super().handle_async_request(request)
         except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):

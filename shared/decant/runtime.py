@@ -87,6 +87,7 @@ class Runtime:
         self._clients: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopClients] = WeakKeyDictionary()
         self._shared: dict[object, tuple[Any, Callable[[Any], object] | None]] = {}
         self._building = threading.RLock()
+        self._endings: list[Callable[[], Coroutine[Any, Any, None]]] = []
 
     def active(self) -> "_Active":
         """Make this the current runtime of a `with` block, and of the tasks that are started in it."""
@@ -185,6 +186,7 @@ class Runtime:
             await self._on_loop().aclose()
         finally:
             with self._building:
+                self._endings.clear()
                 while self._shared:
                     _, (instance, close) = self._shared.popitem()
                     if close is not None:
@@ -201,6 +203,15 @@ class Runtime:
                 runner.run(self.aclose())
         finally:
             self._loop = None
+
+    def at_end(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Register work to do at the end of every invocation of a Lambda function, before the process is frozen."""
+        self._endings.append(work)
+
+    def end_invocation(self) -> None:
+        """Do the work of `at_end`."""
+        for work in self._endings:
+            self.run(work())
 
     def start(self) -> None:
         """Prepare the process for its first event: settings, logging, SnapStart's hooks, the event loop.
@@ -226,7 +237,10 @@ class Runtime:
 
         def handler(event: E, context: C) -> R:
             with self.active():
-                return self.run(handle(event, context))
+                try:
+                    return self.run(handle(event, context))
+                finally:
+                    self.end_invocation()
 
         return handler
 

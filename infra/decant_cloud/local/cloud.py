@@ -14,6 +14,7 @@ from decant_cloud.bundle import bundle
 from decant_cloud.checks.layout import missing_code
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.log_file import Journal
+from decant_cloud.local.collector import Collector
 from decant_cloud.local.deploy import (
     Cloud,
     Deployment,
@@ -40,6 +41,7 @@ from decant_cloud.template.model import Template, load_template
 __all__ = ["LocalCloud", "Options"]
 
 LAYERS = root() / ".decant/layers"
+_TRACES = "TracesEndpoint"
 Step = Callable[[str], AbstractContextManager[None]]
 """Wraps one step of the start, which it shows under its title."""
 
@@ -96,6 +98,7 @@ class LocalCloud:
         self.database = self._make_database()
         self.emulator = self._make_emulator()
         self.cloud = Cloud(self.emulator.url)
+        self._collector = None if options.endpoint else Collector(self.database.url())
         self.migrated: dict[str, Any] = {}
         self._deployment: Deployment | None = None
 
@@ -109,6 +112,8 @@ class LocalCloud:
         with contextlib.ExitStack() as last_first:
             last_first.callback(self._warden.close)
             last_first.callback(self.database.stop)
+            if self._collector is not None:
+                last_first.callback(self._collector.stop)
             last_first.callback(self.emulator.stop)
 
     @property
@@ -135,6 +140,8 @@ class LocalCloud:
         with ThreadPoolExecutor() as pool:
             starts = [pool.submit(each, step) for each in (self._start_database, self._start_emulator, _build_layers)]
             starts += [pool.submit(self._prepare_clients)]
+            if self._collector is not None:
+                self._collector.start()
         for start in starts:
             start.result()
         if secrets := bundle().secrets:
@@ -184,7 +191,10 @@ class LocalCloud:
 
     def _parameters(self) -> dict[str, str]:
         issuer = {"JwtIssuer": ISSUER, "JwtAudience": bundle().name, "JwtPublicPem": public_key(self._options.state)}
-        return {"DatabaseUrl": self.database.url(), "CallerRate": "0", **issuer, **self._options.parameters}
+        given = {"DatabaseUrl": self.database.url(), "CallerRate": "0", **issuer}
+        if self._collector is not None and _TRACES in Template(root()).document.get("Parameters", {}):
+            given[_TRACES] = self._collector.url
+        return given | dict(self._options.parameters)
 
     def check(self) -> None:
         """Restart the database when it has ended by itself; the log stream then contains a line about it.

@@ -12,23 +12,11 @@ from flask import Flask, Response, send_from_directory
 from msgspec import Meta, Struct
 
 from decant import auth
-from decant.console import actions, queries
+from decant.console import actions, queries, records, traces
 from decant.console.logs import log_lines
-from decant.console.records import (
-    ActionResult,
-    Counted,
-    Overview,
-    ScheduleStatus,
-    Statistics,
-    TaskConditions,
-    TaskDetails,
-    TaskPage,
-    Window,
-    Workflow,
-    WorkflowSummary,
-)
 from decant.errors import InvalidInput
 from decant.tasks.admin import pause_queue, paused_queues, resume_queue
+from decant.tasks.lists import Page
 from decant.web import body, etag, query
 
 __all__ = ["FILES", "console_app"]
@@ -51,15 +39,15 @@ type Tagged[T] = tuple[T, Literal[200], dict[str, str]]
 
 
 class _Span(Struct, forbid_unknown_fields=True):
-    window: Window = "15m"
+    window: records.Window = "15m"
 
 
-class _TaskQuery(TaskConditions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _TaskQuery(records.TaskConditions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     before: UUID | None = None
     count: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
-class _CountQuery(TaskConditions, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _CountQuery(records.TaskConditions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     before: UUID | None = None
 
 
@@ -69,12 +57,17 @@ class _WorkflowQuery(Struct, forbid_unknown_fields=True):
     count: Annotated[int, Meta(ge=1, le=50)] = 20
 
 
+class _RequestQuery(Struct, forbid_unknown_fields=True):
+    before: Annotated[int, Meta(ge=1)] | None = None
+    count: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
 class _TaskAction(Struct, forbid_unknown_fields=True):
     """An action on tasks, given by ids or by conditions; `before` continues it."""
 
     action: actions.Action
     ids: Annotated[list[UUID], Meta(max_length=1000)] | None = None
-    conditions: TaskConditions | None = None
+    conditions: records.TaskConditions | None = None
     before: UUID | None = None
     terminate: bool = False
 
@@ -92,7 +85,7 @@ class _QueueAction(Struct, forbid_unknown_fields=True):
 class _ScheduleResult(Struct):
     """The schedules, and the id of the task that was enqueued."""
 
-    schedules: list[ScheduleStatus]
+    schedules: list[records.ScheduleStatus]
     task_id: UUID | None = None
 
 
@@ -112,8 +105,12 @@ class _Logs(Struct):
     lines: list[str]
 
 
+class _Requests(Struct):
+    requests: list[traces.RequestTrace]
+
+
 class _Workflows(Struct):
-    workflows: list[WorkflowSummary]
+    workflows: list[records.WorkflowSummary]
 
 
 def console_app(*, read: str, admin: str) -> Flask:
@@ -124,9 +121,11 @@ def console_app(*, read: str, admin: str) -> Flask:
         admin: Scope with which a token may read and act.
     """
     app = Flask("console", static_folder=None)
+    app.config["DECANT_TRACED"] = False  # pages poll
     _add_page(app)
     guard = _Guard(read, admin)
-    for add in (_add_state_views, _add_task_views, _add_workflow_views, _add_task_actions, _add_other_actions):
+    views = (_add_state_views, _add_task_views, _add_workflow_views, _add_trace_views)
+    for add in (*views, _add_task_actions, _add_other_actions):
         add(app, guard)
     return app
 
@@ -171,13 +170,13 @@ def _add_state_views(app: Flask, guard: _Guard) -> None:
         return _Scopes(await guard.is_admin())
 
     @app.get("/console/api/overview")
-    async def console_overview() -> Tagged[Overview]:
+    async def console_overview() -> Tagged[records.Overview]:
         await guard.is_admin()
         found = await queries.overview()
         return found, 200, etag(msgspec.structs.replace(found, now=found.swept_at or found.now))
 
     @app.get("/console/api/statistics")
-    async def console_statistics() -> Tagged[Statistics]:
+    async def console_statistics() -> Tagged[records.Statistics]:
         await guard.is_admin()
         found = await queries.statistics(query(_Span).window)
         return found, 200, etag(found)
@@ -191,20 +190,20 @@ def _add_state_views(app: Flask, guard: _Guard) -> None:
 
 def _add_task_views(app: Flask, guard: _Guard) -> None:
     @app.get("/console/api/tasks")
-    async def console_tasks() -> Tagged[TaskPage]:
+    async def console_tasks() -> Tagged[Page]:
         await guard.is_admin()
         wanted = query(_TaskQuery)
         found = await queries.list_tasks(wanted, wanted.before, wanted.count)
         return found, 200, etag(found)
 
     @app.get("/console/api/tasks/count")
-    async def console_count() -> Counted:
+    async def console_count() -> records.Counted:
         await guard.is_admin()
         wanted = query(_CountQuery)
         return await queries.count_tasks(wanted, wanted.before)
 
     @app.get("/console/api/tasks/<uuid:task_id>")
-    async def console_task(task_id: UUID) -> Tagged[TaskDetails]:
+    async def console_task(task_id: UUID) -> Tagged[records.TaskDetails]:
         await guard.is_admin()
         found = await queries.task_details(task_id)
         return found, 200, etag(found)
@@ -225,15 +224,30 @@ def _add_workflow_views(app: Flask, guard: _Guard) -> None:
         return _Workflows(found), 200, etag(found)
 
     @app.get("/console/api/workflows/<uuid:root_id>")
-    async def console_workflow(root_id: UUID) -> Tagged[Workflow]:
+    async def console_workflow(root_id: UUID) -> Tagged[records.Workflow]:
         await guard.is_admin()
         found = await queries.workflow(root_id)
         return found, 200, etag(found)
 
 
+def _add_trace_views(app: Flask, guard: _Guard) -> None:
+    @app.get("/console/api/traces")
+    async def console_traces() -> Tagged[_Requests]:
+        await guard.is_admin()
+        wanted = query(_RequestQuery)
+        found = await traces.requests(wanted.before, wanted.count)
+        return _Requests(found), 200, etag(found)
+
+    @app.get("/console/api/traces/<uuid:trace_id>")
+    async def console_trace(trace_id: UUID) -> Tagged[traces.Trace]:
+        await guard.is_admin()
+        found = await traces.trace(trace_id)
+        return found, 200, etag(found)
+
+
 def _add_task_actions(app: Flask, guard: _Guard) -> None:
     @app.post("/console/api/tasks/actions")
-    async def console_act() -> ActionResult:
+    async def console_act() -> records.ActionResult:
         await guard.require_admin()
         wanted = body(_TaskAction)
         if wanted.ids is not None:

@@ -9,11 +9,11 @@ from urllib.parse import quote
 import msgspec
 
 from decant._aws import AwsSettings
-from decant.config import load
-from decant.console.records import ConsoleSettings, Text
+from decant.config import load, names, setting, settings_group
+from decant.console.records import Text
 from decant.observability import LogSettings
 
-__all__ = ["application_frames", "formatted", "log_url"]
+__all__ = ["ConsoleSettings", "application_frames", "formatted", "log_url", "redacted"]
 
 _LONGEST = 20_000  # characters of a text
 _REDACTED = "[redacted]"
@@ -29,12 +29,28 @@ _LIBRARIES = (
 )
 
 
+@settings_group
+class ConsoleSettings:
+    """Settings of the console."""
+
+    redact: tuple[str, ...] = setting(
+        "CONSOLE_REDACT",
+        names,
+        "Parts of names whose values the console does not show, in arguments, results and errors",
+        default=("password", "secret", "token", "authorization", "api_key"),
+    )
+
+
 def formatted(encoded: str) -> Text:
     """JSON with indentation, without the values whose names contain a part of CONSOLE_REDACT."""
-    parts = [part.lower() for part in load(ConsoleSettings).redact]
-    value = _redacted(msgspec.json.decode(encoded), parts)
+    value = redacted(msgspec.json.decode(encoded))
     text = msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
     return Text(text[:_LONGEST], len(text) > _LONGEST)
+
+
+def redacted(value: Any) -> Any:
+    """Decoded JSON without the values whose names contain a part of CONSOLE_REDACT."""
+    return _redacted(value, [part.lower() for part in load(ConsoleSettings).redact])
 
 
 def _redacted(value: Any, parts: list[str]) -> Any:

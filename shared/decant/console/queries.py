@@ -28,7 +28,6 @@ from decant.console.records import (
     Step,
     TaskConditions,
     TaskDetails,
-    TaskPage,
     Window,
     Workflow,
     WorkflowSummary,
@@ -37,8 +36,9 @@ from decant.console.ticks import next_tick
 from decant.errors import TaskNotFound
 from decant.tasks.admin import COUNT_LIMIT, paused_queues, queue_statistics
 from decant.tasks.ids import uuid7
-from decant.tasks.lists import Summary
+from decant.tasks.lists import Page, Summary
 from decant.tasks.records import State
+from decant.tasks.traces import parent_of
 from decant.workflows.store import steps
 
 __all__ = [
@@ -124,7 +124,7 @@ async def statistics(window: Window) -> Statistics:
     )
 
 
-async def list_tasks(conditions: TaskConditions, before: UUID | None = None, count: int = 50) -> TaskPage:
+async def list_tasks(conditions: TaskConditions, before: UUID | None = None, count: int = 50) -> Page:
     """A page of tasks that meet the conditions, newest first; it reads at most 10,000 tasks."""
     index, given = _given(conditions, before)
     rows = await db.execute(sql.PAGES[index], given | {"count": count})
@@ -134,7 +134,7 @@ async def list_tasks(conditions: TaskConditions, before: UUID | None = None, cou
         for row in rows
         if row["id"] is not None
     ]
-    return TaskPage(tasks, tasks[-1].id if len(tasks) == count else _continues(rows[0]))
+    return Page(tasks, tasks[-1].id if len(tasks) == count else _continues(rows[0]))
 
 
 async def count_tasks(conditions: TaskConditions, before: UUID | None = None) -> Counted:
@@ -185,6 +185,7 @@ async def task_details(task_id: UUID) -> TaskDetails:
     row["parents"] = await _relatives(row["parents"])
     row["children"] = await _relatives(row["children"])
     row["state"] = State(row["state"])
+    row["trace_id"] = UUID(parent_of(task_id, row.pop("options")).trace_id)
     return TaskDetails(
         **row,
         application_frames=application_frames(row["traceback"] or ""),

@@ -10,13 +10,11 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from decant.config import names, setting, settings_group
-from decant.tasks.lists import QueueStatistics, Summary
+from decant.tasks.lists import QueueStatistics
 from decant.tasks.records import State
 
 __all__ = [
     "ActionResult",
-    "ConsoleSettings",
     "Counted",
     "Failing",
     "Node",
@@ -29,7 +27,6 @@ __all__ = [
     "Statistics",
     "TaskConditions",
     "TaskDetails",
-    "TaskPage",
     "Text",
     "Window",
     "Workflow",
@@ -38,18 +35,6 @@ __all__ = [
 
 type Window = Literal["15m", "24h", "7d"]
 type Aware = Annotated[datetime, Meta(tz=True)]
-
-
-@settings_group
-class ConsoleSettings:
-    """Settings of the console."""
-
-    redact: tuple[str, ...] = setting(
-        "CONSOLE_REDACT",
-        names,
-        "Parts of names whose values the console does not show, in arguments, results and errors",
-        default=("password", "secret", "token", "authorization", "api_key"),
-    )
 
 
 class TaskConditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,18 +54,6 @@ class TaskConditions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     correlation_id: str | None = None
     since: Aware | None = None
     until: Aware | None = None
-
-
-class TaskPage(Struct, frozen=True):
-    """Part of a list of tasks.
-
-    Attributes:
-        tasks: Newest first; may be fewer than requested although more follow.
-        before: Value of `before` for the next page; None on the last page.
-    """
-
-    tasks: list[Summary]
-    before: UUID | None
 
 
 class Counted(Struct, frozen=True):
@@ -243,6 +216,7 @@ class TaskDetails(Struct, frozen=True, kw_only=True):
 
     Attributes:
         application_frames: Numbers of the traceback's lines that belong to the application.
+        trace_id: Trace of its spans.
         log_url: Address of CloudWatch Logs Insights with a query for the correlation id; None in the local cloud.
     """
 
@@ -279,6 +253,7 @@ class TaskDetails(Struct, frozen=True, kw_only=True):
     parents: list[Relative]
     children: list[Relative]
     steps: list[Step]
+    trace_id: UUID
     log_url: str | None
 
 

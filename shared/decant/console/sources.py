@@ -16,10 +16,10 @@ from decant.console.records import (
     ScheduleStatus,
     TaskConditions,
     TaskDetails,
-    TaskPage,
 )
 from decant.errors import UpstreamError
 from decant.tasks import admin
+from decant.tasks.lists import Page
 
 __all__ = ["Api", "Database", "Source"]
 
@@ -32,7 +32,7 @@ class Source(Protocol):
     async def overview(self) -> Overview:
         """The present state."""
 
-    async def tasks(self, conditions: TaskConditions, before: UUID | None, count: int) -> TaskPage:
+    async def tasks(self, conditions: TaskConditions, before: UUID | None, count: int) -> Page:
         """A page of tasks."""
 
     async def count(self, conditions: TaskConditions, before: UUID | None) -> Counted:
@@ -66,7 +66,7 @@ class Database:
         """The present state."""
         return await queries.overview()
 
-    async def tasks(self, conditions: TaskConditions, before: UUID | None, count: int) -> TaskPage:
+    async def tasks(self, conditions: TaskConditions, before: UUID | None, count: int) -> Page:
         """A page of tasks."""
         return await queries.list_tasks(conditions, before, count)
 
@@ -119,9 +119,9 @@ class Api:
         """The present state."""
         return await self._get("overview", {}, Overview)
 
-    async def tasks(self, conditions: TaskConditions, before: UUID | None, count: int) -> TaskPage:
+    async def tasks(self, conditions: TaskConditions, before: UUID | None, count: int) -> Page:
         """A page of tasks."""
-        return await self._get("tasks", _given(conditions, before) | {"count": count}, TaskPage)
+        return await self._get("tasks", _given(conditions, before) | {"count": count}, Page)
 
     async def count(self, conditions: TaskConditions, before: UUID | None) -> Counted:
         """A part of the number of tasks that meet the conditions."""

@@ -76,7 +76,8 @@ TASK = text("""
         date_started, date_done, lease_expires_at, revoked_at, correlation_id, group_key, unique_key, idempotency_key,
         root_id, error_type, error, traceback, CAST(args AS text) AS args, CAST(kwargs AS text) AS kwargs,
         CAST(result AS text) AS result, CAST(progress AS text) AS progress,
-        coalesce(CAST(attempts AS text), '[]') AS attempts, parents[1\\:100] AS parents, children[1\\:100] AS children
+        coalesce(CAST(attempts AS text), '[]') AS attempts, parents[1\\:100] AS parents, children[1\\:100] AS children,
+        CAST(options AS text) AS options
     FROM decant.task WHERE id = :id
 """)
 
@@ -92,15 +93,20 @@ NODES = text("""
     FROM decant.task WHERE root_id = :root_id ORDER BY id LIMIT :count
 """)
 
-WORKFLOWS = text("""
-    WITH RECURSIVE root (id, place) AS (
-        (SELECT root_id, 1 FROM decant.task WHERE root_id < CAST(:before AS uuid) ORDER BY root_id DESC LIMIT 1)
+_NEWEST = """
+    WITH RECURSIVE newest (id, place) AS (
+        (SELECT {column}, 1 FROM {table} WHERE {column} < CAST(:before AS uuid) ORDER BY {column} DESC LIMIT 1)
         UNION ALL
-        SELECT (SELECT root_id FROM decant.task WHERE root_id < root.id ORDER BY root_id DESC LIMIT 1), place + 1
-        FROM root WHERE root.id IS NOT NULL AND place < :count
+        SELECT (SELECT {column} FROM {table} WHERE {column} < newest.id ORDER BY {column} DESC LIMIT 1), place + 1
+        FROM newest WHERE newest.id IS NOT NULL AND place < :count
     )
+"""
+"""The newest ids of a column that has many rows for each: one look-up in the index for each id."""
+
+WORKFLOWS = text(f"""
+    {_NEWEST.format(column="root_id", table="decant.task")}
     SELECT root.id, root.id AS root_id, summary.*
-    FROM root, LATERAL (
+    FROM newest AS root, LATERAL (
         SELECT (array_agg(name ORDER BY has_children, id DESC))[1] AS name, min(date_created) AS date_created,
             count(*) FILTER (WHERE state = 'PENDING') AS "PENDING",
             count(*) FILTER (WHERE state = 'STARTED') AS "STARTED",
@@ -115,20 +121,15 @@ WORKFLOWS = text("""
     ) AS summary
     WHERE root.id IS NOT NULL
     ORDER BY root.id DESC
-""")
+""")  # noqa: S608  # composed of constants
 """Workflows, newest first: one look-up in the index for each, and at most 2,000 of its tasks."""
 
-RUNS = text("""
-    WITH RECURSIVE run (id, place) AS (
-        (SELECT task_id, 1 FROM decant.step WHERE task_id < CAST(:before AS uuid) ORDER BY task_id DESC LIMIT 1)
-        UNION ALL
-        SELECT (SELECT task_id FROM decant.step WHERE task_id < run.id ORDER BY task_id DESC LIMIT 1), place + 1
-        FROM run WHERE run.id IS NOT NULL AND place < :count
-    )
+RUNS = text(f"""
+    {_NEWEST.format(column="task_id", table="decant.step")}
     SELECT t.id, t.name, t.state, t.date_created
-    FROM run JOIN decant.task AS t USING (id)
+    FROM newest JOIN decant.task AS t USING (id)
     ORDER BY t.id DESC
-""")
+""")  # noqa: S608  # composed of constants
 """Runs of workflow functions that have recorded steps, newest first."""
 
 SCHEDULES = text("SELECT name AS key, ticked_at, paused, absent FROM decant.schedule ORDER BY name LIMIT 1000")

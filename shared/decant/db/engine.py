@@ -30,6 +30,7 @@ from decant.config import load
 from decant.db.connect import connect_args, log_in_with_secret, log_in_with_tokens, share_server_sessions
 from decant.db.pool import ConnectionClosed, ConnectionPool, check_connections, send_begin, was_refused
 from decant.db.settings import Address, DatabaseSettings
+from decant.db.traces import trace_statements
 from decant.errors import ConfigError, DatabaseUnavailable
 
 __all__ = ["dispose", "engine", "execute", "session"]
@@ -295,6 +296,7 @@ def build_engine(settings: DatabaseSettings) -> AsyncEngine:
         connect_args=connect_args(address, settings, address.url.get_driver_name()),
     )
     check_connections(built.sync_engine, settings.connect_timeout_s)
+    trace_statements(built.sync_engine)
     if settings.iam_auth:
         log_in_with_tokens(built.sync_engine, load(AwsSettings).region)
     elif settings.secret_arn:

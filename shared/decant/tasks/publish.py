@@ -30,6 +30,8 @@ from decant.tasks.commit import after_commit
 from decant.tasks.options import MAX_DELAY_S, TaskSettings
 from decant.tasks.records import Enqueued, NewTask
 from decant.tasks.store import store
+from decant.tasks.traces import enqueuing
+from decant.tracing import Kind, current, span
 
 __all__ = ["decode_message", "encode_message", "enqueue", "publish", "publishing", "work_available"]
 
@@ -84,6 +86,13 @@ async def enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> lis
     Raises:
         DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
     """
+    if (parent := current.get()) is None:
+        return await _enqueue(tasks, session)
+    with enqueuing(parent, tasks) as traced:
+        return await _enqueue(traced, session)
+
+
+async def _enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[UUID]:
     session = session or db.current_session()
     written = await store().insert(tasks, session)
     await publish(written, session)
@@ -146,7 +155,9 @@ async def _publish_all(tasks: Iterable[Enqueued]) -> None:
 
 
 async def _publish(queue: str, tasks: Sequence[Enqueued]) -> None:
-    errors = await _send(load(TaskSettings).queue_urls[queue], tasks)
+    attributes = {"messaging.system": "aws_sqs", "messaging.destination.name": queue}
+    with span(f"publish {queue}", attributes, Kind.CLIENT):
+        errors = await _send(load(TaskSettings).queue_urls[queue], tasks)
     failed = [(task, error) for task, error in zip(tasks, errors, strict=True) if error is not None]
     if not failed:
         return
@@ -201,7 +212,10 @@ def _entry(number: int, task: Enqueued) -> dict[str, Any]:
     """A message as an entry of SendMessageBatch; the response refers to it by the number."""
     group = {} if task.group_key is None else {"MessageGroupId": _message_group(task.group_key)}
     delay_s = max(0, min(MAX_DELAY_S, math.ceil(task.due_in_s)))  # a message that arrives too early is not used
-    return {"Id": str(number), "MessageBody": encode_message(task.id), "DelaySeconds": delay_s, **group}
+    entry = {"Id": str(number), "MessageBody": encode_message(task.id), "DelaySeconds": delay_s, **group}
+    if task.traceparent is not None:
+        entry["MessageAttributes"] = {"traceparent": {"DataType": "String", "StringValue": task.traceparent}}
+    return entry
 
 
 def _message_group(key: str) -> str:

@@ -124,6 +124,7 @@ class Enqueued(Struct, frozen=True):
     Attributes:
         due_in_s: Seconds until it is due, by the database's clock.
         publish: A message must be sent for it.
+        traceparent: The span that enqueued it, in the form of W3C's header; None when it was not traced.
     """
 
     id: UUID
@@ -131,6 +132,7 @@ class Enqueued(Struct, frozen=True):
     group_key: str | None
     due_in_s: float
     publish: bool
+    traceparent: str | None = None
 
 
 class Completed(Struct, frozen=True):
@@ -155,6 +157,7 @@ class Claimed(Struct, frozen=True):
         expired: Its `expires` has passed, so that it must not be started.
         has_dependents: It has child tasks, error callbacks, or a run that waits for it.
         options: Options of the call that replace options of the task, a JSON object; None when there are none.
+        retried_at: When the last attempt that was retried has ended; None before the first.
     """
 
     id: UUID
@@ -173,6 +176,7 @@ class Claimed(Struct, frozen=True):
     group_key: str | None
     correlation_id: str | None
     options: str | None
+    retried_at: datetime | None = None
 
 
 class Limit(Struct, frozen=True, kw_only=True, omit_defaults=True):

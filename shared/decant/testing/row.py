@@ -61,6 +61,7 @@ class Row:
     date_done: datetime | None = None
     signalled: int = 0
     suspended: bool = False
+    retried_at: datetime | None = None
     steps: dict[StepKey, StoredStep] = field(default_factory=dict)
     signals: dict[UUID, Signal] = field(default_factory=dict)
     taken: set[UUID] = field(default_factory=set)
@@ -100,6 +101,11 @@ class Row:
         """Whether the run of a workflow does not continue by the passing of time."""
         changed = self.failure is not None and self.failure.type == "WorkflowChanged"
         return changed or (self.suspended and self.eta > self.date_created + _A_LIFETIME)
+
+    @property
+    def traceparent(self) -> str | None:
+        """The span that enqueued it."""
+        return self.new.options.get("traceparent")
 
     @property
     def has_dependents(self) -> bool:
@@ -156,6 +162,7 @@ class Row:
             self.close(outcome.state if outcome.state in FINISHED else State.REVOKED, now)
             return
         self.retries += ran
+        self.retried_at = now if ran else self.retried_at
         self.publish_count = 0
         self.state = State.RETRY if self.retries else State.PENDING
         self.suspended = outcome.signalled == self.signalled

@@ -20,6 +20,7 @@ from decant._sync.greenlets import AwaitingGreenlet, LoopGreenlet, await_
 from decant._sync.threads import run_in_thread
 from decant.outbox import Outbox
 from decant.outbox import current as outbox
+from decant.tracing import tracer
 from decant.web.wsgi import Response, TooLargeBody
 
 if TYPE_CHECKING:
@@ -79,6 +80,24 @@ async def call(
     Raises:
         BaseException: an error of the app that Flask did not handle.
     """
+    traced = tracer()
+    if traced is not None:
+        from decant.web.traces import request_span  # noqa: PLC0415  # while tracing is on
+
+        with request_span(traced, app, environ, response):
+            await _call_with_outbox(app, environ, response, executor=executor, receive=receive)
+        return
+    await _call_with_outbox(app, environ, response, executor=executor, receive=receive)
+
+
+async def _call_with_outbox(
+    app: Flask,
+    environ: dict[str, Any],
+    response: Response,
+    *,
+    executor: Executor | None,
+    receive: "ASGIReceiveCallable | None",
+) -> None:
     messages = Outbox()
     token = outbox.set(messages)
     try:

@@ -109,10 +109,15 @@ class LambdaAdapter(Mangum):
                 return self(event, context)
         handler = self.infer(event, context)
         if self.lifespan == "off" and handler.__class__ in _OWN_EVENTS:
-            return self._respond(cast("HttpEvent", handler))
+            try:
+                return self._respond(cast("HttpEvent", handler))
+            finally:
+                self._runtime.end_invocation()
         self._runtime.loop  # noqa: B018  # sets it as the thread's current loop, which Mangum runs
         with correlate(_gateway_id(event, context)):
-            return super().__call__(event, context)
+            response = super().__call__(event, context)
+        self._runtime.end_invocation()
+        return response
 
     def streams(self, event: Any) -> bool:
         """Whether the response to an event is streamed: `streaming` is on, and the gateway of the event can stream."""
@@ -143,6 +148,7 @@ class LambdaAdapter(Mangum):
             identifier, gateways = _identifiers(environ, _gateway_id(event, context))
             with correlate(identifier, gateways):
                 self._runtime.run(self._stream(handler, environ, rejection, identifier, connect))
+            self._runtime.end_invocation()
 
     def _respond(self, handler: HttpEvent) -> dict[str, Any]:
         request_id = _gateway_id(handler.event, handler.context)

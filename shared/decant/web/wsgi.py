@@ -160,15 +160,15 @@ class Response(ABC):
         "_headers",
         "_https",
         "_remaining",
-        "_status",
         "complete",
         "headers_sent",
+        "status",
     )
 
     def __init__(self, *, head_request: bool, https: bool | None = None) -> None:
         self._head_request = head_request
         self._https = https
-        self._status = 0
+        self.status = 0
         self._headers: list[tuple[str, str]] = []
         self._remaining: int | None = None
         self._bodiless = False
@@ -189,10 +189,10 @@ class Response(ABC):
         """WSGI's start_response; nothing is sent before the first chunk."""
         if exc_info is not None and exc_info[1] is not None and self.headers_sent:
             raise exc_info[1].with_traceback(exc_info[2])
-        if self._status and exc_info is None:
+        if self.status and exc_info is None:
             raise RuntimeError("start_response() was called twice")
-        self._status = int(status[:3])
-        self._bodiless = self._head_request or self._status in _NO_CONTENT
+        self.status = int(status[:3])
+        self._bodiless = self._head_request or self.status in _NO_CONTENT
         self._remaining = None
         self._headers = []
         for name, value in headers:
@@ -226,12 +226,12 @@ class Response(ABC):
     def _begin(self) -> None:
         if self.headers_sent:
             return
-        if not self._status:
+        if not self.status:
             raise RuntimeError("the app returned without calling start_response()")
         self.headers_sent = True
         if self._https is not None:
             self._headers += _default_headers(self._headers, https=self._https)
-        self.send_headers(self._status, self._headers)
+        self.send_headers(self.status, self._headers)
 
 
 def _default_headers(headers: list[tuple[str, str]], *, https: bool) -> list[tuple[str, str]]:
@@ -298,7 +298,7 @@ class BufferedResponse(Response):
         body: All chunks.
     """
 
-    __slots__ = ("_chunks", "headers", "status")
+    __slots__ = ("_chunks", "headers")
 
     def __init__(self, *, head_request: bool, https: bool | None = None) -> None:
         super().__init__(head_request=head_request, https=https)

@@ -24,6 +24,7 @@ from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
+from decant.worker.traces import claiming
 
 __all__ = ["run_forever"]
 
@@ -109,7 +110,8 @@ async def _claim_due(runner: Runner, queues: Sequence[str] | None) -> list[Claim
     if runner.free <= 0:
         return []
     try:
-        return await store().claim_due(list(registry), runner.lease_s, runner.free, queues, limits=limits())
+        claim = store().claim_due(list(registry), runner.lease_s, runner.free, queues, limits=limits())
+        return await claiming(claim)
     except TRANSIENT as error:
         log.warning("Could not claim tasks; retrying", extra={"error": repr(error)})
         return []

@@ -25,8 +25,12 @@ from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, Outcome, State
 from decant.tasks.registry import limits, registry
 from decant.tasks.store import TRANSIENT, is_temporary, store
+from decant.tasks.traces import stored_traceparent
+from decant.tracing import tracer
 from decant.worker import outcomes
 from decant.worker.execution import Deadline, Execution, describe
+from decant.worker.heartbeat import Heartbeat
+from decant.worker.traces import claiming, run_traced
 
 __all__ = ["Completions", "Runner"]
 
@@ -65,8 +69,9 @@ class Runner:
         self._run_ended = run_ended or asyncio.Event()
         self._leased = set[Execution]()  # until their outcomes are recorded
         self._completions = Completions(deadline, self._leased, self._run_ended)
-        self._heartbeat = _Heartbeat(settings.heartbeat_s, renewed_lease_s, self._leased)
+        self._heartbeat = Heartbeat(settings.heartbeat_s, renewed_lease_s, self._leased)
         self._counts = defaultdict[str, Counter[str]](Counter) if load(metrics.MetricsSettings).enabled else None
+        self._tracer = tracer()
         self.failed = set[UUID]()
 
     async def __aenter__(self) -> Self:
@@ -105,7 +110,7 @@ class Runner:
 
     async def run_due(self, count: int) -> int:
         """Claim and run up to `count` due tasks that have no message; returns their number."""
-        claimed = await store().claim_due(list(registry), self.lease_s, count, limits=limits())
+        claimed = await claiming(store().claim_due(list(registry), self.lease_s, count, limits=limits()))
         await self.run(claimed)
         return len(claimed)
 
@@ -143,7 +148,7 @@ class Runner:
     async def _outcome(self, execution: Execution) -> Outcome | None:
         if not execution.has_time():
             return outcomes.released(execution.claimed)
-        outcome = await execution.outcome()
+        outcome = await (execution.outcome() if self._tracer is None else run_traced(self._tracer, execution))
         if self._counts is not None:
             _count(self._counts[execution.claimed.name], execution.claimed, outcome)
         return outcome
@@ -226,9 +231,9 @@ class Completions:
                 with correlate(claimed.correlation_id):
                     log.warning("Lease lost; result discarded", extra=describe(claimed))
             elif outcome.id in completed.signalled:
-                again.append(Enqueued(claimed.id, claimed.queue, claimed.group_key, 0, publish=has_url(claimed.queue)))
+                again.append(_again(claimed, 0, publish=has_url(claimed.queue)))
             elif outcome.publish and state in {State.PENDING, State.RETRY}:
-                again.append(Enqueued(claimed.id, claimed.queue, claimed.group_key, outcome.delay_s, publish=True))
+                again.append(_again(claimed, outcome.delay_s, publish=True))
         await publish([*completed.released, *again])
 
     async def _complete_singly(self, batch: Sequence[Outcome]) -> Completed:
@@ -259,42 +264,7 @@ class Completions:
                 await asyncio.sleep(_PAUSE_S)
 
 
-class _Heartbeat:
-    """Cancels runs that were revoked or lost their lease: a single statement per interval for all runs.
-
-    Args:
-        interval_s: Seconds between two checks. There is no check while nothing runs.
-        lease_s: Duration of leases that are renewed, from the claim until the outcome is recorded; None to renew none.
-        leased: The runs.
-    """
-
-    def __init__(self, interval_s: float, lease_s: float | None, leased: set[Execution]) -> None:
-        self._interval_s = interval_s
-        self._lease_s = lease_s
-        self._leased = leased
-        self._checking: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        self._checking = asyncio.create_task(self._check_forever())
-
-    async def stop(self) -> None:
-        if self._checking is not None:
-            self._checking.cancel()
-            await asyncio.wait({self._checking})
-
-    async def _check_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval_s)
-            runs = {execution.claimed.id: execution for execution in self._leased}
-            if not runs:
-                continue
-            try:
-                cancelled = await store().heartbeat(
-                    [(task_id, run.claimed.attempt) for task_id, run in runs.items()], self._lease_s
-                )
-            except TRANSIENT as error:
-                extra = {"tasks": len(runs), "error": repr(error)}
-                log.warning("Could not check whether tasks were revoked; retrying", extra=extra)
-                continue
-            for task_id, reason in cancelled.items():
-                runs[task_id].cancel(reason)
+def _again(claimed: Claimed, due_in_s: float, *, publish: bool) -> Enqueued:
+    return Enqueued(
+        claimed.id, claimed.queue, claimed.group_key, due_in_s, publish, stored_traceparent(claimed.options)
+    )

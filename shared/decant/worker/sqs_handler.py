@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -15,8 +16,10 @@ from decant.tasks.publish import decode_message, publish
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
 from decant.tasks.registry import limits, load_modules, notify, registry
 from decant.tasks.store import TRANSIENT, store
+from decant.tracing import Parent, parse_traceparent
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
+from decant.worker.traces import claiming, record_unclaimed
 
 __all__ = ["Report", "handle", "lambda_handler", "run_batch"]
 
@@ -57,23 +60,37 @@ async def handle(records: Iterable[dict[str, Any]], deadline: Deadline) -> Repor
         DatabaseUnavailable: SQS must deliver all messages again.
     Source: Lambda, "Reporting batch item failures for Lambda functions with an Amazon SQS trigger".
     """
-    received = list[tuple[UUID, str]]()
+    received, parents = list[tuple[UUID, str]](), dict[UUID, Parent]()
     for record in records:
         task_id = decode_message(record.get("body"))
         if task_id is None:
             log.warning("Unknown message dropped", extra={"message_id": record["messageId"]})
         else:
             received.append((task_id, record["messageId"]))
-    failed = await run_batch({task_id for task_id, _ in received}, deadline)
+            if (parent := parse_traceparent(_attribute(record, "traceparent"))) is not None:
+                parents[task_id] = parent
+    failed = await run_batch({task_id for task_id, _ in received}, deadline, parents)
     return {"batchItemFailures": [{"itemIdentifier": message} for task_id, message in received if task_id in failed]}
 
 
-async def run_batch(ids: set[UUID], deadline: Deadline) -> set[UUID]:
+def _attribute(record: dict[str, Any], name: str) -> str | None:
+    attribute = record.get("messageAttributes", {}).get(name, {})
+    value: str | None = attribute.get("stringValue")
+    return value
+
+
+async def run_batch(
+    ids: set[UUID], deadline: Deadline, parents: Mapping[UUID, Parent] = MappingProxyType({})
+) -> set[UUID]:
     """Claim and run the tasks of an SQS batch.
 
     Finished, running and early tasks are skipped and their messages deleted. A task whose last worker crashed runs
     last and alone, so that a poison task cannot take others down twice.
 
+    Args:
+        ids: Tasks of the messages.
+        deadline: When the invocation is killed.
+        parents: Spans that sent the messages, by task.
     Returns:
         Ids to report as batch item failures.
     Raises:
@@ -81,6 +98,7 @@ async def run_batch(ids: set[UUID], deadline: Deadline) -> set[UUID]:
     """
     async with Runner(deadline) as runner:
         claimed = await _claim(sorted(ids, key=attrgetter("int")), runner.lease_s)
+        record_unclaimed(parents, {task.id for task in claimed})
         await runner.run(claimed)
         for task in await _claimable(ids - {task.id for task in claimed}, runner.failed):
             await _run_alone(task, runner)
@@ -91,7 +109,8 @@ async def _claim(ids: Sequence[UUID], lease_s: float) -> list[Claimed]:
     retrying = Deadline(min(_CLAIM_RETRY_S, lease_s / 4))
     while True:
         try:
-            return await store().claim(ids, list(registry), lease_s, alone=len(ids) == 1, limits=limits())
+            claim = store().claim(ids, list(registry), lease_s, alone=len(ids) == 1, limits=limits())
+            return await claiming(claim)
         except TRANSIENT as error:
             if retrying.remaining_s() < _PAUSE_S:
                 raise

@@ -14,6 +14,7 @@ from uuid import UUID
 from decant import runtime
 from decant.tasks.context import running
 from decant.tasks.store import TRANSIENT, is_temporary
+from decant.tracing import current
 from decant.workflows.records import NewStep, Recorded, Taken, Wait
 from decant.workflows.store import steps
 
@@ -37,6 +38,7 @@ class _Batches[I, R]:
         self._writing: asyncio.Task[None] | None = None
         self._context = copy_context()  # not that of the run which adds the first item
         self._context.run(running.set, None)
+        self._context.run(current.set, None)
 
     def add(self, item: I) -> asyncio.Future[R]:
         """Add an item to the next statement; returns its result."""
@@ -111,6 +113,6 @@ class StepBatches:
 
 def batches() -> StepBatches:
     """The batches of the running event loop."""
-    current: Any = runtime.current()
-    found: StepBatches = current.client(StepBatches, StepBatches, StepBatches.close)
+    here: Any = runtime.current()
+    found: StepBatches = here.client(StepBatches, StepBatches, StepBatches.close)
     return found

@@ -11,6 +11,7 @@ from decant.tasks import checks
 from decant.tasks.backoff import backoff_s
 from decant.tasks.context import Retry
 from decant.tasks.transaction import kept_open
+from decant.tracing import span
 from decant.workflows.children import call_child
 from decant.workflows.errors import decode_error, encode_error, raised_again
 from decant.workflows.functions import StepFunction, describe_function
@@ -200,7 +201,8 @@ class _Step:
         progress, call, described = self._progress, self._call, self._described
         if self._once:
             await progress.record(progress.new(call, "begun"))
-        with progress.executing(call, once=self._once):
+        attributes = {"decant.step": call.key.name, "decant.step.number": call.key.n}
+        with progress.executing(call, once=self._once), span(f"step {call.key.name}", attributes):
             if described.transactional and "session" not in kwargs:
                 encoded, earlier = await self._call_in_transaction(args, kwargs)
             else:

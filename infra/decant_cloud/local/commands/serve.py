@@ -18,6 +18,7 @@ from decant.errors import ConfigError
 from decant.secrets import provide
 from decant.worker import run_forever
 from decant_cloud.bundle import bundle
+from decant_cloud.local.collector import Collector
 from decant_cloud.local.commands.up import print_endpoints
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.logs import ReadableOutput
@@ -52,6 +53,7 @@ def run(*, state: Path, port: int) -> None:
             url, postgres = stack.enter_context(_database(state, steps, port))
             defaults = {"CALLER_RATE_PER_MINUTE": "0", "SERVICE": bundle().name, **bundle().environment}
             issuer = {"JWT_ISSUER": ISSUER, "JWT_AUDIENCE": bundle().name, "JWT_PUBLIC_PEM": public_key(state)}
+            defaults["OTEL_EXPORTER_OTLP_ENDPOINT"] = stack.enter_context(Collector(url)).url
             os.environ |= {**defaults, **os.environ, **issuer, "STAGE": "local", "DATABASE_URL": url}
             try:
                 with steps.step("Migrations"), redirect_stdout(ReadableOutput(console)):

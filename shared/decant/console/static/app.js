@@ -6,9 +6,10 @@ import { overview } from "./overview.js";
 import { deadLetters, queues, schedules } from "./operations.js";
 import { task } from "./task.js";
 import { tasks } from "./tasks.js";
+import { trace, traces } from "./traces.js";
 import { workflow, workflows } from "./workflows.js";
 
-const VIEWS = { overview, tasks, task, workflows, workflow, schedules, queues, dead: deadLetters };
+const VIEWS = { overview, tasks, task, workflows, workflow, schedules, queues, dead: deadLetters, traces, trace };
 const MENU = [
   ["overview", "Overview"],
   ["tasks", "Tasks"],
@@ -16,8 +17,9 @@ const MENU = [
   ["schedules", "Schedules"],
   ["queues", "Queues"],
   ["dead", "Dead letters"],
+  ["traces", "Traces"],
 ];
-const PART_OF = { task: "tasks", workflow: "workflows" };
+const PART_OF = { task: "tasks", workflow: "workflows", trace: "traces" };
 
 const main = document.getElementById("main");
 const live = document.getElementById("live");

@@ -4,12 +4,14 @@ import { act } from "./actions.js";
 import { get } from "./api.js";
 import { ago, badge, duration, exact, h, link, shortName, table } from "./dom.js";
 import { between } from "./tasks.js";
+import { waterfall } from "./traces.js";
 
 const FINISHED = new Set(["SUCCESS", "FAILURE", "REVOKED"]);
 
 export function task(context) {
   const { parameters, signal } = context;
   let lines = null;
+  let spans = null;
   return {
     every: 2000,
     load: async () => {
@@ -17,6 +19,7 @@ export function task(context) {
       if (found.correlation_id && !found.log_url) {
         lines = (await get(`tasks/${parameters.id}/logs`, {}, signal).catch(() => ({ lines: [] }))).lines;
       }
+      spans = await get(`traces/${found.trace_id}`, {}, signal).catch(() => spans);
       return found;
     },
     render: (found) => [
@@ -27,6 +30,7 @@ export function task(context) {
         context.isAdmin ? buttons(context, found) : null,
       ),
       h("div", { class: "columns wide" }, timeline(found), facts(found)),
+      waterfall(spans, { only: found.id }),
       failure(found),
       values(found),
       steps(found),

@@ -26,6 +26,8 @@ _EXPRESSIONS = {
     "has_dependents": HAS_DEPENDENTS,
     "due_in_s": "CAST(extract(epoch FROM t.eta - statement_timestamp()) AS float8)",
     "publish": "coalesce(t.wake_at > t.eta, false)",
+    "traceparent": "t.options ->> 'traceparent'",
+    "retried_at": "CAST(t.attempts -> -1 ->> 'date_done' AS timestamptz)",
 }
 """Fields of records that are computed from the row `t` or cast: JSON goes out as text, alike in both drivers."""
 

@@ -288,7 +288,7 @@ def _enqueued(task: NewTask, now: datetime) -> Enqueued:
     """A task that was inserted at this time of the database's clock."""
     due_in_s = task.countdown_s if task.eta is None else (task.eta - now).total_seconds()
     publish = task.publish and not task.parents and due_in_s <= MAX_DELAY_S
-    return Enqueued(task.id, task.queue, task.group_key, due_in_s, publish)
+    return Enqueued(task.id, task.queue, task.group_key, due_in_s, publish, task.options.get("traceparent"))
 
 
 async def _complete(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Completed:

@@ -1,0 +1,54 @@
+"""Check at intervals whether runs were revoked or have lost their lease."""
+
+import asyncio
+import logging
+
+from decant.tasks.store import TRANSIENT, store
+from decant.worker.execution import Execution
+
+__all__ = ["Heartbeat"]
+
+log = logging.getLogger("decant.tasks")
+
+
+class Heartbeat:
+    """Cancels runs that were revoked or lost their lease: a single statement per interval for all runs.
+
+    Args:
+        interval_s: Seconds between two checks. There is no check while nothing runs.
+        lease_s: Duration of leases that are renewed, from the claim until the outcome is recorded; None to renew none.
+        leased: The runs.
+    """
+
+    def __init__(self, interval_s: float, lease_s: float | None, leased: set[Execution]) -> None:
+        self._interval_s = interval_s
+        self._lease_s = lease_s
+        self._leased = leased
+        self._checking: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the checks."""
+        self._checking = asyncio.create_task(self._check_forever())
+
+    async def stop(self) -> None:
+        """End the checks."""
+        if self._checking is not None:
+            self._checking.cancel()
+            await asyncio.wait({self._checking})
+
+    async def _check_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval_s)
+            runs = {execution.claimed.id: execution for execution in self._leased}
+            if not runs:
+                continue
+            try:
+                cancelled = await store().heartbeat(
+                    [(task_id, run.claimed.attempt) for task_id, run in runs.items()], self._lease_s
+                )
+            except TRANSIENT as error:
+                extra = {"tasks": len(runs), "error": repr(error)}
+                log.warning("Could not check whether tasks were revoked; retrying", extra=extra)
+                continue
+            for task_id, reason in cancelled.items():
+                runs[task_id].cancel(reason)
