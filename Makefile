@@ -142,8 +142,8 @@ bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares
 	$(INSTALL) --with celery
 	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.oracle.record $(if $(CHECK),--check)
-verify-apps: install ## Import public Celery projects with decant.celery, and print figures: APPS=a-folder-of-projects
-	PYTHONPATH=.:shared:infra $(PY) -m tests.oracle.verify_apps "$(APPS)"
+verify-apps: wheel ## Run public Celery projects and Flask applications with Decant, and print figures: APPS=a-folder-of-projects
+	PYTHONPATH=.:shared:infra $(PY) -m tests.verify_apps "$(APPS)"
 storm: install ## Run 10,000 tasks while workers, PostgreSQL, SQS and messages fail: COUNT=1000
 	$(PY) -m tests.benchmarks.storm $(COUNT)
 storm-local: install ## Invoke 1,000 times, 16 at a time, among 50 kills and 20 updates of the code; nothing may be wrong or left

@@ -1,7 +1,8 @@
-"""A test client for Flask's tutorial application that sends each request through Decant.
+"""Werkzeug's test client over Decant, for the tests of existing applications.
 
-`pytest -p tests.flaskr_client` with FLASKR_MODE makes `app.test_client()` return it: `threads` and `event loop` use
-ASGI, and the other modes are the names of the events in `tests/aws_events/`.
+A mode is the way of a request: `threads` and `event loop` use ASGI, and the other modes are the names of the events in
+`tests/aws_events/`. `pytest -p tests.flaskr_client` with FLASKR_MODE makes `app.test_client()` of Flask's tutorial
+application return such a client.
 """
 
 import asyncio
@@ -23,11 +24,20 @@ from decant.web import asgi_app, lambda_handler
 from tests.bridging import client
 from tests.loading import Context, sample
 
-__all__ = ["MODES"]
+__all__ = ["MODES", "client_of"]
 
 MODES = ("threads", "event loop", "rest", "http_2", "function_url", "load_balancer")
 
 type Send = Callable[[Request], Response]
+
+
+def client_of(app: Flask, mode: str) -> Client:
+    """A client that keeps cookies and sends each request through Decant."""
+    return Client(_application(app, mode), Response)
+
+
+def _application(app: Flask, mode: str) -> Any:
+    return Request.application(_through_asgi(app, mode) if mode in MODES[:2] else _through_lambda(app, mode))
 
 
 class ModeClient(Client):
@@ -37,8 +47,7 @@ class ModeClient(Client):
     """
 
     def __init__(self, app: Flask, response_wrapper: Any, *, use_cookies: bool = True) -> None:
-        send = _through_asgi(app) if os.environ["FLASKR_MODE"] in MODES[:2] else _through_lambda(app)
-        super().__init__(Request.application(send), response_wrapper, use_cookies=use_cookies)
+        super().__init__(_application(app, os.environ["FLASKR_MODE"]), response_wrapper, use_cookies=use_cookies)
         self._contexts: list[Any] = []
         self._current: ExitStack | None = None
         request_finished.connect(self._note, app)
@@ -66,8 +75,8 @@ class ModeClient(Client):
         self._contexts = [app_ctx._get_current_object(), request_ctx._get_current_object()]  # type: ignore[attr-defined]
 
 
-def _through_asgi(app: Flask) -> Send:
-    application: Any = asgi_app(app) if os.environ["FLASKR_MODE"] == "threads" else FlaskToAsgi(app, view_threads=0)
+def _through_asgi(app: Flask, mode: str) -> Send:
+    application: Any = asgi_app(app) if mode == "threads" else FlaskToAsgi(app, view_threads=0)
 
     async def request(given: Request) -> Response:
         async with client(application) as http:
@@ -82,11 +91,11 @@ def _through_asgi(app: Flask) -> Send:
     return send
 
 
-def _through_lambda(app: Flask) -> Send:
+def _through_lambda(app: Flask, mode: str) -> Send:
     handler = lambda_handler(app)
 
     def send(given: Request) -> Response:
-        result = handler(_event(os.environ["FLASKR_MODE"], given), Context())
+        result = handler(_event(mode, given), Context())
         body = base64.b64decode(result["body"]) if result["isBase64Encoded"] else result["body"].encode()
         headers = [(name, value) for name, value in result.get("headers", {}).items()]
         headers += [(name, value) for name, values in result.get("multiValueHeaders", {}).items() for value in values]

@@ -97,6 +97,22 @@ def test_psql_runs_sql(local: Local) -> None:
     assert answered.stdout.split()[2] == "t"
 
 
+def test_flask_runs_a_command_of_the_application(local: Local) -> None:
+    """A command of Flask's CLI, on the application of a function."""
+    listed = local("flask", "users_get", "routes", "--sort", "rule")
+
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert re.search(r"GET +/users/<uuid:user_id>", listed.stdout)
+
+
+def test_flask_names_a_function_that_does_not_exist(local: Local) -> None:
+    """The error says where the names are."""
+    failed = local("flask", "nothing", "routes")
+
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert failed.stderr == "error: There is no function nothing; the folders of functions/ are their names.\n"
+
+
 def test_smoke_tests_routes_queue_worker_and_the_bundles_own_tests(local: Local) -> None:
     """A task of the library passes through queue and worker, and `tests/smoke/` passes."""
     tested = local("smoke")

@@ -29,6 +29,7 @@ EXECUTED = {
     "make bundle *": "integration/test_new_bundle.py::bundle",
     "*decant new *": "integration/test_new_bundle.py::bundle",
     "decant pour *": "parity.py::pour",
+    "*decant flask *": "e2e/test_local_commands.py::test_flask_runs_a_command_of_the_application",
     "decant remove function *": "integration/test_new_bundle.py::bundle",
     "decant upgrade *": "integration/test_new_bundle.py::test_upgrade_merges_the_skeleton_and_keeps_what_is_the_owners",
     "decant tasks *": "integration/test_console.py::test_commands_list_show_and_change_tasks",

@@ -90,7 +90,9 @@ def test_unknown_names_are_answered_with_known_ones() -> None:
         TEMPLATE.queue("slow")
 
 
-@pytest.mark.parametrize("arguments", [["status"], ["invoke", "task_worker"], ["send", "{}"], ["psql"]])
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["invoke", "task_worker"], ["send", "{}"], ["psql"], ["flask", "task_worker", "routes"]]
+)
 def test_command_says_that_nothing_runs(arguments: list[str], tmp_path: Path) -> None:
     """Status 1, and one line that shows how to start it."""
     finished = local(tmp_path, *arguments)

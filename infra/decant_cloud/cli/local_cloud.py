@@ -96,6 +96,18 @@ def psql(**options: Any) -> int:
     return call("local.commands.psql", **options)
 
 
+@cli.command(epilog="Example: decant flask myshop db upgrade", context_settings={"ignore_unknown_options": True})
+@STATE
+@click.argument("function")
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="COMMAND")
+def flask(**options: Any) -> int:
+    """Run a command of a function's Flask application with the local database.
+
+    FUNCTION is the name of a folder in functions/, and COMMAND what follows `flask` in a shell.
+    """
+    return call("local.commands.flask", **options)
+
+
 @cli.command(epilog="Example: decant reset")
 @STATE
 def reset(**options: Any) -> int:

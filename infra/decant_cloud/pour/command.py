@@ -42,6 +42,11 @@ _SCHEMES = {
 }
 """Scheme of the address that a package needs; `postgresql` stands for the driver that it finds itself."""
 
+_THREAD = (
+    "The import starts a thread, which does not run between requests. Use a `@task`, with `schedule=` if it repeats."
+)
+_COPY = "The function has a copy of the folder in /tmp, which is lost with its execution environment; keep files in S3."
+
 type Report = list[tuple[str, Finding]]
 
 
@@ -166,7 +171,15 @@ def _with_database(finding: Finding, database: tuple[str, str] | None) -> Findin
 
 def _of_description(found: Description, code: Path, changed: Sequence[str]) -> Report:
     """Findings of the import, and of the requirements that lost their versions."""
-    report = [(file, Finding(line, Kind.CHANGE, f"The import {what}.")) for file, line, what in found["events"]]
+    report = [
+        (
+            file,
+            Finding(
+                line, *((Kind.CHANGE, _THREAD) if "thread" in what else (Kind.FIXED, f"The import {what}. {_COPY}"))
+            ),
+        )
+        for file, line, what in found["events"]
+    ]
     report += [
         ("requirements", Finding(1, Kind.DIFFERS, f"{each}: the layer has the version in shared/requirements.txt."))
         for each in changed
@@ -177,7 +190,7 @@ def _of_description(found: Description, code: Path, changed: Sequence[str]) -> R
     if not found["has_secret_key"] and any("session" in each for each in found["extensions"]):
         report.append(("import", Finding(1, Kind.CHANGE, "SECRET_KEY is not set.")))
     for folder in found["static"]:
-        for path in (each for each in Path(folder).rglob("*") if each.is_file()):
+        for path in (each for each in (code / folder).rglob("*") if each.is_file()):
             if path.stat().st_size > _MAX_STATIC_BYTES:
                 text = "Responses above 6 MB fail. Serve the file from S3 or CloudFront."
                 report.append((str(path.relative_to(code)), Finding(1, Kind.CHANGE, text)))

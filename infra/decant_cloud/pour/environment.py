@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ class Environment:
 
         Args:
             application: The application.
-            code: A copy of its folder: an import may write files.
+            code: Its folder in the bundle.
             settings: Its settings.
             is_sqlite: Whether commands that create tables are needed.
         Returns:
@@ -110,19 +111,21 @@ class Environment:
         plain = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "VIRTUAL_ENV"}}
         with ExitStack() as stack:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="decant-pour-"))
+            own = shutil.copytree(code, Path(scratch) / "code")  # what the import writes is not poured
             if settings.database:  # some applications connect when they are imported
                 Path(scratch).chmod(0o755)  # root's PostgreSQL runs as another user
                 variable, scheme = settings.database
                 server = stack.enter_context(Postgres(Path(scratch) / "postgres"))
                 plain[variable] = server.url().replace("postgresql+asyncpg", scheme)
-            output = Path(scratch) / "description.json"
-            given = {"folder": str(code), "target": application.target, "output": str(output)}
+            output, temporary = Path(scratch) / "description.json", Path(scratch) / "tmp"
+            temporary.mkdir()
+            given = {"folder": str(own), "target": application.target, "output": str(output)}
             given |= {"commands": self.commands, "is_sqlite": is_sqlite}  # type: ignore[dict-item]
             command = [str(python), str(Path(__file__).with_name("inspection.py")), json.dumps(given)]
-            environment = {**settings.values, **plain, "TMPDIR": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
+            environment = {**settings.values, **plain, "TMPDIR": str(temporary), "PYTHONDONTWRITEBYTECODE": "1"}
             try:
                 finished = subprocess.run(
-                    command, cwd=code, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
+                    command, cwd=own, env=environment, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
                 )
             except subprocess.TimeoutExpired as error:
                 raise CommandError(f"The import of {application.target} took longer than {_TIMEOUT_S} s.") from error
@@ -130,7 +133,7 @@ class Environment:
                 raise CommandError(f"{python} could not import {application.target}:\n{finished.stderr.strip()}")
             found = Description(json.loads(output.read_text()))
         if "error" in found:
-            raise CommandError(_failure(application, found).replace(str(code), str(application.folder)))
+            raise CommandError(_failure(application, found).replace(str(own), str(application.folder)))
         return found
 
 

@@ -4,6 +4,7 @@ python inspection.py '{"folder": …, "target": "flaskr:create_app", "commands":
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -17,11 +18,14 @@ from typing import Any
 _SETUP_COMMANDS = ("init-db", "init_db", "initdb", "create-db", "create_db")
 """Names of CLI commands that commonly create the tables of a new database."""
 
-_WRITES = {
+_THREAD = "starts a thread"
+_EVENTS = {
     "os.mkdir": "creates a folder",
     "sqlite3.connect": "opens SQLite",
-    "_thread.start_new_thread": "starts a thread",
+    "_thread.start_new_thread": _THREAD,
+    "_thread.start_joinable_thread": _THREAD,  # since Python 3.13
 }
+"""What audit events mean. Source: https://docs.python.org/3.13/library/audit_events.html"""
 _EXAMPLES = 40
 
 
@@ -34,6 +38,7 @@ def main(given: dict[str, Any]) -> None:
         result = {"error": f"{type(error).__name__}: {error}", "missing": _missing(error)}
         result["traceback"] = "".join(traceback.format_exception(error))
     Path(given["output"]).write_text(json.dumps(result))
+    os._exit(0)  # threads of the application would keep the process running
 
 
 def _describe(folder: Path, target: str, commands: list[str] | None, *, is_sqlite: bool) -> dict[str, Any]:
@@ -43,12 +48,12 @@ def _describe(folder: Path, target: str, commands: list[str] | None, *, is_sqlit
 
     instance = tempfile.mkdtemp(prefix="decant-pour-")
     Flask.auto_find_instance_path = lambda self: instance  # type: ignore[method-assign]  # noqa: ARG005
-    events = _record_events(folder)
+    recorded = _record_events(folder)
     module, _, name = target.partition(":")
     loaded, started = len(sys.modules), time.process_time()
     app = find_app_by_string(import_module(module), name)
     import_s = time.process_time() - started
-    events = list(events)
+    events = list(recorded)
     names = [name for name in _SETUP_COMMANDS if name in app.cli.commands][:1] if commands is None else commands
     setup = names if is_sqlite or commands is not None else []
     for command in setup:
@@ -56,6 +61,7 @@ def _describe(folder: Path, target: str, commands: list[str] | None, *, is_sqlit
             result = app.test_cli_runner().invoke(args=command.split())
         if result.exit_code:
             raise RuntimeError(f"flask {command} failed: {result.output.strip()}") from result.exception
+    examples = dict(_examples(app))
     return {
         "import_s": import_s,
         "modules": len(sys.modules) - loaded,
@@ -67,11 +73,12 @@ def _describe(folder: Path, target: str, commands: list[str] | None, *, is_sqlit
         "commands": sorted(app.cli.commands),
         "setup": setup,
         "events": events,
+        "is_written": any(what != _THREAD for _, _, what in recorded),
         "has_secret_key": bool(app.secret_key),
         "session_interface": type(app.session_interface).__module__,
-        "static": [str(path) for path in _static_folders(app)],
+        "static": [str(path.relative_to(folder)) for path in _static_folders(app) if path.is_relative_to(folder)],
         "templates": app.template_folder is not None,
-        "examples": dict(_examples(app)),
+        "examples": examples,
     }
 
 
@@ -119,18 +126,18 @@ def _examples(app: Any) -> Iterator[tuple[str, int]]:
 
 
 def _record_events(folder: Path) -> list[tuple[str, int, str]]:
-    """Record what the import writes and starts, with the application's file and line."""
+    """Record what the application writes and starts from now on, with its file and line."""
     found: list[tuple[str, int, str]] = []
 
     def note(event: str, arguments: tuple[Any, ...]) -> None:
         is_write = event == "open" and isinstance(arguments[1], str) and any(mode in arguments[1] for mode in "wax+")
-        if not (is_write or event in _WRITES):
+        if not (is_write or event in _EVENTS):
             return
         target = str(arguments[0]) if isinstance(arguments[0], str | Path) else ""
         frames = [each for each in traceback.extract_stack() if each.filename.startswith(f"{folder}/")]
         if frames and not target.startswith((tempfile.gettempdir(), ":memory:")):
             name = str(Path(frames[-1].filename).relative_to(folder))
-            found.append((name, frames[-1].lineno or 1, _WRITES.get(event, "writes a file")))
+            found.append((name, frames[-1].lineno or 1, _EVENTS.get(event, "writes a file")))
 
     sys.addaudithook(note)
     return found

@@ -22,6 +22,9 @@ __all__ = ["add_functions", "add_requirements", "copy_code"]
 
 _LEFT_OUT = ("__pycache__", "*.py[co]", ".*", "*.sqlite*", "*.db", "instance", "node_modules", "test", "tests", "venv")
 
+_KEPT = {".gitkeep", ".keep"}
+"""Files of folders that an application writes to, and that a layer would not contain when they were empty."""
+
 
 def copy_code(application: Application, bundle: Path) -> Path:
     """Copy the application into the layer; returns its folder.
@@ -34,7 +37,8 @@ def copy_code(application: Application, bundle: Path) -> Path:
     if folder.exists() or application.name in functions:
         where = folder.relative_to(bundle) if folder.exists() else f"functions/{application.name}"
         raise CommandError(f"{where} exists. Choose another name with --name.")
-    shutil.copytree(application.folder, folder, ignore=shutil.ignore_patterns(*_LEFT_OUT, *SKIPPED))
+    left_out = shutil.ignore_patterns(*_LEFT_OUT, *SKIPPED)
+    shutil.copytree(application.folder, folder, ignore=lambda *found: left_out(*found) - _KEPT)
     layers = bundle / "shared/layers.toml"
     text, count = re.subn(
         r"(?s)(\[SharedLayer\].*?packages = \[[^]]*)\]", rf'\1, "{application.name}"]', layers.read_text(), count=1
@@ -121,6 +125,8 @@ def _module(application: Application, routes: Sequence[Route], found: Mapping[st
         arguments.append(f'database=("{settings.database[0]}", "{settings.database[1]}")')
     if found["setup"]:
         arguments.append(f"commands={json.dumps(found['setup'])}")
+    if found["is_written"]:
+        arguments.append("writable=True")
     return "\n".join(
         [
             f'"""{routes[0]}: the application {application.target}, unchanged."""',

@@ -7,6 +7,7 @@ The application responds as under its own server: `lambda_handler` adds no probl
 """
 
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,9 +25,25 @@ from decant.web.defaults import EXISTING
 
 __all__ = ["existing_app"]
 
+_LIBPQ = {
+    "application_name": "PGAPPNAME",
+    "channel_binding": "PGCHANNELBINDING",
+    "connect_timeout": "PGCONNECT_TIMEOUT",
+    "options": "PGOPTIONS",
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
+"""Variables of options. Source: https://www.postgresql.org/docs/current/libpq-envars.html"""
+
 
 def existing_app(
-    folder: str, target: str, *, database: tuple[str, str] | None = None, commands: Sequence[str] = ()
+    folder: str,
+    target: str,
+    *,
+    database: tuple[str, str] | None = None,
+    commands: Sequence[str] = (),
+    writable: bool = False,
 ) -> Flask:
     """Import the application of a folder of the layer; in one process, always the same object.
 
@@ -39,17 +56,25 @@ def existing_app(
         database: Environment variable from which the application reads the address of PostgreSQL, and the scheme of
             that address, `postgresql+psycopg`. The variable is set to the address of the bundle's database.
         commands: Commands of the application's CLI that prepare the instance folder, such as `init-db`.
+        writable: Import the application from a copy of its folder in /tmp, which becomes the working directory. What it
+            writes there is lost with the execution environment.
     Raises:
         ConfigError: The database has no address with a password.
         ModuleNotFoundError: There is no such folder or module.
         RuntimeError: A command failed.
     """
-    return _load(folder, target, database, tuple(commands))
+    return _load(folder, target, database, tuple(commands), writable=writable)
 
 
 @cache
-def _load(folder: str, target: str, database: tuple[str, str] | None, commands: tuple[str, ...]) -> Flask:
-    sys.path.insert(0, _find(folder))
+def _load(
+    folder: str, target: str, database: tuple[str, str] | None, commands: tuple[str, ...], *, writable: bool
+) -> Flask:
+    code = _find(folder)
+    if writable:
+        code = shutil.copytree(code, Path(tempfile.mkdtemp(prefix=f"{folder}-")) / folder)
+        os.chdir(code)
+    sys.path.insert(0, str(code))
     if database is not None:
         variable, scheme = database
         os.environ[variable] = _database_url(scheme)
@@ -68,17 +93,21 @@ def _load(folder: str, target: str, database: tuple[str, str] | None, commands: 
     return app
 
 
-def _find(folder: str) -> str:
+def _find(folder: str) -> Path:
     for path in sys.path:
         if (found := Path(path, folder)).is_dir():
-            return str(found.absolute())
+            return found.absolute()
     raise ModuleNotFoundError(
         f"no folder {folder} in sys.path; is it in `packages` in shared/layers.toml?", name=folder
     )
 
 
 def _database_url(scheme: str) -> str:
-    """Address of the bundle's database for a synchronous driver of libpq, with the options of Decant's own pool."""
+    """Address of the bundle's database for a synchronous driver of libpq, with the options of Decant's own pool.
+
+    The options are environment variables. In the address, they would contain `%`, which the `env.py` of Flask-Migrate
+    passes to a ConfigParser.
+    """
     from decant.db.connect import connect_args, url_of_secret  # noqa: PLC0415  # SQLAlchemy, which not all apps use
     from decant.db.settings import Address, DatabaseSettings  # noqa: PLC0415
 
@@ -93,8 +122,6 @@ def _database_url(scheme: str) -> str:
         address = Address(url=url_of_secret(text)) if text.lstrip().startswith("{") else Address.parse(text)
     if address is None:
         raise ConfigError(["DATABASE_URL: is missing"])
-    options = connect_args(address, settings, "psycopg")
-    url = address.url.set(drivername=scheme).update_query_dict(
-        {name: str(value) for name, value in options.items() if isinstance(value, str | int)}
-    )
-    return url.render_as_string(hide_password=False)
+    given = connect_args(address, settings, "psycopg")
+    os.environ |= {variable: str(given[name]) for name, variable in _LIBPQ.items() if name in given}
+    return address.url.set(drivername=scheme, query={}).render_as_string(hide_password=False)

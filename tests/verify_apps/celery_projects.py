@@ -1,4 +1,4 @@
-"""Run public Celery projects on `decant.celery`, and print figures: `make verify-apps APPS=a-folder-of-projects`.
+"""Run a public Celery project on `decant.celery`.
 
 Every module with tasks is imported in a process of its own, in which `celery` is `decant.celery`. A project whose other
 dependencies are not installed is reported with the missing package.
@@ -8,9 +8,6 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
 
 from decant_cloud.celery_check.findings import findings
 from decant_cloud.findings import Kind
@@ -28,28 +25,12 @@ print(len(loading.tasks))
 _TIMEOUT_S = 60
 
 
-def main(folder: Path) -> int:
-    """Print a line for every project of the folder, and the reason of every module that cannot be imported."""
-    table = Table("project", "tasks", "differ", "must change", "modules", "imported", "tasks registered")
-    problems: list[str] = []
-    for project in sorted(path for path in folder.iterdir() if path.is_dir()):
-        counts, modules = _survey(project)
-        registered, failed = _import_all(project, modules)
-        problems += failed
-        change = counts[Kind.CHANGE]
-        figures = (
-            counts[Kind.TASK],
-            counts[Kind.DIFFERS],
-            change,
-            len(modules),
-            len(modules) - len(failed),
-            registered,
-        )
-        table.add_row(project.name, *map(str, figures))
-    Console(width=120).print(table)
-    for problem in problems:
-        print(problem)  # noqa: T201  # output of a command
-    return 0
+def verify(project: Path) -> tuple[tuple[int, ...], list[str]]:
+    """The figures of a project, and the reason of every module that cannot be imported."""
+    counts, modules = _survey(project)
+    registered, failed = _import_all(project, modules)
+    found = (counts[Kind.TASK], counts[Kind.DIFFERS], counts[Kind.CHANGE])
+    return (*found, len(modules), len(modules) - len(failed), registered), failed
 
 
 def _survey(project: Path) -> tuple[Counter[Kind], list[Path]]:
@@ -86,7 +67,3 @@ def _importable(module: Path) -> tuple[Path, str]:
     while (root / "__init__.py").exists():
         root = root.parent
     return root, ".".join(module.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(Path(sys.argv[1]).resolve()))

@@ -1,0 +1,1 @@
+"""Figures of public Celery projects and Flask applications: `make verify-apps APPS=a-folder`."""
