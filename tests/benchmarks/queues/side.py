@@ -59,15 +59,20 @@ async def one_by_one(system: System, _url: str, _runs: Runs) -> float:
     return ONE_BY_ONE / (time.monotonic() - started)
 
 
-def drain(count: int) -> Callable[[System, str, Runs], Awaitable[float]]:
-    """Tasks per second that a worker runs, from the first run to the last end in the database."""
+def drain(count: int, *, held: bool = False) -> Callable[[System, str, Runs], Awaitable[float]]:
+    """Tasks per second that a worker runs, from the first run to the last end in the database.
+
+    Args:
+        count: Number of tasks.
+        held: A transaction is open meanwhile, so that PostgreSQL keeps all dead rows and index entries.
+    """
 
     async def measure(system: System, url: str, runs: Runs) -> float:
         for _ in range(0, count, 1_000):
             await system.enqueue_many([0.0] * 1_000)
         connection = await asyncpg.connect(url)
         await connection.execute("CHECKPOINT")
-        async with working(system):
+        async with opened(url, held=held), working(system):
             while len(runs.delays_s) < count:  # noqa: ASYNC110  # the systems have no common event
                 await asyncio.sleep(0.005)
             while await connection.fetchval(system.unfinished):  # noqa: ASYNC110
@@ -123,6 +128,19 @@ async def worker(system: System, _url: str, runs: Runs) -> list[float]:
 
 
 @asynccontextmanager
+async def opened(url: str, *, held: bool) -> AsyncIterator[None]:
+    """Hold a transaction with its snapshot open inside the block, if so asked."""
+    if not held:
+        yield
+        return
+    connection = await asyncpg.connect(url)
+    async with connection.transaction(isolation="repeatable_read"):
+        await connection.execute("SELECT count(*) FROM pg_class")
+        yield
+    await connection.close()
+
+
+@asynccontextmanager
 async def working(system: System) -> AsyncIterator[None]:
     """Run tasks inside the block."""
     work = asyncio.ensure_future(system.work())
@@ -136,6 +154,7 @@ async def working(system: System) -> AsyncIterator[None]:
 MEASURES: dict[str, Callable[[System, str, Runs], Awaitable[object]]] = {
     "5,000": drain(5_000),
     "30,000": drain(30_000),
+    "held": drain(30_000, held=True),
     "one by one": one_by_one,
     "bulk": bulk,
     "wal": wal,
