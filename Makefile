@@ -122,9 +122,9 @@ bench-tasks: install ## Measure durable tasks against Celery with Redis, or besi
 	$(if $(BASE),,$(INSTALL) --with celery)
 	PYTHONPATH=.:shared:infra $(if $(BASE),$(PY) -m tests.benchmarks.tasks --base "$(BASE)" $(ARGS),.decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile))
 	$(if $(BASE)$(PROFILE),,$(PY) -m tests.benchmarks.tasks.through_cloud)
-bench-queues: install ## Measure tasks without SQS against other queues on PostgreSQL: ARGS="--rounds 1 --only latency"
+bench-queues: install ## Measure tasks without SQS against other queues on PostgreSQL, with STRESS=1 under faults and pressure: ARGS="--rounds 1"
 	$(INSTALL) --with queues
-	PYTHONPATH=shared:infra .decant/queues/bin/python -m tests.benchmarks.queues $(ARGS)
+	PYTHONPATH=shared:infra .decant/queues/bin/python -m tests.benchmarks.queues$(if $(STRESS),.stress) $(ARGS)
 bench-celery: install ## Measure synchronous tasks and callers of decant.celery against Celery with Redis
 	$(INSTALL) --with celery
 	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.benchmarks.celery

@@ -6,6 +6,7 @@ which has its zero at the machine's start, is the same in both.
 
 import asyncio
 import json
+import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +23,7 @@ __all__ = ["MEASURES"]
 BULK, ONE_BY_ONE, LATENCIES, WAL_COUNT = 10_000, 1_000, 300, 5_000
 _WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'"
 _SPACING_S = 0.02
+PRODUCED_PER_S = 200.0
 
 
 class Runs:
@@ -127,6 +129,47 @@ async def worker(system: System, _url: str, runs: Runs) -> list[float]:
     return [1e3 * parts[49], 1e3 * parts[98]]
 
 
+async def produce(system: System, _url: str, _runs: Runs) -> int:
+    """Enqueue at a fixed rate until SIGTERM; SIGUSR1 doubles the rate, and SIGUSR2 restores it.
+
+    Returns:
+        Number of tasks that were enqueued; those for which the database did not respond are not counted.
+    """
+    loop, ended, rate, done = asyncio.get_running_loop(), asyncio.Event(), PRODUCED_PER_S, 0
+
+    def produce_at(other: float) -> None:
+        nonlocal rate
+        rate = other
+
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    loop.add_signal_handler(signal.SIGUSR1, lambda: produce_at(rate * 2))
+    loop.add_signal_handler(signal.SIGUSR2, lambda: produce_at(PRODUCED_PER_S))
+    print(flush=True)
+    credit, last = 0.0, time.monotonic()
+    while not ended.is_set():
+        now = time.monotonic()
+        credit, last = min(credit + rate * (now - last), rate), now
+        if (count := int(credit)) > 0:
+            credit -= count
+            try:
+                await system.enqueue_many([0.0] * count)
+            except Exception:  # noqa: BLE001  # those of all drivers
+                await asyncio.sleep(0.2)
+            else:
+                done += count
+        await asyncio.sleep(0.02)
+    return done
+
+
+async def serve(system: System, _url: str, _runs: Runs) -> None:
+    """Run tasks until SIGTERM."""
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+    async with working(system):
+        print(flush=True)
+        await ended.wait()
+
+
 @asynccontextmanager
 async def opened(url: str, *, held: bool) -> AsyncIterator[None]:
     """Hold a transaction with its snapshot open inside the block, if so asked."""
@@ -159,6 +202,8 @@ MEASURES: dict[str, Callable[[System, str, Runs], Awaitable[object]]] = {
     "bulk": bulk,
     "wal": wal,
     "latency": latency,
+    "produce": produce,
+    "serve": serve,
     "worker": worker,
 }
 

@@ -26,10 +26,12 @@ class System(Protocol):
     Attributes:
         name: Name of the distribution on the package index.
         unfinished: Statement that counts the tasks whose end is not recorded.
+        finished: Statement that counts the tasks that were run to their end.
     """
 
     name: str
     unfinished: str
+    finished: str
 
     async def prepare(self, ran: Ran) -> None:
         """Create the tables, unless they exist, and connect."""
@@ -52,6 +54,7 @@ class Decant:
 
     name = "decant-flask"
     unfinished = "SELECT count(*) FROM decant.task WHERE date_done IS NULL"
+    finished = "SELECT count(*) FROM decant.task WHERE state = 'SUCCESS'"
 
     def __init__(self, url: str, at_once: int, **options: Any) -> None:
         self._options = options
@@ -92,6 +95,7 @@ class PgQueuer:
 
     name = "pgqueuer"
     unfinished = "SELECT count(*) FROM pgqueuer"
+    finished = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"
 
     def __init__(self, url: str, concurrency: int) -> None:
         self._url = url
@@ -131,6 +135,7 @@ class Procrastinate:
 
     name = "procrastinate"
     unfinished = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
+    finished = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"
 
     def __init__(self, url: str, concurrency: int) -> None:
         self._url = url
