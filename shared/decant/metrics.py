@@ -11,12 +11,15 @@ import takes 17 ms.
 Source: CloudWatch User Guide, "Embedding metrics within logs".
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from decant.config import flag, load, setting, settings_group
 from decant.observability import LogSettings
 
-__all__ = ["MetricsSettings", "record"]
+__all__ = ["MetricsSettings", "Observer", "is_on", "observe", "record"]
+
+type Observer = Callable[[Mapping[str, float], str, Mapping[str, str]], None]
+"""Takes values by the metric's name, their unit, and their dimensions."""
 
 
 @settings_group
@@ -28,6 +31,19 @@ class MetricsSettings:
     )
 
 
+_observers: list[Observer] = []
+
+
+def observe(observer: Observer) -> None:
+    """Pass all metrics of the process to another system too, also when METRICS is not set."""
+    _observers.append(observer)
+
+
+def is_on() -> bool:
+    """Whether metrics are recorded."""
+    return bool(_observers) or load(MetricsSettings).enabled
+
+
 def record(values: Mapping[str, float], unit: str = "Count", **dimensions: str) -> None:
     """Write a line with metrics that share their unit and dimensions, or nothing when metrics are off.
 
@@ -36,6 +52,8 @@ def record(values: Mapping[str, float], unit: str = "Count", **dimensions: str) 
         unit: One of CloudWatch's units.
         dimensions: Values by name. CloudWatch keeps a metric for every combination, so their number must be small.
     """
+    for observer in _observers:
+        observer(values, unit, dimensions)
     if not load(MetricsSettings).enabled:
         return
     from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415  # at the first metric

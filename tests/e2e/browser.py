@@ -16,7 +16,7 @@ import httpx
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, Ping, Request, TextMessage
 
-__all__ = ["Page", "open_page"]
+__all__ = ["Page", "click", "confirm", "key", "open_page", "open_view", "shows", "wait_until"]
 
 _TIMEOUT_S = 60
 
@@ -65,7 +65,7 @@ class Page:
 
     def wait_for(self, script: str) -> Any:
         """Run JavaScript until its value is true; returns the value."""
-        return _wait_until(lambda: self.evaluate(script))
+        return wait_until(lambda: self.evaluate(script))
 
     def _record(self, method: str, event: dict[str, Any]) -> None:
         if method == "Network.requestWillBeSent":
@@ -102,7 +102,7 @@ def open_page(url: str, folder: Path) -> Iterator[Page]:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as browser:
         try:
             ready = folder / "DevToolsActivePort"
-            _wait_until(lambda: ready.exists() and ready.read_text().count("\n"))
+            wait_until(lambda: ready.exists() and ready.read_text().count("\n"))
             targets = httpx.get(f"http://127.0.0.1:{ready.read_text().splitlines()[0]}/json").json()
             page = Page(next(each["webSocketDebuggerUrl"] for each in targets if each["type"] == "page"))
             try:
@@ -116,9 +116,45 @@ def open_page(url: str, folder: Path) -> Iterator[Page]:
             browser.terminate()
 
 
-def _wait_until(condition: Callable[[], Any]) -> Any:
+def wait_until(condition: Callable[[], Any]) -> Any:
+    """Wait until a condition is true; returns its value."""
     ends_at = time.monotonic() + _TIMEOUT_S
     while not (found := condition()):
         assert time.monotonic() < ends_at, "The page is not as expected."
         time.sleep(0.05)
     return found
+
+
+def open_view(page: Page, view: str, **parameters: object) -> None:
+    """Open a view, and wait until it is loaded."""
+    query = "&".join(f"{name}={value}" for name, value in {"view": view, **parameters}.items())
+    page.evaluate(f"(history.pushState(null, '', '?{query}'), dispatchEvent(new PopStateEvent('popstate')), 0)")
+    page.wait_for("!document.querySelector('.loading') && !!document.querySelector('main h1')")
+
+
+def click(page: Page, text: str, scope: str = "main") -> None:
+    """Click on the button or the link with this text or label."""
+    found = (
+        f"[...document.querySelectorAll({json.dumps(f'{scope} :is(a, button)')})].find(each => "
+        f"[each.textContent.trim(), each.ariaLabel].includes({json.dumps(text)}) && !each.disabled)"
+    )
+    page.wait_for(f"!!({found})")
+    page.evaluate(f"({found}).click()")
+
+
+def confirm(page: Page, verb: str, count: str) -> None:
+    """Confirm an action on so many tasks."""
+    page.wait_for(f"document.querySelector('dialog .count')?.textContent === {json.dumps(count)}")
+    click(page, verb, "dialog")
+    page.wait_for("!document.querySelector('dialog')")
+
+
+def shows(page: Page, text: str) -> None:
+    """Wait until the page contains a text."""
+    page.wait_for(f"document.body?.innerText.includes({json.dumps(text)})")
+
+
+def key(page: Page, name: str) -> None:
+    """Press a key."""
+    page.call("Input.dispatchKeyEvent", type="keyDown", key=name, text=name)
+    page.call("Input.dispatchKeyEvent", type="keyUp", key=name)

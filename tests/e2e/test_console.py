@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
+import httpx
 import psycopg
 import pytest
 
 from decant.tasks.ids import uuid7
 from decant_cloud.local.tokens import mint
-from tests.e2e.browser import Page, open_page
+from tests.e2e.browser import click, confirm, key, open_page, open_view, shows, wait_until
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
 
@@ -60,41 +61,6 @@ def insert(database: psycopg.Connection) -> Insert:
         return task_id
 
     return insert_task
-
-
-def open_view(page: Page, view: str, **parameters: object) -> None:
-    """Open a view, and wait until it is loaded."""
-    query = "&".join(f"{name}={value}" for name, value in {"view": view, **parameters}.items())
-    page.evaluate(f"(history.pushState(null, '', '?{query}'), dispatchEvent(new PopStateEvent('popstate')), 0)")
-    page.wait_for("!document.querySelector('.loading') && !!document.querySelector('main h1')")
-
-
-def click(page: Page, text: str, scope: str = "main") -> None:
-    """Click on the button or the link with this text or label."""
-    found = (
-        f"[...document.querySelectorAll({json.dumps(f'{scope} :is(a, button)')})].find(each => "
-        f"[each.textContent.trim(), each.ariaLabel].includes({json.dumps(text)}) && !each.disabled)"
-    )
-    page.wait_for(f"!!({found})")
-    page.evaluate(f"({found}).click()")
-
-
-def confirm(page: Page, verb: str, count: str) -> None:
-    """Confirm an action on so many tasks."""
-    page.wait_for(f"document.querySelector('dialog .count')?.textContent === {json.dumps(count)}")
-    click(page, verb, "dialog")
-    page.wait_for("!document.querySelector('dialog')")
-
-
-def shows(page: Page, text: str) -> None:
-    """Wait until the page contains a text."""
-    page.wait_for(f"document.body?.innerText.includes({json.dumps(text)})")
-
-
-def key(page: Page, name: str) -> None:
-    """Press a key."""
-    page.call("Input.dispatchKeyEvent", type="keyDown", key=name, text=name)
-    page.call("Input.dispatchKeyEvent", type="keyUp", key=name)
 
 
 @pytest.mark.chromium
@@ -186,6 +152,30 @@ def test_views_and_actions(  # noqa: PLR0915  # one browser for all views
 
     assert errors == []
     assert [url for url in requests if not url.startswith((local_cloud.url, "data:"))] == []
+
+
+def test_trace_leads_from_the_request_to_the_run_of_its_task(
+    local_cloud: RunningCloud, database: psycopg.Connection
+) -> None:
+    """The spans of two functions, and of the message between them, arrive in one trace."""
+    caller = f"00-{uuid4().hex}-00f067aa0ba902b7-01"
+    headers = {"traceparent": caller, "Content-Type": "application/json"}
+
+    response = httpx.post(f"{local_cloud.api_url}/start-task", json={"seconds": 0}, headers=headers)
+
+    def spans() -> dict[str, str]:
+        found = "SELECT name, service FROM decant.span WHERE trace_id = %s"
+        return dict(database.execute(found, [UUID(caller.split("-")[1])]).fetchall())
+
+    def has_run() -> bool:
+        return any(name.startswith("run ") for name in spans())
+
+    assert response.status_code == 202
+    wait_until(has_run)
+    kinds = {name.partition(" ")[0] for name in spans()}
+    services = {service for name, service in spans().items() if name.startswith(("POST", "run"))}
+    assert {"POST", "view", "enqueue", "INSERT", "publish", "claim", "run"} <= kinds
+    assert len(services) == 2
 
 
 def test_commands_work_through_the_api_of_a_stage(local_cloud: RunningCloud, insert: Insert) -> None:

@@ -3,8 +3,12 @@
 import json
 
 import pytest
+from flask import Flask
 
 from decant import metrics
+from decant.asgi import FlaskToAsgi
+from decant_cloud.local.prometheus import PrometheusMetrics
+from tests.bridging import client
 from tests.loading import run_python
 
 
@@ -58,3 +62,24 @@ def test_metrics_are_imported_with_the_first() -> None:
     printed = run_python(f"{imports}; print('aws_lambda_powertools' in sys.modules)")
 
     assert printed.split() == ["False"]
+
+
+async def test_metrics_are_served_for_prometheus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`GET /metrics` has counters and gauges with their labels; other paths reach the app."""
+    monkeypatch.setattr(metrics, "_observers", [])
+    prometheus = PrometheusMetrics()
+    metrics.observe(prometheus.record)
+    app = Flask("app")
+    app.add_url_rule("/other", view_func=lambda: "app", endpoint="other")
+
+    metrics.record({"TaskRuns": 3, "TaskRetries": 1}, task="mail")
+    metrics.record({"TaskRuns": 1}, task="mail")
+    metrics.record({"QueueAge": 2.5}, unit="Seconds", queue="default")
+    async with client(prometheus.served_beside(FlaskToAsgi(app))) as http:
+        served, other = (await http.get("/metrics")).text, (await http.get("/other")).text
+
+    assert 'decant_task_runs_total{task="mail"} 4.0' in served
+    assert 'decant_task_retries_total{task="mail"} 1.0' in served
+    assert 'decant_queue_age_seconds{queue="default"} 2.5' in served
+    assert "process_resident_memory_bytes" in served
+    assert other == "app"

@@ -158,12 +158,35 @@ def test_monitoring_dashboard_finds_queues_by_the_name_of_the_stack() -> None:
     rows = [
         row[0]["expression"]
         for each in json.loads(dashboard["DashboardBody"])["widgets"]
-        if each["properties"]["title"].startswith("Tasks: ")
+        if each["properties"]["title"].startswith("Tasks: ") and "Metrics=1" not in each["properties"]["title"]
         for row in each["properties"]["metrics"]
     ]
 
     assert len(rows) == 3
     assert all(row.startswith("SEARCH('{AWS/SQS,QueueName}") and '"decant-prod"' in row for row in rows)
+
+
+def test_monitoring_dashboard_plots_the_metrics_of_the_application() -> None:
+    """Each metric that the library records is searched by the dimensions with which it is recorded."""
+    [dashboard] = of_type(monitoring(Service="shop"), "AWS::CloudWatch::Dashboard").values()
+    recorded = {
+        "Requests": "route,stage,status",
+        "TaskRuns": "stage,task",
+        "TaskRetries": "stage,task",
+        "TaskFailures": "stage,task",
+        "QueueAge": "queue,stage",
+    }
+
+    rows = [
+        row[0]["expression"]
+        for each in json.loads(dashboard["DashboardBody"])["widgets"]
+        if "Metrics=1" in each["properties"]["title"]
+        for row in each["properties"]["metrics"]
+    ]
+
+    assert [row.partition(" stage=")[0] for row in rows] == [
+        f'SEARCH(\'{{shop,{dimensions}}} MetricName="{name}"' for name, dimensions in recorded.items()
+    ]
 
 
 def test_monitoring_budget_warns_before_and_when_it_is_spent() -> None:

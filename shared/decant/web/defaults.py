@@ -105,7 +105,7 @@ def add_defaults(app: Flask, *, check_responses: bool = False) -> None:
         ConfigError: the settings are bad.
     """
     app.logger.removeHandler(default_handler)  # which prints every line a second time
-    if load(metrics.MetricsSettings).enabled:
+    if metrics.is_on():
         request_finished.connect(_count_response)
     settings = load(WebSettings)
     if __name__ in app.extensions or EXISTING in app.extensions:

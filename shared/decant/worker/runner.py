@@ -70,7 +70,7 @@ class Runner:
         self._leased = set[Execution]()  # until their outcomes are recorded
         self._completions = Completions(deadline, self._leased, self._run_ended)
         self._heartbeat = Heartbeat(settings.heartbeat_s, renewed_lease_s, self._leased)
-        self._counts = defaultdict[str, Counter[str]](Counter) if load(metrics.MetricsSettings).enabled else None
+        self._counts = defaultdict[str, Counter[str]](Counter) if metrics.is_on() else None
         self._tracer = tracer()
         self.failed = set[UUID]()
 

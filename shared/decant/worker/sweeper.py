@@ -116,7 +116,7 @@ async def sweep(deadline: Deadline) -> SweepCounts:
 
 
 async def _measure() -> int:
-    queues = await queue_statistics() if load(metrics.MetricsSettings).enabled else []
+    queues = await queue_statistics() if metrics.is_on() else []
     for queue in queues:
         metrics.record({"QueueAge": queue.oldest_s or 0.0}, unit="Seconds", queue=queue.queue)
     return len(queues)

@@ -25,6 +25,7 @@ from decant.web import lambda_handler
 from decant_cloud.bundle import bundle
 from decant_cloud.local import tokens
 from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.console.consoles import CONSOLES, throughput_share
 from tests.loading import Context, rest_request
 from tests.sample.database import migrate
 
@@ -85,6 +86,9 @@ def main() -> None:
             token = tokens.mint(state, "tasks:read")
             handler = lambda_handler(console_app(read="tasks:read", admin="tasks:admin"))
             _print({route: _measure(handler, route.format(id=task_id), token, given.requests) for route in ROUTES})
+            alone, beside, share = loop.run(throughput_share(token, _environment(postgres, state)))
+            figures = f"{alone:.0f} tasks/s alone, {beside:.0f} beside {CONSOLES} open consoles"
+            Console().print(f"\n{figures}: {100 * (share - 1):+.1f} % (at least -3)")
             own.shut_down()
 
 
@@ -92,6 +96,8 @@ def _environment(postgres: Postgres, state: Path) -> dict[str, str]:
     return {
         "DATABASE_URL": postgres.url(),
         "DATABASE_STATEMENT_TIMEOUT_S": "600",
+        "TASK_CONCURRENCY": "20",
+        "LOG_LEVEL": "ERROR",
         "JWT_ISSUER": tokens.ISSUER,
         "JWT_AUDIENCE": bundle().name,
         "JWT_PUBLIC_PEM": tokens.public_key(state),

@@ -8,12 +8,12 @@ import sys
 from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hypercorn.asyncio import serve as hypercorn
 from hypercorn.config import Config
 
-from decant import loop
+from decant import loop, metrics
 from decant.errors import ConfigError
 from decant.secrets import provide
 from decant.worker import run_forever
@@ -25,12 +25,16 @@ from decant_cloud.local.logs import ReadableOutput
 from decant_cloud.local.ports import require_free
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.local.progress import Steps
+from decant_cloud.local.prometheus import PrometheusMetrics
 from decant_cloud.local.served import Dispatcher, load_apps, load_function
 from decant_cloud.local.state import Claim, running
 from decant_cloud.local.terminal import output
 from decant_cloud.local.tokens import ISSUER, public_key
 from decant_cloud.local.warden import Warden
 from decant_cloud.paths import root
+
+if TYPE_CHECKING:
+    from asgiref.typing import ASGI3Application
 
 __all__ = ["code_files", "run"]
 
@@ -61,17 +65,20 @@ def run(*, state: Path, port: int) -> None:
             except ConfigError as error:
                 raise LocalCloudError(f"Settings are invalid: {error}") from error
             provide(bundle().secrets)
+        prometheus = PrometheusMetrics()
+        metrics.observe(prometheus.record)  # before the apps are loaded
         print_endpoints(console, f"http://127.0.0.1:{port}", state)
         console.print("Tasks run in this process. Ctrl-C stops it.\n", highlight=False)
         with redirect_stdout(ReadableOutput(console)):
-            changed = loop.run(_serve(Dispatcher(load_apps(root() / "functions")), port, postgres))
+            app = prometheus.served_beside(Dispatcher(load_apps(root() / "functions")))
+            changed = loop.run(_serve(app, port, postgres))
     if changed:
         console.print("Code has changed; restarting.\n", highlight=False)
         command = [sys.executable, "-m", "decant_cloud", *sys.argv[1:]]
         os.execve(command[0], command, environment)  # noqa: S606  # this command again, and no shell is wanted
 
 
-async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -> bool:
+async def _serve(app: "ASGI3Application", port: int, postgres: Postgres | None) -> bool:
     """Serve until a signal arrives or the code changes; returns whether it has changed."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -83,7 +90,7 @@ async def _serve(dispatcher: Dispatcher, port: int, postgres: Postgres | None) -
     worker, watch = asyncio.create_task(run_forever()), asyncio.create_task(_keep_running(postgres, stop))
     change = asyncio.create_task(_change(stop))
     try:
-        await _serve_until(stop, hypercorn(cast("Any", dispatcher), config, shutdown_trigger=stop.wait))
+        await _serve_until(stop, hypercorn(cast("Any", app), config, shutdown_trigger=stop.wait))
     finally:
         worker.cancel()
         watch.cancel()

@@ -1,0 +1,232 @@
+"""The console's page in Chromium, on a server in this process: accessibility, and views that need code of their own."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, cast
+
+import axe_core_python
+import pytest
+from flask import Flask
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from sqlalchemy import text
+
+from decant import db, runtime
+from decant.asgi import FlaskToAsgi
+from decant.asgi.application import asgi_app
+from decant.console.app import console_app
+from decant.tasks import chord, every, task
+from decant.tasks.admin import pause_queue
+from decant.workflows import step, workflow
+from decant_cloud.bundle import bundle
+from decant_cloud.local import tokens
+from decant_cloud.local.collector import Collector
+from decant_cloud.local.postgres import free_port
+from tests import work
+from tests.bridging import client
+from tests.e2e.browser import Page, click, open_page, open_view, shows
+from tests.otlp import collect
+from tests.worlds import PostgresWorld, execute, sweep_once
+
+pytestmark = [pytest.mark.chromium, pytest.mark.usefixtures("new_tasks")]
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """Serve an app on loopback from a thread; yields its address."""
+    port, stop = free_port(), asyncio.Event()
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    ready = threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def run() -> None:
+        loops.append(asyncio.get_running_loop())
+        ready.set()
+        await serve(cast("Any", asgi_app(app, secure_defaults=True)), config, shutdown_trigger=stop.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.Runner().run(run()))
+    thread.start()
+    ready.wait()
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+@pytest.fixture
+def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:  # set before
+    """Address of the console with a token for all actions; its traces are stored."""
+    monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
+    monkeypatch.setenv("JWT_AUDIENCE", bundle().name)
+    monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(tmp_path))
+    with Collector(database_url) as collector, served(console_app(read="tasks:read", admin="tasks:admin")) as address:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        runtime.current().reload()
+        yield f"{address}/console#token={tokens.mint(tmp_path, 'tasks:admin')}"
+
+
+AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
+"""The checks of axe-core."""
+
+
+def serious(page: Page) -> list[str]:
+    """Serious and critical findings of axe-core on the page as it is."""
+    page.evaluate(f"if (!window.axe) {{ {AXE} }}; 0")
+    found = page.evaluate(
+        "axe.run(document, {resultTypes: ['violations']}).then(({violations}) => JSON.stringify(violations))"
+    )
+    return [
+        f"{each['id']}: {each['nodes'][0]['target']} {each['nodes'][0]['failureSummary']}"
+        for each in json.loads(found)
+        if each["impact"] in {"serious", "critical"}
+    ]
+
+
+async def fill() -> tuple[str, str, str]:
+    """Tasks in every state, a workflow, a run, a schedule and a trace; ids of a failed task, of a chord and a trace."""
+
+    @task(schedule=every(3600))
+    async def nightly() -> str:
+        return "done"
+
+    @workflow
+    async def order() -> int:
+        return await step(charge)
+
+    async def charge() -> int:
+        return 1
+
+    async def place(number: int) -> str:
+        async with db.session() as session:
+            await session.execute(text("SELECT 1"))
+        await work.flaky.delay(1)
+        return str(number)
+
+    app = Flask("shop")
+    app.add_url_rule("/orders/<int:number>", "place", place)
+    async with client(FlaskToAsgi(app, view_threads=0)) as http:
+        await http.get("/orders/7", headers={"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"})
+    failed = await work.fail.delay("disk full")
+    await chord([work.add.s(n) for n in range(3)], work.total.s()).delay()
+    await order.start()
+    await PostgresWorld().run()
+    await work.add.apply_async((1,), countdown=3600)
+    await sweep_once()
+    await collect()
+    (root,) = await execute("SELECT root_id FROM decant.task WHERE root_id IS NOT NULL LIMIT 1")
+    return failed.id, str(root["root_id"]), "4bf92f35-77b3-4da6-a3ce-929d0e0e4736"
+
+
+NAMES = ("overview", "tasks", "workflows", "schedules", "queues", "dead", "traces")
+"""Views without parameters."""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_page_has_a_serious_finding(url: str, tmp_path: Path, scheme: str) -> None:
+    """axe-core finds nothing serious in any view, in a dialog and in the form for the token."""
+    failed, root, trace = await fill()
+    await pause_queue("mail")
+    views: dict[str, dict[str, str]] = {
+        **{name: {} for name in NAMES},
+        "task": {"id": failed},
+        "workflow": {"id": root},
+        "trace": {"id": trace},
+    }
+    findings: dict[str, list[str]] = {}
+
+    with open_page(url, tmp_path / "browser") as page:
+        page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        shows(page, "What does not proceed")
+        for view, parameters in views.items():
+            open_view(page, view, **parameters)
+            page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+            findings[view] = serious(page)
+        open_view(page, "tasks", state="FAILURE")
+        click(page, "Redrive")
+        page.wait_for("!!document.querySelector('dialog[open]')")
+        findings["dialog"] = serious(page)
+        page.evaluate("sessionStorage.clear()")
+        page.call("Page.reload")
+        shows(page, "Bearer token")
+        findings["token"] = serious(page)
+        errors = list(page.errors)
+
+    assert {view: found for view, found in findings.items() if found} == {}
+    assert errors == []
+
+
+async def test_views_that_need_code_and_traces(url: str, tmp_path: Path) -> None:
+    """A schedule runs now, the plots change their span, runs are listed, and traces are shown as waterfalls."""
+    _, _, trace = await fill()
+
+    with open_page(url, tmp_path / "browser") as page:
+        shows(page, "Throughput and latency")
+        click(page, "7 d")
+        page.wait_for("document.querySelector('.segments [aria-current]')?.textContent === '7 d'")
+
+        open_view(page, "workflows")
+        click(page, "Runs of workflow functions")
+        click(page, next(row["name"] for row in await execute("SELECT name FROM decant.task WHERE name LIKE '%order'")))
+        shows(page, "charge")
+        names = "[...document.querySelectorAll('.spans .text')].map((each) => each.textContent)"
+        page.wait_for(f"{names}.includes('step charge')")
+
+        open_view(page, "schedules")
+        (schedule,) = await execute("SELECT name FROM decant.schedule")
+        click(page, f"Run {schedule['name']} now")
+        click(page, "Run now", "dialog")
+        page.wait_for("location.search.includes('view=task')")
+        shows(page, "nightly")
+
+        open_view(page, "traces")
+        click(page, "GET /orders/<int:number>")
+        page.wait_for("document.querySelectorAll('.spans details').length >= 7")
+        shown = page.evaluate(names)
+        page.evaluate("document.querySelector('.spans details').open = true")
+        shows(page, "http.response.status_code")
+        errors = list(page.errors)
+
+    assert shown[:4] == ["GET /orders/<int:number>", "view place", "SELECT", "enqueue tests.work.flaky"]
+    assert {"claim tests.work.flaky", "run tests.work.flaky"} <= set(shown)
+    assert errors == []
+    assert trace in {str(row["trace_id"]) for row in await execute("SELECT trace_id FROM decant.span")}
+    assert [row["count"] for row in await execute("SELECT count(*) FROM decant.task WHERE name LIKE '%nightly'")] == [1]
+
+
+async def test_counts_of_a_storm_are_those_of_sql(url: str, tmp_path: Path) -> None:
+    """While 10,000 tasks wait, run and fail, the overview shows SQL's counts, and the list stays readable."""
+    await work.add.delay_many([(n,) for n in range(9_000)])
+    await work.fail.delay_many([("no",) for _ in range(600)])
+    states = """
+        UPDATE decant.task SET state = 'STARTED', wake_at = NULL, attempt = 1, date_started = now(),
+            lease_expires_at = now() + interval '5 minutes'
+        WHERE id IN (SELECT id FROM decant.task WHERE name LIKE '%add' ORDER BY id LIMIT 400)
+    """
+    await execute(states)
+    counted = """
+        SELECT count(*) FILTER (WHERE state = 'PENDING') AS due, count(*) FILTER (WHERE state = 'STARTED') AS running
+        FROM decant.task
+    """
+    (before,) = await execute(counted)
+
+    with open_page(url, tmp_path / "browser") as page:
+        shows(page, "Queues")
+        cells = "[...document.querySelectorAll('[aria-label=Queues] tbody td')].map((each) => each.textContent)"
+        page.wait_for(f"{cells}.length > 0")
+        row = page.evaluate(cells)
+        open_view(page, "tasks", state="open")
+        listed = page.evaluate("document.querySelectorAll('tbody tr').length")
+        await PostgresWorld().run()
+        (after,) = await execute("SELECT count(*) AS failed FROM decant.task WHERE state = 'FAILURE'")
+        open_view(page, "overview")
+        failed = f"{cells}[6]"
+        page.wait_for(f"{failed} === '{after['failed']:,}'")
+
+    assert (row[1], row[4]) == (f"{before['due']:,}", f"{before['running']:,}")
+    assert listed == 50
