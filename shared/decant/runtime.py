@@ -130,18 +130,18 @@ class Runtime:
         """Run a coroutine to its end on an event loop of another thread, which has connections of its own."""
         return self.get(LoopThread, LoopThread, LoopThread.close).run(work)
 
-    def get[T](self, kind: type[T], build: Callable[[], T], close: Callable[[T], object] | None = None) -> T:
+    def get[T](self, key: object, build: Callable[[], T], close: Callable[[T], object] | None = None) -> T:
         """The runtime's instance of a resource that belongs to no event loop, such as a thread pool.
 
         Args:
-            kind: Its type, the key.
+            key: Its key, which is its type in most cases.
             build: Makes it at first use.
             close: Releases it in `aclose`; it is built anew at its next use.
         """
         with self._building:
-            if kind not in self._shared:
-                self._shared[kind] = build(), close
-            instance: T = self._shared[kind][0]
+            if key not in self._shared:
+                self._shared[key] = build(), close
+            instance: T = self._shared[key][0]
         return instance
 
     def client[T](

@@ -37,6 +37,15 @@ def local_cloud() -> Iterator[RunningCloud]:
 
 
 @pytest.fixture(scope="session")
+def shared_layer(local_cloud: RunningCloud) -> str:
+    """ARN of the layer with Decant."""
+    configuration = local_cloud.client("lambda").get_function_configuration(
+        FunctionName=local_cloud.function_name("AsyncResponse")
+    )
+    return str(configuration["Layers"][0]["Arn"])
+
+
+@pytest.fixture(scope="session")
 def clone() -> Iterator[Clone]:
     """A clone in which `make up` runs, for the tests of its terminal and of edits; Ctrl-C stops all of it."""
     with running_clone() as started:

@@ -2,41 +2,16 @@
 
 import hashlib
 import json
-import random
 from collections.abc import Iterator
 from uuid import uuid4
 
 import httpx
 import pytest
 
+from tests.bodies import ECHO, random_bodies
 from tests.e2e.running import Create, RunningCloud
 
-ECHO = """
-    import hashlib
-    from flask import Flask, Response, request
-    from decant.web import lambda_handler
-
-    app = Flask(__name__)
-
-    @app.post("/echo")
-    def echo():
-        body = request.get_data()
-        received = hashlib.sha256(body).hexdigest()
-        return Response(body, content_type=request.content_type, headers={"X-Received": received})
-
-    handler = lambda_handler(app)
-"""
 FUNCTIONS = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions"
-SEED = 15
-
-
-@pytest.fixture(scope="module")
-def shared_layer(local_cloud: RunningCloud) -> str:
-    """ARN of the layer with Decant."""
-    configuration = local_cloud.client("lambda").get_function_configuration(
-        FunctionName=local_cloud.function_name("AsyncResponse")
-    )
-    return str(configuration["Layers"][0]["Arn"])
 
 
 @pytest.fixture
@@ -62,11 +37,7 @@ def api(local_cloud: RunningCloud, create: Create, shared_layer: str) -> Iterato
 
 def test_random_bytes_pass_in_both_directions(api: httpx.Client) -> None:
     """256 strings of 256 bytes, of text and binary types."""
-    bytes_of = random.Random(SEED).randbytes  # noqa: S311  # the same bytes in every run
-    for number in range(256):
-        sent = bytes_of(256)
-        kind = ("application/octet-stream", "text/plain", "application/json")[number % 3]
-
+    for sent, kind in random_bodies():
         response = api.post("/echo", content=sent, headers={"Content-Type": kind, "Accept-Encoding": "identity"})
 
         assert response.headers["x-received"] == hashlib.sha256(sent).hexdigest()

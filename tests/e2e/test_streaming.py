@@ -57,15 +57,6 @@ LIMIT_S = 60
 FUNCTIONS = "arn:aws:apigateway:us-east-1:lambda:path/2021-11-15/functions"
 
 
-@pytest.fixture(scope="module")
-def shared_layer(local_cloud: RunningCloud) -> str:
-    """ARN of the layer with Decant."""
-    configuration = local_cloud.client("lambda").get_function_configuration(
-        FunctionName=local_cloud.function_name("AsyncResponse")
-    )
-    return str(configuration["Layers"][0]["Arn"])
-
-
 @pytest.fixture
 def api(local_cloud: RunningCloud, create: Create, shared_layer: str) -> Iterator[httpx.Client]:
     """A client of an API whose only function streams."""

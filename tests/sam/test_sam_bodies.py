@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import random
 import signal
 import subprocess
 import textwrap
@@ -13,6 +12,7 @@ import httpx
 import pytest
 
 from decant_cloud.local.postgres import free_port
+from tests.bodies import ECHO, random_bodies
 from tests.sam.conftest import Engine
 from tests.sam.runners import SAM
 
@@ -35,29 +35,13 @@ TEMPLATE = """
           Layers: [!Ref Layer]
           Events: {{Route: {{Type: Api, Properties: {{RestApiId: !Ref Api, Method: POST, Path: /echo}}}}}}
 """
-APP = """
-    import hashlib
-    from flask import Flask, Response, request
-    from decant.web import lambda_handler
-
-    app = Flask(__name__)
-
-    @app.post("/echo")
-    def echo():
-        body = request.get_data()
-        received = hashlib.sha256(body).hexdigest()
-        return Response(body, content_type=request.content_type, headers={"X-Received": received})
-
-    handler = lambda_handler(app)
-"""
-SEED = 15
 
 
 @pytest.fixture
 def api(build_folder: Path, engine: Engine, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of an API that returns what it receives."""
     (tmp_path / "function").mkdir()
-    (tmp_path / "function/app.py").write_text(textwrap.dedent(APP))
+    (tmp_path / "function/app.py").write_text(textwrap.dedent(ECHO))
     template = tmp_path / "template.yaml"
     template.write_text(textwrap.dedent(TEMPLATE).format(layer=build_folder / "SharedLayer"))
     port = free_port()
@@ -82,10 +66,7 @@ def api(build_folder: Path, engine: Engine, tmp_path: Path) -> Iterator[httpx.Cl
 @pytest.mark.timeout(600)
 def test_random_bytes_pass_in_both_directions(api: httpx.Client) -> None:
     """256 strings of 256 bytes."""
-    bytes_of = random.Random(SEED).randbytes  # noqa: S311  # the same bytes in every run
-    for _ in range(256):
-        sent = bytes_of(256)
-
+    for sent, _kind in random_bodies():
         response = api.post("/echo", content=sent, headers={"Content-Type": "application/octet-stream"})
 
         assert response.headers["x-received"] == hashlib.sha256(sent).hexdigest()

@@ -1,12 +1,12 @@
 """Every row of the table in docs/celery.md has tests: cases of the oracle, or the tests that are named here."""
 
 import json
-import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.loading import ROOT
+from tests.tables import is_a_test, rows
+
 CASES = json.loads((ROOT / "tests/oracle/recording.json").read_text()).keys()
 REFUSED = "test_celery_unsupported.py::test_feature_is_refused"
 WARNED = "test_celery_unsupported.py::test_option_without_effect_warns"
@@ -74,7 +74,7 @@ TESTS = {
 """The tests of a row, by the beginning of its first cell."""
 
 TABLE = (ROOT / "docs/celery.md").read_text().partition("## Same, different, unsupported")[2].partition("\n## ")[0]
-ROWS = [line[2:] for line in TABLE.splitlines() if re.search(r"\| (same|different|unsupported) \|", line)]
+ROWS = rows(TABLE)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.partition(" |")[0])
@@ -82,7 +82,7 @@ def test_row_has_tests(row: str) -> None:
     """A row of the table has tests, and they exist."""
     (beginning,) = [beginning for beginning in TESTS if row.startswith(beginning)]
 
-    missing = [name for name in TESTS[beginning].split() if not _exists(name)]
+    missing = [name for name in TESTS[beginning].split() if name not in CASES and not is_a_test(name)]
 
     assert missing == []
 
@@ -90,10 +90,3 @@ def test_row_has_tests(row: str) -> None:
 def test_tests_belong_to_rows() -> None:
     """A test backs a row that exists."""
     assert [beginning for beginning in TESTS if not any(row.startswith(beginning) for row in ROWS)] == []
-
-
-def _exists(name: str) -> bool:
-    file, _, test = name.partition("::")
-    if not test:
-        return name in CASES
-    return any(f"def {test}(" in path.read_text() for path in (ROOT / "tests").glob(f"*/{file}"))

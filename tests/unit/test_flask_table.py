@@ -1,11 +1,11 @@
 """Every row of the tables in docs/flask.md has the tests that are named here."""
 
 import re
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.loading import ROOT
+from tests.tables import is_a_test, rows
 
 TESTS = {
     "routes": "test_asgi_flask.py::test_view_answers_sync_and_async "
@@ -72,7 +72,7 @@ TESTS = {
 """The tests of a row, by the beginning of its first cell."""
 
 PAGE = (ROOT / "docs/flask.md").read_text()
-ROWS = [line[2:] for line in PAGE.splitlines() if re.search(r"\| (same|different|unsupported) \|", line)]
+ROWS = rows(PAGE)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.partition(" |")[0])
@@ -80,7 +80,7 @@ def test_row_has_tests(row: str) -> None:
     """A row of the table has tests, and they exist."""
     (beginning,) = [beginning for beginning in TESTS if re.match(rf"{re.escape(beginning)}(?!\w)", row)]
 
-    missing = [name for name in TESTS[beginning].split() if not _exists(name)]
+    missing = [name for name in TESTS[beginning].split() if not is_a_test(name)]
 
     assert missing == []
 
@@ -88,8 +88,3 @@ def test_row_has_tests(row: str) -> None:
 def test_tests_belong_to_rows() -> None:
     """A test backs a row that exists."""
     assert [beginning for beginning in TESTS if not any(row.startswith(beginning) for row in ROWS)] == []
-
-
-def _exists(name: str) -> bool:
-    file, _, test = name.partition("::")
-    return any(f"def {test}(" in path.read_text() for path in (ROOT / "tests").glob(f"*/{file}"))

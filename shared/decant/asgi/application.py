@@ -154,7 +154,8 @@ class FlaskToAsgi:
         if not self._view_threads:
             return None
         build = partial(_ViewThreads, self._view_threads, "decant-view")
-        return self._runtime.get(_ViewThreads, build, partial(_ViewThreads.shutdown, wait=False))
+        threads: _ViewThreads = self._runtime.get(_ViewThreads, build, partial(_ViewThreads.shutdown, wait=False))
+        return threads
 
 
 class _ViewThreads(ThreadPoolExecutor):

@@ -1,7 +1,6 @@
 """Store of steps and signals: its protocol, and the store in PostgreSQL. `decant.testing` has a store in memory."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -9,11 +8,12 @@ from uuid import UUID
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import db, runtime
+from decant import db
 from decant.config import load
 from decant.errors import Conflict, TaskNotFound
 from decant.tasks.options import TaskSettings
 from decant.tasks.records import FINISHED, Enqueued, Failure, State
+from decant.tasks.replaceable import Replaceable
 from decant.workflows import sql
 from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
 
@@ -216,27 +216,9 @@ class PostgresSteps:
         return rows[0]["id"] if rows else None
 
 
-class _Selection:
-    """Store of a runtime."""
-
-    def __init__(self) -> None:
-        self.store: StepStore = PostgresSteps()
-
-
-def steps() -> StepStore:
-    """The store of the current runtime."""
-    return runtime.current().get(_Selection, _Selection).store
-
-
-@contextmanager
-def using(other: StepStore) -> Iterator[None]:
-    """Use another store in the current runtime inside the block."""
-    selection = runtime.current().get(_Selection, _Selection)
-    before, selection.store = selection.store, other
-    try:
-        yield
-    finally:
-        selection.store = before
+steps = Replaceable[StepStore](PostgresSteps)
+"""The store of the current runtime."""
+using = steps.using
 
 
 def _encode(rows: Sequence[msgspec.Struct]) -> str:

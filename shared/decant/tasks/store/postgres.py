@@ -3,8 +3,7 @@
 A statement that completes tasks also updates their workflows in the same transaction.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +13,7 @@ from sqlalchemy import RowMapping, TextClause
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import db, runtime
+from decant import db
 from decant.config import load
 from decant.errors import DatabaseUnavailable
 from decant.tasks.lists import Page, PausedQueue, QueueStatistics, Summary, TaskFilter
@@ -32,6 +31,7 @@ from decant.tasks.records import (
     Status,
     Unclaimed,
 )
+from decant.tasks.replaceable import Replaceable
 from decant.tasks.sql import (
     claim,
     dead_letters,
@@ -248,27 +248,9 @@ class PostgresStore:
         return sum(row["rows"] for row in await db.execute(sweep.DELETE, given))
 
 
-class _Selection:
-    """Store of a runtime."""
-
-    def __init__(self) -> None:
-        self.store: Store = PostgresStore()
-
-
-def store() -> Store:
-    """The store of the current runtime."""
-    return runtime.current().get(_Selection, _Selection).store
-
-
-@contextmanager
-def using(other: Store) -> Iterator[None]:
-    """Use another store in the current runtime inside the block."""
-    selection = runtime.current().get(_Selection, _Selection)
-    before, selection.store = selection.store, other
-    try:
-        yield
-    finally:
-        selection.store = before
+store = Replaceable[Store](PostgresStore)
+"""The store of the current runtime."""
+using = store.using
 
 
 async def _insert(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
