@@ -7,7 +7,13 @@ from decant.testing import memory
 from tests.examples import inspected
 from tests.loading import ROOT
 
-SOURCES = ("shared/domain/orders.py", "tests/agent.py", "tests/examples.py", "tests/functions/test_orders.py")
+SOURCES = (
+    "shared/domain/orders.py",
+    "tests/agent.py",
+    "tests/examples.py",
+    "tests/functions/test_orders.py",
+    "tests/unit/test_workflows_price.py",
+)
 
 
 def compact(code: str) -> str:

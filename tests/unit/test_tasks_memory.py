@@ -1,9 +1,13 @@
-"""The store in memory: transactions, and workers on event loops with another task factory."""
+"""The store in memory: transactions, workers on event loops with another task factory, and the memory of runs."""
 
 import asyncio
+import gc
+from weakref import ref
 
+import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from decant.tasks import current_run, task
 from decant.testing import memory
 from tests import work
 
@@ -58,3 +62,25 @@ async def test_outcomes_are_recorded_with_an_eager_task_factory() -> None:
             loop.set_task_factory(factory)
 
         assert await job.result == 3
+
+
+@pytest.mark.usefixtures("new_tasks")
+async def test_finished_run_is_freed_without_the_garbage_collector() -> None:
+    """No reference cycle of a run is left to it, whose passes would cost a worker more than the runs."""
+    runs = []
+
+    @task(name="freed")
+    async def freed() -> None:
+        run = current_run()
+        assert run is not None
+        runs.append(ref(run))
+
+    gc.disable()
+    try:
+        with memory() as broker:
+            await freed.delay()
+            await broker.run()
+    finally:
+        gc.enable()
+
+    assert [run() for run in runs] == [None]

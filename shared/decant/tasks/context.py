@@ -18,6 +18,7 @@ from functools import cache, cached_property
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from uuid import UUID
+from weakref import ref
 
 import msgspec
 
@@ -117,6 +118,7 @@ class Run:
         control: The worker's control of the run.
     Attributes:
         claimed: The same.
+        control: Weak reference to the control.
         unawaited: Coroutines that the run has not awaited, with their lines.
         details: Details to record with the outcome, a JSON object.
         cancelled: Why the worker has cancelled the run; None when it has not.
@@ -132,7 +134,8 @@ class Run:
         self.details: str | None = None
         self.cancelled: CancelReason | None = None
         self.claimed = claimed
-        self.control = control
+        # weak, since the control holds the run: runs that hold each other would be left to the garbage collector
+        self.control = None if control is None else ref(control)
         self.progress: Any = None
 
     @cached_property

@@ -74,7 +74,7 @@ class Progress(SuspendableRun):
         """Take over the recorded steps."""
         self._loaded = True
         self.recorded = {row.key: row for row in rows}
-        self._unused = {row.key for row in rows if row.kind != "begun"}
+        self._unused = {key for key, row in self.recorded.items() if row.kind != "begun"}
         self._loaded_at = self._loop.time()
 
     async def call(self, name: str, kind: Kind) -> Call:
@@ -188,11 +188,18 @@ class Progress(SuspendableRun):
 
 
 def current_progress() -> Progress | None:
-    """The progress of the current run; None outside of a worker."""
+    """The progress of the current run; None outside of a worker.
+
+    Raises:
+        CancelledError: the run has ended, and is that of a task without steps.
+    """
     run = running.get()
     if run is None or run.claimed is None or run.control is None:
         return None
     if run.progress is None:
-        run.progress = Progress(run, run.claimed, run.control)
+        control = run.control()
+        if control is None:
+            raise asyncio.CancelledError("The run has ended.")
+        run.progress = Progress(run, run.claimed, control)
     progress: Progress = run.progress
     return progress

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from uuid import UUID
 
 import msgspec
@@ -147,7 +147,8 @@ class PostgresSteps:
     async def load(self, ids: Sequence[UUID]) -> dict[UUID, list[Recorded]]:
         found: dict[UUID, list[Recorded]] = {task_id: [] for task_id in ids}
         for row in await db.execute(sql.LOAD, {"ids": list(ids)}):
-            found[row["task_id"]].append(Recorded(**{name: row[name] for name in Recorded.__struct_fields__}))
+            task_id, *fields = cast("Sequence[Any]", row.values())
+            found[task_id].append(Recorded(*fields))
         return found
 
     async def record(self, steps: Sequence[NewStep], session: AsyncSession | None = None) -> Recording:

@@ -1,8 +1,12 @@
 """Decant's side: one worker that claims runs of the table."""
 
+import asyncio
 import math
 import os
+import subprocess
+import sys
 import time
+from statistics import median
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,9 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant import db, loop, runtime
 from decant.tasks.registry import registry
 from decant.tasks.store import store
+from decant.testing import memory
+from decant.worker import run_forever
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
-from decant.workflows import WorkflowRun, sleep, step, workflow
+from decant.workflows import WorkflowRun, sleep, step, wait_for, workflow
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.workflows.system import STEPS, Measured, measure
 from tests.loading import ROOT, load_module
@@ -51,6 +57,40 @@ async def long() -> None:
     await sleep(days=1)
 
 
+@workflow
+async def waiting() -> None:
+    """Wait for a signal."""
+    await wait_for("go")
+
+
+@workflow
+async def asleep() -> None:
+    """Sleep for days."""
+    await sleep(days=3)
+
+
+async def _sleep_ms() -> float:
+    started = time.perf_counter()
+    with memory() as broker:
+        await asleep.start()
+        await broker.run_all()
+    return 1000 * (time.perf_counter() - started)
+
+
+def _import_ms() -> float:
+    code = """
+import time, decant.worker
+started = time.process_time()
+import decant.workflows
+print(1000 * (time.process_time() - started))
+"""
+    return float(subprocess.check_output([sys.executable, "-c", code]))
+
+
+def _median_ms(*measures: list[float]) -> str:
+    return " · ".join(f"{median(measure):.1f} ms" for measure in measures)
+
+
 class Decant:
     """Decant on a database of the server."""
 
@@ -82,25 +122,56 @@ class Decant:
             while claimed := await store().claim_due(list(registry), runner.lease_s, 10_000):
                 await runner.run(claimed)
 
-    def extras(self) -> tuple[float, float]:
-        """Milliseconds to resume a run of 1,000 steps, and bytes per step."""
-        return loop.run(self._extras())
+    def extras(self) -> dict[str, str]:
+        """Measures that the others do not have."""
+        return {
+            "bytes per step, in table and index": f"{loop.run(self._step_bytes()):.0f}",
+            "resume of 1,000 steps, its processor time": _median_ms(*loop.run(self._resume_ms())),
+            "signal to receipt, median and 99 %": " · ".join(f"{ms:.0f} ms" for ms in loop.run(self._signal_ms())),
+            "processor time of the import of decant.workflows after decant.worker": _median_ms(
+                [_import_ms() for _ in range(5)]
+            ),
+            "start, sleep of three days and end in memory": _median_ms([loop.run(_sleep_ms()) for _ in range(5)]),
+        }
 
-    async def _extras(self) -> tuple[float, float]:
-        run: WorkflowRun = await long.start()
-        await self._work()
+    async def _step_bytes(self) -> float:
         await self._execute("VACUUM decant.step")
         [row] = await self._execute(
             "SELECT pg_total_relation_size('decant.step') / count(*)::float AS bytes FROM decant.step"
         )
-        times = []
-        for _ in range(5):
+        return row["bytes"]
+
+    async def _resume_ms(self) -> tuple[list[float], list[float]]:
+        run: WorkflowRun = await long.start()
+        await self._work()
+        times, own = [], []
+        for _ in range(9):
             await self._execute("UPDATE decant.task SET wake_at = now(), eta = now() WHERE date_done IS NULL")
-            started = time.perf_counter()
+            started, own_started = time.perf_counter(), time.process_time()
             await self._work()
             times.append(1000 * (time.perf_counter() - started))
+            own.append(1000 * (time.process_time() - own_started))
         await run.revoke()
-        return min(times), row["bytes"]
+        return times, own
+
+    async def _signal_ms(self) -> tuple[float, float]:
+        """Send a signal to each of 200 suspended runs, which a worker of this process resumes."""
+        os.environ["TASK_CONCURRENCY"] = "20"
+        runtime.current().reload()
+        runs = [await waiting.start() for _ in range(200)]
+        await self._work()
+        worker = asyncio.create_task(run_forever())
+        for run in runs:
+            await run.send("go")
+        for run in runs:
+            await run.result()
+        worker.cancel()
+        await asyncio.wait({worker})
+        rows = await self._execute("""
+            SELECT CAST(extract(epoch FROM step.date_done - signal.date_created) * 1000 AS float8) AS ms
+            FROM decant.signal JOIN decant.step USING (task_id) WHERE step.kind = 'signal' ORDER BY ms
+        """)
+        return rows[100]["ms"], rows[198]["ms"]
 
     async def _execute(self, statement: str) -> list[dict[str, float]]:
         async with db.engine().connect() as connection:

@@ -73,10 +73,6 @@ class Dbos:
 
         await asyncio.gather(*(one() for _ in range(count)))
 
-    def extras(self) -> tuple[float, float]:
-        """Not measured."""
-        return 0, 0
-
     def close(self) -> None:
         """Release its connections."""
         DBOS.destroy()
@@ -144,10 +140,6 @@ class Absurd:
     def run_in_transactions(self, count: int, in_flight: int) -> Measured | None:  # noqa: ARG002  # of the protocol
         """It has no steps in the user's transaction."""
         return None
-
-    def extras(self) -> tuple[float, float]:
-        """Not measured."""
-        return 0, 0
 
     def close(self) -> None:
         """Its connections are closed."""

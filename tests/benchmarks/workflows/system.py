@@ -33,9 +33,6 @@ class System(Protocol):
     def run_in_transactions(self, count: int, in_flight: int) -> Measured | None:
         """Run workflows whose steps insert a row in the transaction of the step."""
 
-    def extras(self) -> tuple[float, float]:
-        """Milliseconds to resume a run of 1,000 steps, and bytes per step in table and index."""
-
     def close(self) -> None:
         """Release its connections."""
 
