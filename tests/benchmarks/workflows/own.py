@@ -84,7 +84,8 @@ started = time.process_time()
 import decant.workflows
 print(1000 * (time.process_time() - started))
 """
-    return float(subprocess.check_output([sys.executable, "-c", code]))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return float(subprocess.check_output([sys.executable, "-c", code], env=environment))
 
 
 def _median_ms(*measures: list[float]) -> str:
