@@ -133,7 +133,7 @@ bench-workflows: ## Measure durable workflows against DBOS and Absurd: ARGS="--r
 	PYTHONPATH=.:shared:infra .decant/workflows/bin/python -m tests.benchmarks.workflows $(ARGS)
 bench-api: install ## Measure idempotent requests beside plain ones, and the OpenAPI document of 1,000 functions
 	@$(PY) -m tests.benchmarks.api $(ARGS)
-bench-console: install ## Measure the routes of the console on 1,100,000 tasks: ARGS="--count 100000"
+bench-console: install ## Measure the routes of the console on 1,100,000 tasks, and tasks beside 20 open pages: ARGS="--count 100000"
 	@$(PY) -m tests.benchmarks.console $(ARGS)
 bench-tracing: install ## Measure tracing: while it is off, while it is on, and at its start
 	@PYTHONPATH=.:shared:infra $(PY) -m tests.benchmarks.tracing

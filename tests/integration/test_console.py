@@ -1,5 +1,6 @@
 """Queries and actions of the console, on PostgreSQL."""
 
+import asyncio
 import io
 import json
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from decant.console.commands import main
 from decant.console.formatting import application_frames, formatted
 from decant.console.histogram import percentiles
 from decant.console.records import TaskConditions
+from decant.console.shared import SharedResults
 from decant.console.ticks import next_tick
 from decant.errors import NotFound, TaskNotFound
 from decant.tasks import State, every, group, task
@@ -279,3 +281,19 @@ def test_commands_report_errors(capsys: pytest.CaptureFixture[str], monkeypatch:
     assert statuses == [1, 1, 1]
     assert "name tasks by their ids or by at least one condition" in (error := capsys.readouterr().err)
     assert "1 tasks match" in error
+
+
+async def test_open_pages_share_a_result() -> None:
+    """Requests at the same time compute the overview once, and an action lets it be computed anew."""
+    computed = []
+
+    async def compute() -> int:
+        computed.append(1)
+        await asyncio.sleep(0)
+        return len(computed)
+
+    results = SharedResults()
+    shared = await asyncio.gather(*(results.get("overview", compute) for _ in range(20)))
+    results.forget()
+
+    assert (set(shared), await results.get("overview", compute)) == ({1}, 2)

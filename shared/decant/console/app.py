@@ -3,17 +3,19 @@
 The page and its files contain no data and need no token. Every JSON route requires a bearer token with a scope.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response, request, send_from_directory
 from msgspec import Meta, Struct
 
 from decant import auth
 from decant.console import actions, queries, records, traces
 from decant.console.logs import log_lines
+from decant.console.shared import shared_results
 from decant.errors import InvalidInput
 from decant.tasks.admin import pause_queue, paused_queues, resume_queue
 from decant.tasks.lists import Page
@@ -125,9 +127,17 @@ def console_app(*, read: str, admin: str) -> Flask:
     _add_page(app)
     guard = _Guard(read, admin)
     views = (_add_state_views, _add_task_views, _add_workflow_views, _add_trace_views)
+    app.after_request(_forget_shared)
     for add in (*views, _add_task_actions, _add_other_actions):
         add(app, guard)
     return app
+
+
+def _forget_shared(response: Response) -> Response:
+    """Let pages see the effect of an action at once."""
+    if request.method == "POST":
+        shared_results().forget()
+    return response
 
 
 class _Guard:
@@ -172,13 +182,14 @@ def _add_state_views(app: Flask, guard: _Guard) -> None:
     @app.get("/console/api/overview")
     async def console_overview() -> Tagged[records.Overview]:
         await guard.is_admin()
-        found = await queries.overview()
+        found = await shared_results().get("overview", queries.overview)
         return found, 200, etag(msgspec.structs.replace(found, now=found.swept_at or found.now))
 
     @app.get("/console/api/statistics")
     async def console_statistics() -> Tagged[records.Statistics]:
         await guard.is_admin()
-        found = await queries.statistics(query(_Span).window)
+        window = query(_Span).window
+        found = await shared_results().get(window, partial(queries.statistics, window))
         return found, 200, etag(found)
 
     @app.get("/console/api/schedules")
