@@ -128,7 +128,7 @@ def test_findings_have_their_lines() -> None:
         (19, Kind.CHANGE),  # state in the process
         (20, Kind.DIFFERS),  # a response that may be large
         (23, Kind.DIFFERS),  # a blocking call in an asynchronous view
-        (24, Kind.DIFFERS),  # likewise
+        (24, Kind.DIFFERS),  # the same
         (26, Kind.CHANGE),  # state in the process
     ]
 
@@ -173,7 +173,7 @@ def test_application_is_found_in_a_project(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "message"),
     [
         ("nowhere:app", "There is no file or folder"),
         ("shop:create_shop", "No module in .* defines create_shop"),
@@ -181,14 +181,14 @@ def test_application_is_found_in_a_project(tmp_path: Path) -> None:
         ("shop/one.py:app", ""),
     ],
 )
-def test_application_that_is_not_found(tmp_path: Path, target: str, told: str) -> None:
+def test_application_that_is_not_found(tmp_path: Path, target: str, message: str) -> None:
     """The error says what to write."""
     project(tmp_path / "shop", {"one.py": "app = Flask(__name__)", "two.py": "app = Flask(__name__)"})
 
-    if not told:
+    if not message:
         assert find_application(f"{tmp_path}/{target}", "shop", None).module == "one"
         return
-    with pytest.raises(CommandError, match=told):
+    with pytest.raises(CommandError, match=message):
         find_application(f"{tmp_path}/{target}", None, None)
 
 
@@ -201,7 +201,7 @@ def bundle(tmp_path: Path, use_bundle: Callable[[Path], None]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("code", "option", "told"),
+    ("code", "option", "message"),
     [
         ("import sqlite3\nsqlite3.connect('x')\napp = 1", "--split=route", "--split route is refused"),
         ("app = 1", "--name=hello", "functions/hello exists"),
@@ -209,7 +209,7 @@ def bundle(tmp_path: Path, use_bundle: Callable[[Path], None]) -> Path:
     ],
 )
 def test_refused_application_leaves_the_bundle_as_it_is(
-    bundle: Path, capsys: pytest.CaptureFixture[str], code: str, option: str, told: str
+    bundle: Path, capsys: pytest.CaptureFixture[str], code: str, option: str, message: str
 ) -> None:
     """The reason is in the error, and no file was written."""
     shop = project(bundle.parent / "shop", {"shop.py": code})
@@ -218,5 +218,5 @@ def test_refused_application_leaves_the_bundle_as_it_is(
     status = run(["pour", f"{shop}:app", option])
 
     assert status == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert {path: path.stat().st_mtime_ns for path in bundle.rglob("*")} == before

@@ -47,7 +47,7 @@ def files(folder: Path) -> dict[Path, int]:
 
 
 @pytest.mark.parametrize(
-    ("code", "told"),
+    ("code", "message"),
     [
         ("def create_app(config): ...", """pass literals: 'shop:create_app("dev")'"""),
         ("import no_such_package\napp = 1", "Add the package of no_such_package to its requirements"),
@@ -58,7 +58,7 @@ def files(folder: Path) -> dict[Path, int]:
     ],
 )
 def test_application_that_cannot_be_imported_is_refused(
-    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], code: str, told: str
+    bundle: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], code: str, message: str
 ) -> None:
     """The error has the cause, in the application's own files, and what to do."""
     before = files(bundle)
@@ -67,7 +67,7 @@ def test_application_that_cannot_be_imported_is_refused(
 
     error = capsys.readouterr().err
     assert status == 1
-    assert told in error
+    assert message in error
     assert "decant-pour-" not in error
     assert files(bundle) == before
     assert list((tmp_path / "tmp").iterdir()) == []

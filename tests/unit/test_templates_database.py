@@ -58,7 +58,7 @@ def test_database_is_encrypted_without_a_key_of_our_own() -> None:
 
 
 def test_database_is_hard_to_lose() -> None:
-    """It refuses to be deleted, leaves a snapshot behind and can be restored to any second of two weeks."""
+    """It is protected from deletion, leaves a snapshot behind and can be restored to any second of two weeks."""
     resource = database()["Resources"]["Cluster"]
 
     assert resource["Properties"]["DeletionProtection"] == "true"

@@ -217,7 +217,7 @@ class Result:
         ratio: Rate in the stress over the rate before.
         drain_s: Seconds from the end of the producer until nothing was left.
         lost: Tasks that were enqueued and not run.
-        exited: Whether the workers ended when they were told to.
+        exited: Whether the workers ended after SIGTERM.
     """
 
     ratio: float
