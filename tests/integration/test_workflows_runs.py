@@ -13,6 +13,7 @@ from decant.errors import TaskFailed
 from decant.tasks import State
 from decant.tasks.registry import registry
 from decant.tasks.store import store
+from decant.testing import memory
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.workflows import StepInterrupted, WorkflowRun, step
@@ -233,3 +234,23 @@ async def test_old_runs_are_deleted_with_their_steps() -> None:
     assert [row["count"] for row in await execute("SELECT count(*) AS count FROM decant.step")] == [0]
     assert [row["count"] for row in await execute("SELECT count(*) AS count FROM decant.signal")] == [0]
     await db.dispose()
+
+
+async def test_run_has_a_limit_of_steps(kept_logs: None, caplog: pytest.LogCaptureFixture) -> None:
+    """A warning is logged at 80 % of it, and the error names the remedy."""
+    del kept_logs
+
+    async def endless() -> None:
+        while True:
+            await step(flows.echo, None)
+
+    with memory() as broker:
+        run = await deploy(endless, max_retries=0).start()
+        await broker.run()
+        status = await run.status()
+
+    assert status.failure is not None
+    assert "continue_as_new" in status.failure.message
+    assert [record.message for record in caplog.records].count(
+        "A run has recorded 80 % of the steps that it may have"
+    ) == 1
