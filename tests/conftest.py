@@ -2,8 +2,12 @@
 
 import logging
 import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,13 +18,18 @@ from decant import observability
 from decant.tasks.registry import periodic, registry
 from decant.testing import memory
 from decant_cloud import paths
+from tests.loading import ROOT
+from tests.parity import pour
 from tests.queues import SqsQueue, make_queue, sqs_server
+from tests.sample.bundle import build_wheels
 from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
 pytest_plugins = ["decant_cloud.pytest_plugin"]
 
 settings.register_profile("decant", deadline=None)  # a busy machine is slow
 settings.load_profile("decant")
+
+SOURCES = ROOT / ".decant/sources"
 
 PROGRAMS = ("chromium", "npm", "pgbouncer")
 """Programs that some tests need: the name of the marker, of the command and of the Debian package."""
@@ -107,3 +116,38 @@ def world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     # Announced again as soon as it is due: a test moves the table's clock, and cannot move the queue's.
     monkeypatch.setenv("TASK_REPUBLISH_AFTER_S", "0.001")
     yield SqsWorld(request.getfixturevalue("queue"))
+
+
+@pytest.fixture(scope="session")
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the tutorial application and its tests; Flask's source distribution is downloaded once."""
+    pins = (ROOT / "requirements/dev.txt").read_text()
+    requirement = re.search(r"^flask==(\S+) (?:\\\n +--hash=\S+ ?)+", pins, re.MULTILINE)
+    assert requirement is not None
+    archive = SOURCES / f"flask-{requirement[1]}.tar.gz"
+    if not archive.exists():
+        _download(requirement[0], tmp_path_factory.mktemp("download"))
+    folder = tmp_path_factory.mktemp("flask")
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
+    return folder / f"flask-{requirement[1]}/examples/tutorial"
+
+
+@pytest.fixture(scope="session")
+def poured_tutorial(tutorial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new bundle, with both wheels, of Flask's tutorial application."""
+    scratch = tmp_path_factory.mktemp("poured")
+    scratch.parent.chmod(0o755)  # root's PostgreSQL runs as another user
+    scratch.chmod(0o755)
+    build_wheels(ROOT, scratch)
+    made = pour(ROOT, tutorial, "--into", str(scratch / "myshop"), "--wheels", str(scratch))
+    assert made.returncode == 0, made.stdout + made.stderr
+    return scratch / "myshop"
+
+
+def _download(requirement: str, folder: Path) -> None:
+    (folder / "requirements.txt").write_text(requirement)
+    subprocess.run([sys.executable, "-m", "venv", folder / "pip"], check=True, timeout=100)
+    options = ["--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", str(folder / "requirements.txt")]
+    pip = [str(folder / "pip/bin/python"), "-m", "pip", "download", "--quiet", "--dest", str(SOURCES)]
+    subprocess.run([*pip, *options], check=True, timeout=100)

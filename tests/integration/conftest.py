@@ -4,10 +4,6 @@ The bench runs functions written by a test in real execution environments.
 """
 
 import json
-import re
-import subprocess
-import sys
-import tarfile
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,8 +23,6 @@ from decant_cloud.pytest_plugin import EmptiedDatabase, administer
 from tests import flows
 from tests.loading import ROOT
 from tests.sample.database import migrate
-
-SOURCES = ROOT / ".decant/sources"
 
 
 @dataclass(frozen=True)
@@ -142,21 +136,6 @@ def bench(tmp_path: Path, warden: Warden) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="session")
-def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of the tutorial application and its tests; Flask's source distribution is downloaded once."""
-    pins = (ROOT / "requirements/dev.txt").read_text()
-    requirement = re.search(r"^flask==(\S+) (?:\\\n +--hash=\S+ ?)+", pins, re.MULTILINE)
-    assert requirement is not None
-    archive = SOURCES / f"flask-{requirement[1]}.tar.gz"
-    if not archive.exists():
-        _download(requirement[0], tmp_path_factory.mktemp("download"))
-    folder = tmp_path_factory.mktemp("flask")
-    with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="data")
-    return folder / f"flask-{requirement[1]}/examples/tutorial"
-
-
-@pytest.fixture(scope="session")
 def migrated(postgres: Postgres) -> Postgres:
     """The server with a database to which the sample application's migrations were applied, as template of others."""
     administer(postgres, "CREATE DATABASE sample")
@@ -170,11 +149,3 @@ def migrated(postgres: Postgres) -> Postgres:
 def emptied_database(migrated: Postgres) -> EmptiedDatabase:
     """The migrated database that the tests of the session use one after another."""
     return EmptiedDatabase(migrated, "sample")
-
-
-def _download(requirement: str, folder: Path) -> None:
-    (folder / "requirements.txt").write_text(requirement)
-    subprocess.run([sys.executable, "-m", "venv", folder / "pip"], check=True, timeout=100)
-    options = ["--no-deps", "--no-binary", ":all:", "--require-hashes", "-r", str(folder / "requirements.txt")]
-    pip = [str(folder / "pip/bin/python"), "-m", "pip", "download", "--quiet", "--dest", str(SOURCES)]
-    subprocess.run([*pip, *options], check=True, timeout=100)

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from decant_cloud.install import find_uv
-from decant_cloud.scaffold.bundle import make, wheels_in
+from decant_cloud.scaffold.bundle import make
 from decant_cloud.scaffold.upgrade import upgrade
 from tests.documented import commands
 from tests.loading import ROOT, repository_files
+from tests.sample.bundle import build_wheels
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(2400)]
 
@@ -48,14 +49,6 @@ PARTS = [
     ),
 ]
 """Commands that add a part of each kind: those of the page, and others."""
-
-
-def build_wheels(repository: Path, folder: Path) -> list[Path]:
-    """Build both wheels of a copy of the repository."""
-    for project in (repository, repository / "infra"):
-        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-        subprocess.run(command, cwd=project, check=True, capture_output=True)
-    return wheels_in(folder)
 
 
 def run(bundle: Path, *command: str, folder: Path | None = None) -> str:

@@ -1,10 +1,7 @@
 """`decant pour`: existing applications respond as under Flask's own server, with each split."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -15,7 +12,7 @@ from decant_cloud.pytest_plugin import administer
 from decant_cloud.scaffold.bundle import render
 from decant_cloud.scaffold.functions import remove_function
 from tests.loading import ROOT
-from tests.parity import Session, facts, flask_server, gateway, pour
+from tests.parity import Session, facts, flask_server, flaskr, gateway, pour, run_flask
 from tests.sample.bundle import empty_wheels
 
 APPS = ROOT / "tests/apps"
@@ -82,43 +79,6 @@ def feeds(client: httpx.Client) -> list[httpx.Response]:
         client.get("/lines"),
         client.get("/feeds/"),
         client.get("/other"),
-    ]
-
-
-def flaskr(client: httpx.Client) -> list[httpx.Response]:
-    """Register, log in, write, change and delete a post, and read what others may not change."""
-    ada, eve = {"username": "ada", "password": "a"}, {"username": "eve", "password": "e"}
-    return [
-        client.get("/"),
-        client.get("/hello"),
-        client.get("/create"),
-        client.get("/auth/register"),
-        client.post("/auth/register", data={"username": "", "password": "a"}),
-        client.post("/auth/register", data=ada),
-        client.post("/auth/register", data=ada),
-        client.post("/auth/login", data=ada | {"password": "wrong"}),
-        client.post("/auth/login", data=ada),
-        client.get("/"),
-        client.post("/create", data={"title": "", "body": "x"}),
-        client.post("/create", data={"title": "<b>One</b>", "body": "é\n"}),
-        client.get("/1/update"),
-        client.post("/1/update", data={"title": "Two", "body": ""}),
-        client.get("/"),
-        client.get("/auth/logout"),
-        client.post("/auth/register", data=eve),
-        client.post("/auth/login", data=eve),
-        client.get("/"),
-        client.get("/1/update"),
-        client.post("/1/delete"),
-        client.get("/9/update"),
-        client.put("/create"),
-        client.get("/auth/logout"),
-        client.post("/auth/login", data=ada),
-        client.post("/1/delete"),
-        client.get("/"),
-        client.get("/static/style.css"),
-        client.head("/static/style.css"),
-        client.get("/nothing"),
     ]
 
 
@@ -208,9 +168,3 @@ def test_flasks_tutorial_cannot_be_split(bundle: Path, tutorial: Path, split: st
     assert f"--split {split} is refused: functions share no memory and no disk" in poured.stderr
     assert "flaskr/db.py:15: SQLite" in poured.stderr
     assert {path: path.stat().st_mtime_ns for path in bundle.rglob("*")} == before
-
-
-def run_flask(target: str, folder: Path, *command: str, **variables: str) -> None:
-    """Run a command of an application's CLI."""
-    flask = [sys.executable, "-m", "flask", "--app", target, *command]
-    subprocess.run(flask, cwd=folder, env=os.environ | variables, check=True)

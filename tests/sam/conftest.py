@@ -91,6 +91,22 @@ def functions(build_folder: Path) -> dict[str, Built]:
 
 
 @pytest.fixture(scope="session")
+def poured(sam: Path, poured_tutorial: Path) -> Built:
+    """The function of Flask's tutorial in a new bundle, as plain `sam build` makes it."""
+    folder = poured_tutorial / ".aws-sam"
+    command = [str(sam), "build", "--template", "template.yaml", "--build-dir", str(folder)]
+    for each in (["make", "install"], command):
+        subprocess.run(each, cwd=poured_tutorial, capture_output=True, check=True)
+    described = next(each for each in Template(poured_tutorial).evaluated({}).values() if each.name == "flaskr")
+    return Built(
+        described=described,
+        folder=folder / described.logical_id,
+        layers=tuple(folder / layer for layer in described.layers),
+        template=folder / "template.yaml",
+    )
+
+
+@pytest.fixture(scope="session")
 def faults() -> dict[str, Built]:
     """The functions that fail, by name."""
     template = FAULTS / "template.yaml"

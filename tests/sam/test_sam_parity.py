@@ -12,6 +12,7 @@ import pytest
 
 from decant_cloud.template.model import Template
 from tests.loading import ROOT
+from tests.sam.runners import Built, Runner
 
 FUNCTIONS = sorted(function.name for function in Template(ROOT).evaluated({}).values())
 """Functions of a local stage; some exist at AWS alone."""
@@ -83,3 +84,14 @@ def test_timeout_is_told_alike(other: str, failures: Ask) -> None:
     """A function that takes too long is ended after its time, and the caller reads after how long."""
     assert "Task timed out after 2.00 seconds" in failures("executor")["Sleeps"]
     assert re.search(r"timed out after 2(\.00)? seconds", failures(other)["Sleeps"])
+
+
+@pytest.mark.parametrize("runner", ["executor", *OTHERS])
+def test_poured_application_responds(poured: Built, runners: Callable[[str], Runner], runner: str) -> None:
+    """Flask's tutorial, as `decant pour` has written it, creates its tables and shows its first page."""
+    event = (poured.template.parents[1] / "events/flaskr.json").read_bytes()
+
+    response = json.loads(runners(runner).invoke(poured, event, {"SECRET_KEY": "test"}))
+
+    assert response["statusCode"] == 200
+    assert "<title>Posts - Flaskr</title>" in response["body"]

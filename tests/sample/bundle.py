@@ -6,6 +6,8 @@ It has what every new bundle has, the admin routes, the queue `slow`, and functi
 
 import atexit
 import shutil
+import subprocess
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -13,7 +15,7 @@ from types import ModuleType
 
 from decant.db.migrations import heads
 from decant_cloud.invocation import load_module
-from decant_cloud.scaffold.bundle import add_admin, render
+from decant_cloud.scaffold.bundle import add_admin, render, wheels_in
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.functions import add_function
 from decant_cloud.scaffold.limits import write_limits
@@ -22,7 +24,7 @@ from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.template_text import with_schema
 from tests.sample.database import VERSIONS
 
-__all__ = ["empty_wheels", "load_function", "sample_bundle"]
+__all__ = ["build_wheels", "empty_wheels", "load_function", "sample_bundle"]
 
 
 @cache
@@ -64,3 +66,11 @@ def _limit_callers(folder: Path, function: str) -> None:
     text = app.read_text().replace("import lambda_handler", "import lambda_handler, limit_per_caller")
     app.write_text(text.replace("async def", "@limit_per_caller\nasync def"))
     write_limits(folder)
+
+
+def build_wheels(repository: Path, folder: Path) -> list[Path]:
+    """Build both wheels of a copy of the repository."""
+    for project in (repository, repository / "infra"):
+        command = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+        subprocess.run(command, cwd=project, check=True, capture_output=True)
+    return wheels_in(folder)
