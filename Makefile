@@ -113,18 +113,18 @@ redrive: install ## Run failed tasks again, of DATABASE_URL: ARGS="--name domain
 bench: bench-local ## Measure what a user first meets: the same as bench-local
 bench-local: install ## Measure the local cloud: start, requests, messages, cold starts, memory: JSON=1 CLONE=1
 	@$(PY) -m tests.benchmarks.local $(if $(JSON),--json) $(if $(CLONE),--with-clone)
-bench-web: ## Measure the bridge against its peers, or against BASE=a-working-tree of an older version: ARGS="--only event"
+bench-web: ## Measure the bridge against its peers, or against BASE=a-working-tree of an older version: FULL=1 ARGS="--only event"
 	$(INSTALL) --with bench
-	PYTHONPATH=shared:infra .decant/bench/bin/python -m tests.benchmarks.web $(if $(BASE),--base "$(BASE)") $(ARGS)
+	PYTHONPATH=shared:infra .decant/bench/bin/python -m tests.benchmarks.web $(if $(FULL),--rounds 5 --events 60 --seconds 2) $(if $(BASE),--base "$(BASE)") $(ARGS)
 bench-stream: install ## Measure streamed responses beside buffered ones and beside a web server in a second process: ARGS="--rounds 5"
 	@$(PY) -m tests.benchmarks.stream $(ARGS)
 bench-tasks: install ## Measure durable tasks against Celery with Redis, or beside BASE=a-working-tree; PROFILE=1
 	$(if $(BASE),,$(INSTALL) --with celery)
 	PYTHONPATH=.:shared:infra $(if $(BASE),$(PY) -m tests.benchmarks.tasks --base "$(BASE)" $(ARGS),.decant/celery/bin/python -m tests.benchmarks.tasks $(if $(PROFILE),--profile))
 	$(if $(BASE)$(PROFILE),,$(PY) -m tests.benchmarks.tasks.through_cloud)
-bench-queues: install ## Measure tasks without SQS against other queues on PostgreSQL, with STRESS=1 under faults and pressure: ARGS="--rounds 1"
+bench-queues: install ## Measure tasks without SQS against other queues on PostgreSQL, with STRESS=1 under faults and pressure: FULL=1 ARGS="--only latency"
 	$(INSTALL) --with queues
-	PYTHONPATH=shared:infra .decant/queues/bin/python -m tests.benchmarks.queues$(if $(STRESS),.stress) $(ARGS)
+	PYTHONPATH=shared:infra .decant/queues/bin/python -m tests.benchmarks.queues$(if $(STRESS),.stress) $(if $(STRESS),,$(if $(FULL),--rounds 3)) $(ARGS)
 bench-celery: install ## Measure synchronous tasks and callers of decant.celery against Celery with Redis
 	$(INSTALL) --with celery
 	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.benchmarks.celery
@@ -137,8 +137,8 @@ bench-console: install ## Measure the routes of the console on 1,100,000 tasks, 
 	@$(PY) -m tests.benchmarks.console $(ARGS)
 bench-tracing: install ## Measure tracing: while it is off, while it is on, and at its start
 	@PYTHONPATH=.:shared:infra $(PY) -m tests.benchmarks.tracing
-bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: ARGS="--rounds 5"
-	$(PY) -m tests.benchmarks.cold $(if $(BASE),--base "$(BASE)") $(ARGS)
+bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: FULL=1 ARGS="--rounds 5"
+	$(PY) -m tests.benchmarks.cold $(if $(FULL),--rounds 9 --quota-rounds 3) $(if $(BASE),--base "$(BASE)") $(ARGS)
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares
 	$(INSTALL) --with celery
 	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.oracle.record $(if $(CHECK),--check)

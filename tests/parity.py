@@ -46,11 +46,13 @@ def facts(response: httpx.Response, varying: Sequence[str] = ()) -> dict[str, An
     headers = {name: VARYING.sub("…", response.headers[name]) for name in COMPARED if name in response.headers}
     if "allow" in headers:
         headers["allow"] = ", ".join(sorted(headers["allow"].split(", ")))  # Werkzeug has them in a set
+    if vary := [each for each in headers.pop("vary", "").split(", ") if each not in {"", "Accept-Encoding"}]:
+        headers["vary"] = ", ".join(vary)
     cookies = [re.sub("=[^;]*", "", each) for each in response.headers.get_list("set-cookie")]
     request = f"{response.request.method} {response.request.url.raw_path.decode()}"
     body = VARYING.sub("…", response.text)
     found = {"request": request, "status": response.status_code, "headers": headers, "cookies": cookies, "body": body}
-    text = json.dumps(found).replace(", Accept-Encoding", "")
+    text = json.dumps(found)
     if at := re.match("/_aws/execute-api/[^/]+/[^/]+", response.request.url.path):
         text = text.replace(at[0], "").replace(quote(at[0], safe=""), "")
     for pattern in varying:

@@ -14,7 +14,8 @@ from flask import Flask
 
 def create_app():
     app = Flask(__name__)
-    app.secret_key = "in the code"
+    app.secret_key, app.debug = "in the code", True
+    app.add_url_rule("/error", "error", lambda: 1 / 0)
     os.makedirs("logs", exist_ok=True)
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "logs/shop.log"), "a") as file:
         file.write("started")
@@ -32,7 +33,9 @@ from decant.web.existing import existing_app
 sys.path.insert(0, {layer!r})
 load = lambda: existing_app("shop", "shop:create_app", {options})
 app = load()
+page = app.test_client().get("/error")
 found = dict(code=sys.modules["shop"].__file__, folder=os.getcwd(), instance=app.instance_path, key=app.secret_key)
+found["page"] = [page.status_code, page.mimetype]
 found["database"] = os.environ.get("URL", "") + " " + os.environ.get("PGOPTIONS", "")
 print(json.dumps(found | dict(files=os.listdir(app.instance_path), same=app is load())))
 """
@@ -90,3 +93,10 @@ def test_address_of_the_database_has_no_percent_sign(layer: Path, monkeypatch: p
     address, _, options = found["database"].partition(" ")
     assert address == "postgresql+psycopg://ada:secret@127.0.0.1:5432/shop"
     assert options == "-c statement_timeout=20000"
+
+
+def test_error_in_debug_mode_is_flasks_page(layer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flask's own server responds with the same page to an error that an application in debug mode does not handle."""
+    monkeypatch.chdir(tmp_path)
+
+    assert load(layer, "writable=True")["page"] == [500, "text/html"]

@@ -170,3 +170,13 @@ def test_dry_run_writes_nothing(bundle: Path, tmp_path: Path, capsys: pytest.Cap
 
     assert "functions/shop: ANY /, ANY /{proxy+}" in capsys.readouterr().out
     assert files(bundle) == before
+
+
+@pytest.mark.usefixtures("bundle")
+def test_paths_to_which_other_functions_respond_are_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The function of the bundle has the more specific route."""
+    assert pour(tmp_path / "shop", f"{APP}app.add_url_rule('/hello', 'hello', lambda: 'hello')\n", "--dry-run") == 0
+
+    assert "/hello: the function hello responds in place of the application" in capsys.readouterr().out

@@ -127,6 +127,8 @@ def _pour(application: Application, bundle: Path, split: str, environment: Envir
     for file, finding in _of_description(found, code, changed):
         print(printed(file, finding))
     print(f"{application.target} in {application.folder}: {_counts(found)}")
+    for finding in _of_routes(found, bundle):
+        print(printed("template.yaml", finding))
     routes = routes_of(found["rules"], split, application.name)
     for function, own_routes in routes.items():
         print(f"functions/{function}: {', '.join(map(str, own_routes))}")
@@ -195,6 +197,15 @@ def _of_description(found: Description, code: Path, changed: Sequence[str]) -> R
                 text = "Responses above 6 MB fail. Serve the file from S3 or CloudFront."
                 report.append((str(path.relative_to(code)), Finding(1, Kind.CHANGE, text)))
     return report
+
+
+def _of_routes(found: Description, bundle: Path) -> list[Finding]:
+    """Findings of the application's paths to which another function of the bundle responds."""
+    model = Template(bundle)
+    names = {route.path: model.functions()[route.function].name for route in model.routes() if "+}" not in route.path}
+    taken = sorted({(rule["path"], names[rule["path"]]) for rule in found["rules"] if rule["path"] in names})
+    advice = "responds in place of the application. Remove it: `decant remove function"
+    return [Finding(1, Kind.CHANGE, f"{path}: the function {name} {advice} {name}`.") for path, name in taken]
 
 
 def _refuse(split: str, report: Report) -> None:

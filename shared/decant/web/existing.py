@@ -83,6 +83,8 @@ def _load(
     module, _, name = target.partition(":")
     app = find_app_by_string(import_module(module), name)
     app.extensions[EXISTING] = True
+    if app.config["PROPAGATE_EXCEPTIONS"] is None:
+        app.config["PROPAGATE_EXCEPTIONS"] = False  # also in debug mode, Flask's page and not an error of the handler
     if secret_key := os.environ.get("SECRET_KEY"):
         app.secret_key = secret_key
     for command in commands:

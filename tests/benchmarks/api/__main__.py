@@ -24,6 +24,7 @@ from decant.web import idempotent, lambda_handler
 from decant_cloud.local.postgres import Postgres
 from decant_cloud.openapi.document import Function, document, load_app
 from decant_cloud.openapi.validation import validate
+from tests.benchmarks.progress import progress
 from tests.loading import Context, rest_request
 from tests.sample.database import migrate
 
@@ -89,7 +90,7 @@ def requests(rounds: int) -> tuple[float, float]:
             loop.run(_execute("CREATE TABLE orders (name text)"))
             handler = lambda_handler(_app())
             taken: dict[bool, list[float]] = {False: [], True: []}
-            for round_ in range(rounds + 1):
+            for round_ in progress(range(rounds + 1), "plain and idempotent requests"):
                 for with_key, durations in taken.items():
                     batch = [_timed(handler, with_key=with_key) for _ in range(BATCH)]
                     durations.extend(batch if round_ else [])  # the first round warms up
@@ -134,7 +135,7 @@ def parts_of_document(count: int) -> dict[str, float]:
             (function / "app.py").write_text(FUNCTION.format(number=number))
         started = time.process_time()
         functions = []
-        for path in sorted((folder / "functions").iterdir()):
+        for path in progress(sorted((folder / "functions").iterdir()), "functions"):
             app = load_app(path)
             assert app is not None
             functions.append(Function(name=path.name, app=app, routes=frozenset(), event={}))

@@ -19,6 +19,7 @@ from sqlalchemy import text
 from decant import db, runtime
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.celery import jobs
+from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.tasks.peers import Celery, celery
 from tests.loading import load_function
@@ -61,7 +62,7 @@ def _run_rates(peer: Celery) -> list[Row]:
     """Medians of several rounds in turn."""
     rounds = [
         (peer.run_rate("threads", "wait", (WAIT_S,), COUNT), _run_rate(jobs.wait), _run_rate(jobs.wait_async))
-        for _ in range(ROUNDS)
+        for _ in progress(range(ROUNDS), "tasks that wait")
     ]
     rate, wait, wait_async = (median(rates) for rates in zip(*rounds, strict=True))
     return [
@@ -73,13 +74,17 @@ def _run_rates(peer: Celery) -> list[Row]:
 def _enqueue_rates(peer: Celery) -> list[Row]:
     """Medians of many short rounds in turn, without workers: the fastest of few rounds depends on the disk's load."""
     with peer.on_disk():
-        on_disk = [(_enqueue_rate(), peer.enqueue_rate(ENQUEUED)) for _ in range(ENQUEUE_ROUNDS)]
-    in_memory = [(_enqueue_rate(), peer.enqueue_rate(ENQUEUED)) for _ in range(ENQUEUE_ROUNDS)]
+        on_disk = _enqueue_rounds(peer, "enqueue, Redis on disk")
+    in_memory = _enqueue_rounds(peer, "enqueue, Redis in memory")
     measured = {"persists to disk": on_disk, "is in memory": in_memory}
     return [
         (f"enqueue one by one; Redis {kept}", median(own for own, _ in pairs), median(peer for _, peer in pairs))
         for kept, pairs in measured.items()
     ]
+
+
+def _enqueue_rounds(peer: Celery, what: str) -> list[tuple[float, float]]:
+    return [(_enqueue_rate(), peer.enqueue_rate(ENQUEUED)) for _ in progress(range(ENQUEUE_ROUNDS), what)]
 
 
 def _print(rows: list[Row]) -> None:

@@ -19,6 +19,7 @@ from pathlib import Path
 from tests.benchmarks.cold.quota import share_of
 from tests.benchmarks.cold.starts import ColdStart
 from tests.benchmarks.cold.surroundings import BARE, Surroundings, Variant, surroundings
+from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
 
 UNDER_QUOTA = frozenset({BARE, "async_response", "users_get"})
@@ -50,9 +51,9 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-cold", description="Measure cold starts.")
     parser.add_argument("--base", type=Path, help="working tree of the version to compare with")
-    parser.add_argument("--rounds", type=int, default=9, help="cold starts of each function at full speed")
+    parser.add_argument("--rounds", type=int, default=3, help="cold starts of each function at full speed")
     parser.add_argument(
-        "--quota-rounds", type=int, default=3, help="cold starts of each function under the quota; or 0"
+        "--quota-rounds", type=int, default=0, help="cold starts of each function under the quota; or 0"
     )
     parser.add_argument(
         "--functions",
@@ -71,10 +72,9 @@ def _arguments() -> argparse.Namespace:
 
 def _medians(made: Surroundings, names: list[str], share: float, rounds: int) -> Medians:
     starts = defaultdict[tuple[str, str], list[ColdStart]](list)
-    for _ in range(rounds):
-        for name in names:
-            for variant in made.variants:
-                starts[name, variant.label].append(made.cold_start(variant, name, share))
+    turns = [(name, variant) for _ in range(rounds) for name in names for variant in made.variants]
+    for name, variant in progress(turns, f"cold starts with {share:.2f} of a processor"):
+        starts[name, variant.label].append(made.cold_start(variant, name, share))
     return {key: _median(each) for key, each in starts.items()}
 
 

@@ -27,6 +27,7 @@ from decant_cloud.bundle import bundle
 from decant_cloud.local import tokens
 from decant_cloud.local.postgres import Postgres
 from tests.benchmarks.console.consoles import CONSOLES, throughput_share
+from tests.benchmarks.progress import progress
 from tests.loading import Context, rest_request
 from tests.sample.database import migrate
 
@@ -83,10 +84,11 @@ def main() -> None:
         state = Path(folder)
         with Postgres(state / "postgres") as postgres, Runtime(_environment(postgres, state)).active() as own:
             migrate()
-            task_id = loop.run(_fill(given.count))
+            (task_id,) = [loop.run(_fill(count)) for count in progress([given.count], "fill the database")]
             token = tokens.mint(state, "tasks:read")
             handler = lambda_handler(console_app(read="tasks:read", admin="tasks:admin"))
-            _print({route: _measure(handler, route.format(id=task_id), token, given.requests) for route in ROUTES})
+            routes = progress(ROUTES, "routes of the console")
+            _print({route: _measure(handler, route.format(id=task_id), token, given.requests) for route in routes})
             alone, beside, share = loop.run(throughput_share(token, _environment(postgres, state)))
             figures = f"{alone:.0f} tasks/s alone, {beside:.0f} beside {CONSOLES} open consoles"
             Console().print(f"\n{figures}: {100 * (share - 1):+.1f} % (at least -3)")

@@ -15,6 +15,7 @@ from tests.benchmarks.fuzz.drafts import Subject, valid_draft
 from tests.benchmarks.fuzz.exchange import Ending, Response, Result, exchange
 from tests.benchmarks.fuzz.malformed import RawRequest, malformed, written
 from tests.benchmarks.fuzz.routes import Route
+from tests.benchmarks.progress import progress
 
 __all__ = ["Failure", "Outcome", "fuzz", "is_acknowledged", "known_values", "lost_write", "request_of", "sent"]
 
@@ -106,7 +107,7 @@ def fuzz(subject: Subject, routes: Sequence[Route], seed: str, indexes: Sequence
         return index, request, sent(subject, request, limit_s)
 
     with ThreadPoolExecutor(_CLIENTS) as pool:
-        for index, request, result in pool.map(send, indexes):
+        for index, request, result in pool.map(send, progress(indexes, f"requests to {subject.name}")):
             statuses = [str(response.status) for response in result.responses] or ["closed"]
             outcome.counts.update((str(request.route), status) for status in statuses)
             outcome.failures += (

@@ -9,6 +9,7 @@ from tests.benchmarks.local.measures import Measure, show
 from tests.benchmarks.local.queues import drain
 from tests.benchmarks.local.requests import latency, round_trip, throughput
 from tests.benchmarks.local.running import fresh_clone_s, memory, up
+from tests.benchmarks.progress import progress
 from tests.loading import ROOT
 
 
@@ -22,7 +23,8 @@ def main() -> None:
     measures = []
     if arguments.with_clone:
         measures.append(Measure(name="fresh clone to the first 200", value=fresh_clone_s(), unit="s", goal="≤ 90"))
-    measures += [*_whole(arguments.requests), own_share(), cold_start()]
+    measures += _whole(arguments.requests)
+    measures += [measure() for measure in progress((own_share, cold_start), "the executor's own time, cold starts")]
     show(measures, as_json=arguments.json)
 
 
@@ -34,8 +36,13 @@ def _whole(requests: int) -> list[Measure]:
         with up(ROOT, Path(state)) as running:
             second = Measure(name="second `make up` to the first 200", value=running.started_s, unit="s", goal="≤ 5")
             idle = memory(running)
-            rest = [*latency(running, requests), throughput(running, requests), round_trip(running, requests // 10)]
-            return [second, *rest, drain(running), *idle]
+            rest = [*latency(running, requests)]
+            for measure, count in progress(
+                ((throughput, requests), (round_trip, requests // 10)), "throughput, round trip"
+            ):
+                rest.append(measure(running, count))
+            rest.append(drain(running))
+            return [second, *rest, *idle]
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.progress import progress
 from tests.benchmarks.queues.systems import SYSTEMS
 from tests.benchmarks.results import Comparison, write
 
@@ -35,7 +36,7 @@ _TIMEOUT_S = 120
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.queues", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", choices=MEASURES, action="append", help="a measure; may be repeated")
     parser.add_argument("--systems", nargs="*", choices=SYSTEMS, default=list(SYSTEMS))
     given = parser.parse_args()
@@ -43,13 +44,15 @@ def main() -> None:
     console = Console(width=150)
     with tempfile.TemporaryDirectory() as scratch, Postgres(Path(scratch) / "data") as postgres:
         Path(scratch).chmod(0o755)  # PostgreSQL runs as another user when this process is root
-        for number in range(given.rounds):
-            for measure in given.only or MEASURES:
-                for system in given.systems:
-                    if measure in _SLOW.get(system, ()):
-                        continue
-                    console.print(f"round {number + 1} of {given.rounds}: {MEASURES[measure]}: {system}", style="dim")
-                    results.setdefault((measure, system), []).append(_measure(postgres, system, measure, number))
+        turns = [
+            (number, measure, system)
+            for number in range(given.rounds)
+            for measure in given.only or MEASURES
+            for system in given.systems
+            if measure not in _SLOW.get(system, ())
+        ]
+        for number, measure, system in progress(turns, "measures of the systems"):
+            results.setdefault((measure, system), []).append(_measure(postgres, system, measure, number))
     console.print(_table(results, given.systems))
     names = sorted({SYSTEMS[system]("").name for system in given.systems} - {"decant-flask"})
     console.print(", ".join(f"{name} {version(name)}" for name in names), f"; medians of {given.rounds} rounds", sep="")

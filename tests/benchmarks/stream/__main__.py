@@ -37,6 +37,7 @@ from decant_cloud.local.cloud import LAYERS
 from decant_cloud.local.layer import build_local
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.warden import Warden
+from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
 from tests.loading import ROOT, rest_request
 
@@ -85,7 +86,7 @@ def main() -> None:
         (folder / "task").mkdir()
         (folder / "task/app.py").write_text(textwrap.dedent(APP) + textwrap.dedent(HANDLER))
         (folder / "plain.py").write_text(textwrap.dedent(APP))
-        for _ in range(arguments.rounds):
+        for _ in progress(range(arguments.rounds), "streaming, buffered, two processes"):
             for way, variables in ((STREAMING, {"AWS_LAMBDA_EXEC_WRAPPER": PATH}), (BUFFERED, {})):
                 with started(folder, layer, variables, init[way]) as environment:
                     invoke(environment, "/ready")

@@ -16,6 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.tasks.own import Decant, Measured, decant
 from tests.benchmarks.tasks.peers import POOLS, Celery, celery
@@ -66,11 +67,10 @@ def main(arguments: list[str]) -> int:
 
 def measure(own: Decant, peer: Celery) -> tuple[dict[str, Measured], Peers]:
     """The best of three rounds of each, in turn, so that both see the same machine."""
-    mine = [{name: run(own) for name, (_, run) in MEASURES.items()}]
-    peers = [measure_celery(peer)]
-    for _ in range(2):
+    mine, peers = list[dict[str, Measured]](), list[Peers]()
+    for measure_peer in progress((measure_celery, measure_enqueue, measure_enqueue), "tasks of Decant and Celery"):
         mine.append({name: run(own) for name, (_, run) in MEASURES.items()})
-        peers.append(measure_enqueue(peer))
+        peers.append(measure_peer(peer))
     return (
         {name: max((each[name] for each in mine), key=_rate) for name in MEASURES},
         peers[0] | {name: {"": max(each[name][""] for each in peers)} for name in peers[1]},

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.progress import progress
 from tests.benchmarks.tasks.side import MEASURES
 
 __all__ = ["compare"]
@@ -52,7 +53,9 @@ def compare(base: Path, rounds: int) -> None:
     with ExitStack() as stack:
         before, now = (stack.enter_context(_side(tree)) for tree in (base, ROOT))
         results = {
-            name: [(before.measure(name), now.measure(name)) for _ in range(rounds)]  # both see the same machine
+            name: [
+                (before.measure(name), now.measure(name)) for _ in progress(range(rounds), name)
+            ]  # both see the same machine
             for name in MEASURES
         }
     console = Console(width=140)

@@ -20,6 +20,7 @@ from flask import Flask
 
 from decant import runtime, tracing
 from decant.web import lambda_handler
+from tests.benchmarks.progress import progress
 from tests.loading import ROOT, Context
 
 ROUNDS = 5
@@ -95,15 +96,15 @@ def main() -> None:
     os.environ["AWS_LAMBDA_FUNCTION_NAME"] = "bench"  # spans are exported at the end of every event
     off_us = min(seconds(off, 100_000) for _ in range(ROUNDS)) * 1e6
     handle = event_handler()
-    plain_us = statistics.median(seconds(handle, EVENTS) for _ in range(ROUNDS)) * 1e6
+    plain_us = statistics.median(seconds(handle, EVENTS) for _ in progress(range(ROUNDS), "without spans")) * 1e6
     server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = url
     runtime.current().reload()
-    traced_us = statistics.median(seconds(handle, EVENTS) for _ in range(ROUNDS)) * 1e6
-    start_ms = statistics.median(started_ms(url) for _ in range(ROUNDS))
+    traced_us = statistics.median(seconds(handle, EVENTS) for _ in progress(range(ROUNDS), "with spans")) * 1e6
+    start_ms = statistics.median(started_ms(url) for _ in progress(range(ROUNDS), "starts"))
     server.shutdown()
     print(f"off     {off_us:8.2f} µs an event (at most 2)")
     print(f"on      {traced_us - plain_us:8.0f} µs an event more than {plain_us:.0f} µs, with its export to loopback")

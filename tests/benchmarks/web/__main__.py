@@ -16,6 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.web import event, load, serving, versions
 from tests.benchmarks.web.peers import SERVED
@@ -45,9 +46,9 @@ type Results = dict[str, dict[str, float]]
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each peer behind a server (%(default)s)")
-    parser.add_argument("--events", type=int, default=60, help="turns of each peer in Lambda's place (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=2, help="length of a turn (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each peer behind a server (%(default)s)")
+    parser.add_argument("--events", type=int, default=30, help="turns of each peer in Lambda's place (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=1, help="length of a turn (%(default)s)")
     parser.add_argument("--only", choices=["event", *serving.SERVERS], help="leave out the rest")
     parser.add_argument("--base", type=Path, help="working tree of an older version to compare with, in place of peers")
     arguments = parser.parse_args()
@@ -102,9 +103,8 @@ def by_turns(running: list[serving.Served], measures: dict[str, Measure], rounds
         found: dict[str, Results] = {}
         for title, measure in measures.items():
             turns: dict[str, list[float]] = {each.peer: [] for each in running}
-            for _ in range(rounds):
-                for each in running:
-                    turns[each.peer].append(measure(each))
+            for each in progress(running * rounds, title):
+                turns[each.peer].append(measure(each))
             found[title] = {peer: {"p50": statistics.median(taken)} for peer, taken in turns.items()}
     finally:
         for each in running:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from decant import loop
+from tests.benchmarks.progress import progress
 from tests.benchmarks.web.peers import LAMBDA
 from tests.loading import ROOT, Context
 
@@ -49,7 +50,7 @@ def _alternate(works: dict[str, Callable[[], Any]], rounds: int) -> dict[str, Ti
         time_batch(work)
     gc.collect()
     gc.freeze()
-    for _ in range(rounds):
+    for _ in progress(range(rounds), "events"):
         for name, work in works.items():
             medians[name].append(time_batch(work))
     gc.unfreeze()

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.benchmarks.progress import progress
 from tests.benchmarks.web.event import rest_event, time_batch
 from tests.benchmarks.web.peers import flask_app, sync_flask_app
 from tests.loading import ROOT, Context
@@ -33,7 +34,7 @@ def compare(base: Path, rounds: int) -> dict[str, dict[str, dict[str, float]]]:
     children = {version: _start(tree) for version, tree in trees.items()}
     try:
         timings: dict[str, dict[str, list[float]]] = {name: {version: [] for version in trees} for name in MEASURES}
-        for _ in range(rounds):
+        for _ in progress(range(rounds), "events of two versions"):
             for name, versions in timings.items():
                 for version, child in children.items():
                     versions[version].append(_ask(child, name))

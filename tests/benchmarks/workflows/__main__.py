@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.workflows.own import Decant
 from tests.benchmarks.workflows.peers import Absurd, Dbos
@@ -63,7 +64,8 @@ def main() -> None:
         comparisons = []
         for measure, run in MEASURES.items():
             rounds = [
-                {name: run(system, given.workflows) for name, system in systems.items()} for _ in range(given.rounds)
+                {name: run(system, given.workflows) for name, system in systems.items()}
+                for _ in progress(range(given.rounds), f"steps, {measure}")
             ]
             found = {name: [each[name] for each in rounds] for name in systems}
             add_rows(table, measure, found)
