@@ -23,7 +23,7 @@ from decant.runtime import Runtime
 from decant.testing import Broker, memory
 from decant_cloud import invocation
 from decant_cloud.bundle import bundle
-from decant_cloud.local.postgres import Postgres, free_port
+from decant_cloud.local.postgres import Postgres, free_port, temporary_postgres
 
 if TYPE_CHECKING:
     from localstack_client.session import Session
@@ -95,11 +95,7 @@ def tasks() -> Iterator[Broker]:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of this test session."""
-    # Not below pytest's folder, which another session may remove while the server runs.
-    with (
-        tempfile.TemporaryDirectory(prefix="decant-postgres-") as folder,
-        Postgres(Path(folder), settings=FAST_POSTGRES) as server,
-    ):
+    with temporary_postgres(FAST_POSTGRES) as server:
         yield server
 
 

@@ -4,6 +4,8 @@ import os
 import shutil
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ import pytest
 
 from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.postgres import Postgres
+from tests.loading import PYTHONPATH
 
 EVERYBODY = "host all all 127.0.0.1/32 trust\n"
 """What initdb wrote into pg_hba.conf of earlier versions."""
@@ -127,3 +130,39 @@ def test_postgres_that_ends_repeatedly_is_not_restarted(folder: Path) -> None:
 
         with pytest.raises(LocalCloudError, match=r"ended by itself 4 times within 60 s(.|\n)*postgres\.log"):
             server.keep_running(lambda _line: None)
+
+
+TEMPORARY = """
+import time
+from decant_cloud.local.postgres import temporary_postgres
+
+with temporary_postgres() as server:
+    print(server.folder, flush=True)
+    time.sleep(600)
+"""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_temporary_postgres_ends_with_the_process_that_started_it() -> None:
+    """The server is stopped and its data is deleted, also when that process is killed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TEMPORARY],
+        env={**os.environ, "PYTHONPATH": PYTHONPATH},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as owner:
+        assert owner.stdout is not None
+        folder = Path(owner.stdout.readline().strip())
+        pid = int((folder / "data/postmaster.pid").read_text().split("\n")[0])
+        owner.kill()
+
+    while folder.exists() or is_alive(pid):
+        time.sleep(0.05)

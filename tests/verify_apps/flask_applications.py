@@ -29,7 +29,7 @@ import httpx
 import msgspec
 from dotenv import dotenv_values
 
-from decant_cloud.local.postgres import Postgres, free_port
+from decant_cloud.local.postgres import free_port, temporary_postgres
 from decant_cloud.pour.target import Application, find_application
 from tests.loading import ROOT
 from tests.parity import facts, serving
@@ -99,7 +99,7 @@ def _verify(project: Path, described: Description) -> tuple[tuple[int | str, ...
             printed = _run([_python(bundle), "-c", _PATHS, application.target], application.folder)
             rules, paths = json.loads(printed.splitlines()[-1])
             received = [facts(each, varying) for each in _session(client, described, paths)]
-        with _own_server(bundle, application, described, Path(scratch) / "postgres") as client:
+        with _own_server(bundle, application, described) as client:
             expected = [facts(each, varying) for each in _session(client, described, paths)]
     different = [(ours, own) for ours, own in zip(received, expected, strict=True) if ours != own]
     figures = (rules, f"{minutes:.1f}", by_hand, len(expected), len(expected) - len(different))
@@ -130,9 +130,9 @@ def _cloud(bundle: Path, described: Description) -> Iterator[httpx.Client]:
 
 
 @contextmanager
-def _own_server(bundle: Path, application: Application, described: Description, data: Path) -> Iterator[httpx.Client]:
+def _own_server(bundle: Path, application: Application, described: Description) -> Iterator[httpx.Client]:
     """A client of the application under Flask's own server, with a database of its own."""
-    with Postgres(data) as postgres:
+    with temporary_postgres() as postgres:
         url = postgres.url(driver="psycopg")
         settings = {name: value for name, value in dotenv_values(bundle / ".env").items() if value}
         variables = settings | dict.fromkeys(("DATABASE_URL", "SQLALCHEMY_DATABASE_URI"), url)

@@ -14,10 +14,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 with warnings.catch_warnings():
@@ -30,7 +31,7 @@ from decant_cloud.local.errors import LocalCloudError
 from decant_cloud.local.server import Launch, Server, Spec
 from decant_cloud.local.warden import Warden
 
-__all__ = ["PSQL", "Postgres", "free_port"]
+__all__ = ["PSQL", "Postgres", "free_port", "temporary_postgres"]
 
 PSQL = POSTGRES_BIN_PATH / "psql"
 """PostgreSQL's own client."""
@@ -186,6 +187,22 @@ class Postgres(Server):
 
     def _fingerprint(self) -> str:
         return hashlib.sha256(self.password.encode()).hexdigest()
+
+
+@contextmanager
+def temporary_postgres(settings: Mapping[str, str] | None = None) -> Iterator[Postgres]:
+    """A server that is stopped, and whose data is deleted, at the block's end, also when this process is killed.
+
+    Args:
+        settings: See `Postgres`.
+    """
+    with ExitStack() as stack:
+        warden = Warden()
+        stack.callback(warden.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="decant-postgres-")))
+        warden.hold_folder(folder)
+        folder.chmod(0o755)  # when this process is root, the server runs as another user
+        yield stack.enter_context(Postgres(folder / "postgres", settings=settings, warden=warden))
 
 
 def free_port() -> int:

@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 
 from decant_cloud import install
 from decant_cloud.errors import CommandError
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import temporary_postgres
 from decant_cloud.pour.target import Application, Settings
 from decant_cloud.pour.write import add_requirements
 
@@ -113,9 +113,8 @@ class Environment:
             scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="decant-pour-"))
             own = shutil.copytree(code, Path(scratch) / "code")  # what the import writes is not poured
             if settings.database:  # some applications connect when they are imported
-                Path(scratch).chmod(0o755)  # root's PostgreSQL runs as another user
                 variable, scheme = settings.database
-                server = stack.enter_context(Postgres(Path(scratch) / "postgres"))
+                server = stack.enter_context(temporary_postgres())
                 plain[variable] = server.url().replace("postgresql+asyncpg", scheme)
             output, temporary = Path(scratch) / "description.json", Path(scratch) / "tmp"
             temporary.mkdir()

@@ -5,7 +5,6 @@ import pkgutil
 import re
 import subprocess
 import sys
-import tempfile
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from decant import loop
 from decant.db.migrations import heads, migrate
 from decant.runtime import Runtime
 from decant_cloud.errors import CommandError
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import temporary_postgres
 from decant_cloud.scaffold.files import write
 from decant_cloud.scaffold.template_text import with_schema
 
@@ -89,7 +88,7 @@ def add_migration(root: Path, title: str, *, is_empty: bool = False) -> list[Pat
 
 def _changes(root: Path) -> tuple[str, str]:
     """The statements of a migration, and its imports."""
-    with tempfile.TemporaryDirectory(prefix="decant-migration-") as folder, Postgres(Path(folder)) as server:
+    with temporary_postgres() as server:
         with Runtime({"DATABASE_URL": server.url()}).active() as own:
             loop.run(migrate(root / VERSIONS))
             own.shut_down()

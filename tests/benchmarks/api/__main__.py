@@ -21,7 +21,7 @@ from sqlalchemy import text
 from decant import db, loop
 from decant.runtime import Runtime
 from decant.web import idempotent, lambda_handler
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import temporary_postgres
 from decant_cloud.openapi.document import Function, document, load_app
 from decant_cloud.openapi.validation import validate
 from tests.benchmarks.progress import progress
@@ -83,18 +83,16 @@ def main() -> None:
 
 def requests(rounds: int) -> tuple[float, float]:
     """Medians of a plain and of an idempotent request, µs."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)  # root's PostgreSQL runs as another user
-        with Postgres(Path(folder)) as server, Runtime({**os.environ, "DATABASE_URL": server.url()}).active() as own:
-            migrate()
-            loop.run(_execute("CREATE TABLE orders (name text)"))
-            handler = lambda_handler(_app())
-            taken: dict[bool, list[float]] = {False: [], True: []}
-            for round_ in progress(range(rounds + 1), "plain and idempotent requests"):
-                for with_key, durations in taken.items():
-                    batch = [_timed(handler, with_key=with_key) for _ in range(BATCH)]
-                    durations.extend(batch if round_ else [])  # the first round warms up
-            own.shut_down()
+    with temporary_postgres() as server, Runtime({**os.environ, "DATABASE_URL": server.url()}).active() as own:
+        migrate()
+        loop.run(_execute("CREATE TABLE orders (name text)"))
+        handler = lambda_handler(_app())
+        taken: dict[bool, list[float]] = {False: [], True: []}
+        for round_ in progress(range(rounds + 1), "plain and idempotent requests"):
+            for with_key, durations in taken.items():
+                batch = [_timed(handler, with_key=with_key) for _ in range(BATCH)]
+                durations.extend(batch if round_ else [])  # the first round warms up
+        own.shut_down()
     return statistics.median(taken[False]), statistics.median(taken[True])
 
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from sqlalchemy import text
 
 from decant import db, runtime
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import temporary_postgres
 from tests.benchmarks.celery import jobs
 from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
@@ -43,8 +43,7 @@ def main() -> int:
     """Print the rates and their ratios."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        folder.chmod(0o755)  # PostgreSQL runs as another user when this process is root
-        with Postgres(folder / "postgres") as postgres, celery(folder) as peer:
+        with temporary_postgres() as postgres, celery(folder) as peer:
             os.environ["DATABASE_URL"] = postgres.url()
             runtime.current().reload()
             load_function("migrate").handler({}, None)

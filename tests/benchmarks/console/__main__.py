@@ -25,7 +25,7 @@ from decant.tasks.store import store
 from decant.web import lambda_handler
 from decant_cloud.bundle import bundle
 from decant_cloud.local import tokens
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres, temporary_postgres
 from tests.benchmarks.console.consoles import CONSOLES, throughput_share
 from tests.benchmarks.progress import progress
 from tests.loading import Context, rest_request
@@ -82,7 +82,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="decant-bench-") as folder:
         state = Path(folder)
-        with Postgres(state / "postgres") as postgres, Runtime(_environment(postgres, state)).active() as own:
+        with temporary_postgres() as postgres, Runtime(_environment(postgres, state)).active() as own:
             migrate()
             (task_id,) = [loop.run(_fill(count)) for count in progress([given.count], "fill the database")]
             token = tokens.mint(state, "tasks:read")

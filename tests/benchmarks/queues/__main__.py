@@ -5,9 +5,7 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -15,7 +13,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres, temporary_postgres
 from tests.benchmarks.progress import progress
 from tests.benchmarks.queues.systems import SYSTEMS
 from tests.benchmarks.results import Comparison, write
@@ -42,8 +40,7 @@ def main() -> None:
     given = parser.parse_args()
     results: dict[tuple[str, str], list[Any]] = {}
     console = Console(width=150)
-    with tempfile.TemporaryDirectory() as scratch, Postgres(Path(scratch) / "data") as postgres:
-        Path(scratch).chmod(0o755)  # PostgreSQL runs as another user when this process is root
+    with temporary_postgres() as postgres:
         turns = [
             (number, measure, system)
             for number in range(given.rounds)

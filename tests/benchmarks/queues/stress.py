@@ -25,7 +25,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres, temporary_postgres
 from tests.benchmarks.queues.systems import SYSTEMS
 
 WORKERS, STEADY_S, STRESS_S = 2, 5, 10
@@ -270,18 +270,19 @@ def main() -> int:
     given = parser.parse_args()
     console, table = Console(width=120), Table("scenario", *given.systems)
     failed = False
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch).chmod(0o755)  # PostgreSQL runs as another user when this process is root
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        temporary_postgres({"max_connections": str(_CONNECTIONS)}) as postgres,
+    ):
         log = Path(scratch) / "processes.log"
-        with Postgres(Path(scratch) / "data", settings={"max_connections": str(_CONNECTIONS)}) as postgres:
-            for number, scenario in enumerate(given.only or SCENARIOS):
-                cells = []
-                for place, system in enumerate(given.systems):
-                    console.print(f"{scenario}: {system}", style="dim")
-                    result = measure(system, postgres, f"stress_{number}_{place}", scenario, log)
-                    failed |= system.startswith("Decant") and not result.passed
-                    cells.append(_cell(result))
-                table.add_row(scenario, *cells)
+        for number, scenario in enumerate(given.only or SCENARIOS):
+            cells = []
+            for place, system in enumerate(given.systems):
+                console.print(f"{scenario}: {system}", style="dim")
+                result = measure(system, postgres, f"stress_{number}_{place}", scenario, log)
+                failed |= system.startswith("Decant") and not result.passed
+                cells.append(_cell(result))
+            table.add_row(scenario, *cells)
         if failed:
             console.print(log.read_text()[-3_000:])
     console.print(table)

@@ -50,18 +50,15 @@ def main(arguments: list[str]) -> int:
     if options.base is not None:
         compare(options.base.resolve(), options.rounds)
         return 0
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        folder.chmod(0o755)  # PostgreSQL runs as another user when we are root
-        with decant(folder / "postgres") as own:
-            if options.profile:
-                print_profiles(own)
-                return 0
-            with celery(folder) as peer:
-                measured = measure(own, peer)
-            print_table(*measured)
-            write("tasks", comparisons(*measured), ["celery", "redis", "sqlalchemy", "asyncpg"])
-            print_claims(*own.claim_times_ms(FEW, MANY))
+    with decant() as own:
+        if options.profile:
+            print_profiles(own)
+            return 0
+        with tempfile.TemporaryDirectory() as folder, celery(Path(folder)) as peer:
+            measured = measure(own, peer)
+        print_table(*measured)
+        write("tasks", comparisons(*measured), ["celery", "redis", "sqlalchemy", "asyncpg"])
+        print_claims(*own.claim_times_ms(FEW, MANY))
     return 0
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import batched
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.worker.execution import Deadline
 from decant.worker.sqs_handler import handle
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import Postgres, temporary_postgres
 from tests.benchmarks.tasks.claims import claim_times_ms
 from tests.benchmarks.tasks.sqs_stand_in import sqs_stand_in
 from tests.sample.database import migrate
@@ -114,9 +113,9 @@ def _records(jobs: Sequence[AsyncResult]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def decant(folder: Path) -> Iterator[Decant]:
+def decant() -> Iterator[Decant]:
     """Decant with a PostgreSQL of its own, and a queue that is one in name alone."""
-    with Postgres(folder) as postgres, sqs_stand_in() as address:
+    with temporary_postgres() as postgres, sqs_stand_in() as address:
         os.environ |= {
             "DATABASE_URL": postgres.url(),
             "AWS_ENDPOINT_URL": address,

@@ -7,9 +7,7 @@ import json
 import platform
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 
 from tests.benchmarks.tasks.own import Decant, Measured, decant
 
@@ -25,13 +23,10 @@ MEASURES: dict[str, Callable[[Decant], Measured]] = {
 
 def main() -> int:
     """Serve measures until the input ends."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
-        folder.chmod(0o755)  # PostgreSQL runs as another user when this process is root
-        with decant(folder / "postgres") as measured:
-            print(json.dumps(_versions()), flush=True)
-            for line in sys.stdin:
-                print(json.dumps(_result(MEASURES[line.strip()](measured))), flush=True)
+    with decant() as measured:
+        print(json.dumps(_versions()), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(_result(MEASURES[line.strip()](measured))), flush=True)
     return 0
 
 

@@ -6,16 +6,14 @@ The medians of the rounds are compared.
 """
 
 import argparse
-import tempfile
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from statistics import median
 
 from rich.console import Console
 from rich.table import Table
 
-from decant_cloud.local.postgres import Postgres
+from decant_cloud.local.postgres import temporary_postgres
 from tests.benchmarks.progress import progress
 from tests.benchmarks.results import Comparison, write
 from tests.benchmarks.workflows.own import Decant
@@ -56,7 +54,7 @@ def main() -> None:
     given = parser.parse_args()
     console = Console(width=140)
     names = {"decant": "this version", "DBOS": version("dbos"), "Absurd": version("absurd-sdk")}
-    with tempfile.TemporaryDirectory() as folder, Postgres(Path(folder)) as server:
+    with temporary_postgres() as server:
         console.print(", ".join(f"{name} {number}" for name, number in names.items()))
         own = Decant(server)
         systems: dict[str, System] = {"decant": own, "DBOS": Dbos(server), "Absurd": Absurd(server)}
