@@ -22,6 +22,7 @@ from sqlalchemy import text
 
 from decant import db
 from decant_cloud.local.postgres import Postgres
+from tests.servers import close
 
 __all__ = ["Gate", "Open", "answer", "make_certificate", "opened"]
 
@@ -63,8 +64,7 @@ class Gate:
 
     async def __aexit__(self, *_: object) -> None:
         assert self._listener is not None
-        self._listener.close()
-        self._listener.abort_clients()
+        await close(self._listener)
         await asyncio.gather(*self._clients)
         await self._listener.wait_closed()
 

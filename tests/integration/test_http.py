@@ -12,6 +12,7 @@ import pytest
 
 from decant import http, loop, runtime
 from decant.errors import UpstreamError, UpstreamTimeout
+from tests.servers import close
 
 type Connection = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -34,18 +35,9 @@ async def serve(connection: Connection) -> AsyncIterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
-        server.close()
-        await turns()  # a connection that was just accepted gets its transport, for which wait_closed() does not wait
-        server.abort_clients()
-        await turns()
+        await close(server)
         await asyncio.gather(*filter(None, handlers))
         await server.wait_closed()
-
-
-async def turns() -> None:
-    """Let the event loop run what is scheduled, and what that schedules."""
-    for _ in range(5):
-        await asyncio.sleep(0)
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes, status: str) -> None:

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from decant._aws.request import Response, request
 from decant.errors import AwsUnavailable
+from tests.servers import close
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
 
@@ -59,7 +60,7 @@ async def serving(server: Server, secure: ssl.SSLContext | None = None) -> Async
     try:
         yield server
     finally:
-        listener.close()
+        await close(listener)
 
 
 async def test_request_is_sent_whole_and_answered() -> None:
