@@ -94,6 +94,7 @@ test-docs: install ## The documentation: the site in Chromium, and every step of
 	$(PYTEST) -m long tests/e2e/test_site.py tests/e2e/test_tutorial.py
 test-pour: install ## Existing applications: a session as functions, with each split, and under Flask's own server
 	$(PYTEST) $(IN_PARALLEL) -m long tests/integration/test_pour.py tests/integration/test_flaskr.py
+	$(PYTEST) -m long tests/e2e/test_poured.py
 test-without-demo: install ## Unit and integration tests in a copy of the repository that contains no demo
 	$(PY) -m tests.without_demo $(IN_PARALLEL) -m "not long" tests/unit tests/integration
 e2e-localemu: ## End-to-end tests of what the engine does, on the second engine of the local cloud

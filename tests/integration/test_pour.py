@@ -140,6 +140,7 @@ def test_application_responds_as_under_flasks_own_server(bundle: Path, database:
     assert len(list(bundle.glob(f"functions/{name}*"))) > (split != "one")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)  # the first test downloads the source distribution
 def test_flasks_tutorial_responds_as_under_flasks_own_server(bundle: Path, tutorial: Path, tmp_path: Path) -> None:
     """The application with SQLite responds the same, in one execution environment."""
@@ -157,6 +158,7 @@ def test_flasks_tutorial_responds_as_under_flasks_own_server(bundle: Path, tutor
     assert {each["status"] for each in expected} == {200, 302, 403, 404, 405}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("split", ["blueprint", "route"])
 def test_flasks_tutorial_cannot_be_split(bundle: Path, tutorial: Path, split: str) -> None:
     """The error names the line that opens SQLite, and the bundle is as it was."""

@@ -14,7 +14,7 @@ from decant import db, http
 from decant.web import lambda_handler
 from tests.loading import ROOT, Context
 
-INVOCATIONS = 1_000
+INVOCATIONS = 300
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def upstream() -> Iterator[tuple[str, list[object]]]:
 
 
 @pytest.mark.usefixtures("database_url")
-def test_thousand_invocations_use_one_connection_each(upstream: tuple[str, list[object]]) -> None:
+def test_many_invocations_use_one_connection_each(upstream: tuple[str, list[object]]) -> None:
     """One to PostgreSQL, one to the upstream, however many events come."""
     app, (url, connections) = Flask("warm"), upstream
 

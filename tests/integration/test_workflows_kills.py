@@ -48,7 +48,7 @@ def test_agent_that_is_killed_pays_for_no_model_call_twice() -> None:
 
 
 @pytest.mark.timeout(1600)
-@pytest.mark.parametrize("runs", [20, pytest.param(500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("runs", [5, pytest.param(500, marks=pytest.mark.long)])
 @pytest.mark.usefixtures("database_url")
 def test_signals_that_race_with_kills_are_received_once_and_in_order(
     runs: int, monkeypatch: pytest.MonkeyPatch
