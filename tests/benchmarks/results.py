@@ -1,4 +1,4 @@
-"""What a benchmark measured, as JSON in `.decant/bench/`: `make pictures` draws it."""
+"""What a benchmark measured, as JSON in `.decant/measured/`: `make pictures` draws it."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from tests.loading import ROOT
 
 __all__ = ["FOLDER", "Comparison", "write"]
 
-FOLDER = ROOT / ".decant/bench"
+FOLDER = ROOT / ".decant/measured"
 _LABELS = {"decant": "Decant"}
 
 

@@ -45,10 +45,11 @@ def _bars(comparison: dict[str, Any], top: float) -> list[str]:
     for number, (system, value) in enumerate(values.items()):
         y = top + TITLE + STEP * number
         width = max(2, (WIDTH - 2 * MARGIN - LABEL - VALUE) * value / longest)
-        ratio = "" if system == own or not value else f"  (Decant: {values[own] / value:.2g} times)"
+        is_own = system.split(",")[0] == own
+        ratio = "" if is_own or not value else f"  (Decant: {values[own] / value:.2g} times)"
         parts += [
-            svg.text(MARGIN, y + 12.5, system, "title" if system == own else ""),
-            svg.box(MARGIN + LABEL, y, width, BAR, "own" if system == own else "other"),
+            svg.text(MARGIN, y + 12.5, system, "title" if is_own else ""),
+            svg.box(MARGIN + LABEL, y, width, BAR, "own" if is_own else "other"),
             svg.text(MARGIN + LABEL + width + 8, y + 12.5, f"{_number(value)}{ratio}", "small"),
         ]
     return parts

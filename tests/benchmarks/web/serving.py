@@ -14,12 +14,14 @@ from pathlib import Path
 import psutil
 
 from tests.benchmarks.web.peers import SERVED, WSGI
-from tests.loading import ROOT
 
 __all__ = ["SERVERS", "Served", "start"]
 
 SERVERS = ("Hypercorn", "uvicorn")
 BACKLOG = 4096
+
+
+ROOT = Path(__file__).resolve().parents[3]  # not that of `tests.loading`, which imports more than the servers do
 
 
 @dataclass(frozen=True)
