@@ -101,9 +101,9 @@ def _verify(project: Path, described: Description) -> tuple[tuple[int | str, ...
             received = [facts(each, varying) for each in _session(client, described, paths)]
         with _own_server(bundle, application, described) as client:
             expected = [facts(each, varying) for each in _session(client, described, paths)]
-    different = [(ours, own) for ours, own in zip(received, expected, strict=True) if ours != own]
+    different = [(found, wanted) for found, wanted in zip(received, expected, strict=True) if found != wanted]
     figures = (rules, f"{minutes:.1f}", by_hand, len(expected), len(expected) - len(different))
-    return figures, [f"{project.name}: {own['request']}: {_difference(ours, own)}" for ours, own in different]
+    return figures, [f"{project.name}: {each['request']}: {_difference(found, each)}" for found, each in different]
 
 
 def _changed_lines(project: Path) -> int:
@@ -160,13 +160,13 @@ def _session(client: httpx.Client, described: Description, paths: list[str]) -> 
     yield client.get("/nothing/is/here")
 
 
-def _difference(ours: dict[str, Any], own: dict[str, Any]) -> str:
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     """The first part in which two responses differ."""
-    name = next(name for name in own if ours[name] != own[name])
+    name = next(name for name in wanted if found[name] != wanted[name])
     if name != "body":
-        return f"{name} {ours[name]}, not {own[name]}"
-    at = next((i for i, (one, other) in enumerate(zip(ours[name], own[name], strict=False)) if one != other), 0)
-    return f"body has {ours[name][at : at + 60]!r}, not {own[name][at : at + 60]!r}"
+        return f"{name} {found[name]}, not {wanted[name]}"
+    at = next((i for i, (one, other) in enumerate(zip(found[name], wanted[name], strict=False)) if one != other), 0)
+    return f"body has {found[name][at : at + 60]!r}, not {wanted[name][at : at + 60]!r}"
 
 
 def _python(bundle: Path) -> str:

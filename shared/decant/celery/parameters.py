@@ -62,8 +62,8 @@ class CallParameters(Parameters):
         return tuple(decode(args)), decode(kwargs)
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
-        """Bind arguments to the parameters."""
-        raise NotImplementedError
+        """Not used: tasks of Celery have no options that need bound arguments."""
+        raise NotImplementedError("Tasks of decant.celery have no options that need bound arguments.")
 
     def encode_result(self, result: Any) -> str:
         """Encode the result.

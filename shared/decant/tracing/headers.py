@@ -48,7 +48,7 @@ def parse_xray(header: str | None) -> Parent | None:
     """The span of X-Ray's header, `Root=1-…-…;Parent=…;Sampled=1`; None when the text is not one.
 
     `Sampled=0` says that X-Ray does not record its segments: this process decides for itself, and its spans have no
-    parent that nobody has recorded.
+    parent that is not recorded.
     """
     fields = dict(part.strip().partition("=")[::2] for part in (header or "").split(";"))
     root = _XRAY_ROOT.fullmatch(fields.get("Root", ""))

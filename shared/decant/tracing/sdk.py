@@ -63,7 +63,7 @@ class SdkTracer:
 
 
 class _SdkSpan(Span):
-    """A span of the SDK with the methods of ours."""
+    """A span of the SDK with the methods of `Span`."""
 
     __slots__ = ("_context_token", "_span", "_tracer")
 
