@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from flask import Flask, request
+from flask import Flask
 from msgspec import Meta, Struct
 
 from decant.web import body, idempotent, lambda_handler, limit_per_caller
@@ -28,7 +28,7 @@ class StartedTask(Struct):
 @idempotent
 async def start_task() -> tuple[StartedTask, Literal[202], dict[str, str]]:
     """Enqueue `long_task` with the `seconds` of the body, if there is one; 202 and its id."""
-    work = body(Work) if request.content_length else Work()
+    work = body(Work, default=Work())
     job = await long_task.delay(seconds=work.seconds)
     return StartedTask(job.id), 202, {"Location": f"tasks/{job.id}"}
 

@@ -1,6 +1,6 @@
 """POST /tasks/{task_id}/revoke: prevents a task from being started; requires the scope tasks:admin."""
 
-from flask import Flask, request
+from flask import Flask
 from msgspec import Struct
 
 from decant import auth
@@ -21,7 +21,7 @@ class RevokeOptions(Struct, forbid_unknown_fields=True):
 async def tasks_revoke(task_id: str) -> ShownStatus:
     """Revoke the task and return its status; 404 for an unknown id."""
     await auth.require("tasks:admin")
-    options = body(RevokeOptions) if request.content_length else RevokeOptions()
+    options = body(RevokeOptions, default=RevokeOptions())
     job = AsyncResult(task_id)
     await job.revoke(terminate=options.terminate)
     return (await job.status()).shown()

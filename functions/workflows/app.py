@@ -4,7 +4,7 @@ from importlib import import_module
 from typing import Annotated, Any, Literal
 
 import msgspec
-from flask import Flask, request
+from flask import Flask
 from msgspec import Meta, Struct
 
 from decant import auth
@@ -66,7 +66,7 @@ async def workflows_show(run_id: str) -> ShownRun:
 async def workflows_signal(run_id: str, topic: str) -> tuple[str, Literal[204]]:
     """Send a signal, whose payload is the body or null; 404 for an unknown id, 409 for a finished run."""
     await auth.require("tasks:admin")
-    payload = body(Any) if request.content_length else None
+    payload = body(Any, default=None)
     try:
         await WorkflowRun(run_id).send(topic, payload)
     except ValueError as error:
@@ -80,7 +80,7 @@ async def workflows_signal(run_id: str, topic: str) -> tuple[str, Literal[204]]:
 async def workflows_fork(run_id: str) -> tuple[StartedRun, Literal[202], dict[str, str]]:
     """Start a new run with the results before a step; 202 and its id."""
     await auth.require("tasks:admin")
-    options = body(Fork) if request.content_length else Fork()
+    options = body(Fork, default=Fork())
     if options.args is not None:
         import_module("domain.tasks")  # registers the workflows, whose parameters only this case needs
     try:
@@ -95,7 +95,7 @@ async def workflows_fork(run_id: str) -> tuple[StartedRun, Literal[202], dict[st
 async def workflows_rewind(run_id: str) -> ShownStatus:
     """Run a failed or revoked run again, from a step on, and return its status; 409 for other states."""
     await auth.require("tasks:admin")
-    position = body(Position) if request.content_length else Position()
+    position = body(Position, default=Position())
     run = WorkflowRun(run_id)
     await run.rewind(before=position.before, n=position.n)
     return (await run.status()).shown()

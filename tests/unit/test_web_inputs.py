@@ -43,10 +43,10 @@ class Search(Struct, forbid_unknown_fields=True):
     maybe: float | None = None
 
 
-def parse(data: bytes, into: Any = Person) -> Any:
+def parse(data: bytes, into: Any = Person, **options: Any) -> Any:
     """Parse a body as a request's."""
     with Flask("inputs").test_request_context("/", method="POST", data=data, content_type="application/json"):
-        return body(into)
+        return body(into, **options)
 
 
 def search(query_string: str, into: Any = Search) -> Any:
@@ -93,6 +93,15 @@ def test_body_that_is_no_json_is_malformed(data: bytes, detail: str) -> None:
     """400, and not 422: there is nothing to name a field of."""
     with pytest.raises(MalformedBody, match=detail):
         parse(data)
+
+
+def test_default_stands_for_a_body_that_is_absent() -> None:
+    """None is a default too; a body that is not JSON remains an error."""
+    assert parse(b"", default=Person("Ada")) == Person("Ada")
+    assert parse(b"", default=None) is None
+    assert parse(b'{"name": "Grace"}', default=None) == Person("Grace")
+    with pytest.raises(MalformedBody):
+        parse(b"{", default=None)
 
 
 @pytest.mark.parametrize(

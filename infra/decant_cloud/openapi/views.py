@@ -115,8 +115,9 @@ def _read(function: Any, bundle: Path, facts: Facts, seen: set[int]) -> None:
     for call in (node for node in nodes if isinstance(node, ast.Call)):
         called = scope.value(call.func)
         first = scope.value(call.args[0]) if call.args else None
-        _add_call(called, first, facts, required=id(call) not in optional)
-        facts.conditional |= called is resources.etag and "changed" not in {each.arg for each in call.keywords}
+        given = {each.arg for each in call.keywords}
+        _add_call(called, first, facts, required=id(call) not in optional and "default" not in given)
+        facts.conditional |= called is resources.etag and "changed" not in given
         if called is not None and called is not resources.etag:  # its errors depend on the method
             _read(called, bundle, facts, seen)
 

@@ -7,7 +7,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
-from typing import Annotated, Any, TypeAliasType, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAliasType, Union, get_args, get_origin, overload
 
 from flask import request
 from msgspec import DecodeError, Struct, UnsetType, ValidationError, convert, json, structs
@@ -28,21 +28,30 @@ _MAX_CHARACTERS = 100
 _UNKNOWN_FIELD = "This field is unknown"
 
 _LISTS = (list, set, frozenset, tuple)
+_MISSING = object()
+_UNKNOWN = object()
 
 
-def body[T](into: type[T]) -> T:
+@overload
+def body[T](into: type[T]) -> T: ...
+@overload
+def body[T, D](into: type[T], *, default: D) -> T | D: ...
+def body(into: Any, *, default: Any = _MISSING) -> Any:
     """Parse the current request's JSON body.
 
     Args:
         into: A msgspec Struct, or any type that msgspec supports; `forbid_unknown_fields` and `msgspec.Meta` apply.
+        default: Returned for a request without a body, which is otherwise an error.
     Raises:
-        MalformedBody: there is no body, or it is not JSON.
+        MalformedBody: there is no body and no default, or the body is not JSON.
         UnsupportedMediaType: its Content-Type is not JSON. A form of another site can send `text/plain`, but a browser
             sends a preflight request before JSON.
         InvalidInput: fields are missing, unknown, of a wrong type or value, or contain NUL; all are named.
     """
     data = request.get_data(cache=True)
     if not data:
+        if default is not _MISSING:
+            return default
         raise MalformedBody("The request has no body; send JSON.")
     if not request.is_json:
         raise UnsupportedMediaType("The body must be JSON, with Content-Type: application/json.")
@@ -211,9 +220,6 @@ def _errors(given: Any, into: Any, path: str, *, strict: bool) -> Iterator[tuple
 
 
 type _Part = tuple[Any, Any, str]
-
-_MISSING = object()
-_UNKNOWN = object()
 
 
 def _part_errors(given: Any, into: Any, path: str, *, strict: bool) -> Iterator[tuple[str, str]]:
