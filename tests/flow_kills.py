@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from decant import db, loop
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store import store, using
 from decant.worker.execution import Deadline
@@ -54,7 +55,7 @@ async def work(subject: Subject, task_id: UUID) -> None:
     with using(MortalStore()), using_steps(MortalSteps()):
         while (status := await run.status()).date_done is None:
             async with Runner(Deadline(60)) as runner:
-                await runner.run(await store().claim_due(list(registry), runner.lease_s, 10))
+                await runner.run(await store().claim_due(Runnable(list(registry)), runner.lease_s, 10))
             if any(recorded.name == subject.signal_after for recorded in await run.steps()):
                 await run.send(subject.signal, "signal", id="once")
             if status.state != "STARTED":

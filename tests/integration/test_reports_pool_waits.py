@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant import db, runtime
 from decant.errors import PoolExhausted
 from decant.tasks import AsyncResult, State, task
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.worker import run_forever
@@ -168,7 +169,7 @@ async def test_run_is_not_started_with_too_little_time(monkeypatch: pytest.Monke
     jobs = await hold.delay_many([(number,) for number in range(3)])
 
     async with Runner(Deadline(2.5)) as runner:
-        await runner.run(await store().claim_due(list(registry), runner.lease_s, 10))
+        await runner.run(await store().claim_due(Runnable(list(registry)), runner.lease_s, 10))
     statuses = [await job.status() for job in jobs]
 
     assert len(began) == 1

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from decant.tasks import State, task
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.schedule import Missed, Schedule, every
 from decant.tasks.store.postgres import PostgresStore
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.usefixtures("database_url")
 
 async def lose_worker(task_id: str, *, max_retries: int = 3) -> None:
     """Claim a task, and let its lease expire."""
-    await PostgresStore().claim([UUID(task_id)], list(registry), 1, alone=True)
+    await PostgresStore().claim([UUID(task_id)], Runnable(list(registry)), 1, alone=True)
     await execute("UPDATE decant.task SET max_retries = :n WHERE id = :id", n=max_retries, id=UUID(task_id))
     await PostgresWorld().advance(2)
 
@@ -133,7 +134,7 @@ async def test_row_of_a_lost_worker_is_run_again() -> None:
 async def test_row_of_a_living_worker_is_left_alone() -> None:
     """A valid lease is kept."""
     job = await work.add.delay(1)
-    await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
+    await PostgresStore().claim([UUID(job.id)], Runnable(list(registry)), 60, alone=True)
 
     swept = await sweep(Deadline(30))
 

@@ -11,7 +11,7 @@ from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks import AsyncResult, State, Task
 from decant.tasks.admin import list_tasks, pause_queue, paused_queues, queue_statistics, resume_queue
 from decant.tasks.options import CallOptions
-from decant.tasks.records import ShownError
+from decant.tasks.status import ShownError
 from tests import work
 from tests.worlds import World
 

@@ -10,6 +10,7 @@ from decant import db
 from decant.asgi import await_
 from decant.observability import correlate
 from decant.tasks import AsyncResult, State, task
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from tests import work
@@ -211,7 +212,7 @@ async def test_same_key_at_once_makes_one_task() -> None:
 async def test_unique_call_stands_for_its_equals_while_it_runs() -> None:
     """A unique task blocks equal calls until it is finished."""
     first = await work.alone.delay(1)
-    await PostgresStore().claim([UUID(first.id)], list(registry), 60, alone=False)
+    await PostgresStore().claim([UUID(first.id)], Runnable(list(registry)), 60, alone=False)
 
     assert await first.state is State.STARTED
     assert await work.alone.delay(1) == first

@@ -6,11 +6,12 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from decant.tasks import task
-from decant.tasks.records import Claimed, Outcome, State
-from decant.tasks.registry import limits, registry
+from decant.tasks.records import Claimed, Outcome, Runnable, State
+from decant.tasks.registry import registry, runnable
 from decant.tasks.store import store
 from decant.tasks.store.postgres import PostgresStore
 from tests.queues import SqsQueue
@@ -23,7 +24,7 @@ without_sqs = pytest.mark.parametrize("world", ["memory", "postgres"], indirect=
 
 async def claim(count: int = 100) -> list[Claimed]:
     """Claim due tasks, within the limits of all tasks."""
-    return await store().claim_due(list(registry), 60, count, limits=limits())
+    return await store().claim_due(runnable(), 60, count)
 
 
 async def complete(*claimed: Claimed) -> None:
@@ -110,7 +111,7 @@ async def test_tasks_whose_limit_was_removed_are_claimed() -> None:
 
     await limited.delay_many([()] * 3)
 
-    assert len(await store().claim_due(list(registry), 60, 10)) == 3
+    assert len(await store().claim_due(Runnable(list(registry)), 60, 10)) == 3
 
 
 @pytest.mark.usefixtures("world")
@@ -124,7 +125,7 @@ async def test_worker_waits_for_the_next_allowed_start() -> None:
     await limited.delay_many([()] * 2)
     await claim()
 
-    due_in_s = await store().next_due_in_s(list(registry), 60, limits=limits())
+    due_in_s = await store().next_due_in_s(runnable(), 60)
 
     assert due_in_s is not None
     assert 0 < due_in_s <= 10
@@ -168,15 +169,15 @@ def test_limits_that_make_no_sense_are_refused(options: dict[str, Any], error: t
 class Fleet:
     """Workers that claim concurrently, of which some are lost with their tasks."""
 
-    def __init__(self, seed: int, names: list[str], most_running: int) -> None:
+    def __init__(self, seed: int, tasks: Runnable, most_running: int) -> None:
         self._random = random.Random(seed)  # noqa: S311  # no secret
-        self._names = names
+        self._tasks = tasks
         self._most_running = most_running
 
     async def work(self) -> None:
         """Claim, check the limits, and complete or lose what was claimed, until nothing is left."""
         while await execute("SELECT id FROM decant.task WHERE date_done IS NULL LIMIT 1"):
-            claimed = await PostgresStore().claim_due(self._names, 60, self._random.randint(1, 8), limits=limits())
+            claimed = await PostgresStore().claim_due(self._tasks, 60, self._random.randint(1, 8))
             running = await execute(
                 "SELECT limit_key, count(*) AS n FROM decant.task WHERE lease_expires_at IS NOT NULL GROUP BY limit_key"
             )
@@ -204,7 +205,8 @@ async def test_limits_hold_with_concurrent_workers_that_are_lost(seed: int) -> N
 
     await keyed.delay_many([(number % 3,) for number in range(60)])
     await rated.delay_many([()] * 60)
-    fleet = [Fleet(100 * seed + number, [keyed.name, rated.name], 2) for number in range(4)]
+    tasks = msgspec.structs.replace(runnable(), names=[keyed.name, rated.name])
+    fleet = [Fleet(100 * seed + number, tasks, 2) for number in range(4)]
 
     await asyncio.gather(*(member.work() for member in fleet))
 

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from decant import db
 from decant.tasks import State, chord
-from decant.tasks.records import Completed, Outcome
+from decant.tasks.records import Completed, Outcome, Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from tests import work
@@ -23,7 +23,7 @@ async def start_chord() -> tuple[UUID, UUID, UUID]:
     body = await chord([work.add.s(1), work.add.s(2)], work.total.s()).delay()
     rows = await execute("SELECT id FROM decant.task WHERE children = ARRAY[CAST(:id AS uuid)] ORDER BY id", id=body.id)
     first, second = [row["id"] for row in rows]
-    assert len(await PostgresStore().claim([first, second], list(registry), 60, alone=False)) == 2
+    assert len(await PostgresStore().claim([first, second], Runnable(list(registry)), 60, alone=False)) == 2
     return first, second, UUID(body.id)
 
 
@@ -68,7 +68,7 @@ async def start_families(*, parents_first: bool) -> list[UUID]:
     parents, children = (ids[:2], ids[2:]) if parents_first else (ids[2:], ids[:2])
     for parent, child in zip(parents, children, strict=True):
         await execute("UPDATE decant.task SET awaited_by = :parent WHERE id = :child", parent=parent, child=child)
-    assert len(await PostgresStore().claim(ids, list(registry), 60, alone=False)) == 4
+    assert len(await PostgresStore().claim(ids, Runnable(list(registry)), 60, alone=False)) == 4
     return parents + children
 
 
@@ -113,7 +113,7 @@ async def test_batches_that_fail_a_child_take_turns_with_the_end_of_its_parent()
     parent = UUID((await work.add.delay(1, 2)).id)
     first, second, child = await start_chord()
     await execute("UPDATE decant.task SET awaited_by = :parent WHERE id = :child", parent=parent, child=child)
-    assert len(await PostgresStore().claim([parent], list(registry), 60, alone=False)) == 1
+    assert len(await PostgresStore().claim([parent], Runnable(list(registry)), 60, alone=False)) == 1
     async with db.session() as first_in_line:
         await first_in_line.execute(text("SELECT FROM decant.task WHERE id = :id FOR UPDATE"), {"id": child})
         one = asyncio.create_task(complete({first: State.FAILURE}))

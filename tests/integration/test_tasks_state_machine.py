@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from decant import db, loop
 from decant.tasks import State, chain, chord
-from decant.tasks.records import FINISHED, Claimed, Failure, Outcome
+from decant.tasks.records import FINISHED, Claimed, Failure, Outcome, Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from tests import work
@@ -116,7 +116,7 @@ class Lives(RuleBasedStateMachine):
         batch = data.draw(st.lists(st.sampled_from(self.messages), min_size=1, max_size=6))
         for task_id in set(batch):
             self.messages.remove(task_id)
-        claim = self.store.claim(batch, list(registry), LEASE_S, alone=len(set(batch)) == 1)
+        claim = self.store.claim(batch, Runnable(list(registry)), LEASE_S, alone=len(set(batch)) == 1)
         self.take(self.call(claim))
 
     # Workers
@@ -168,7 +168,7 @@ class Lives(RuleBasedStateMachine):
         task_id = data.draw(st.sampled_from(self.runs)).claimed.id
         self.pass_time(2 * LEASE_S)
         self.sweep()
-        self.take(self.call(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
+        self.take(self.call(self.store.claim([task_id], Runnable(list(registry)), LEASE_S, alone=True)))
 
     # The sweeper, and time
 
@@ -245,7 +245,7 @@ class Lives(RuleBasedStateMachine):
             self.runs.clear()
             self.sweep()
             for task_id in set(self.messages):
-                self.take(self.call(self.store.claim([task_id], list(registry), LEASE_S, alone=True)))
+                self.take(self.call(self.store.claim([task_id], Runnable(list(registry)), LEASE_S, alone=True)))
             self.messages.clear()
             while self.runs:
                 run = self.runs.pop()

@@ -9,6 +9,7 @@ from decant import loop
 from decant.cli import main
 from decant.tasks import AsyncResult, State, chain, chord
 from decant.tasks.admin import redrive
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker.dead_letters import close_dead_lettered
@@ -36,7 +37,7 @@ async def test_row_of_a_dead_letter_fails_with_the_reason() -> None:
 async def test_dead_letter_of_a_row_that_runs_is_dropped() -> None:
     """A running task is not closed."""
     job = await work.add.delay(1)
-    await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
+    await PostgresStore().claim([UUID(job.id)], Runnable(list(registry)), 60, alone=True)
 
     await close_dead_lettered(as_records([job.id]))
 
@@ -102,7 +103,7 @@ async def test_failed_task_comes_back_by_id_with_all_its_retries() -> None:
 
     await redrive([job.id])
     status = await job.status()
-    (claimed,) = await PostgresStore().claim([UUID(job.id)], list(registry), 60, alone=True)
+    (claimed,) = await PostgresStore().claim([UUID(job.id)], Runnable(list(registry)), 60, alone=True)
 
     assert (status.state, status.retries, status.failure) == (State.PENDING, 0, None)
     assert claimed.attempt == 5

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from decant.tasks import AsyncResult, State, chain
-from decant.tasks.records import Outcome
+from decant.tasks.records import Outcome, Runnable
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker.execution import Deadline, Execution
 from decant.worker.runner import Completions
@@ -342,7 +342,7 @@ async def test_log_lines_of_a_run_carry_its_correlation_id(caplog: pytest.LogCap
 async def test_rejected_result_does_not_affect_its_batch() -> None:
     """PostgreSQL rejects an outcome: its task fails with the error, and the other outcomes are recorded."""
     jobs = [await work.add.delay(number) for number in range(3)]
-    claimed = await PostgresStore().claim([UUID(job.id) for job in jobs], ["tests.work.add"], 60, alone=False)
+    claimed = await PostgresStore().claim([UUID(job.id) for job in jobs], Runnable(["tests.work.add"]), 60, alone=False)
     deadline = Deadline(30)
     runs = [Execution(task, work.add, deadline) for task in claimed]
     completions = Completions(deadline, leased := set(runs), asyncio.Event())

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from decant import db, runtime
 from decant.tasks import AsyncResult, State, chain, every, task
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
 from decant.worker import run_forever
@@ -65,7 +66,7 @@ async def test_retry_and_workflow_are_run() -> None:
 async def test_row_of_a_process_that_was_killed_is_run_again() -> None:
     """The worker sweeps when it starts."""
     job = await work.add.delay(1, 2)
-    await PostgresStore().claim([UUID(job.id)], list(registry), 1, alone=True)
+    await PostgresStore().claim([UUID(job.id)], Runnable(list(registry)), 1, alone=True)
     await PostgresWorld().advance(2)
 
     async with serving():

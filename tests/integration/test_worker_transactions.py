@@ -5,7 +5,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.tasks import AsyncResult, State, task
-from decant.tasks.records import Status
+from decant.tasks.status import Status
 from tests.worlds import PostgresWorld, execute
 
 pytestmark = pytest.mark.usefixtures("database_url", "new_tasks")

@@ -7,7 +7,8 @@ import pytest
 
 from decant.tasks import AsyncResult, State, chain, chord, group, task
 from decant.tasks.admin import list_tasks
-from decant.tasks.registry import limits, registry
+from decant.tasks.records import Runnable
+from decant.tasks.registry import registry, runnable
 from decant.tasks.schedule import cron
 from decant.tasks.store import store
 from decant.worker.execution import Deadline
@@ -33,7 +34,7 @@ async def doubled_later(number: int) -> int:
 async def serve(queue: str) -> None:
     """Run the due tasks of a queue, as its function does."""
     async with Runner(Deadline(60)) as runner:
-        await runner.run(await store().claim_due(list(registry), runner.lease_s, 10, [queue]))
+        await runner.run(await store().claim_due(Runnable(list(registry), queues=[queue]), runner.lease_s, 10))
 
 
 async def test_chain_waits_for_the_end_of_a_run(world: World) -> None:
@@ -121,7 +122,7 @@ async def test_runs_in_progress_count_for_a_concurrency_limit() -> None:
     claimed = []
     async with Runner(Deadline(60)) as runner:
         for _ in range(3):
-            found = await store().claim_due(list(registry), runner.lease_s, 10, limits=limits())
+            found = await store().claim_due(runnable(), runner.lease_s, 10)
             claimed.append(len(found))
             await runner.run(found)
 

@@ -11,6 +11,7 @@ from decant import db
 from decant.cli import main
 from decant.errors import TaskFailed
 from decant.tasks import State
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.testing import memory
@@ -29,7 +30,7 @@ WORLD = PostgresWorld()
 async def invoke(seconds: float) -> None:
     """Run due tasks in an invocation of this duration."""
     async with Runner(Deadline(seconds)) as runner:
-        await runner.run(await store().claim_due(list(registry), runner.lease_s, 10))
+        await runner.run(await store().claim_due(Runnable(list(registry)), runner.lease_s, 10))
 
 
 async def test_run_continues_in_the_next_invocation_without_a_retry(monkeypatch: pytest.MonkeyPatch) -> None:

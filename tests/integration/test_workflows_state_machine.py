@@ -22,7 +22,7 @@ from decant.errors import Conflict
 from decant.tasks import State
 from decant.tasks.context import current_run
 from decant.tasks.options import TaskOptions
-from decant.tasks.records import FINISHED, Completed
+from decant.tasks.records import FINISHED, Completed, Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store import Store, using
 from decant.tasks.store.postgres import PostgresStore
@@ -198,7 +198,7 @@ class Lives(RuleBasedStateMachine):
         worker = Worker(statements)
         with using(mortal_store(self.store, worker)), using_steps(mortal_steps(self.steps, worker)):
             async with Runner(Deadline(60)) as runner:
-                await runner.run(await self.store.claim_due([NAME], runner.lease_s, 10))
+                await runner.run(await self.store.claim_due(Runnable([NAME]), runner.lease_s, 10))
 
     @rule(seconds=st.sampled_from([1, 61, 86_400]))
     def sweep(self, seconds: float) -> None:

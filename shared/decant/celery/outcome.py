@@ -11,7 +11,8 @@ from decant import errors
 from decant.celery import states
 from decant.celery.exceptions import ChordError, TaskRevokedError, TimeLimitExceeded, WorkerLostError
 from decant.celery.serialization import encode, restore
-from decant.tasks.records import EXPIRED, Failure, State, Status
+from decant.tasks.records import EXPIRED, Failure, State
+from decant.tasks.status import Status
 from decant.tasks.store import store
 
 __all__ = ["IGNORED", "Seen", "describe", "seen"]

@@ -11,11 +11,12 @@ The row of a task is on disk before `delay` returns, and a task runs at least on
 
 from decant.tasks.context import Request, Retry, Run, current_run
 from decant.tasks.publish import publishing
-from decant.tasks.records import Failure, ShownStatus, State, Status
+from decant.tasks.records import Failure, State
 from decant.tasks.registry import join, task
 from decant.tasks.result import AsyncResult, GroupResult, WorkflowResult
 from decant.tasks.schedule import cron, every
 from decant.tasks.signatures import Signature, chain, chord, group
+from decant.tasks.status import ShownStatus, Status
 from decant.tasks.task import Task
 
 __all__ = [

@@ -5,6 +5,7 @@ its column lists and parameter types from these classes. A field is stored in th
 differs from the Python name only where `field(name=…)` sets another.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -26,10 +27,8 @@ __all__ = [
     "Limit",
     "NewTask",
     "Outcome",
-    "ShownError",
-    "ShownStatus",
+    "Runnable",
     "State",
-    "Status",
     "Unclaimed",
 ]
 
@@ -195,6 +194,20 @@ class Limit(Struct, frozen=True, kw_only=True, omit_defaults=True):
     burst: int | None = None
 
 
+class Runnable(Struct, frozen=True):
+    """Tasks that a worker runs.
+
+    Attributes:
+        names: Names of the tasks.
+        limits: Limits of those that have any; the tasks beyond them are left out of a claim.
+        queues: Queues whose due tasks the worker claims; None for all. Tasks of a message are claimed in any case.
+    """
+
+    names: Sequence[str]
+    limits: Sequence[Limit] = ()
+    queues: Sequence[str] | None = None
+
+
 class Unclaimed(Struct, frozen=True, kw_only=True):
     """A task whose message was received and which was not claimed.
 
@@ -258,76 +271,3 @@ class Outcome(Struct, frozen=True, kw_only=True):
     details: str | None = None
     has_dependents: bool = True
     signalled: int | None = None
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """State, result and history of a task.
-
-    Attributes:
-        details: Details of the last run that `decant.celery` has recorded, or the id of the task because of whose
-            failure this task was closed.
-    """
-
-    id: UUID
-    name: str
-    queue: str
-    state: State
-    result: Any
-    failure: Failure | None
-    retries: int
-    progress: Any
-    details: Any
-    eta: datetime
-    date_created: datetime
-    date_started: datetime | None
-    date_done: datetime | None
-
-    @property
-    def finished(self) -> bool:
-        """Whether the task is in a final state."""
-        return self.state in FINISHED
-
-    def shown(self) -> "ShownStatus":
-        """The fields that clients may see: all but the traceback, the queue and the eta."""
-        error = None if self.failure is None else ShownError(self.failure.type, self.failure.message)
-        return ShownStatus(
-            id=self.id,
-            name=self.name,
-            state=self.state,
-            result=self.result,
-            error=error,
-            retries=self.retries,
-            progress=self.progress,
-            date_created=self.date_created,
-            date_started=self.date_started,
-            date_done=self.date_done,
-        )
-
-
-class ShownError(Struct, frozen=True):
-    """Error of a failed task."""
-
-    type: str
-    message: str
-
-
-class ShownStatus(Struct, frozen=True, kw_only=True):
-    """State and result of a task, for clients.
-
-    Attributes:
-        result: What the task returned; null before its end.
-        error: Why the task failed; null otherwise.
-        retries: Number of the runs after the first.
-        progress: What the task reported last.
-    """
-
-    id: UUID
-    name: str
-    state: State
-    result: Any
-    error: ShownError | None
-    retries: int
-    progress: Any
-    date_created: datetime
-    date_started: datetime | None
-    date_done: datetime | None

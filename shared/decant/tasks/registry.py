@@ -1,12 +1,12 @@
 """The `@task` decorator, the tasks of all imported modules by name, and calls that are repeated by a schedule."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, Protocol, overload
 
 from decant.config import load
 from decant.tasks.options import TaskOptions, TaskSettings
-from decant.tasks.records import Limit, NewTask
+from decant.tasks.records import NewTask, Runnable
 from decant.tasks.schedule import Schedule
 from decant.tasks.task import Task
 from decant.tasks.workflow import JOIN
@@ -15,7 +15,6 @@ __all__ = [
     "Periodic",
     "WorkerEvent",
     "join",
-    "limits",
     "load_modules",
     "notify",
     "on_load",
@@ -24,6 +23,7 @@ __all__ = [
     "probe",
     "register",
     "registry",
+    "runnable",
     "schedule",
     "task",
 ]
@@ -58,9 +58,14 @@ type WorkerEvent = Literal["init", "ready", "shutting down", "shutdown"]
 _listeners: list[Callable[[WorkerEvent], None]] = []
 
 
-def limits() -> list[Limit]:
-    """Limits of the tasks that have any."""
-    return [task.limit for task in registry.values() if task.limit is not None]
+def runnable(queues: Sequence[str] | None = None) -> Runnable:
+    """The tasks of the imported modules, for a claim of a worker.
+
+    Args:
+        queues: Queues that it serves; None for all.
+    """
+    limits = [task.limit for task in registry.values() if task.limit is not None]
+    return Runnable(list(registry), limits, queues)
 
 
 def schedule(entry: Periodic) -> None:

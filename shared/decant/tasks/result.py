@@ -11,7 +11,8 @@ from uuid import UUID
 from decant._sync.greenlets import await_
 from decant.errors import TaskFailed, TaskNotFound, TaskRevoked
 from decant.tasks.context import running, tracked
-from decant.tasks.records import FINISHED, State, Status
+from decant.tasks.records import FINISHED, State
+from decant.tasks.status import Status
 from decant.tasks.store import store
 
 __all__ = ["AsyncResult", "GroupResult", "WorkflowResult", "enqueued", "poll"]

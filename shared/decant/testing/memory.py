@@ -22,10 +22,11 @@ from decant.tasks.records import (
     Limit,
     NewTask,
     Outcome,
+    Runnable,
     State,
-    Status,
     Unclaimed,
 )
+from decant.tasks.status import Status
 from decant.testing.limits import MemoryLimits
 from decant.testing.row import Row
 from decant.testing.rows import Rows
@@ -108,46 +109,29 @@ class MemoryStore:
         for row in self.rows.known(ids):
             row.publish_at = row.eta if row.waiting else None
 
-    async def claim(
-        self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool, limits: Sequence[Limit] = ()
-    ) -> list[Claimed]:
+    async def claim(self, ids: Sequence[UUID], tasks: Runnable, lease_s: float, *, alone: bool) -> list[Claimed]:
         claimable = [row for row in self.rows.known(ids) if row.lost_count == 0 or alone]
-        open_ = [row for row in claimable if row.new.queue not in self._paused and row.new.name in names]
-        return self._claim(sorted(open_, key=lambda row: -row.new.priority), lease_s, len(open_), limits)
+        open_ = [row for row in claimable if row.new.queue not in self._paused and row.new.name in tasks.names]
+        return self._claim(sorted(open_, key=lambda row: -row.new.priority), lease_s, len(open_), tasks.limits)
 
-    async def claim_due(
-        self,
-        names: Sequence[str],
-        lease_s: float,
-        count: int,
-        queues: Sequence[str] | None = None,
-        *,
-        limits: Sequence[Limit] = (),
-    ) -> list[Claimed]:
+    async def claim_due(self, tasks: Runnable, lease_s: float, count: int) -> list[Claimed]:
         now = self.now()
-        due = [row for row in self._served(names, queues) if row.publish_at and row.publish_at <= now]
+        due = [row for row in self._served(tasks) if row.publish_at and row.publish_at <= now]
         due.sort(key=lambda row: (-row.new.priority, row.publish_at or now))
-        return self._claim(due, lease_s, count, limits)
+        return self._claim(due, lease_s, count, tasks.limits)
 
     def _claim(self, rows: Iterable[Row], lease_s: float, count: int, limits: Sequence[Limit]) -> list[Claimed]:
         now = self.now()
         admitted = self._limits.admit(filter(self._is_due, rows), limits, self.rows.values(), now)
         return [row.claim(now, lease_s) for row in islice(admitted, count)]
 
-    def _served(self, names: Sequence[str], queues: Sequence[str] | None) -> list[Row]:
-        rows = [row for row in self.rows.values() if row.new.name in names and row.new.queue not in self._paused]
-        return [row for row in rows if queues is None or row.new.queue in queues]
+    def _served(self, tasks: Runnable) -> list[Row]:
+        rows = [row for row in self.rows.values() if row.new.name in tasks.names and row.new.queue not in self._paused]
+        return [row for row in rows if tasks.queues is None or row.new.queue in tasks.queues]
 
-    async def next_due_in_s(
-        self,
-        names: Sequence[str],
-        within_s: float,
-        queues: Sequence[str] | None = None,
-        *,
-        limits: Sequence[Limit] = (),  # noqa: ARG002  # those of the last claim count
-    ) -> float | None:
-        waiting = [row for row in self._served(names, queues) if row.publish_at is not None]
-        now = self.now()
+    async def next_due_in_s(self, tasks: Runnable, within_s: float) -> float | None:
+        waiting = [row for row in self._served(tasks) if row.publish_at is not None]
+        now = self.now()  # the limits are those of the last claim
         dues = [max(row.publish_at, self._limits.allowed_at(row, now)) for row in waiting if row.publish_at is not None]
         times = [(due - now).total_seconds() for due in dues]
         return min((time for time in times if 0 < time <= within_s), default=None)

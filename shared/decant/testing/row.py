@@ -20,9 +20,9 @@ from decant.tasks.records import (
     NewTask,
     Outcome,
     State,
-    Status,
     Unclaimed,
 )
+from decant.tasks.status import Status
 from decant.testing.stored_steps import StoredStep
 from decant.workflows.records import StepKey
 from decant.workflows.store import Signal

@@ -18,7 +18,7 @@ from decant.db.notifications import listen
 from decant.tasks.options import TaskSettings
 from decant.tasks.publish import work_available
 from decant.tasks.records import Claimed
-from decant.tasks.registry import limits, load_modules, notify, registry
+from decant.tasks.registry import load_modules, notify, runnable
 from decant.tasks.sql.notify import CHANNEL
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
@@ -110,8 +110,7 @@ async def _claim_due(runner: Runner, queues: Sequence[str] | None) -> list[Claim
     if runner.free <= 0:
         return []
     try:
-        claim = store().claim_due(list(registry), runner.lease_s, runner.free, queues, limits=limits())
-        return await claiming(claim)
+        return await claiming(store().claim_due(runnable(queues), runner.lease_s, runner.free))
     except TRANSIENT as error:
         log.warning("Could not claim tasks; retrying", extra={"error": repr(error)})
         return []
@@ -120,7 +119,7 @@ async def _claim_due(runner: Runner, queues: Sequence[str] | None) -> list[Claim
 async def _pause_s(poll_s: float, queues: Sequence[str] | None) -> float:
     """Seconds until the next poll, or until the next task is due."""
     try:
-        due_in_s = await store().next_due_in_s(list(registry), poll_s, queues, limits=limits())
+        due_in_s = await store().next_due_in_s(runnable(queues), poll_s)
     except TRANSIENT:
         return poll_s
     return poll_s if due_in_s is None else max(0.0, due_in_s)

@@ -23,7 +23,7 @@ from decant.tasks.context import watch
 from decant.tasks.options import TaskSettings, has_url
 from decant.tasks.publish import publish
 from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, Outcome, State
-from decant.tasks.registry import limits, registry
+from decant.tasks.registry import registry, runnable
 from decant.tasks.store import TRANSIENT, is_temporary, store
 from decant.tasks.traces import stored_traceparent
 from decant.tracing import tracer
@@ -110,7 +110,7 @@ class Runner:
 
     async def run_due(self, count: int) -> int:
         """Claim and run up to `count` due tasks that have no message; returns their number."""
-        claimed = await claiming(store().claim_due(list(registry), self.lease_s, count, limits=limits()))
+        claimed = await claiming(store().claim_due(runnable(), self.lease_s, count))
         await self.run(claimed)
         return len(claimed)
 

@@ -14,7 +14,7 @@ from decant.runtime import Context
 from decant.tasks.limits import retry_within_s
 from decant.tasks.publish import decode_message, publish
 from decant.tasks.records import FINISHED, Claimed, Enqueued, State, Unclaimed
-from decant.tasks.registry import limits, load_modules, notify, registry
+from decant.tasks.registry import load_modules, notify, registry, runnable
 from decant.tasks.store import TRANSIENT, store
 from decant.tracing import Parent, parse_traceparent
 from decant.worker.execution import Deadline
@@ -109,7 +109,7 @@ async def _claim(ids: Sequence[UUID], lease_s: float) -> list[Claimed]:
     retrying = Deadline(min(_CLAIM_RETRY_S, lease_s / 4))
     while True:
         try:
-            claim = store().claim(ids, list(registry), lease_s, alone=len(ids) == 1, limits=limits())
+            claim = store().claim(ids, runnable(), lease_s, alone=len(ids) == 1)
             return await claiming(claim)
         except TRANSIENT as error:
             if retrying.remaining_s() < _PAUSE_S:

@@ -15,9 +15,10 @@ from decant.tasks.admin import redrive
 from decant.tasks.ids import uuid7
 from decant.tasks.parameters import encode
 from decant.tasks.publish import publish
-from decant.tasks.records import State, Status
+from decant.tasks.records import State
 from decant.tasks.registry import registry
 from decant.tasks.result import AsyncResult
+from decant.tasks.status import Status
 from decant.tasks.task import Task
 from decant.workflows.functions import check_length
 from decant.workflows.records import StepStatus

@@ -9,11 +9,10 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
-from decant.config import load
 from decant.errors import Conflict, TaskNotFound
-from decant.tasks.options import TaskSettings
 from decant.tasks.records import FINISHED, Enqueued, Failure, State
 from decant.tasks.replaceable import Replaceable
+from decant.tasks.store.completion import message_parameters
 from decant.workflows import sql
 from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
 
@@ -168,7 +167,7 @@ class PostgresSteps:
         return [found.get((wait.task_id, StepKey(wait.name, wait.n)), lost) for wait in waits]
 
     async def send(self, signal: Signal, session: AsyncSession | None) -> Enqueued | None:
-        given = msgspec.structs.asdict(signal) | _publishing()
+        given = msgspec.structs.asdict(signal) | message_parameters()
         rows = await db.execute(sql.SEND, given, session, repeatable=True)
         if rows:
             resumed = Enqueued(**{name: rows[0][name] for name in Enqueued.__struct_fields__})
@@ -199,7 +198,7 @@ class PostgresSteps:
         name, n = before or (None, None)
         args, kwargs = arguments or (None, None)
         given = {"id": task_id, "new_id": new_id, "name": name, "n": n, "args": args, "kwargs": kwargs}
-        rows = await db.execute(sql.FORK, given | _publishing())
+        rows = await db.execute(sql.FORK, given | message_parameters())
         return Enqueued(*rows[0].values()) if rows else None
 
     async def rewind(self, task_id: UUID, before: tuple[str, int | None]) -> bool:
@@ -224,8 +223,3 @@ using = steps.using
 
 def _encode(rows: Sequence[msgspec.Struct]) -> str:
     return msgspec.json.encode(rows).decode()
-
-
-def _publishing() -> dict[str, Any]:
-    settings = load(TaskSettings)
-    return {"queues": list(settings.queue_urls), "republish_after_s": settings.republish_after_s}

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db, loop, runtime
+from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store import store
 from decant.testing import memory
@@ -120,7 +121,7 @@ class Decant:
 
     async def _work(self) -> None:
         async with Runner(Deadline(math.inf), 900) as runner:
-            while claimed := await store().claim_due(list(registry), runner.lease_s, 10_000):
+            while claimed := await store().claim_due(Runnable(list(registry)), runner.lease_s, 10_000):
                 await runner.run(claimed)
 
     def extras(self) -> dict[str, str]:

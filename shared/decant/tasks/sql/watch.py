@@ -2,8 +2,8 @@
 
 from sqlalchemy import text
 
-from decant.tasks.records import Status
 from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, selected
+from decant.tasks.status import Status
 
 __all__ = ["FORGET", "REVOKE", "REVOKE_WORKFLOW", "STATUS"]
 

@@ -13,13 +13,13 @@ from decant.tasks.records import (
     Claimed,
     Completed,
     Enqueued,
-    Limit,
     NewTask,
     Outcome,
+    Runnable,
     State,
-    Status,
     Unclaimed,
 )
+from decant.tasks.status import Status
 
 __all__ = ["DueTicks", "Store"]
 
@@ -42,38 +42,20 @@ class Store(Protocol):
     async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
         """Record that tasks have no message, so that the sweeper publishes them."""
 
-    async def claim(
-        self, ids: Sequence[UUID], names: Sequence[str], lease_s: float, *, alone: bool, limits: Sequence[Limit] = ()
-    ) -> list[Claimed]:
-        """Claim those of the tasks that are due and whose name is given.
+    async def claim(self, ids: Sequence[UUID], tasks: Runnable, lease_s: float, *, alone: bool) -> list[Claimed]:
+        """Claim those of the tasks that are due and runnable.
 
         Args:
             ids: Tasks whose messages were received.
-            names: Names of the tasks that this worker can run.
+            tasks: Tasks that this worker runs.
             lease_s: Duration of the lease, seconds.
             alone: Include tasks whose worker was lost before.
-            limits: Limits of those of the names that have any; tasks beyond them are left out.
         """
 
-    async def claim_due(
-        self,
-        names: Sequence[str],
-        lease_s: float,
-        count: int,
-        queues: Sequence[str] | None = None,
-        *,
-        limits: Sequence[Limit] = (),
-    ) -> list[Claimed]:
-        """Claim up to `count` due tasks that have no message, from these queues or from all, within the limits."""
+    async def claim_due(self, tasks: Runnable, lease_s: float, count: int) -> list[Claimed]:
+        """Claim up to `count` due tasks that have no message."""
 
-    async def next_due_in_s(
-        self,
-        names: Sequence[str],
-        within_s: float,
-        queues: Sequence[str] | None = None,
-        *,
-        limits: Sequence[Limit] = (),
-    ) -> float | None:
+    async def next_due_in_s(self, tasks: Runnable, within_s: float) -> float | None:
         """Seconds until `claim_due` finds the next task; None when there is none within this time."""
 
     async def look_up(self, ids: Sequence[UUID]) -> list[Unclaimed]:
