@@ -20,7 +20,8 @@ from decant._sync.greenlets import AwaitingGreenlet, LoopGreenlet, await_
 from decant._sync.threads import run_in_thread
 from decant.outbox import Outbox
 from decant.outbox import current as outbox
-from decant.tracing import tracer
+from decant.tracing import Tracer, tracer
+from decant.web.dispatch import shorten
 from decant.web.wsgi import Response, TooLargeBody
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def bind(app: Flask) -> None:
     if __name__ in app.extensions:
         return
     app.extensions[__name__] = True
+    shorten(app)
     app.async_to_sync = _awaiting(app.async_to_sync)  # type: ignore[method-assign]  # Flask's documented hook
     if _has_middleware(app):  # which may call other apps
         appcontext_pushed.connect(bind)
@@ -58,14 +60,14 @@ def _awaiting(apps_own: Callable[[_AsyncFunction], Callable[..., Any]]) -> Calla
     return async_to_sync
 
 
-async def call(
+def call(
     app: Flask,
     environ: dict[str, Any],
     response: Response,
     *,
     executor: Executor | None = None,
     receive: "ASGIReceiveCallable | None" = None,
-) -> None:
+) -> Coroutine[Any, Any, None]:
     """Call the app; its awaitables run in this task.
 
     A request whose URL rule has an async view runs on the event loop, in a greenlet. Every other request runs in one
@@ -81,28 +83,32 @@ async def call(
         BaseException: an error of the app that Flask did not handle.
     """
     traced = tracer()
-    if traced is not None:
-        from decant.web.traces import request_span  # noqa: PLC0415  # while tracing is on
-
-        with request_span(traced, app, environ, response):
-            await _call_with_outbox(app, environ, response, executor=executor, receive=receive)
-        return
-    await _call_with_outbox(app, environ, response, executor=executor, receive=receive)
+    calling = _call(app, environ, response, executor, receive)
+    return calling if traced is None else _call_traced(calling, traced, app, environ, response)
 
 
-async def _call_with_outbox(
+async def _call_traced(
+    calling: Coroutine[Any, Any, None], traced: Tracer, app: Flask, environ: dict[str, Any], response: Response
+) -> None:
+    from decant.web.traces import request_span  # noqa: PLC0415  # while tracing is on
+
+    with request_span(traced, app, environ, response):
+        await calling
+
+
+async def _call(
     app: Flask,
     environ: dict[str, Any],
     response: Response,
-    *,
     executor: Executor | None,
     receive: "ASGIReceiveCallable | None",
 ) -> None:
     messages = Outbox()
     token = outbox.set(messages)
     try:
-        work = partial(_respond, app, environ, response, messages)
-        await _call(app, environ, work, response=response, executor=executor, receive=receive)
+        waiting = _start(partial(_respond, app, environ, response, messages), app, environ, executor)
+        if waiting is not None:
+            await (waiting if receive is None else _while_connected(waiting, receive, response))
     finally:
         outbox.reset(token)
         messages.close()
@@ -110,34 +116,24 @@ async def _call_with_outbox(
             await messages.flush()
 
 
-async def _call(  # noqa: PLR0913  # those of `call`
-    app: Flask,
-    environ: dict[str, Any],
-    work: Callable[[], None],
-    *,
-    response: Response,
-    executor: Executor | None,
-    receive: "ASGIReceiveCallable | None",
-) -> None:
+def _start(
+    work: Callable[[], None], app: Flask, environ: dict[str, Any], executor: Executor | None
+) -> Coroutine[Any, Any, None] | None:
+    """Start the work; returns what waits for its end, or None when it has ended."""
     environ["wsgi.multithread"] = executor is not None
     if type(environ["wsgi.input"]) is TooLargeBody:  # `isinstance` takes longer with classes of `io`
         _reject_large_bodies(app)
     context = _without_flask_contexts()
     if executor is not None and not _runs_on_loop(app, environ):
         environ["wsgi.file_wrapper"] = _FileBlocks
-        running = run_in_thread(executor, work, context=context)
-        await (running if receive is None else _while_connected(running, receive, response))
-        return
+        return run_in_thread(executor, work, context=context)
     environ["wsgi.file_wrapper"] = _FileBlocks if executor is None else partial(_FileBlocks, executor=executor)
     request = LoopGreenlet.acquire()
     pending = request.start(work, context)
-    if request.finished:
-        request.release()
-    elif receive is None:
-        await request.resume(pending)
-        request.release()
-    else:
-        await _while_connected(request.finish(pending), receive, response)
+    if not request.finished:
+        return request.finish(pending)
+    request.release()
+    return None
 
 
 def is_requested(error: BaseException) -> bool:

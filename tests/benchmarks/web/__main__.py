@@ -6,6 +6,7 @@ The peers take turns for several rounds, so that load on the machine affects all
 import argparse
 import asyncio
 import json
+import os
 import resource
 import statistics
 from collections.abc import Callable, Coroutine
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["event", *serving.SERVERS], help="leave out the rest")
     parser.add_argument("--base", type=Path, help="working tree of an older version to compare with, in place of peers")
     arguments = parser.parse_args()
+    os.environ["STAGE"] = "prod"  # the stage local compares responses with the views' annotations
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     measured: dict[str, Results] = {}

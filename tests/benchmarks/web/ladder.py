@@ -28,9 +28,10 @@ def rungs(event: dict[str, Any]) -> dict[str, Callable[[], Any]]:
         add_body(made, BytesIO(request.body), len(request.body))
         return made
 
-    made_before = environ()
+    made_before, plain = environ(), _app(_answer_at_once, bound=False)
     return {
-        "Flask's own dispatch of a sync view": lambda: _dispatch(sync, dict(made_before)),
+        "Flask's own dispatch of a sync view": lambda: _dispatch(plain, dict(made_before)),
+        "the same, shortened": lambda: _dispatch(sync, dict(made_before)),
         "the environ, built from the event": lambda: _dispatch(sync, environ()),
         "the event loop, started and stopped": lambda: loop.run(_in_loop(sync, environ())),
         "the greenlet, and the response collected": lambda: loop.run(_call(sync, environ())),
@@ -40,10 +41,11 @@ def rungs(event: dict[str, Any]) -> dict[str, Callable[[], Any]]:
     }
 
 
-def _app(view: Callable[..., Any]) -> Flask:
+def _app(view: Callable[..., Any], *, bound: bool = True) -> Flask:
     app = Flask("rung")
     app.add_url_rule("/", "view", view)
-    bind(app)
+    if bound:
+        bind(app)
     return app
 
 

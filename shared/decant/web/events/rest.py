@@ -13,7 +13,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote_plus, unquote
+from urllib.parse import unquote, urlencode
 
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
@@ -146,7 +146,9 @@ class HttpEvent(ABC):
     def add_headers(self, environ: dict[str, Any]) -> None:
         """Add the event's headers to the environ."""
         given = pairs(self.event, "multiValueHeaders", "headers")
-        add_headers(environ, [(name, value if value.isascii() else to_wsgi_string(value)) for name, value in given])
+        if not "".join([value for _, value in given]).isascii():
+            given = [(name, to_wsgi_string(value)) for name, value in given]
+        add_headers(environ, given)
 
 
 class RestEvent(HttpEvent):
@@ -177,7 +179,7 @@ class RestEvent(HttpEvent):
             root = script_name(requested, event.get("resource", ""), event.get("pathParameters"))
             path = path.removeprefix(root)
         values = pairs(event, "multiValueQueryStringParameters", "queryStringParameters")
-        query = "&".join([f"{_quote(name)}={_quote(value)}" for name, value in values])  # the gateway decoded it
+        query = _encode_query(values) if values else ""
         path = path if "version" in event else unquote(path)  # an HTTP API decoded it, a REST API did not
         environ = base(event["httpMethod"], root, path, query)
         self.add_headers(environ)
@@ -235,9 +237,12 @@ def join_headers(headers: Headers) -> dict[str, str]:
     return joined | {name: ", ".join(values) for name, values in repeated.items()} if repeated else joined
 
 
-def _quote(text: str) -> str:
-    """Quote text for a query. Most text needs none, and `quote_plus` would take a third of reading an event."""
-    return text if text.isalnum() and text.isascii() else quote_plus(text)
+def _encode_query(values: list[tuple[str, str]]) -> str:
+    """The query string of values that the gateway decoded; most need no quoting, which takes ten times as long."""
+    whole = "".join([text for value in values for text in value])
+    if whole.isalnum() and whole.isascii():
+        return "&".join([f"{name}={value}" for name, value in values])
+    return urlencode(values)
 
 
 def _emulator_prefix(context: Event) -> str:
