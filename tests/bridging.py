@@ -2,8 +2,9 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from flask import Flask
 from hypercorn.config import Config
 
 from decant.asgi import FlaskToAsgi
+from decant.asgi.application import asgi_app
 
 __all__ = [
     "SERVERS",
@@ -27,6 +29,7 @@ __all__ = [
     "get",
     "scope",
     "serve",
+    "serve_in_thread",
 ]
 
 type Message = Any
@@ -125,6 +128,28 @@ async def serve(application: Application, server: Server = "hypercorn", **option
         run = _hypercorn if server == "hypercorn" else _uvicorn
         async with run(application, listening, options):
             yield address
+
+
+@contextmanager
+def serve_in_thread(app: Flask) -> Iterator[str]:
+    """Serve the app from an event loop in a thread, for tests that block, such as those with a browser."""
+    application: Any = asgi_app(app, secure_defaults=True)
+    ready, stop = Future[tuple[str, asyncio.AbstractEventLoop]](), asyncio.Event()
+
+    async def run() -> None:
+        async with serve(application, "uvicorn") as address:
+            ready.set_result((address, asyncio.get_running_loop()))
+            await stop.wait()
+
+    with ThreadPoolExecutor(1) as thread:
+        serving = thread.submit(lambda: asyncio.run(run()))
+        serving.add_done_callback(lambda done: None if ready.done() else ready.set_exception(done.exception()))
+        address, loop = ready.result()
+        try:
+            yield address
+        finally:
+            loop.call_soon_threadsafe(stop.set)
+            serving.result()
 
 
 @asynccontextmanager

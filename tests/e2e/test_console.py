@@ -19,7 +19,9 @@ from decant_cloud.local.tokens import mint
 from tests.e2e.browser import click, confirm, key, open_page, open_view, shows, wait_until
 from tests.e2e.running import RunningCloud
 from tests.loading import ROOT
+from tests.stages import prod
 
+OPEN = ("NONE", False)
 QUEUE = "console"  # without SQS, so that no worker runs the tasks
 
 type Insert = Callable[..., UUID]
@@ -152,6 +154,34 @@ def test_views_and_actions(  # noqa: PLR0915  # one browser for all views
 
     assert errors == []
     assert [url for url in requests if not url.startswith((local_cloud.url, "data:"))] == []
+
+
+ACCESS = {
+    "jwt": {"AuthTokens": "Tokens", "AuthKeys": "", "JwtIssuer": "issuer", "JwtPublicPem": "-"},
+    "keys": {},
+    "public": {"AuthKeys": ""},
+}
+
+
+@pytest.mark.parametrize(("auth", "others"), [("jwt", ("CUSTOM", False)), ("keys", ("NONE", True)), ("public", OPEN)])
+def test_api_opens_its_pages_with_every_auth(local_cloud: RunningCloud, auth: str, others: tuple[str, bool]) -> None:
+    """API Gateway's import of the definition requires nothing for pages, and the same for all other methods."""
+    api = local_cloud.client("apigateway")
+    [definition] = prod(Auth=auth, **ACCESS[auth]).of_type("AWS::ApiGateway::RestApi").values()
+    imported = api.import_rest_api(body=json.dumps(definition["Body"]).encode())["id"]
+    try:
+        found = {
+            (method, resource["path"]): (settings["authorizationType"], settings["apiKeyRequired"])
+            for resource in api.get_resources(restApiId=imported, limit=500, embed=["methods"])["items"]
+            for method, settings in resource.get("resourceMethods", {}).items()
+            if method != "OPTIONS"
+        }
+    finally:
+        api.delete_rest_api(restApiId=imported)
+
+    pages = {("GET", path) for path in ("/docs", "/docs/{name}", "/console", "/console/{name}")}
+    assert {access for route, access in found.items() if route in pages} == {OPEN}
+    assert {access for route, access in found.items() if route not in pages} == {others}
 
 
 def test_trace_leads_from_the_request_to_the_run_of_its_task(

@@ -1,23 +1,16 @@
 """The console's page in Chromium, on a server in this process: accessibility, and views that need code of their own."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
 import axe_core_python
 import pytest
 from flask import Flask
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
 from sqlalchemy import text
 
 from decant import db, runtime
 from decant.asgi import FlaskToAsgi
-from decant.asgi.application import asgi_app
 from decant.console.app import console_app
 from decant.tasks import chord, every, task
 from decant.tasks.admin import pause_queue
@@ -25,38 +18,13 @@ from decant.workflows import step, workflow
 from decant_cloud.bundle import bundle
 from decant_cloud.local import tokens
 from decant_cloud.local.collector import Collector
-from decant_cloud.local.postgres import free_port
 from tests import work
-from tests.bridging import client
+from tests.bridging import client, serve_in_thread
 from tests.e2e.browser import Page, click, open_page, open_view, shows
 from tests.otlp import collect
 from tests.worlds import PostgresWorld, execute, sweep_once
 
 pytestmark = [pytest.mark.chromium, pytest.mark.usefixtures("new_tasks")]
-
-
-@contextmanager
-def served(app: Flask) -> Iterator[str]:
-    """Serve an app on loopback from a thread; yields its address."""
-    port, stop = free_port(), asyncio.Event()
-    config = Config()
-    config.bind = [f"127.0.0.1:{port}"]
-    ready = threading.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
-
-    async def run() -> None:
-        loops.append(asyncio.get_running_loop())
-        ready.set()
-        await serve(cast("Any", asgi_app(app, secure_defaults=True)), config, shutdown_trigger=stop.wait)
-
-    thread = threading.Thread(target=lambda: asyncio.Runner().run(run()))
-    thread.start()
-    ready.wait()
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        loops[0].call_soon_threadsafe(stop.set)
-        thread.join()
 
 
 @pytest.fixture
@@ -65,7 +33,10 @@ def url(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
     monkeypatch.setenv("JWT_ISSUER", tokens.ISSUER)
     monkeypatch.setenv("JWT_AUDIENCE", bundle().name)
     monkeypatch.setenv("JWT_PUBLIC_PEM", tokens.public_key(tmp_path))
-    with Collector(database_url) as collector, served(console_app(read="tasks:read", admin="tasks:admin")) as address:
+    with (
+        Collector(database_url) as collector,
+        serve_in_thread(console_app(read="tasks:read", admin="tasks:admin")) as address,
+    ):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
         runtime.current().reload()
         yield f"{address}/console#token={tokens.mint(tmp_path, 'tasks:admin')}"

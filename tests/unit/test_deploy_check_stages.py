@@ -28,7 +28,9 @@ def test_check_says_what_a_stage_takes(capsys: pytest.CaptureFixture[str]) -> No
     out = capsys.readouterr().out
 
     assert status == 0
-    assert re.match(r"prod can be deployed: up to \d+ of 900 connections, and \d+ of the account's concurrent", out)
+    assert re.search(
+        r"^prod can be deployed: up to \d+ of 900 connections, and \d+ of the account's concurrent", out, re.M
+    )
 
 
 @pytest.mark.parametrize(
@@ -153,10 +155,12 @@ def test_callers_of_a_public_stage_are_listed_with_the_load_that_fills_it() -> N
 
 @pytest.mark.parametrize("auth", ["keys", "jwt"])
 def test_callers_of_a_private_stage_are_not_listed(auth: str) -> None:
-    """Only a public stage offers routes to everybody."""
+    """Only a public stage offers routes to everybody, beside pages."""
     tokens = {"Auth": "jwt", "AuthTokens": "Tokens", "AuthKeys": "", "JwtIssuer": "issuer", "JwtPublicPem": "-"}
 
-    assert list(callers.anonymous(prod(**(tokens if auth == "jwt" else {})))) == []
+    routes = {line.partition(":")[0] for line in callers.anonymous(prod(**(tokens if auth == "jwt" else {})))}
+
+    assert routes == {"GET /docs", "GET /docs/{name}", "GET /console", "GET /console/{name}"}
 
 
 def test_open_routes_of_a_private_stage_are_listed() -> None:
@@ -164,9 +168,9 @@ def test_open_routes_of_a_private_stage_are_listed() -> None:
     body = copy.deepcopy(prod().of_type("AWS::ApiGateway::RestApi")["Api"]["Body"])
     body["paths"]["/hello"]["get"]["security"] = [{"NONE": []}]
 
-    [line] = callers.anonymous(broken("Api", Body=body))
+    lines = callers.anonymous(broken("Api", Body=body))
 
-    assert line.startswith("GET /hello: anonymous callers can read and fill it")
+    assert any(line.startswith("GET /hello: anonymous callers can read and fill it") for line in lines)
 
 
 def test_callers_without_a_limit_of_their_own_are_named() -> None:

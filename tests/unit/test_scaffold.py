@@ -12,6 +12,7 @@ import pytest
 
 from decant_cloud.checks import deploy
 from decant_cloud.checks.layout import disagreements
+from decant_cloud.checks.uses import misdefined
 from decant_cloud.errors import CommandError
 from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold.bundle import add_admin, demo_folder, make, render
@@ -268,6 +269,27 @@ def test_remove_function_removes_its_layer(bundle: Path) -> None:
     assert disagreements(bundle) == []
 
 
+def test_pages_are_open_also_after_all_others_were_removed(bundle: Path) -> None:
+    """The API's definition goes with its last open path, and comes back with the console's."""
+    before = Template(bundle).open_paths()
+    remove_function(bundle, "api_docs")
+    without = (bundle / "template.yaml").read_text()
+    add_admin(bundle)
+
+    assert before == ["/docs", "/docs/{name}"]
+    assert "DefinitionBody" not in without
+    assert Template(bundle).open_paths() == ["/console", "/console/{name}"]
+
+
+def test_route_for_every_method_takes_the_definition_out(bundle: Path) -> None:
+    """SAM does not merge it with a definition; the admin routes do not bring the definition back."""
+    add_function(bundle, Route.parse("ANY /{proxy+}"), None, Needs())
+    add_admin(bundle)
+
+    assert "DefinitionBody" not in (bundle / "template.yaml").read_text()
+    assert list(misdefined(Template(bundle))) == []
+
+
 def test_remove_function_lists_the_functions_when_there_is_none_of_the_name(bundle: Path) -> None:
     """The error names what could have been meant."""
     with pytest.raises(CommandError, match=r"There is no function hallo.*hello"):
@@ -296,6 +318,7 @@ def test_admin_routes_have_their_limits(bundle: Path) -> None:
         remove_function(bundle, name)
 
     assert b"/tasks/{task_id}/revoke/POST" in with_admin["infra/edge.yaml"]
+    assert b"          /console: {get: {security:" in with_admin["template.yaml"]
     assert {name for name, text in texts(bundle).items() if before.get(name) != text} <= {
         "tests/functions/test_admin.py",
         "tests/functions/test_admin_console.py",

@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from decant.db import migrations
+from decant_cloud.checks.callers import OPEN
+from decant_cloud.template.model import Template
 from decant_cloud.template.stage import Stage, read_stage
 from tests.sample.bundle import sample_bundle
 from tests.stages import prod
@@ -179,12 +181,28 @@ def with_auth(auth: str) -> Stage:
     ("auth", "required"), [("jwt", [{"Tokens": []}]), ("keys", [{"api_key": []}]), ("public", None)]
 )
 def test_bundle_restricts_every_method(auth: str, required: list[Any] | None) -> None:
-    """Every method requires the same, except the browser's preflight, which can present nothing."""
+    """Every method requires the same, except pages and the browser's preflight, which present nothing."""
     stage = with_auth(auth)
-    methods = [(method, each) for paths in api(stage)["paths"].values() for method, each in paths.items()]
+    methods = [
+        (path, method, each.get("security"))
+        for path, methods in api(stage)["paths"].items()
+        for method, each in methods.items()
+    ]
+    pages = {(path, "get") for path in ("/docs", "/docs/{name}", "/console", "/console/{name}")}
 
-    assert all(each.get("security") == required for method, each in methods if method != "options")
-    assert not any("security" in each for method, each in methods if method == "options")
+    others = [security for path, method, security in methods if method != "options" and (path, method) not in pages]
+    assert all(security == required for security in others)
+    assert not any(security for _, method, security in methods if method == "options")
+
+
+@pytest.mark.parametrize("auth", ["jwt", "keys", "public"])
+def test_bundle_opens_its_pages_to_browsers(auth: str) -> None:
+    """SAM leaves marks at the pages, and no requirement of the API: a browser opens them without headers."""
+    paths = api(with_auth(auth))["paths"]
+
+    for path in Template(sample_bundle()).open_paths():
+        required = paths[path]["get"]["security"]
+        assert {scheme for each in required for scheme in each} <= OPEN
 
 
 @pytest.mark.parametrize("auth", AUTH)

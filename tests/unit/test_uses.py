@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from decant_cloud.checks.uses import missing
+from decant_cloud.checks.uses import misdefined, missing
 from decant_cloud.template.model import Template
 from tests.loading import ROOT
 
@@ -90,3 +90,17 @@ def test_functions_of_this_repository_have_what_they_use() -> None:
     template = Template(ROOT)
 
     assert [line for each in template.functions().values() for line in missing(each, template)] == []
+
+
+def test_definition_that_api_gateway_would_reject_is_named() -> None:
+    """A path without a route, and a method that SAM does not merge."""
+    template = Template(ROOT)
+    resources = template.document["Resources"]
+    resources["Api"]["Properties"]["DefinitionBody"]["paths"]["/old"] = {"get": {}}
+    resources["AsyncResponse"]["Properties"]["Events"]["Route"]["Properties"]["Method"] = "ANY"
+
+    unserved, unmerged = misdefined(template)
+
+    assert list(misdefined(Template(ROOT))) == []
+    assert "DefinitionBody has /old" in unserved
+    assert "is merged with the route ANY /async" in unmerged

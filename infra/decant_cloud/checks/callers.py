@@ -14,9 +14,11 @@ from decant_cloud.checks.connections import most_environments
 from decant_cloud.scaffold.limits import refers_to
 from decant_cloud.template.stage import Function, Stage
 
-__all__ = ["anonymous", "breaches"]
+__all__ = ["OPEN", "anonymous", "breaches"]
 
 MIN_CALLER_RATE = 10
+OPEN = {"NONE", "api_key_false"}
+"""Marks of SAM, which API Gateway does not read as requirements, for routes without token and without key."""
 _ANY = "x-amazon-apigateway-any-method"
 
 type Route = tuple[str, str]
@@ -57,7 +59,7 @@ def anonymous(stage: Stage) -> Iterator[str]:
         folder = function.folder
         for method, path in _routes(function):
             schemes = {scheme for each in _security(api, method, path) for scheme in each}
-            if schemes <= {"NONE"} and not refers_to(folder, "auth.require"):
+            if schemes <= OPEN and not refers_to(folder, "auth.require"):
                 reads = "read and fill" if method == "GET" else "fill"
                 limit = stage.parameters["CallerRate"] if refers_to(folder, "limit_per_caller") else None
                 yield (

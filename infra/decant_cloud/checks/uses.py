@@ -15,7 +15,7 @@ from decant_cloud.layer.wrapper import PATH
 from decant_cloud.paths import root
 from decant_cloud.template.model import Function, Template
 
-__all__ = ["missing"]
+__all__ = ["misdefined", "missing"]
 
 _DATABASE = ("decant.console", "decant.db", "decant.tasks", "decant.worker", "decant.workflows")
 _TOKENS = ("decant.auth", "decant.authorizer", "decant.tokens")
@@ -31,9 +31,23 @@ def run() -> int:
     """Print the lines that are missing; the exit status is 1 when there are some."""
     template = Template(root())
     found = [line for function in template.functions().values() for line in missing(function, template)]
+    found += misdefined(template)
     for line in found:
         print(f"error: {line}", file=sys.stderr)
     return 1 if found else 0
+
+
+def misdefined(template: Template) -> Iterator[str]:
+    """What API Gateway would reject of the definition that SAM merges with the routes."""
+    where, paths = "template.yaml's DefinitionBody", template.open_paths()
+    for path in sorted({*paths} - {route.path for route in template.routes()}):
+        yield f"{where} has {path}, and no function has a route of this path; remove the line"
+    for route in template.routes() if paths else ():
+        if route.method == "ANY":
+            yield (
+                f"{where} is merged with the route ANY {route.path}, whose method SAM would write as `any`, which API "
+                "Gateway does not have; list the methods of the route, or remove MergeDefinitions and DefinitionBody"
+            )
 
 
 def missing(function: Function, template: Template) -> Iterator[str]:

@@ -87,9 +87,11 @@ def run(*, state: Path, stage: str, stack: str | None, url: str | None, token: s
     except (BotoCoreError, ClientError, KeyError) as error:
         print(f"error: the address of the stage {stage} is not known: {error}", file=sys.stderr)
         return 1
-    paths = [route.path for route in Template(root()).routes() if route.method == "GET" and "{" not in route.path]
+    template = Template(root())
+    paths = [route.path for route in template.routes() if route.method == "GET" and "{" not in route.path]
+    closed = [path for path in paths if path not in template.open_paths()]
     with httpx.Client(base_url=target.url, headers=target.headers, timeout=_RESPONSE_WITHIN_S) as client:
-        is_closed = bool(paths) and _rejects_anonymous_callers(client, paths[0])
+        is_closed = bool(closed) and _rejects_anonymous_callers(client, closed[0])
         found = [*([] if is_closed else requests(client, paths)), *probe(target)]
     for line in found:
         print(f"error: {line}", file=sys.stderr)

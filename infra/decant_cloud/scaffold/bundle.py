@@ -21,6 +21,7 @@ from decant_cloud.scaffold.files import write
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.functions import BUDGETS, add_function, remove_function, with_budget
 from decant_cloud.scaffold.limits import write_limits
+from decant_cloud.scaffold.open_routes import with_open_routes
 from decant_cloud.scaffold.queues import without_queue
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.template.model import logical_id
@@ -138,7 +139,9 @@ def add_admin(root: Path) -> list[Path]:
     source, budgets = (demo / "template.yaml").read_text(), tomllib.loads((demo / BUDGETS).read_text())["functions"]
     text, grants = (root / "template.yaml").read_text(), (root / BUDGETS).read_text()
     for name in ADMIN:
-        text = template_text.insert_route(text, template_text.block(source, logical_id(name)))
+        block = template_text.block(source, logical_id(name))
+        text = template_text.insert_route(text, block)
+        text = with_open_routes(text, source, template_text.paths_of(block))
         grants = with_budget(grants, name, budgets[name])
     own = [f"{part}" for name in ADMIN for part in (f"functions/{name}/app.py", f"events/{name}.json")]
     own += [f"tests/functions/{path.name}" for path in sorted(demo.glob("tests/functions/test_admin*.py"))]

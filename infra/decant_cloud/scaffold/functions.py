@@ -12,6 +12,7 @@ from decant_cloud.scaffold import function_files, template_text
 from decant_cloud.scaffold.files import check_name, json_text, write
 from decant_cloud.scaffold.function_files import Needs
 from decant_cloud.scaffold.limits import EDGE, without_limit
+from decant_cloud.scaffold.open_routes import without_open_routes
 from decant_cloud.scaffold.routes import Route
 from decant_cloud.scaffold.tasks import startable_task
 from decant_cloud.template.model import Template, logical_id
@@ -121,8 +122,9 @@ def without_function(text: str, function: str) -> str:
     start, end = template_text.section_of(text, "Resources")
     names = re.findall(rf"^  ({function}|{function}(?:Alarms|Permission)):", text[start:end], re.MULTILINE)
     removed = "".join(template_text.block(text, name) for name in names)
-    for quoted, plain in re.findall(r'\bPath: (?:"([^"]+)"|([^\s",}]+))', removed):
-        path = quoted or plain
+    paths = template_text.paths_of(removed)
+    text = without_open_routes(text, paths)
+    for path in paths:
         escaped = re.escape("/~1" + path.removeprefix("/").replace("/", "~1"))
         limit = re.search(rf"^ +- {{ResourcePath: {escaped}, [^}}]*}}\n", text, re.MULTILINE)
         if limit is not None:

@@ -7,6 +7,7 @@ lines below it that are indented further.
 import re
 
 from decant_cloud.errors import CommandError
+from decant_cloud.scaffold.open_routes import ANY, without_open_routes
 
 __all__ = [
     "block",
@@ -14,6 +15,7 @@ __all__ = [
     "drop_unused",
     "insert_after",
     "insert_route",
+    "paths_of",
     "rename",
     "section_of",
     "with_schema",
@@ -72,9 +74,13 @@ def insert_after(text: str, name: str, new: str) -> str:
 def insert_route(text: str, new: str) -> str:
     """The text with a new function after the last one with a route, else where the routes begin.
 
+    A function with the method ANY takes the definition of open routes out, with which SAM does not merge it.
+
     Raises:
         CommandError: The template has no API.
     """
+    if ANY in new:
+        text = without_open_routes(text)
     start, end = section_of(text, "Resources")
     names = [str(name) for name in re.findall(r"^  (\w+):", text[start:end], re.MULTILINE)]
     routes = [name for name in names if re.search(r"\bType: Api\b", block(text, name))]
@@ -82,6 +88,11 @@ def insert_route(text: str, new: str) -> str:
     if not routes and heading is not None:
         return f"{text[: heading.end()]}{new.rstrip()}\n\n{text[heading.end() :]}"
     return insert_after(text, routes[-1] if routes else "Api", new)
+
+
+def paths_of(blocks: str) -> list[str]:
+    """Paths of the routes in blocks of functions."""
+    return [quoted or plain for quoted, plain in re.findall(r'\bPath: (?:"([^"]+)"|([^\s",}]+))', blocks)]
 
 
 def drop_unused(text: str, removed: str) -> str:

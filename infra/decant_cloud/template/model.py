@@ -148,6 +148,11 @@ class Template:
         """Every route of the API, in the template's order."""
         return [route for function in self.functions().values() for route in function.routes]
 
+    def open_paths(self) -> list[str]:
+        """Paths that need neither token nor key with any `Auth`: those of the definition that SAM merges."""
+        definitions = (each.get("DefinitionBody", {}) for each in self.resources("AWS::Serverless::Api").values())
+        return [path for definition in definitions for path in definition.get("paths", {})]
+
     def queues(self) -> list[str]:
         """Logical ids of the queues."""
         return list(self.resources("AWS::SQS::Queue"))

@@ -33,7 +33,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run a command; returns the exit status."""
     given = _parser().parse_args(arguments)
     token = given.token or os.environ.get("DECANT_TOKEN", "")
-    source: Source = Api(given.url, token) if given.url else Database()
+    key = given.api_key or os.environ.get("DECANT_API_KEY", "")
+    source: Source = Api(given.url, token, key) if given.url else Database()
     try:
         status: int = loop.run(_run(source, given))
     except (DecantError, ValueError) as error:
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command, watch=None, json=False)
         added.add_argument("--url", help="address of a stage's API; by default the database of DATABASE_URL is used")
         added.add_argument("--token", help="bearer token for --url; by default that of DECANT_TOKEN")
+        added.add_argument("--api-key", help="API key for --url; by default that of DECANT_API_KEY")
         added.add_argument("--json", action="store_true", help="print JSON")
         return added
 

@@ -109,11 +109,12 @@ class Api:
     Args:
         url: Address of the API, without `/console`.
         token: Bearer token with the scope `tasks:read`, or `tasks:admin` for changes.
+        key: Key of an API that requires one; empty for none.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, key: str = "") -> None:
         self._url = f"{url.rstrip('/')}/console/api"
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}"} | ({"x-api-key": key} if key else {})
 
     async def overview(self) -> Overview:
         """The present state."""

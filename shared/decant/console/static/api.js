@@ -1,23 +1,27 @@
 // Requests to the JSON routes. The token comes in the fragment of the URL, which browsers do not send, and is kept for
 // this tab alone.
 
-const KEY = "decant-console-token";
+const TOKEN = "decant-console-token";
+const API_KEY = "decant-console-key";
 const root = new URL("console/api/", document.baseURI.split(/[?#]/)[0]);
 const cached = new Map();
 
-/** Take a token from the fragment, and remove it from the address. */
+/** Take a token, and the key of an API that requires one, from the fragment, and remove both from the address. */
 export function takeToken() {
-  const given = new URLSearchParams(location.hash.slice(1)).get("token");
-  if (!given) return;
-  sessionStorage.setItem(KEY, given);
+  const given = new URLSearchParams(location.hash.slice(1));
+  if (!given.get("token")) return;
+  setAccess(given.get("token"), given.get("key") ?? "");
   history.replaceState(null, "", location.pathname + location.search);
 }
 
-export const hasToken = () => sessionStorage.getItem(KEY) !== null;
+export const hasToken = () => sessionStorage.getItem(TOKEN) !== null;
 
-export const setToken = (token) => sessionStorage.setItem(KEY, token.trim());
+export function setAccess(token, key) {
+  sessionStorage.setItem(TOKEN, token.trim());
+  sessionStorage.setItem(API_KEY, key.trim());
+}
 
-export const dropToken = () => sessionStorage.removeItem(KEY);
+export const dropToken = () => sessionStorage.removeItem(TOKEN);
 
 export class ApiError extends Error {
   constructor(status, detail) {
@@ -27,7 +31,9 @@ export class ApiError extends Error {
 }
 
 async function send(path, options = {}) {
-  const headers = { Authorization: `Bearer ${sessionStorage.getItem(KEY)}`, ...options.headers };
+  const headers = { Authorization: `Bearer ${sessionStorage.getItem(TOKEN)}`, ...options.headers };
+  const key = sessionStorage.getItem(API_KEY);
+  if (key) headers["x-api-key"] = key;
   let response;
   try {
     response = await fetch(new URL(path, root), { ...options, headers, cache: "no-store" });

@@ -1,6 +1,6 @@
 // The frame of the console: the token, the views, and their updates.
 
-import { dropToken, get, hasToken, setToken, takeToken } from "./api.js";
+import { dropToken, get, hasToken, setAccess, takeToken } from "./api.js";
 import { h, href, link, update } from "./dom.js";
 import { overview } from "./overview.js";
 import { deadLetters, queues, schedules } from "./operations.js";
@@ -105,12 +105,12 @@ function status(text, kind) {
 }
 
 function fail(error) {
-  if (error.status === 401) {
+  if (error.status === 401 || error.status === 403) {
     dropToken();
     isAdmin = null;
     return askForToken(error.message);
   }
-  const title = error.status === 404 ? "Not found" : error.status === 403 ? "Not permitted" : "Could not load";
+  const title = error.status === 404 ? "Not found" : "Could not load";
   main.replaceChildren(
     h(
       "section",
@@ -126,9 +126,10 @@ function fail(error) {
 function askForToken(problem) {
   status("", "none");
   const field = h("textarea", { id: "token", rows: "4", required: true, autocomplete: "off", spellcheck: "false" });
+  const key = h("input", { id: "key", autocomplete: "off", spellcheck: "false" });
   const submit = (event) => {
     event.preventDefault();
-    setToken(field.value);
+    setAccess(field.value, key.value);
     show();
   };
   main.replaceChildren(
@@ -141,6 +142,8 @@ function askForToken(problem) {
         h("code", {}, "tasks:admin"), ". In the local cloud, ", h("code", {}, "make token"), " prints one."),
       h("label", { for: "token" }, "Bearer token"),
       field,
+      h("label", { for: "key" }, "API key, if the API requires one"),
+      key,
       h("button", { class: "primary" }, "Open the console"),
     ),
   );
