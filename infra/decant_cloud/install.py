@@ -7,17 +7,8 @@ file changed since the last time:
     .decant/localstack        the local cloud              infra/decant_cloud/local/localstack.txt
     .decant/lambda-image      what AWS's image holds       infra/decant_cloud/local/lambda-image.txt
 
-and with `--with NAME`, or ENGINE=localemu, only when a command needs them:
-
-    .decant/bench             what `make bench-web` measures against    requirements/bench.txt
-    .decant/celery            what `make bench-tasks` compares with     requirements/celery.txt
-    .decant/client            what `make client` generates with             requirements/client.txt
-    .decant/localemu          the local cloud's second engine         infra/decant_cloud/local/localemu.txt
-    .decant/policy            what `make check-policy` scans with       requirements/policy.txt
-    .decant/queues            what `make bench-queues` compares with    requirements/queues.txt
-    .decant/sam               the SAM CLI                               requirements/sam.txt
-    .decant/site              what `make site` builds with              requirements/site.txt
-    .decant/workflows         what `make bench-workflows` compares with   requirements/workflows.txt
+and with `--with NAME` those of `OPTIONAL`, each of which one `make` target needs. ENGINE=localemu selects the second
+engine of the local cloud.
 
 A bundle made by `decant new` runs this module from the wheel in `shared/wheels/`, before anything is installed. The
 files that it lacks in `requirements/` are those of the wheel.
@@ -73,15 +64,8 @@ ENVIRONMENTS = {
     "Lambda image": (STATE / "lambda-image", "local/lambda-image.txt"),
 }
 OPTIONAL = {  # asked for by name: --with sam
-    "bench": (STATE / "bench", "locks/bench.txt"),
-    "celery": (STATE / "celery", "locks/celery.txt"),
-    "client": (STATE / "client", "locks/client.txt"),
-    "localemu": (STATE / "localemu", "local/localemu.txt"),
-    "policy": (STATE / "policy", "locks/policy.txt"),
-    "queues": (STATE / "queues", "locks/queues.txt"),
-    "sam": (STATE / "sam", "locks/sam.txt"),
-    "site": (STATE / "site", "locks/site.txt"),
-    "workflows": (STATE / "workflows", "locks/workflows.txt"),
+    name: (STATE / name, f"{'local' if name == 'localemu' else 'locks'}/{name}.txt")
+    for name in ("bench", "celery", "client", "localemu", "policy", "queues", "sam", "site", "workflows")
 }
 GROUPS = {  # what uv compiles for a bundle without `*.in` files: dependency groups of its pyproject.toml
     "shared/requirements": ["--group", "shared"],
@@ -89,24 +73,15 @@ GROUPS = {  # what uv compiles for a bundle without `*.in` files: dependency gro
     "shared/docs": ["--group", "docs", "--constraint", "shared/requirements.txt"],
     "requirements/dev": ["--group", "dev"],
 }
-LOCKS = {  # requirements that are compiled for every platform, and those for one Python on Linux and macOS alone
+LOCKS = {  # how each is compiled: for every platform, unless its packages exist for Linux and macOS alone
     "shared/requirements": ["--universal"],
     "shared/auth": ["--universal"],
     "shared/docs": ["--universal", "--no-deps"],
-    "requirements/bundle": ["--universal"],
-    "requirements/dev": ["--universal"],
-    "requirements/bench": ["--universal"],
-    "requirements/celery": ["--universal"],
-    "requirements/client": ["--universal"],
-    "requirements/queues": ["--universal"],
-    "requirements/policy": [],
-    "requirements/sam": [],
-    "requirements/site": ["--universal"],
-    "requirements/workflows": ["--universal"],
-    "requirements/uv": ["--universal"],
+    **{f"requirements/{name}": ["--universal"] for name in ("bundle", "dev", "bench", "celery", "client", "queues")},
+    **{f"requirements/{name}": ["--universal"] for name in ("site", "uv", "workflows")},
+    **{f"requirements/{name}": [] for name in ("policy", "sam")},
     "infra/decant_cloud/local/lambda-image": ["--universal"],
-    "infra/decant_cloud/local/localemu": [],
-    "infra/decant_cloud/local/localstack": [],
+    **{f"infra/decant_cloud/local/{name}": [] for name in ("localemu", "localstack")},
 }
 
 
