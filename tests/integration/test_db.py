@@ -3,6 +3,8 @@
 import asyncio
 import os
 import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,6 +18,7 @@ from decant_cloud.local.postgres import Postgres
 from tests.statements import execute
 
 INSERT = text("INSERT INTO users (id, name, email) VALUES (gen_random_uuid(), :name, :email)")
+LAST = "INSERT INTO users (id, name, email) VALUES (gen_random_uuid(), 'last', gen_random_uuid())"
 
 
 @pytest.fixture(params=["asyncpg", "psycopg"])
@@ -55,6 +58,49 @@ async def terminate(pid: int, postgres: Postgres) -> None:
 async def test_session_commits_when_the_block_ends_well(driver: str) -> None:
     """What a block wrote is there for the next one, with either driver."""
     await insert(driver)
+
+    assert await count() == 1
+
+
+@pytest.mark.usefixtures("driver")
+async def test_first_and_last_statement_are_part_of_the_transaction() -> None:
+    """The first statement says whether it found a row, and the last one is committed with what the block wrote."""
+    for names in (1, 2):
+        async with db.joined_session("SELECT 1 FROM users") as joined:
+            await insert(f"joining {names}")
+            joined.last = LAST
+
+        assert (joined.found, await count()) == (names == 2, 2 * names)
+
+
+@pytest.mark.usefixtures("driver")
+async def test_last_statement_is_sent_after_a_rollback() -> None:
+    """It is then all that is committed."""
+    async with db.joined_session() as joined:
+        await insert("joining")
+        await joined.session.rollback()
+        joined.last = LAST
+
+    assert await count() == 1
+
+
+@pytest.mark.parametrize("position", ["first", "last"])
+@pytest.mark.usefixtures("driver")
+async def test_first_or_last_statement_that_fails_leaves_nothing(
+    position: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its error reaches the caller, and the next transaction on the connection is committed."""
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "1")
+    runtime.current().reload()
+
+    async def join() -> None:
+        async with db.joined_session("SELECT 1/0" if position == "first" else "") as joined:
+            await insert("joining")
+            joined.last = "SELECT 1/0"
+
+    with pytest.raises(DBAPIError, match="division by zero"):
+        await join()
+    await insert("next")
 
     assert await count() == 1
 
@@ -198,14 +244,24 @@ async def test_session_leaves_wrong_statements_alone() -> None:
             await session.execute(text("SELECT 1 FROM nowhere"))
 
 
+async def join() -> None:
+    """Store a user in a transaction that has a first and a last statement."""
+    async with db.joined_session("SELECT 1") as joined:
+        await insert("joining")
+        joined.last = LAST
+
+
 @pytest.mark.parametrize("write", ["session", "statement"])
-async def test_cancelled_session_leaves_no_transaction_to_the_next(write: str, database_url: str) -> None:
+@pytest.mark.parametrize("begin", [count, join])
+async def test_cancelled_session_leaves_no_transaction_to_the_next(
+    begin: Callable[[], Coroutine[Any, Any, object]], write: str, database_url: str
+) -> None:
     """A session that is cancelled in any turn of the event loop, BEGIN included, makes no later write part of it."""
     await insert("first")
     outside = await asyncpg.connect(database_url.replace("+asyncpg", ""))
 
     for turns in range(40):
-        cancelled = asyncio.create_task(count())
+        cancelled = asyncio.create_task(begin())
         for _ in range(turns):
             await asyncio.sleep(0)
         cancelled.cancel()

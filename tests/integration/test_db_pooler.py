@@ -122,6 +122,19 @@ async def test_statement_of_a_write_is_committed() -> None:
 
 
 @pytest.mark.usefixtures("pooled")
+async def test_first_and_last_statement_of_a_transaction_are_committed() -> None:
+    """They can be in the messages of BEGIN and COMMIT behind a pooler too."""
+    await db.execute(text("CREATE TABLE joined (name text)"), {})
+
+    async with db.joined_session("SELECT 1") as joined:
+        await db.execute(text("INSERT INTO joined VALUES ('block')"), {})
+        joined.last = "INSERT INTO joined VALUES ('last')"
+
+    assert joined.found
+    assert [row["name"] for row in await db.execute(text("SELECT name FROM joined"), {})] == ["block", "last"]
+
+
+@pytest.mark.usefixtures("pooled")
 @pytest.mark.parametrize("way", ["session", "execute"])
 async def test_statement_is_cancelled_at_its_time_limit(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """DATABASE_STATEMENT_TIMEOUT_S applies in each transaction."""

@@ -196,6 +196,28 @@ def test_fifty_concurrent_requests_have_one_effect(orders: psycopg.Connection[An
     assert (count(orders), count(orders, "decant.task")) == (1, 1)
 
 
+def test_key_that_another_request_stores_meanwhile_is_rejected(orders: psycopg.Connection[Any]) -> None:
+    """The request that commits second gets 409, and has no effect."""
+    app, stored = Flask("orders"), list[tuple[bytes]]()
+
+    @app.post("/orders")
+    @idempotent
+    async def create() -> str:
+        await db.execute(text("INSERT INTO orders VALUES ('a')"), {})
+        for row in stored:
+            orders.execute("INSERT INTO decant.idempotent_response VALUES (%s, '', 201, '[]', '')", row)
+        return "done"
+
+    post(app, "/orders")
+    stored += orders.execute("DELETE FROM decant.idempotent_response RETURNING key").fetchall()
+    orders.execute("DELETE FROM orders")
+
+    status, headers, _ = post(app, "/orders")
+
+    assert (status, headers["retry-after"]) == (409, "1")
+    assert (count(orders), count(orders, "decant.idempotent_response")) == (0, 1)
+
+
 def test_response_is_forgotten_after_a_day(orders: psycopg.Connection[Any]) -> None:
     """The key can then be used for another request."""
     app = make_app()

@@ -44,7 +44,11 @@ def _asyncpg(address: Address, settings: DatabaseSettings, timeout_ms: int | Non
         server["options"] = address.options
     if timeout_ms is not None:
         server["statement_timeout"] = str(timeout_ms)
-    arguments = {"timeout": address.connect_timeout_s or settings.connect_timeout_s, "server_settings": server}
+    arguments = {
+        "timeout": address.connect_timeout_s or settings.connect_timeout_s,
+        "server_settings": server,
+        "connection_class": _connection_class(""),
+    }
     mode = _tls_mode(address, settings)
     if mode is not None:
         encrypts = mode in {"require", "verify-ca", "verify-full"}
@@ -110,22 +114,53 @@ def _asyncpg_pooled(timeout_ms: int) -> dict[str, Any]:
 
     A pooler can give each message to another server, on which no statement was prepared.
     """
-    import asyncpg  # noqa: PLC0415  # a deployment has one driver
-
-    class PooledConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-        """Sets the statement timeout in the message that begins a transaction: the pooler shares the session."""
-
-        async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # its signature
-            if query.startswith("BEGIN"):
-                query = f"{query.rstrip(';')}; SET LOCAL statement_timeout = {timeout_ms}"
-            return await super().execute(query, *args, timeout=timeout)
-
     return {
         "statement_cache_size": 0,
         "prepared_statement_cache_size": 0,
         "prepared_statement_name_func": lambda: "",
-        "connection_class": PooledConnection,
+        "connection_class": _connection_class(f"SET LOCAL statement_timeout = {timeout_ms};"),  # the session is shared
     }
+
+
+def _connection_class(begin: str) -> type:
+    """A connection of asyncpg that can send statements in the message of BEGIN and in that of COMMIT.
+
+    Args:
+        begin: What follows each BEGIN.
+    """
+    import asyncpg  # noqa: PLC0415  # a deployment has one driver
+
+    class Connection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+        """Sends the statements `first` and `last` of one transaction without round trips of their own.
+
+        Attributes:
+            first: Statement to send with the next BEGIN.
+            begun: Command tag of the last statement that was sent with BEGIN, such as `SELECT 1` for one row.
+            last: Statement to send before the next COMMIT, in its message. If it fails, the transaction is rolled back.
+        """
+
+        first = begun = last = ""
+
+        async def execute(self, query: str, *args: Any, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # its signature
+            if query.startswith("BEGIN"):
+                query, self.first = f"{query}{begin}{self.first}", ""
+                self.begun = await super().execute(query, timeout=timeout)
+                return self.begun
+            if query.startswith("ROLLBACK;"):
+                self.last = ""
+            if not (query.startswith("COMMIT") and self.last):
+                return await super().execute(query, *args, timeout=timeout)
+            query, self.last = f"{self.last};{query}", ""
+            try:
+                return await super().execute(query, timeout=timeout)
+            except asyncpg.PostgresError:
+                await super().execute("ROLLBACK")
+                raise
+            except BaseException:
+                self.terminate()  # the server rolls back what it has not committed
+                raise
+
+    return Connection
 
 
 def _psycopg_pooled(timeout_ms: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ once on a new connection.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,6 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
-    AsyncSessionTransaction,
     async_sessionmaker,
     create_async_engine,
 )
@@ -28,7 +27,14 @@ from decant import runtime
 from decant._aws import AwsSettings
 from decant.config import load
 from decant.db.connect import connect_args, log_in_with_secret, log_in_with_tokens, share_server_sessions
-from decant.db.pool import ConnectionClosed, ConnectionPool, check_connections, send_begin, was_refused
+from decant.db.pool import (
+    ConnectionClosed,
+    ConnectionPool,
+    check_connections,
+    send_begin,
+    send_with_commit,
+    was_refused,
+)
 from decant.db.settings import Address, DatabaseSettings
 from decant.db.traces import trace_statements
 from decant.errors import ConfigError, DatabaseUnavailable
@@ -71,67 +77,23 @@ def engine() -> AsyncEngine:
 runtime.warm_up(engine)
 
 
-@asynccontextmanager
-async def session() -> AsyncIterator[AsyncSession]:
-    """A session in a transaction of its own: committed when the block ends well, rolled back when it raises.
-
-    Inside of `joined_session()` it is that session, and its block a part of that transaction.
-
-    Raises:
-        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; nothing was kept, unless it hung up during the
-            commit itself. Retrying helps once it is back.
-        PoolExhausted: no connection became free within `DATABASE_CONNECT_TIMEOUT_S`; the block was not entered.
-    """
-    if (joined := _joining()) is not None:
-        async with joined.part() as part:
-            yield part
-        return
-    database = _database()
-    with _translated():
-        async with database.sessions() as opened, AsyncExitStack() as transaction:
-            transaction.push_async_exit(await _begin(opened))
-            yield opened
-
-
-@asynccontextmanager
-async def joined_session() -> AsyncIterator[AsyncSession]:
-    """A session whose transaction every `session()` of the same asyncio task joins; committed at the block's end.
-
-    A joining block that raises is rolled back alone. After `rollback()` the session can still be used.
-
-    Raises:
-        DatabaseUnavailable: as `session()`.
-        PoolExhausted: as `session()`.
-    """
-    with _translated():
-        async with _database().sessions() as opened:
-            await _begin(opened)
-            token = _joined.set(_Joined(opened, asyncio.current_task()))
-            try:
-                yield opened
-            finally:
-                _joined.reset(token)
-            await opened.commit()
-
-
-def current_session() -> AsyncSession | None:
-    """The session of `joined_session()` in this asyncio task; None outside of it."""
-    joined = _joining()
-    return None if joined is None else joined.session
-
-
 @dataclass(slots=True)
-class _Joined:
+class JoinedSession:
     """A session that others join.
 
     Attributes:
         session: The session.
         task: Asyncio task whose sessions join; a session cannot be used by two tasks at once.
+        found: Whether the statement `first` of `joined_session()` returned a row.
+        last: Last statement of the transaction, without parameters. asyncpg sends it together with COMMIT. The commit
+            raises its error, and nothing is kept.
         has_parts: Whether a block has joined, so that the next one needs a savepoint to be rolled back alone.
     """
 
     session: AsyncSession
     task: asyncio.Task[Any] | None
+    found: bool = False
+    last: str = ""
     has_parts: bool = False
 
     @asynccontextmanager
@@ -149,10 +111,65 @@ class _Joined:
         self.has_parts = True
 
 
-_joined: ContextVar[_Joined | None] = ContextVar("decant_joined_session", default=None)
+@asynccontextmanager
+async def session() -> AsyncIterator[AsyncSession]:
+    """A session in a transaction of its own: committed when the block ends well, rolled back when it raises.
+
+    Inside of `joined_session()` it is that session, and its block a part of that transaction.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL cannot be reached or hung up; nothing was kept, unless it hung up during the
+            commit itself. Retrying helps once it is back.
+        PoolExhausted: no connection became free within `DATABASE_CONNECT_TIMEOUT_S`; the block was not entered.
+    """
+    if (joined := _joining()) is not None:
+        async with joined.part() as part:
+            yield part
+        return
+    with _translated():
+        async with _database().sessions() as opened:
+            await _begin(opened)
+            yield opened
+            await opened.commit()
 
 
-def _joining() -> _Joined | None:
+@asynccontextmanager
+async def joined_session(first: str = "") -> AsyncIterator[JoinedSession]:
+    """A transaction that every `session()` of the same asyncio task joins; committed at the block's end.
+
+    A joining block that raises is rolled back alone. After `session.rollback()` the session can still be used.
+
+    Args:
+        first: First statement of the transaction, without parameters. asyncpg sends it together with BEGIN.
+    Raises:
+        DatabaseUnavailable: as `session()`.
+        PoolExhausted: as `session()`.
+    """
+    with _translated():
+        async with _database().sessions() as opened:
+            joined = JoinedSession(opened, asyncio.current_task(), await _begin(opened, first))
+            token = _joined.set(joined)
+            try:
+                yield joined
+            finally:
+                _joined.reset(token)
+            if joined.last:
+                if not opened.in_transaction():
+                    await _begin(opened)
+                await opened.run_sync(lambda sync: send_with_commit(sync.connection(), joined.last))
+            await opened.commit()
+
+
+def current_session() -> AsyncSession | None:
+    """The session of `joined_session()` in this asyncio task; None outside of it."""
+    joined = _joining()
+    return None if joined is None else joined.session
+
+
+_joined: ContextVar[JoinedSession | None] = ContextVar("decant_joined_session", default=None)
+
+
+def _joining() -> JoinedSession | None:
     """What sessions of this asyncio task join."""
     joined = _joined.get()
     return joined if joined is not None and joined.task is asyncio.current_task() else None
@@ -211,25 +228,30 @@ def _rows(connection: Connection, statement: Executable, given: Mapping[str, Any
     return result.mappings().all() if result.returns_rows else ()
 
 
-async def _begin(opened: AsyncSession) -> AsyncSessionTransaction:
-    """Begin the session's transaction, on a new connection if the server has closed the pooled connection."""
-    for retry in (True, False):
+async def _begin(opened: AsyncSession, first: str = "") -> bool:
+    """Begin the session's transaction, on a new connection if the server has closed the pooled connection.
+
+    Returns:
+        Whether the statement `first` returned a row.
+    """
+
+    def send(session: Session) -> bool:
+        with _connecting():
+            connection = session.connection()
+        return send_begin(connection, first)
+
+    async def begin() -> bool:
         transaction = await opened.begin()
         try:
-            await opened.run_sync(_send_begin)
-        except BaseException as error:
+            return await opened.run_sync(send)
+        except BaseException:
             await transaction.rollback()
-            if not (retry and isinstance(error, ConnectionClosed)):
-                raise
-        else:
-            break
-    return transaction
+            raise
 
-
-def _send_begin(session: Session) -> None:
-    with _connecting():
-        connection = session.connection()
-    send_begin(connection)
+    try:
+        return await begin()
+    except ConnectionClosed:
+        return await begin()
 
 
 @contextmanager

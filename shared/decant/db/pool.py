@@ -30,6 +30,7 @@ __all__ = [
     "ConnectionPool",
     "check_connections",
     "send_begin",
+    "send_with_commit",
     "wait_for_turn",
     "was_refused",
 ]
@@ -131,22 +132,29 @@ class ConnectionClosed(Exception):
     """The server had closed the connection before the transaction began."""
 
 
-def send_begin(connection: Connection) -> None:
+def send_begin(connection: Connection, first: str = "") -> bool:
     """Send BEGIN now rather than with the first statement, so that a closed connection is noticed before any other.
 
     Both drivers send BEGIN in a round trip of its own, so this costs nothing.
 
+    Args:
+        connection: A connection without a transaction.
+        first: First statement of the transaction, without parameters. asyncpg sends it with BEGIN.
+    Returns:
+        Whether `first` returned a row.
     Raises:
         ConnectionClosed: the server had closed the connection; a new connection may work.
+        DBAPIError: `first` failed.
     """
     dialect, driver = connection.dialect, connection.connection.dbapi_connection
     try:
-        await_only(_begin(driver))
+        return await_only(_begin(driver, first))
     except dialect.loaded_dbapi.Error as error:
-        if not dialect.is_disconnect(error, driver, None):
-            raise
+        is_closed = dialect.is_disconnect(error, driver, None)
         connection.invalidate(error)
-        raise ConnectionClosed from error
+        if is_closed:
+            raise ConnectionClosed from error
+        raise DBAPIError.instance(first, None, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
     except BaseException as error:
         # When this is cancelled, the server may have begun a transaction that the driver has not recorded. The pool
         # would not roll it back, and the next statements on the connection would never be committed.
@@ -154,15 +162,26 @@ def send_begin(connection: Connection) -> None:
         raise
 
 
-async def _begin(driver: Any) -> None:
+async def _begin(driver: Any, first: str) -> bool:
     # Neither driver has a public way to send BEGIN alone.
     if hasattr(driver, "_start_transaction"):  # SQLAlchemy's adapter of asyncpg
         if driver._transaction is None:  # noqa: SLF001
+            driver.driver_connection.first = first
             await driver._start_transaction()  # noqa: SLF001
+        return bool(first) and not driver.driver_connection.begun.endswith(" 0")
+    psycopg = driver.driver_connection
+    async with psycopg.lock:
+        await psycopg.wait(psycopg._start_query())  # noqa: SLF001
+    return bool(first) and await (await psycopg.execute(first)).fetchone() is not None
+
+
+def send_with_commit(connection: Connection, last: str) -> None:
+    """Run a statement without parameters as the last of the transaction. asyncpg sends it with COMMIT."""
+    driver: Any = connection.connection.driver_connection
+    if hasattr(driver, "last"):
+        driver.last = last
     else:
-        psycopg = driver.driver_connection
-        async with psycopg.lock:
-            await psycopg.wait(psycopg._start_query())  # noqa: SLF001
+        connection.exec_driver_sql(last)
 
 
 _SHUT_DOWN = frozenset({"57P01", "57P02", "57P03"})

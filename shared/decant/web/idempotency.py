@@ -30,7 +30,7 @@ from typing import Any, overload
 
 from flask import Response, current_app, request
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity
 from werkzeug.exceptions import Conflict as ConflictStatus
 
@@ -43,25 +43,28 @@ __all__ = ["idempotent"]
 _MAX_KEY_CHARACTERS = 255
 _REPLAYED = "Idempotency-Replayed"
 
+_LOCK_NEW = """
+    SELECT 1 FROM (SELECT pg_try_advisory_xact_lock({lock}) AS locked) AS key
+    WHERE locked AND NOT EXISTS (SELECT FROM decant.idempotent_response WHERE key = '\\x{key}')
+"""
+"""One row for a key that is new; it is locked then. It has no parameters, so that it can be sent with BEGIN."""
+
 _FIND = text("""
     SELECT pg_try_advisory_xact_lock(:lock) AS locked, stored.*
     FROM (SELECT) AS always
     LEFT JOIN (
-        SELECT fingerprint, status, headers, body FROM decant.idempotent_response
-        WHERE key = :key AND created_at > statement_timestamp() - interval '24 hours'
+        SELECT fingerprint, status, headers, body, created_at > statement_timestamp() - interval '24 hours' AS is_kept
+        FROM decant.idempotent_response WHERE key = :key
     ) AS stored ON true
 """)
 
-_STORE = text("""
-    INSERT INTO decant.idempotent_response AS r (key, fingerprint, status, headers, body)
-    VALUES (:key, :fingerprint, :status, CAST(:headers AS jsonb), :body)
-    ON CONFLICT (key) DO UPDATE
-    SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers,
-        body = excluded.body, created_at = statement_timestamp()
-    WHERE r.created_at <= statement_timestamp() - interval '24 hours'
-    RETURNING true
-""")
-"""No row: a request with the same key has committed since `_FIND`, which reads before it has the lock."""
+_DELETE = text("DELETE FROM decant.idempotent_response WHERE key = :key")
+
+_STORE = """
+    INSERT INTO decant.idempotent_response (key, fingerprint, status, headers, body)
+    VALUES ('\\x{key}', '\\x{fingerprint}', {status}, CAST(convert_from('\\x{headers}', 'UTF8') AS jsonb), '\\x{body}')
+"""
+"""Fails when a request with the same key has committed since the key was read, which happens before it is locked."""
 
 type View = Callable[..., Awaitable[Any]]
 
@@ -102,19 +105,25 @@ def idempotent(view: View | None = None, *, required: bool = False) -> Any:
 
 async def _once(key: bytes, view: Callable[[], Awaitable[Any]]) -> Response:
     fingerprint = _fingerprint()
-    async with db.joined_session() as session:
-        (found,) = await db.execute(_FIND, {"lock": int.from_bytes(key[:8], signed=True), "key": key}, session)
-        if found["fingerprint"] is not None:
-            return _replay(found, fingerprint)
-        if not found["locked"]:
-            raise _running()
-        response = await _respond(view)
-        if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            await session.rollback()
-            return response
-        if not await _store(session, key, fingerprint, response):
-            await session.rollback()
-            raise _running()
+    lock = int.from_bytes(key[:8], signed=True)
+    try:
+        async with db.joined_session(_LOCK_NEW.format(lock=lock, key=key.hex())) as joined:
+            if not joined.found:
+                (known,) = await db.execute(_FIND, {"lock": lock, "key": key}, joined.session)
+                if known["is_kept"]:
+                    return _replay(known, fingerprint)
+                if not known["locked"]:
+                    raise _running()
+                await db.execute(_DELETE, {"key": key}, joined.session)
+            response = await _respond(view)
+            if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                await joined.session.rollback()
+            else:
+                joined.last = _store(key, fingerprint, response)
+    except IntegrityError as error:
+        if "idempotent_response_pkey" not in str(error.orig):
+            raise
+        raise _running() from None
     return response
 
 
@@ -151,15 +160,10 @@ async def _respond(view: Callable[[], Awaitable[Any]]) -> Response:
     return current_app.make_response(value)
 
 
-async def _store(session: AsyncSession, key: bytes, fingerprint: bytes, response: Response) -> bool:
-    given = {
-        "key": key,
-        "fingerprint": fingerprint,
-        "status": response.status_code,
-        "headers": json.dumps(list(response.headers)),
-        "body": response.get_data(),
-    }
-    return bool(await db.execute(_STORE, given, session))
+def _store(key: bytes, fingerprint: bytes, response: Response) -> str:
+    headers = json.dumps(list(response.headers)).encode()
+    parts = {"key": key, "fingerprint": fingerprint, "headers": headers, "body": response.get_data()}
+    return _STORE.format(status=response.status_code, **{name: part.hex() for name, part in parts.items()})
 
 
 async def _digest(key: str) -> bytes:
