@@ -29,7 +29,7 @@ def test_check_says_what_a_stage_takes(capsys: pytest.CaptureFixture[str]) -> No
 
     assert status == 0
     assert re.search(
-        r"^prod can be deployed: up to \d+ of 900 connections, and \d+ of the account's concurrent", out, re.M
+        r"^prod can be deployed: up to \d+ of 900 connections, and \d+ of the account's concurrent", out, re.MULTILINE
     )
 
 
