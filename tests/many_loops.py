@@ -1,12 +1,11 @@
 """An app whose views use the shared clients, called on several event loops of one process.
 
-Each function runs in a process of its own, `python -m tests.many_loops FUNCTION ADDRESS`, which prints its result.
+`python -m tests.many_loops ADDRESS` runs all of it and prints the results by name, as JSON.
 """
 
 import asyncio
 import json
 import sys
-from collections.abc import Callable
 
 from flask import Flask, current_app
 from sqlalchemy import text
@@ -15,8 +14,6 @@ from decant import db, http
 from decant.web import asgi_app, lambda_handler
 from tests.bridging import client
 from tests.loading import Context, rest_request
-
-__all__ = ["FUNCTIONS"]
 
 
 def make_app(address: str = "") -> Flask:
@@ -71,14 +68,12 @@ def database_in_thread_of_view(_address: str) -> list[int]:
     return [handler(rest_request(path), Context())["statusCode"] for path in ("/database", "/thread", "/database")]
 
 
-FUNCTIONS: list[Callable[[str], list[int]]] = [
-    http_in_test_client,
-    database_in_test_client,
-    database_on_successive_loops,
-    database_in_thread_of_view,
-]
-
-
 if __name__ == "__main__":
-    function = next(function for function in FUNCTIONS if function.__name__ == sys.argv[1])
-    print(f"\n{json.dumps(function(sys.argv[2]))}")  # noqa: T201  # the result
+    functions = (
+        http_in_test_client,
+        database_in_test_client,
+        database_on_successive_loops,
+        database_in_thread_of_view,
+    )
+    results = {function.__name__: function(sys.argv[1]) for function in functions}
+    print(f"\n{json.dumps(results)}")  # noqa: T201  # the result

@@ -10,8 +10,7 @@ import schemathesis
 def before_call(_context: schemathesis.HookContext, case: schemathesis.Case[Any], _kwargs: dict[str, Any]) -> None:
     """Shorten waits, make valid idempotency keys new, and leave out what the API rejects though the document allows it.
 
-    A key that was used for another request is rejected, and so are names of headers with an underscore. JSON Schema
-    takes 1.0 for an integer, and msgspec does not.
+    A key that was used for another request is rejected, and so are names of headers with an underscore.
     """
     for values in (case.query, case.body):
         if isinstance(values, dict) and 1 < _number(values.get("seconds")) <= 60:
