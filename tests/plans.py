@@ -20,7 +20,9 @@ __all__ = ["Plan", "database_with", "plan_of"]
 
 
 @contextmanager
-def database_with(migrated: Postgres, name: str, fill: Sequence[str], count: int) -> Iterator[None]:
+def database_with(
+    migrated: Postgres, name: str, fill: Sequence[str], count: int, *, analyzed: bool = True
+) -> Iterator[None]:
     """A database with the rows of statements, and settings that lead to it.
 
     Args:
@@ -28,6 +30,7 @@ def database_with(migrated: Postgres, name: str, fill: Sequence[str], count: int
         name: Name of the database.
         fill: Statements that insert rows.
         count: Their parameter `count`.
+        analyzed: PostgreSQL has statistics of the rows; otherwise they have been inserted just now.
     """
     administer(migrated, f"CREATE DATABASE {name} TEMPLATE sample")
     with pytest.MonkeyPatch.context() as patch:
@@ -37,8 +40,9 @@ def database_with(migrated: Postgres, name: str, fill: Sequence[str], count: int
             for statement in fill:
                 loop.run(execute(statement, count=count))
             own.shut_down()
-        with psycopg.connect(migrated.url(name).replace("+asyncpg", ""), autocommit=True) as connection:
-            connection.execute("VACUUM ANALYZE decant.task, decant.step, decant.signal")
+        if analyzed:
+            with psycopg.connect(migrated.url(name).replace("+asyncpg", ""), autocommit=True) as connection:
+                connection.execute("VACUUM ANALYZE decant.task, decant.step, decant.signal")
         yield
 
 

@@ -9,9 +9,10 @@ from sqlalchemy import TextClause
 
 from decant.console import sql as console
 from decant.tasks.admin import pause_queue, resume_queue
-from decant.tasks.records import Outcome, State
+from decant.tasks.records import Outcome, Runnable, State
 from decant.tasks.sql import claim as claims
 from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
+from decant.tasks.store import store
 from decant_cloud.local.postgres import Postgres
 from tests.plans import database_with, plan_of
 from tests.worlds import execute
@@ -138,6 +139,29 @@ async def test_settling_reads_by_the_primary_key(count: int, statement: TextClau
 
     assert plan.buffers <= 500
     assert count == FEW or (plan.indexes == {"task_pkey"} and not plan.scans)
+
+
+@pytest.fixture(scope="module")
+def _new_queue(migrated: Postgres) -> Iterator[None]:
+    """A queue for which reading all of its 20,000 rows looks as cheap as a hundred look-ups."""
+    with database_with(migrated, "new_queue", [QUEUE], 10_000, analyzed=False):
+        yield
+
+
+@pytest.mark.usefixtures("_new_queue")
+@pytest.mark.parametrize("statement", [run.COMPLETE, run.COMPLETE_WITH_DEPENDENTS])
+async def test_settling_reads_no_new_table_from_end_to_end(statement: TextClause) -> None:
+    """A hundred claims and ends cost a hundred look-ups also before PostgreSQL has statistics of the rows."""
+    given: dict[str, object] = {"names": [f"task.{n}" for n in range(7)], "lease_s": 30, "count": 100, "queues": None}
+    claim = await plan_of(claims.CLAIM_DUE, **given)
+    claimed = await store().claim_due(Runnable([f"task.{n}" for n in range(7)]), 30, 100)
+    outcomes = [Outcome(id=task.id, attempt=task.attempt, state=State.SUCCESS) for task in claimed]
+
+    plan = await plan_of(statement, outcomes=msgspec.json.encode(outcomes).decode(), republish_after_s=300)
+
+    assert len(outcomes) == 100
+    assert not claim.scans
+    assert not plan.scans
 
 
 @pytest.mark.parametrize("statement", [workflow.FAIL_DEPENDENTS, workflow.COUNT_DOWN])

@@ -5,7 +5,7 @@ Source: RFC 9562, section 5.7; `uuid.uuid7` comes with Python 3.14.
 
 import os
 import time
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 __all__ = ["uuid7"]
 
@@ -20,4 +20,7 @@ def uuid7(milliseconds: int | None = None, randomness: bytes | None = None) -> U
     time_ms = time.time_ns() // 1_000_000 if milliseconds is None else milliseconds
     rest = int.from_bytes((randomness or os.urandom(10))[:10])
     high, low = rest >> 62 & 0x0FFF, rest & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=time_ms << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+    made = object.__new__(UUID)  # as `UUID._from_int` of Python 3.14: the checks of the constructor take longer
+    object.__setattr__(made, "int", time_ms << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made

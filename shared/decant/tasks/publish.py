@@ -143,10 +143,9 @@ async def _publish_soon(tasks: Sequence[Enqueued]) -> None:
 async def _publish_all(tasks: Iterable[Enqueued]) -> None:
     by_queue = defaultdict[str, list[Enqueued]](list)
     for task in tasks:
-        if not task.publish:
-            work_available().set()
-        else:
-            by_queue[task.queue].append(task)
+        by_queue[task.queue if task.publish else ""].append(task)
+    if by_queue.pop("", None):
+        work_available().set()
     sending = [_publish(queue, waiting) for queue, waiting in by_queue.items()]
     if len(sending) == 1:
         await sending[0]  # the common case, without tasks of asyncio

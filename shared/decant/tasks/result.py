@@ -5,6 +5,7 @@ import sys
 from asyncio import _get_running_loop
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Self, cast
 from uuid import UUID
 
@@ -35,7 +36,12 @@ class AsyncResult:
     """
 
     def __init__(self, id: str | UUID) -> None:  # noqa: A002  # Celery's name
-        self.id = str(id)
+        self._given = id
+
+    @cached_property
+    def id(self) -> str:
+        """The task's id. The text of a UUID takes longer than the rest of a handle, and many handles are not read."""
+        return str(self._given)
 
     def __repr__(self) -> str:
         return f"AsyncResult({self.id!r})"

@@ -59,7 +59,10 @@ class PostgresStore:
     """Rows of the table `decant.task`; see `Store` for the methods."""
 
     async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
-        inserted = {row.id: row for row in await insert(tasks, session)}
+        written = await insert(tasks, session)
+        if len(written) == len(tasks):
+            return written
+        inserted = {row.id: row for row in written}
         return [inserted.get(task.id) or await self._find_existing(task, session) for task in tasks]
 
     async def _find_existing(self, task: NewTask, session: AsyncSession | None) -> Enqueued:
