@@ -6,6 +6,7 @@
 The application responds as under its own server: `lambda_handler` adds no problem details and no rules for web pages.
 """
 
+import atexit
 import os
 import shutil
 import sys
@@ -71,15 +72,18 @@ def _load(
     folder: str, target: str, database: tuple[str, str] | None, commands: tuple[str, ...], *, writable: bool
 ) -> Flask:
     code = _find(folder)
+    scratch = Path(tempfile.mkdtemp(prefix=f"{folder}-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)  # of `make serve`; a function's /tmp ends with it
+    instance = scratch / "instance"
+    instance.mkdir()
     if writable:
-        code = shutil.copytree(code, Path(tempfile.mkdtemp(prefix=f"{folder}-")) / folder)
+        code = shutil.copytree(code, scratch / folder)
         os.chdir(code)
     sys.path.insert(0, str(code))
     if database is not None:
         variable, scheme = database
         os.environ[variable] = _database_url(scheme)
-    instance = tempfile.mkdtemp(prefix=f"{folder}-")
-    Flask.auto_find_instance_path = lambda self: instance  # type: ignore[method-assign]  # noqa: ARG005
+    Flask.auto_find_instance_path = lambda self: str(instance)  # type: ignore[method-assign]  # noqa: ARG005
     module, _, name = target.partition(":")
     app = find_app_by_string(import_module(module), name)
     app.extensions[EXISTING] = True
