@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant.errors import SoftTimeLimitExceeded
 from decant.observability import correlation_id
 from decant.tasks import Run, current_run, task
+from decant.tasks.admin import pause_queue
 
 
 class Flaky(Exception):
@@ -37,6 +38,12 @@ async def add(a: int, b: int = 1) -> int:
 def add_in_thread(a: int, b: int = 1) -> int:
     """Return the sum, in a thread."""
     return a + b
+
+
+@task
+async def pause(queue: str) -> None:
+    """Pause a queue."""
+    await pause_queue(queue)
 
 
 @task

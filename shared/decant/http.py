@@ -14,7 +14,7 @@ import msgspec
 from decant import runtime
 from decant.config import count, load, seconds, setting, settings_group
 from decant.errors import UpstreamError, UpstreamTimeout
-from decant.tracing import Kind, current
+from decant.tracing import Kind, current, outgoing_headers
 
 __all__ = ["HttpSettings", "client", "get_json", "post_json"]
 
@@ -153,7 +153,7 @@ class _RetryOnDeadConnection(httpx.AsyncHTTPTransport):
             "server.port": url.port,
         }
         with parent.child(request.method, Kind.CLIENT, attributes) as span:
-            request.headers["traceparent"] = span.traceparent or parent.traceparent
+            request.headers.update(outgoing_headers(span, parent))
             response = await self._send(request)
             span.set({"http.response.status_code": response.status_code})
             if response.is_error:

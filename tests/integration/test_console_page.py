@@ -1,10 +1,19 @@
 """The console's page in Chromium, on a server in this process: accessibility, and views that need code of their own."""
 
+import asyncio
 import json
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
+from subprocess import DEVNULL
+from typing import Any
 
 import axe_core_python
+import httpx
 import pytest
 from flask import Flask
 from sqlalchemy import text
@@ -13,7 +22,7 @@ from decant import db, runtime
 from decant.asgi import FlaskToAsgi
 from decant.console.app import console_app
 from decant.tasks import chord, every, task
-from decant.tasks.admin import pause_queue
+from decant.tasks.admin import pause_queue, paused_queues
 from decant.workflows import step, workflow
 from decant_cloud.bundle import bundle
 from decant_cloud.local import tokens
@@ -21,6 +30,7 @@ from decant_cloud.local.collector import Collector
 from tests import work
 from tests.bridging import client, serve_in_thread
 from tests.e2e.browser import Page, click, open_page, open_view, shows
+from tests.loading import PYTHONPATH, ROOT
 from tests.otlp import collect
 from tests.worlds import PostgresWorld, execute, sweep_once
 
@@ -170,34 +180,82 @@ async def test_views_that_need_code_and_traces(url: str, tmp_path: Path) -> None
     assert [row["count"] for row in await execute("SELECT count(*) FROM decant.task WHERE name LIKE '%nightly'")] == [1]
 
 
+COUNTED = """
+    SELECT count(*) FILTER (WHERE state = 'PENDING') AS due, count(*) FILTER (WHERE state = 'STARTED') AS running,
+        count(*) FILTER (WHERE state = 'SUCCESS') AS succeeded, count(*) FILTER (WHERE state = 'FAILURE') AS failed,
+        clock_timestamp() AS now
+    FROM decant.task
+"""
+"""SQL's counts of all tasks, and the time of the counts."""
+
+
+@contextmanager
+def worker_process() -> Iterator[None]:
+    """A worker of all queues in a process of its own, which runs 20 tasks at once."""
+    command = [sys.executable, "-m", "decant", "worker", "-A", "tests.work", "-c", "20"]
+    environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
+    with subprocess.Popen(command, env=environment, cwd=ROOT, stdout=DEVNULL, stderr=DEVNULL) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+def shows_counts(page: Page, counts: Mapping[str, Any]) -> None:
+    """Wait until the overview's table of queues has these counts."""
+    cells = "[...document.querySelectorAll('[aria-label=Queues] tbody td')].map((each) => each.textContent)"
+    wanted = [f"{counts[name]:,}" for name in ("due", "running", "succeeded", "failed")]
+    page.wait_for(f"{json.dumps(wanted)}.every((each, at) => {cells}[[1, 4, 5, 6][at]] === each)")
+
+
+def overview_since(url: str, time: datetime) -> dict[str, Any]:
+    """Counts of the queue by the JSON route, computed at this time or later."""
+    address, _, token = url.partition("#token=")
+    while True:
+        response = httpx.get(f"{address}/api/overview", headers={"Authorization": f"Bearer {token}"}).json()
+        if datetime.fromisoformat(response["now"]) >= time:
+            [queue] = response["queues"]
+            return dict(queue)
+
+
 async def test_counts_of_a_storm_are_those_of_sql(url: str, tmp_path: Path) -> None:
-    """While 10,000 tasks wait, run and fail, the overview shows SQL's counts, and the list stays readable."""
-    await work.add.delay_many([(n,) for n in range(9_000)])
-    await work.fail.delay_many([("no",) for _ in range(600)])
-    states = """
-        UPDATE decant.task SET state = 'STARTED', wake_at = NULL, attempt = 1, date_started = now(),
-            lease_expires_at = now() + interval '5 minutes'
-        WHERE id IN (SELECT id FROM decant.task WHERE name LIKE '%add' ORDER BY id LIMIT 400)
-    """
-    await execute(states)
-    counted = """
-        SELECT count(*) FILTER (WHERE state = 'PENDING') AS due, count(*) FILTER (WHERE state = 'STARTED') AS running
-        FROM decant.task
-    """
-    (before,) = await execute(counted)
+    """While a worker runs 10,000 tasks, pages stay readable and their counts are SQL's.
 
-    with open_page(url, tmp_path / "browser") as page:
-        shows(page, "Queues")
-        cells = "[...document.querySelectorAll('[aria-label=Queues] tbody td')].map((each) => each.textContent)"
-        page.wait_for(f"{cells}.length > 0")
-        row = page.evaluate(cells)
-        open_view(page, "tasks", state="open")
-        listed = page.evaluate("document.querySelectorAll('tbody tr').length")
-        await PostgresWorld().run()
-        (after,) = await execute("SELECT count(*) AS failed FROM decant.task WHERE state = 'FAILURE'")
+    A task in the middle pauses the queue: the page shows exactly SQL's counts then, and at the end. While tasks run,
+    every count lies between SQL's before and after it.
+    """
+    await pause_queue("default")
+    for last in (work.pause.s("default"), work.add.s(1)):
+        await work.add.delay_many([(n,) for n in range(4_699)])
+        await work.fail.delay_many([("no",) for _ in range(300)])
+        await last.delay()
+
+    with worker_process(), open_page(url, tmp_path / "browser") as page:
+        page.wait_for("document.querySelector('[aria-label=Workers] .badge')?.textContent === 'active'")
+        open_view(page, "queues")
+        click(page, "Resume default")
+        while not await paused_queues() or (counts := (await execute(COUNTED))[0])["running"]:  # noqa: ASYNC110  # of another process
+            await asyncio.sleep(0.05)
         open_view(page, "overview")
-        failed = f"{cells}[6]"
-        page.wait_for(f"{failed} === '{after['failed']:,}'")
+        shows_counts(page, counts)
+        open_view(page, "queues")
+        click(page, "Resume default")
+        is_running = True
+        while is_running:
+            (before,) = await execute(COUNTED)
+            shown = overview_since(url, before["now"])
+            (after,) = await execute(COUNTED)
+            assert before["due"] >= shown["due"] >= after["due"]
+            for done in ("succeeded", "failed"):
+                assert before[done] <= shown[done] <= after[done]
+            open_view(page, "tasks")
+            page.wait_for("document.querySelectorAll('tbody tr').length === 50")
+            open_view(page, "dead")
+            shows(page, "Flaky")
+            is_running = after["due"] + after["running"] > 0
+        open_view(page, "overview")
+        shows_counts(page, after)
+        errors = list(page.errors)
 
-    assert (row[1], row[4]) == (f"{before['due']:,}", f"{before['running']:,}")
-    assert listed == 50
+    assert 0 < counts["due"] < 10_000
+    assert (after["succeeded"], after["failed"], errors) == (9_400, 600, [])

@@ -35,6 +35,7 @@ LIBRARY = {
     "decant.task",
     "decant.task_limit",
     "decant.span",
+    "decant.worker",
     "decant.step",
     "decant.signal",
     "decant.schedule",
@@ -46,7 +47,7 @@ LIBRARY = {
 }
 """Tables of the library."""
 
-LIBRARY_REVISIONS = [f"decant_{number:04}" for number in range(12, 0, -1)]
+LIBRARY_REVISIONS = [f"decant_{number:04}" for number in range(13, 0, -1)]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -172,7 +173,7 @@ def make_single_line(connection: psycopg.Connection, revision: str, later: str) 
     load_function("migrate").handler({}, None)
     later += "; ALTER TABLE decant.task " + ", ".join(f"DROP COLUMN {column}" for column in LATER_COLUMNS)
     later += "; DROP TABLE decant.idempotent_response, decant.step, decant.signal, decant.paused_queue"
-    later += ", decant.task_statistic, decant.sweeper, decant.task_limit, decant.span"
+    later += ", decant.task_statistic, decant.sweeper, decant.task_limit, decant.span, decant.worker"
     later += "; DROP INDEX decant.task_done_keyed"
     later += "; DROP INDEX IF EXISTS users_created_at_id"
     connection.execute(

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from decant import db, http, tracing
+from decant import db, http, runtime, tracing
 from decant.asgi.application import asgi_app
 from decant.errors import NotFound
 from decant.tasks import chord, task
@@ -83,8 +83,13 @@ async def test_request_view_statement_and_http_call_form_one_trace(receiver: Rec
     assert request.resource["service.name"] == "app"
 
 
-async def test_http_call_passes_the_trace_on(receiver: Receiver) -> None:
-    """The other service receives `traceparent` with the span of the call."""
+@pytest.mark.parametrize("propagators", ["tracecontext", "tracecontext,xray", "xray", "baggage"])
+async def test_http_call_passes_the_trace_on(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, propagators: str
+) -> None:
+    """The other service receives the span of the call in the headers that OTEL_PROPAGATORS names."""
+    monkeypatch.setenv("OTEL_PROPAGATORS", propagators)
+    runtime.current().reload()
     headers: dict[str, str] = {}
 
     with Upstream() as upstream:
@@ -97,7 +102,15 @@ async def test_http_call_passes_the_trace_on(receiver: Receiver) -> None:
         await send(app_of(calling))
 
     call = receiver.named("GET")
-    assert headers["traceparent"] == f"00-{call.trace_id}-{call.span_id}-01"
+    expected = {
+        "tracecontext": ("traceparent", f"00-{call.trace_id}-{call.span_id}-01"),
+        "xray": (
+            "x-amzn-trace-id",
+            f"Root=1-{call.trace_id[:8]}-{call.trace_id[8:]};Parent={call.span_id};Sampled=1",
+        ),
+    }
+    wanted = dict(expected[name] for name in propagators.split(",") if name in expected)
+    assert {name: value for name, value in headers.items() if name in dict(expected.values())} == wanted
     assert call.error == "404: Not Found"
 
 

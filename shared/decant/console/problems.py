@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from decant.console.records import Failing, Overview, Problem, Running
+from decant.console.records import Failing, Overview, Problem, Running, WorkerStatus
 from decant.tasks.lists import QueueStatistics
 
 __all__ = ["problems"]
@@ -23,7 +23,8 @@ def problems(overview: Overview, unknown: Iterable[Mapping[str, Any]]) -> list[P
     return [
         *_sweeper(overview.now, overview.swept_at),
         *_queues(overview.queues, overview.paused),
-        *_workers(overview.running),
+        *_leases(overview.running),
+        *_workers(overview.workers, overview.now),
         *_unknown(unknown),
         *_failing(overview.failing),
     ]
@@ -65,7 +66,7 @@ def _queues(queues: Iterable[QueueStatistics], paused: Sequence[str]) -> Iterato
             )
 
 
-def _workers(running: Iterable[Running]) -> Iterator[Problem]:
+def _leases(running: Iterable[Running]) -> Iterator[Problem]:
     overdue = [each for each in running if each.overdue]
     if overdue:
         yield Problem(
@@ -73,6 +74,21 @@ def _workers(running: Iterable[Running]) -> Iterator[Problem]:
             subject=overdue[0].name,
             title=f"{len(overdue)} tasks have lost their worker",
             detail="Their leases have expired. The next sweep retries them.",
+        )
+
+
+def _workers(workers: Iterable[WorkerStatus], now: datetime) -> Iterator[Problem]:
+    lost = [each for each in workers if each.silent and not each.is_function]
+    if lost:
+        last = lost[0]
+        yield Problem(
+            kind="lost",
+            subject=last.name,
+            title=f"{len(lost)} workers have stopped reporting"
+            if len(lost) > 1
+            else f"Worker {last.name} has stopped reporting",
+            detail=f"It last did {duration((now - last.seen_at).total_seconds())} ago: it was killed, cannot reach the "
+            "database, or a task blocks its event loop.",
         )
 
 

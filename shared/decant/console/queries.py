@@ -29,6 +29,7 @@ from decant.console.records import (
     TaskConditions,
     TaskDetails,
     Window,
+    WorkerStatus,
     Workflow,
     WorkflowSummary,
 )
@@ -61,6 +62,7 @@ _WAITING_LIMIT = 2_000  # waiting tasks that are read for those without code
 _NODE_LIMIT = 2_000
 _RUNNING_LIMIT = 10
 _UPCOMING_LIMIT = 8
+_WORKER_LIMIT = 50
 
 _STATES: Mapping[str, tuple[str, list[str] | None]] = {
     "open": ("open", None),
@@ -91,6 +93,7 @@ async def overview() -> Overview:
         paused=[each.name for each in await paused_queues()],
         failing=[Failing(**row) for row in await db.execute(sql.FAILING, {"most": _RECENT_LIMIT})],
         running=[Running(**row) for row in await db.execute(sql.RUNNING, {"count": _RUNNING_LIMIT})],
+        workers=[WorkerStatus(**row) for row in await db.execute(sql.WORKERS, {"count": _WORKER_LIMIT})],
         schedules=sorted(upcoming, key=_next)[:_UPCOMING_LIMIT],
     )
     unknown = [dict(row) for row in await db.execute(sql.UNKNOWN, {"most": _WAITING_LIMIT})]

@@ -29,6 +29,7 @@ __all__ = [
     "TaskDetails",
     "Text",
     "Window",
+    "WorkerStatus",
     "Workflow",
     "WorkflowSummary",
 ]
@@ -78,7 +79,7 @@ class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
         subject: Name of the queue, the task or the schedule.
     """
 
-    kind: Literal["sweeper", "queue", "paused", "worker", "unknown", "failing"]
+    kind: Literal["sweeper", "queue", "paused", "worker", "lost", "unknown", "failing"]
     subject: str
     title: str
     detail: str
@@ -123,10 +124,32 @@ class ScheduleStatus(Struct, frozen=True):
     next: datetime | None
 
 
+class WorkerStatus(Struct, frozen=True):
+    """A worker: a process that runs tasks.
+
+    Attributes:
+        name: Name of its function, or its host and process id.
+        is_function: It runs in Lambda, which stops it between batches and ends it without notice.
+        queues: Queues of its tasks; None for all, and for a function, whose queue is that of its messages.
+        silent: It has not reported for a minute. A function is idle then; another process was lost.
+    """
+
+    id: UUID
+    name: str
+    is_function: bool
+    queues: list[str] | None
+    concurrency: int
+    running: int
+    started_at: datetime
+    seen_at: datetime
+    silent: bool
+
+
 class Overview(Struct, frozen=True):
     """The present state.
 
     Attributes:
+        workers: Those that have reported within 15 minutes, the last 50, those that are not silent first.
         counted_at_most: No count of a queue exceeds this number.
         paused: Names of paused queues.
     """
@@ -139,6 +162,7 @@ class Overview(Struct, frozen=True):
     paused: list[str]
     failing: list[Failing]
     running: list[Running]
+    workers: list[WorkerStatus]
     schedules: list[ScheduleStatus]
 
 

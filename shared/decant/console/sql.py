@@ -26,6 +26,7 @@ __all__ = [
     "SWEEPER",
     "TASK",
     "UNKNOWN",
+    "WORKERS",
     "WORKFLOWS",
 ]
 
@@ -146,6 +147,14 @@ RUNNING = text("""
     FROM decant.task WHERE lease_expires_at IS NOT NULL ORDER BY lease_expires_at LIMIT :count
 """)
 """Running tasks whose lease ends first."""
+
+WORKERS = text("""
+    SELECT id, name, is_function, queues, concurrency, running, started_at, seen_at,
+        seen_at < statement_timestamp() - interval '1 minute' AS silent
+    FROM decant.worker WHERE seen_at >= statement_timestamp() - interval '15 minutes'
+    ORDER BY seen_at DESC LIMIT :count
+""")
+"""Workers that have reported last."""
 
 UNKNOWN = text("""
     SELECT name, count(*) AS count, min(error) AS error

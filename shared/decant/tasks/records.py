@@ -231,6 +231,26 @@ class Unclaimed(Struct, frozen=True, kw_only=True):
     backlog: int
 
 
+class WorkerReport(Struct, frozen=True):
+    """A worker that is alive.
+
+    Attributes:
+        id: Id of its process, a new one after a restart.
+        name: Name of its function, or its host and process id.
+        is_function: It runs in Lambda.
+        queues: Queues of its tasks; None for all.
+        concurrency: Number of tasks that it runs at once.
+        running: Number of tasks that it runs.
+    """
+
+    id: UUID
+    name: str
+    is_function: bool
+    queues: list[str] | None
+    concurrency: int
+    running: int
+
+
 class Failure(Struct, frozen=True):
     """Error of a run that did not succeed.
 

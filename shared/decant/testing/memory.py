@@ -25,6 +25,7 @@ from decant.tasks.records import (
     Runnable,
     State,
     Unclaimed,
+    WorkerReport,
 )
 from decant.tasks.status import Status
 from decant.testing.limits import MemoryLimits
@@ -177,6 +178,12 @@ class MemoryStore:
             if lease_s is not None:
                 row.lease_expires_at = self.now() + timedelta(seconds=lease_s)
         return reasons
+
+    async def report_worker(self, report: WorkerReport) -> None:
+        """Do nothing: no console reads this store."""
+
+    async def remove_worker(self, worker_id: UUID) -> None:
+        """Do nothing."""
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str, session: AsyncSession | None = None) -> bool:
         del session

@@ -17,19 +17,21 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar, Token
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypedDict, Unpack
 
 from decant import runtime
-from decant.config import count, flag, http_url, load, pairs, setting, settings_group, share, text
-from decant.tracing.headers import Parent, parse_traceparent, parse_xray
+from decant.config import count, flag, http_url, load, names, pairs, setting, settings_group, share, text
+from decant.tracing.headers import Parent, format_xray, parse_traceparent, parse_xray
 
 __all__ = [
     "Kind",
+    "Origin",
     "Parent",
     "Span",
     "Tracer",
     "TracingSettings",
     "current",
+    "outgoing_headers",
     "parse_traceparent",
     "parse_xray",
     "span",
@@ -59,6 +61,12 @@ class TracingSettings:
         share,
         "Share of the traces that begin here which are recorded, from 0 to 1",
         default=1.0,
+    )
+    propagators: tuple[str, ...] = setting(
+        "OTEL_PROPAGATORS",
+        names,
+        "Headers of traces in HTTP calls: tracecontext for traceparent, xray for X-Amzn-Trace-Id",
+        default=("tracecontext",),
     )
     headers: Mapping[str, str] = setting(
         "OTEL_EXPORTER_OTLP_HEADERS",
@@ -236,20 +244,35 @@ def span(name: str, attributes: Mapping[str, Any] = _NONE, kind: Kind = Kind.INT
     return _NO_SPAN if parent is None else parent.child(name, kind, attributes)
 
 
+class Origin(TypedDict, total=False):
+    """What a span that a tracer begins comes from.
+
+    Attributes:
+        parent: The span or trace that it belongs to; without it, the span begins a trace.
+        links: Spans of other traces that have caused it too.
+        start_ns: Its start, nanoseconds since 1970; now by default.
+    """
+
+    parent: Parent | None
+    links: Sequence[Parent]
+    start_ns: int | None
+
+
+def outgoing_headers(span: Span | NoSpan, parent: Span) -> dict[str, str]:
+    """Headers of a request to another service: those of the span, or of its parent while nothing is recorded."""
+    traceparent = span.traceparent or parent.traceparent
+    wanted = load(TracingSettings).propagators
+    headers = {"traceparent": traceparent} if "tracecontext" in wanted else {}
+    if "xray" in wanted:
+        headers["X-Amzn-Trace-Id"] = format_xray(traceparent)
+    return headers
+
+
 class Tracer(Protocol):
     """Begins spans whose parent is in another process, or that begin a trace."""
 
-    def start(  # noqa: PLR0913  # the fields of a span
-        self,
-        name: str,
-        kind: Kind,
-        attributes: Mapping[str, Any],
-        *,
-        parent: Parent | None = None,
-        links: Sequence[Parent] = (),
-        start_ns: int | None = None,
-    ) -> Span:
-        """Begin a span; without a parent, a trace."""
+    def start(self, name: str, kind: Kind, attributes: Mapping[str, Any], **origin: Unpack[Origin]) -> Span:
+        """Begin a span."""
 
 
 def tracer() -> Tracer | None:

@@ -6,7 +6,7 @@ Source: W3C Trace Context; AWS X-Ray Developer Guide, "Tracing header".
 import re
 from typing import NamedTuple
 
-__all__ = ["Parent", "parse_traceparent", "parse_xray"]
+__all__ = ["Parent", "format_xray", "parse_traceparent", "parse_xray"]
 
 
 class Parent(NamedTuple):
@@ -57,3 +57,9 @@ def parse_xray(header: str | None) -> Parent | None:
     sampled = fields.get("Sampled") == "1"
     parent = fields.get("Parent", "")
     return Parent("".join(root.groups()), parent if sampled and _XRAY_PARENT.fullmatch(parent) else "", sampled or None)
+
+
+def format_xray(traceparent: str) -> str:
+    """X-Ray's header for the span of a `traceparent`, as OpenTelemetry's propagator for X-Ray writes it."""
+    _, trace_id, span_id, flags = traceparent.split("-")
+    return f"Root=1-{trace_id[:8]}-{trace_id[8:]};Parent={span_id};Sampled={int(flags, 16) & 1}"

@@ -10,14 +10,14 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Unpack
 
 from decant import runtime
 from decant._aws.request import request
 from decant.config import load
 from decant.errors import AwsUnavailable
 from decant.observability import LogSettings
-from decant.tracing import Kind, Parent, Span, TracingSettings
+from decant.tracing import Kind, Origin, Parent, Span, TracingSettings
 from decant.tracing.otlp import encode
 
 __all__ = ["SpanRecorder"]
@@ -53,20 +53,12 @@ class SpanRecorder:
         self._is_reported = False
         runtime.current().at_end(self.flush)
 
-    def start(  # noqa: PLR0913  # the fields of a span
-        self,
-        name: str,
-        kind: Kind,
-        attributes: Mapping[str, Any],
-        *,
-        parent: Parent | None = None,
-        links: Sequence[Parent] = (),
-        start_ns: int | None = None,
-    ) -> Span:
-        """Begin a span; without a parent, a trace."""
-        parent = parent or Parent(os.urandom(16).hex())
+    def start(self, name: str, kind: Kind, attributes: Mapping[str, Any], **origin: Unpack[Origin]) -> Span:
+        """Begin a span."""
+        parent = origin.get("parent") or Parent(os.urandom(16).hex())
         sampled = int(parent.trace_id[18:], 16) < self._threshold if parent.sampled is None else parent.sampled
-        return Span(self if sampled else None, parent, name, kind, attributes, links, start_ns)
+        recorder, links = self if sampled else None, origin.get("links", ())
+        return Span(recorder, parent, name, kind, attributes, links, origin.get("start_ns"))
 
     def add(self, span: Span) -> None:
         """Take a span that has ended; it is dropped when too many wait."""

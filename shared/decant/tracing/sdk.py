@@ -1,8 +1,8 @@
 """Spans that OpenTelemetry's SDK records, when the application has configured it."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any, Self, Unpack
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -10,7 +10,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 
 from decant import runtime
 from decant.config import load
-from decant.tracing import Kind, Parent, Span, TracingSettings
+from decant.tracing import Kind, Origin, Parent, Span, TracingSettings
 
 __all__ = ["sdk_tracer"]
 
@@ -33,25 +33,17 @@ class SdkTracer:
         self._timeout_ms = load(TracingSettings).timeout_ms
         runtime.current().at_end(self.flush)
 
-    def start(  # noqa: PLR0913  # the fields of a span
-        self,
-        name: str,
-        kind: Kind,
-        attributes: Mapping[str, Any],
-        *,
-        parent: Parent | None = None,
-        links: Sequence[Parent] = (),
-        start_ns: int | None = None,
-    ) -> Span:
+    def start(self, name: str, kind: Kind, attributes: Mapping[str, Any], **origin: Unpack[Origin]) -> Span:
         """Begin a span; without a parent, in the current span of the SDK, or else a trace."""
+        parent = origin.get("parent")
         context = None if parent is None else trace.set_span_in_context(NonRecordingSpan(_context(parent)))
         started = self._tracer.start_span(
             name,
             context,
             _KINDS[kind],
             _present(attributes),
-            [Link(_context(link)) for link in links],
-            start_ns,
+            [Link(_context(link)) for link in origin.get("links", ())],
+            origin.get("start_ns"),
         )
         return _SdkSpan(self._tracer, started, name, kind)
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Execution
+from decant.worker.presence import presence
 
 __all__ = ["Heartbeat"]
 
@@ -14,16 +16,22 @@ log = logging.getLogger("decant.tasks")
 class Heartbeat:
     """Cancels runs that were revoked or lost their lease: a single statement per interval for all runs.
 
+    It also reports the worker.
+
     Args:
         interval_s: Seconds between two checks. There is no check while nothing runs.
         lease_s: Duration of leases that are renewed, from the claim until the outcome is recorded; None to renew none.
         leased: The runs.
+        queues: Queues of the worker's tasks; None for all.
     """
 
-    def __init__(self, interval_s: float, lease_s: float | None, leased: set[Execution]) -> None:
+    def __init__(
+        self, interval_s: float, lease_s: float | None, leased: set[Execution], queues: Sequence[str] | None = None
+    ) -> None:
         self._interval_s = interval_s
         self._lease_s = lease_s
         self._leased = leased
+        self._queues = queues
         self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -39,6 +47,7 @@ class Heartbeat:
     async def _check_forever(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
+            await presence().report(len(self._leased), self._queues)
             runs = {execution.claimed.id: execution for execution in self._leased}
             if not runs:
                 continue

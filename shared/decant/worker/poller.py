@@ -22,6 +22,7 @@ from decant.tasks.registry import load_modules, notify, runnable
 from decant.tasks.sql.notify import CHANNEL
 from decant.tasks.store import TRANSIENT, store
 from decant.worker.execution import Deadline
+from decant.worker.presence import presence
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
 from decant.worker.traces import claiming
@@ -55,8 +56,12 @@ async def run_forever(
     lease_s = max(_LEASE_S, _HEARTBEATS * load(TaskSettings).heartbeat_s)
     running, wake = set[asyncio.Task[None]](), work_available()
     with _cancelled_by_sigint():
-        background = {asyncio.create_task(_sweep_forever()), asyncio.create_task(listen(CHANNEL, wake.set))}
-        async with Runner(Deadline(math.inf), lease_s, run_ended=wake) as runner:
+        background: set[asyncio.Task[None]] = {
+            asyncio.create_task(_sweep_forever()),
+            asyncio.create_task(listen(CHANNEL, wake.set)),
+            asyncio.create_task(presence().report(0, queues)),
+        }
+        async with Runner(Deadline(math.inf), lease_s, run_ended=wake, queues=queues) as runner:
             try:
                 notify("ready")
                 while draining is None or not draining.is_set():
@@ -74,6 +79,7 @@ async def run_forever(
                     each.cancel()
                 runner.stop()
                 await asyncio.wait({*background, *running})
+                await presence().withdraw()
                 notify("shutdown")
 
 

@@ -52,12 +52,17 @@ class Runner:
         renewed_lease_s: Duration of leases that the heartbeat renews, seconds; None for leases that last until the
             deadline.
         run_ended: Is set whenever a run ends or outcomes are recorded.
+        queues: Queues of the tasks; None for all.
     Attributes:
         failed: Ids of tasks whose outcome could not be recorded.
     """
 
     def __init__(
-        self, deadline: Deadline, renewed_lease_s: float | None = None, run_ended: asyncio.Event | None = None
+        self,
+        deadline: Deadline,
+        renewed_lease_s: float | None = None,
+        run_ended: asyncio.Event | None = None,
+        queues: Sequence[str] | None = None,
     ) -> None:
         settings = load(TaskSettings)
         self._deadline = deadline
@@ -69,7 +74,7 @@ class Runner:
         self._run_ended = run_ended or asyncio.Event()
         self._leased = set[Execution]()  # until their outcomes are recorded
         self._completions = Completions(deadline, self._leased, self._run_ended)
-        self._heartbeat = Heartbeat(settings.heartbeat_s, renewed_lease_s, self._leased)
+        self._heartbeat = Heartbeat(settings.heartbeat_s, renewed_lease_s, self._leased, queues)
         self._counts = defaultdict[str, Counter[str]](Counter) if metrics.is_on() else None
         self._tracer = tracer()
         self.failed = set[UUID]()

@@ -18,6 +18,7 @@ from decant.tasks.registry import load_modules, notify, registry, runnable
 from decant.tasks.store import TRANSIENT, store
 from decant.tracing import Parent, parse_traceparent
 from decant.worker.execution import Deadline
+from decant.worker.presence import presence
 from decant.worker.runner import Runner
 from decant.worker.traces import claiming, record_unclaimed
 
@@ -102,6 +103,8 @@ async def run_batch(
         await runner.run(claimed)
         for task in await _claimable(ids - {task.id for task in claimed}, runner.failed):
             await _run_alone(task, runner)
+        if runner.time_left_s > 0:
+            await presence().report(0)
     return runner.failed
 
 

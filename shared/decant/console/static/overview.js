@@ -39,6 +39,7 @@ export function overview({ parameters, signal }) {
       ),
       h("section", {}, h("h2", {}, "Queues"), queueTable(now, past)),
       h("div", { class: "columns" }, running(now), upcoming(now)),
+      workers(now),
     ],
   };
 }
@@ -73,7 +74,9 @@ function problems(now) {
           "li",
           { class: `card problem ${each.kind}` },
           h("div", {}, h("p", { class: "title" }, each.title), h("p", { class: "quiet detail" }, each.detail)),
-          link("Show", ...TARGETS[each.kind](each.subject), { class: "button", "aria-label": `Show: ${each.title}` }),
+          each.kind in TARGETS
+            ? link("Show", ...TARGETS[each.kind](each.subject), { class: "button", "aria-label": `Show: ${each.title}` })
+            : null,
         ),
       ),
     ),
@@ -130,6 +133,30 @@ function running(now) {
     rows.length
       ? table("Running tasks", ["Task", "Queue", "Attempt", "Started", "Lease ends"], rows)
       : empty("No task runs", "Workers are idle."),
+  );
+}
+
+function workers(now) {
+  const state = (each) => (!each.silent ? ["success", "active"] : each.is_function ? ["pending", "idle"] : ["failure", "lost"]);
+  const rows = now.workers.map((each) =>
+    h(
+      "tr",
+      { key: each.id },
+      h("td", {}, each.name),
+      h("td", {}, h("span", { class: `badge ${state(each)[0]}` }, state(each)[1])),
+      h("td", {}, each.queues?.join(", ") ?? (each.is_function ? "of its messages" : "all")),
+      h("td", { class: "number" }, `${number(each.running)} of ${number(each.concurrency)}`),
+      h("td", { class: "number" }, ago(each.started_at)),
+      h("td", { class: "number" }, ago(each.seen_at)),
+    ),
+  );
+  return h(
+    "section",
+    {},
+    h("h2", {}, "Workers"),
+    rows.length
+      ? table("Workers", ["Worker", "State", "Queues", "Running", "Since", "Reported"], rows)
+      : empty("No workers", "No worker has reported within 15 minutes."),
   );
 }
 

@@ -26,6 +26,7 @@ from decant.tasks.records import (
     Runnable,
     State,
     Unclaimed,
+    WorkerReport,
 )
 from decant.tasks.replaceable import Replaceable
 from decant.tasks.sql import (
@@ -39,6 +40,7 @@ from decant.tasks.sql import (
     statistics,
     sweep,
     watch,
+    workers,
     workflow,
 )
 from decant.tasks.status import Status
@@ -112,6 +114,12 @@ class PostgresStore:
         renewal = {} if lease_s is None else {"lease_s": lease_s}
         rows = await db.execute(run.RENEW if renewal else run.CANCELLED, given | renewal)
         return {row["id"]: CancelReason.LEASE_LOST if row["lost"] else CancelReason.REVOKED for row in rows}
+
+    async def report_worker(self, report: WorkerReport) -> None:
+        await db.execute(workers.REPORT, msgspec.structs.asdict(report))
+
+    async def remove_worker(self, worker_id: UUID) -> None:
+        await db.execute(workers.REMOVE, {"id": worker_id})
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str, session: AsyncSession | None = None) -> bool:
         return bool(await db.execute(run.PROGRESS, {"id": task_id, "attempt": attempt, "progress": value}, session))

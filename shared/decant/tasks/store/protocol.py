@@ -18,6 +18,7 @@ from decant.tasks.records import (
     Runnable,
     State,
     Unclaimed,
+    WorkerReport,
 )
 from decant.tasks.status import Status
 
@@ -71,6 +72,12 @@ class Store(Protocol):
             running: The runs.
             lease_s: Renew leases to this duration, seconds; None keeps them.
         """
+
+    async def report_worker(self, report: WorkerReport) -> None:
+        """Record that a worker is alive."""
+
+    async def remove_worker(self, worker_id: UUID) -> None:
+        """Remove a worker whose process ends."""
 
     async def set_progress(self, task_id: UUID, attempt: int, value: str, session: AsyncSession | None = None) -> bool:
         """Store the progress of a run, as JSON, in the session's transaction; returns whether the run has its lease."""
