@@ -208,6 +208,22 @@ def test_trace_leads_from_the_request_to_the_run_of_its_task(
     assert len(services) == 2
 
 
+def test_log_of_a_task_has_the_lines_of_its_correlation_id(local_cloud: RunningCloud) -> None:
+    """Lines of the request and of the run are shown, and no others."""
+    headers = {"Authorization": f"Bearer {mint(local_cloud.folder.parent, 'tasks:read')}"}
+    sent = {"seconds": 0}
+    other, job = (httpx.post(f"{local_cloud.api_url}/start-task", json=sent).json()["task_id"] for _ in range(2))
+
+    def lines() -> list[dict[str, Any]]:
+        found = httpx.get(f"{local_cloud.api_url}/console/api/tasks/{job}/logs", headers=headers).json()["lines"]
+        return [json.loads(line) for line in found]
+
+    wait_until(lambda: any(line["message"] == "Task succeeded" for line in lines()))
+    assert len({line["correlation_id"] for line in lines()}) == 1
+    assert {line["task_id"] for line in lines() if "task_id" in line} == {job}
+    assert other != job
+
+
 def test_commands_work_through_the_api_of_a_stage(local_cloud: RunningCloud, insert: Insert) -> None:
     """`decant tasks --url` lists, cancels and redrives tasks with a token."""
     task_id = insert("remote", "PENDING", queue="remote")

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from subprocess import DEVNULL
 from typing import Any
+from uuid import UUID
 
 import axe_core_python
 import httpx
@@ -29,7 +30,7 @@ from decant_cloud.local import tokens
 from decant_cloud.local.collector import Collector
 from tests import work
 from tests.bridging import client, serve_in_thread
-from tests.e2e.browser import Page, click, open_page, open_view, shows
+from tests.e2e.browser import Page, click, confirm, open_page, open_view, shows
 from tests.loading import PYTHONPATH, ROOT
 from tests.otlp import collect
 from tests.worlds import PostgresWorld, execute, sweep_once
@@ -178,6 +179,51 @@ async def test_views_that_need_code_and_traces(url: str, tmp_path: Path) -> None
     assert errors == []
     assert trace in {str(row["trace_id"]) for row in await execute("SELECT trace_id FROM decant.span")}
     assert [row["count"] for row in await execute("SELECT count(*) FROM decant.task WHERE name LIKE '%nightly'")] == [1]
+
+
+async def test_tasks_are_paged_filtered_and_changed(url: str, tmp_path: Path) -> None:
+    """Pages continue, filters select, and a task's page and the list act, unless the token permits reading alone."""
+    failed = await work.fail.delay("disk full")
+    await PostgresWorld().run()
+    await work.add.delay_many([(n,) for n in range(60)])
+    later = [await work.add.apply_async((1,), countdown=3600, queue="mail") for _ in range(2)]
+    rows = "document.querySelectorAll('tbody tr').length"
+
+    async def state() -> str:
+        (row,) = await execute("SELECT state FROM decant.task WHERE id = :id", id=UUID(failed.id))
+        return str(row["state"])
+
+    with open_page(url, tmp_path / "browser") as page:
+        shows(page, "Queues")
+        open_view(page, "tasks")
+        page.wait_for(f"{rows} === 50")
+        click(page, "Older")
+        page.wait_for(f"{rows} === 13")
+        click(page, "Newest")
+        page.wait_for(f"{rows} === 50")
+        page.evaluate("document.getElementById('filter-error').value = 'DISK'")
+        click(page, "Filter")
+        page.wait_for(f"{rows} === 1 && location.search.includes('error=DISK')")
+        click(page, "tests.work.fail")
+        shows(page, "disk full")
+        click(page, "Redrive")
+        confirm(page, "Redrive", "1 task")
+        click(page, "Cancel")
+        redriven = await state()
+        confirm(page, "Cancel", "1 task")
+        page.wait_for("document.querySelector('h1 .badge')?.textContent === 'revoked'")
+        open_view(page, "tasks", queue="mail", state="open")
+        click(page, "Run now")
+        confirm(page, "Run now", "2 tasks")
+        shows(page, "Run now: 2 tasks changed")
+        due = await execute("SELECT id FROM decant.task WHERE queue = 'mail' AND eta <= now()")
+        page.evaluate(f"location.hash = 'token={tokens.mint(tmp_path, 'tasks:read')}'")
+        page.wait_for(f"{rows} === 2 && !document.querySelector('main .bulk')")
+        open_view(page, "queues")
+        page.wait_for(f"{rows} > 0")
+        buttons = page.evaluate("document.querySelectorAll('main button').length")
+
+    assert (redriven, await state(), len(due), buttons) == ("PENDING", "REVOKED", len(later), 0)
 
 
 COUNTED = """

@@ -38,7 +38,7 @@ async def worker_process(queue: str) -> AsyncIterator[WorkerStatus]:
 async def test_process_is_listed_until_it_ends() -> None:
     """A worker reports at its start, with its queues, and is removed at its end."""
     async with worker_process("mail") as listed:
-        assert (listed.is_function, listed.queues, listed.running, listed.silent) == (False, ["mail"], 0, False)
+        assert (listed.is_function, listed.queues, listed.running, listed.active) == (False, ["mail"], 0, 1)
 
     assert await workers() == []
 
@@ -68,9 +68,26 @@ async def test_process_that_stops_reporting_is_a_problem() -> None:
 
     overview = await queries.overview()
 
-    assert [each.silent for each in overview.workers] == [True, True]
+    assert [(each.processes, each.active) for each in overview.workers] == [(1, 0), (1, 0)]
     (problem,) = [each for each in overview.problems if each.kind == "lost"]
     assert (problem.title, "2 min ago" in problem.detail) == ("Worker host:7 has stopped reporting", True)
+
+
+async def test_environments_of_a_function_are_one_worker() -> None:
+    """The console counts those that are active, and the tasks that they run."""
+    for running, age_s in ((2, 1), (3, 10), (7, 120)):
+        await execute(
+            """
+            INSERT INTO decant.worker (id, name, is_function, concurrency, running, started_at, seen_at)
+            SELECT gen_random_uuid(), 'worker', true, 10, :running, now(), now() - make_interval(secs => :age_s)
+            """,
+            running=running,
+            age_s=age_s,
+        )
+
+    (worker,) = await workers()
+
+    assert (worker.processes, worker.active, worker.running) == (3, 2, 5)
 
 
 async def test_report_deletes_workers_that_are_gone() -> None:

@@ -4,12 +4,13 @@ The page and its files contain no data and need no token. Every JSON route requi
 """
 
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import UUID
 
 import msgspec
-from flask import Flask, Response, request, send_from_directory
+from flask import Flask, Response, abort, request, send_from_directory
 from msgspec import Meta, Struct
 
 from decant import auth
@@ -163,8 +164,10 @@ def _add_page(app: Flask) -> None:
     async def console_page() -> Response:
         return _sent("page.html", 60)
 
-    @app.get("/console/<any({files}):name>".format(files=", ".join(f'"{name}"' for name in FILES)))
+    @app.get("/console/<name>")
     async def console_file(name: str) -> Response:
+        if name not in FILES:
+            abort(HTTPStatus.NOT_FOUND)
         return _sent(name, 300)
 
 

@@ -221,10 +221,10 @@ async def _status(source: Source, given: argparse.Namespace) -> int:
     ]
     _table(("queue", "due", "oldest", "later", "running", "succeeded/h", "failed/h"), rows)
     workers = [
-        (each.name, ", ".join(each.queues or ()), f"{each.running} of {each.concurrency}", _time(each.seen_at))
+        (each.name, f"{each.active} of {each.processes}", str(each.running), _time(each.seen_at))
         for each in found.workers
     ]
-    return _table(("worker", "queues", "running", "reported"), workers) if workers else 0
+    return _table(("worker", "active", "running", "reported"), workers) if workers else 0
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> int:

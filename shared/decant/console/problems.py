@@ -35,8 +35,9 @@ def _sweeper(now: datetime, swept_at: datetime | None) -> Iterator[Problem]:
         yield Problem(
             kind="sweeper",
             subject="sweeper",
-            title="The sweeper has not run",
-            detail="Schedules, retries and tasks of lost workers wait for it. Check its function or the worker.",
+            title="The sweeper has not run yet",
+            detail="Schedules, retries and tasks of lost workers wait for it. It runs once a minute; check its "
+            "function or the worker.",
         )
     elif (now - swept_at).total_seconds() > _SILENT_S:
         yield Problem(
@@ -78,7 +79,7 @@ def _leases(running: Iterable[Running]) -> Iterator[Problem]:
 
 
 def _workers(workers: Iterable[WorkerStatus], now: datetime) -> Iterator[Problem]:
-    lost = [each for each in workers if each.silent and not each.is_function]
+    lost = [each for each in workers if not each.active and not each.is_function]
     if lost:
         last = lost[0]
         yield Problem(

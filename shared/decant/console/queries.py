@@ -62,7 +62,7 @@ _WAITING_LIMIT = 2_000  # waiting tasks that are read for those without code
 _NODE_LIMIT = 2_000
 _RUNNING_LIMIT = 10
 _UPCOMING_LIMIT = 8
-_WORKER_LIMIT = 50
+_WORKER_LIMITS = {"count": 50, "most": 2_000}
 
 _STATES: Mapping[str, tuple[str, list[str] | None]] = {
     "open": ("open", None),
@@ -93,7 +93,7 @@ async def overview() -> Overview:
         paused=[each.name for each in await paused_queues()],
         failing=[Failing(**row) for row in await db.execute(sql.FAILING, {"most": _RECENT_LIMIT})],
         running=[Running(**row) for row in await db.execute(sql.RUNNING, {"count": _RUNNING_LIMIT})],
-        workers=[WorkerStatus(**row) for row in await db.execute(sql.WORKERS, {"count": _WORKER_LIMIT})],
+        workers=[WorkerStatus(**row) for row in await db.execute(sql.WORKERS, _WORKER_LIMITS)],
         schedules=sorted(upcoming, key=_next)[:_UPCOMING_LIMIT],
     )
     unknown = [dict(row) for row in await db.execute(sql.UNKNOWN, {"most": _WAITING_LIMIT})]

@@ -125,31 +125,37 @@ class ScheduleStatus(Struct, frozen=True):
 
 
 class WorkerStatus(Struct, frozen=True):
-    """A worker: a process that runs tasks.
+    """A process that runs tasks, or the environments of a function that does.
 
     Attributes:
-        name: Name of its function, or its host and process id.
-        is_function: It runs in Lambda, which stops it between batches and ends it without notice.
+        name: Name of the function, or host and process id.
+        is_function: It runs in Lambda, which stops environments between batches and ends them without notice.
         queues: Queues of its tasks; None for all, and for a function, whose queue is that of its messages.
-        silent: It has not reported for a minute. A function is idle then; another process was lost.
+        concurrency: Number of tasks that a process runs at once.
+        processes: Number of environments that have reported within 15 minutes; 1 for a process.
+        active: Number of them that have reported within a minute. Without any, a function is idle, and a process was
+            lost.
+        running: Number of tasks that the active ones run.
+        started_at: Start of the oldest.
+        seen_at: Last report.
     """
 
-    id: UUID
     name: str
     is_function: bool
     queues: list[str] | None
     concurrency: int
+    processes: int
+    active: int
     running: int
     started_at: datetime
     seen_at: datetime
-    silent: bool
 
 
 class Overview(Struct, frozen=True):
     """The present state.
 
     Attributes:
-        workers: Those that have reported within 15 minutes, the last 50, those that are not silent first.
+        workers: Those that have reported within 15 minutes, at most 50, those that have reported last first.
         counted_at_most: No count of a queue exceeds this number.
         paused: Names of paused queues.
     """

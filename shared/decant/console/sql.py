@@ -149,12 +149,18 @@ RUNNING = text("""
 """Running tasks whose lease ends first."""
 
 WORKERS = text("""
-    SELECT id, name, is_function, queues, concurrency, running, started_at, seen_at,
-        seen_at < statement_timestamp() - interval '1 minute' AS silent
-    FROM decant.worker WHERE seen_at >= statement_timestamp() - interval '15 minutes'
-    ORDER BY seen_at DESC LIMIT :count
+    SELECT name, is_function, queues, concurrency, count(*) AS processes, count(*) FILTER (WHERE active) AS active,
+        coalesce(sum(running) FILTER (WHERE active), 0) AS running, min(started_at) AS started_at,
+        max(seen_at) AS seen_at
+    FROM (
+        SELECT *, seen_at >= statement_timestamp() - interval '1 minute' AS active
+        FROM decant.worker WHERE seen_at >= statement_timestamp() - interval '15 minutes'
+        ORDER BY seen_at DESC LIMIT :most
+    ) AS part
+    GROUP BY name, is_function, queues, concurrency
+    ORDER BY max(seen_at) DESC LIMIT :count
 """)
-"""Workers that have reported last."""
+"""Workers that have reported last; the environments of a function are one worker."""
 
 UNKNOWN = text("""
     SELECT name, count(*) AS count, min(error) AS error

@@ -137,15 +137,16 @@ function running(now) {
 }
 
 function workers(now) {
-  const state = (each) => (!each.silent ? ["success", "active"] : each.is_function ? ["pending", "idle"] : ["failure", "lost"]);
+  const state = (each) => (each.active ? ["success", "active"] : each.is_function ? ["pending", "idle"] : ["failure", "lost"]);
   const rows = now.workers.map((each) =>
     h(
       "tr",
-      { key: each.id },
+      { key: each.name + each.queues },
       h("td", {}, each.name),
       h("td", {}, h("span", { class: `badge ${state(each)[0]}` }, state(each)[1])),
       h("td", {}, each.queues?.join(", ") ?? (each.is_function ? "of its messages" : "all")),
-      h("td", { class: "number" }, `${number(each.running)} of ${number(each.concurrency)}`),
+      h("td", { class: "number" }, each.is_function ? `${number(each.active)} of ${number(each.processes)}` : "–"),
+      h("td", { class: "number" }, each.is_function ? number(each.running) : `${number(each.running)} of ${number(each.concurrency)}`),
       h("td", { class: "number" }, ago(each.started_at)),
       h("td", { class: "number" }, ago(each.seen_at)),
     ),
@@ -155,7 +156,7 @@ function workers(now) {
     {},
     h("h2", {}, "Workers"),
     rows.length
-      ? table("Workers", ["Worker", "State", "Queues", "Running", "Since", "Reported"], rows)
+      ? table("Workers", ["Worker", "State", "Queues", "Environments active", "Running", "Since", "Reported"], rows)
       : empty("No workers", "No worker has reported within 15 minutes."),
   );
 }

@@ -24,7 +24,7 @@ export function traces({ parameters, signal }) {
       h("h1", {}, "Traces"),
       h("p", { class: "quiet" }, "Requests of the local cloud; the trace of a task is on its page."),
       found.length
-        ? table("Requests", ["Request", "Path", "Status", "Duration", "Function", "Started"], found.map(request))
+        ? table("Requests", ["Request", "Status", "Duration", "Started", "Function", "Path"], found.map(request))
         : empty("No requests", "The local cloud keeps the traces of a day. On AWS, OTEL_EXPORTER_OTLP_ENDPOINT sends them to a receiver."),
       found.length === 50 ? h("p", { class: "pages row" }, link("Earlier requests", "traces", { before: found.at(-1).number })) : null,
     ],
@@ -37,11 +37,11 @@ function request(each) {
     "tr",
     { key: String(each.number) },
     h("td", {}, link(each.name, "trace", { id: each.trace_id }, { "data-row": "" })),
-    h("td", { class: "wrap" }, each.path ?? "–"),
     h("td", {}, h("span", { class: `badge ${state}` }, String(each.status ?? "–"))),
     h("td", { class: "number" }, duration(each.seconds)),
-    h("td", {}, each.service),
     h("td", {}, ago(each.started)),
+    h("td", {}, each.service),
+    h("td", { class: "wrap" }, each.path ?? "–"),
   );
 }
 

@@ -1,9 +1,10 @@
 """The page of an API's documentation: Swagger UI from the package flask-swagger-ui, which is in a layer of its own."""
 
+from http import HTTPStatus
 from pathlib import Path
 
 import flask_swagger_ui
-from flask import Flask, Response, send_from_directory
+from flask import Flask, Response, abort, send_from_directory
 
 __all__ = ["docs_app"]
 
@@ -37,8 +38,10 @@ def docs_app(document: Path) -> Flask:
         response.headers["Content-Security-Policy"] = _POLICY
         return response
 
-    @app.get("/docs/<any({files}):name>".format(files=", ".join(f'"{name}"' for name in sorted(_FILES))))
+    @app.get("/docs/<name>")
     async def docs_file(name: str) -> Response:
+        if name not in _FILES:
+            abort(HTTPStatus.NOT_FOUND)
         return send_from_directory(_HERE if name in _OWN else _SWAGGER_UI, name, max_age=3600)
 
     return app
