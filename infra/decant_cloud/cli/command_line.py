@@ -1,6 +1,7 @@
 """What the commands share: how their bodies are imported, and the options that several of them have."""
 
 import importlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,26 @@ INTERRUPTED = 130
 
 
 class Group(click.Group):
-    """Commands in the order of their definition."""
+    """Commands in the order of their definition, under the titles of the modules that define them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # the signature is click's
         """Names of the commands."""
         return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # as above
+        """Write the commands with the whole first sentence of their help."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in self.commands.items():
+            title = sys.modules[command.callback.__module__].__doc__ or ""
+            sections.setdefault(title.partition("\n")[0].rstrip("."), []).append(
+                (name, command.get_short_help_str(_WHOLE_SENTENCE))
+            )
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+_WHOLE_SENTENCE = 200
 
 
 def call(body: str, **options: Any) -> int:

@@ -63,14 +63,3 @@ def record(**options: Any) -> int:
 def restore(**options: Any) -> int:
     """Move each function's alias back to the version that standard input names."""
     return call("release.aliases", command="restore", **options)
-
-
-@cli.command(
-    add_help_option=False,
-    context_settings={"ignore_unknown_options": True},
-    epilog="Example: decant install --with sam",
-)
-@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def install(**options: Any) -> int:
-    """Install everything that the bundle needs into .venv and .decant, or lock the requirements (--lock)."""
-    return call("install", **options)

@@ -1,4 +1,4 @@
-"""Commands that make a bundle and its parts."""
+"""Commands that make, install and change a bundle."""
 
 from pathlib import Path
 from typing import Any
@@ -144,3 +144,14 @@ def pour(**options: Any) -> int:
     factory in it.
     """
     return call("pour.command", **options)
+
+
+@cli.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True},
+    epilog="Example: decant install --with sam",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def install(**options: Any) -> int:
+    """Install everything that the bundle needs into .venv and .decant, or lock the requirements (--lock)."""
+    return call("install", **options)
