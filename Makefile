@@ -8,7 +8,8 @@ PY := .venv/bin/python
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 
 help: ## List every target
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^### / {printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## / {printf "  make %-17s %s\n", $$1, $$2}' Makefile
+### Environments
 install: ## Install everything into .venv and .decant; with ENGINE=localemu, the second engine of the local cloud too
 	$(INSTALL)
 lock: ## Compile the requirements files anew, with hashes
@@ -16,6 +17,7 @@ lock: ## Compile the requirements files anew, with hashes
 sam:
 	$(INSTALL) --with sam
 
+### The local cloud
 up: ## Start the local cloud and deploy the bundle to it; Ctrl-C stops it: PORT=4600 DETACH=1 DEBUG=task_worker
 down: ## Stop the local cloud
 serve: ## Serve the same functions as one ASGI app under Hypercorn: PORT=8080
@@ -27,6 +29,7 @@ psql: ## Open psql on the local database: SQL='SELECT 1'
 reset: ## Delete the local database
 token: ## Create a token for the routes of the local cloud: ARGS="--subject ada --scope tasks:admin"
 restore-rehearsal: ## Dump the local database, restore it into a new one, and compare the two
+### Deployment and documents
 check-deploy: ## Check a STAGE before a deployment: connections, timeouts, sizes, alarms, roles
 smoke: ## Test a deployed STAGE from outside
 openapi: ## Write functions/api_docs/openapi.json, the OpenAPI document of all routes
@@ -44,11 +47,13 @@ site: install ## Build the documentation site into .decant/pages; SERVE=1 serves
 client: install ## Generate a typed Python client of the API into client/
 	$(INSTALL) --with client
 	$(DECANT) client $(ARGS)
+### Bundles
 new: install ## Add a part with its test: ARGS='function "GET /rooms" --database', 'task send_report', 'queue slow' …
 	$(DECANT) new $(ARGS)
 bundle: wheel ## Make a new bundle, which contains both wheels: NAME=../myshop
 	$(DECANT) new bundle "$(NAME)" --wheels dist $(if $(DEMO),--demo)
 
+### Tests
 test: install ## Run the checks and all tests but the long ones; the output of each part appears when the part ends
 	$(INSTALL) --with policy
 	@$(MAKE) --no-print-directory --keep-going -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
@@ -102,6 +107,8 @@ e2e-localemu: ## End-to-end tests of what the engine does, on the second engine 
 OF_ENGINE := background binary_bodies local_access local_cloud local_lambda local_updates release routes stacks streaming uploads
 test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine
 	$(PY) -m pytest tests/sam
+
+### Packages and operation
 wheel: install ## Build the library and the commands as wheels, dist/decant_flask-….whl and dist/decant_cloud-….whl
 	$(PY) -m hatchling build --target wheel
 	cd infra && ../$(PY) -m hatchling build --target wheel --directory ../dist
@@ -111,6 +118,7 @@ rds-roots: ## Fetch the certificate authorities of RDS, from AWS, into the layer
 redrive: install ## Run failed tasks again, of DATABASE_URL: ARGS="--name domain.tasks.mail --error SMTPError"
 	$(PY) -m decant.cli redrive $(ARGS)
 
+### Benchmarks
 bench: bench-local ## Measure what a user first meets: the same as bench-local
 bench-local: install ## Measure the local cloud: start, requests, messages, cold starts, memory: JSON=1 CLONE=1
 	@$(PY) -m tests.benchmarks.local $(if $(JSON),--json) $(if $(CLONE),--with-clone)
@@ -140,6 +148,7 @@ bench-tracing: install ## Measure tracing: while it is off, while it is on, and 
 	@PYTHONPATH=.:shared:infra $(PY) -m tests.benchmarks.tracing
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: FULL=1 ARGS="--rounds 5"
 	$(PY) -m tests.benchmarks.cold $(if $(FULL),--rounds 9 --quota-rounds 3) $(if $(BASE),--base "$(BASE)") $(ARGS)
+### Comparisons and load
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares
 	$(INSTALL) --with celery
 	PYTHONPATH=.:shared:infra .decant/celery/bin/python -m tests.oracle.record $(if $(CHECK),--check)
