@@ -126,11 +126,15 @@ async def session() -> AsyncIterator[AsyncSession]:
         async with joined.part() as part:
             yield part
         return
+    opened = _database().sessions()
     with _translated():
-        async with _database().sessions() as opened:
-            await _begin(opened)
+        try:
+            await greenlet_spawn(_begin, opened.sync_session)
             yield opened
-            await opened.commit()
+            await greenlet_spawn(_commit, opened.sync_session)
+        except BaseException:
+            await opened.__aexit__(None, None, None)  # closes it also when this asyncio task is cancelled
+            raise
 
 
 @asynccontextmanager
@@ -147,17 +151,14 @@ async def joined_session(first: str = "") -> AsyncIterator[JoinedSession]:
     """
     with _translated():
         async with _database().sessions() as opened:
-            joined = JoinedSession(opened, asyncio.current_task(), await _begin(opened, first))
+            found = await greenlet_spawn(_begin, opened.sync_session, first)
+            joined = JoinedSession(opened, asyncio.current_task(), found)
             token = _joined.set(joined)
             try:
                 yield joined
             finally:
                 _joined.reset(token)
-            if joined.last:
-                if not opened.in_transaction():
-                    await _begin(opened)
-                await opened.run_sync(lambda sync: send_with_commit(sync.connection(), joined.last))
-            await opened.commit()
+            await greenlet_spawn(_commit, opened.sync_session, joined.last)
 
 
 def current_session() -> AsyncSession | None:
@@ -228,30 +229,37 @@ def _rows(connection: Connection, statement: Executable, given: Mapping[str, Any
     return result.mappings().all() if result.returns_rows else ()
 
 
-async def _begin(opened: AsyncSession, first: str = "") -> bool:
+def _begin(session: Session, first: str = "") -> bool:
     """Begin the session's transaction, on a new connection if the server has closed the pooled connection.
 
     Returns:
         Whether the statement `first` returned a row.
     """
 
-    def send(session: Session) -> bool:
-        with _connecting():
-            connection = session.connection()
-        return send_begin(connection, first)
-
-    async def begin() -> bool:
-        transaction = await opened.begin()
+    def send() -> bool:
+        transaction = session.begin()
         try:
-            return await opened.run_sync(send)
+            with _connecting():
+                connection = session.connection()
+            return send_begin(connection, first)
         except BaseException:
-            await transaction.rollback()
+            transaction.rollback()
             raise
 
     try:
-        return await begin()
+        return send()
     except ConnectionClosed:
-        return await begin()
+        return send()
+
+
+def _commit(session: Session, last: str = "") -> None:
+    """Commit, with a last statement, and close; a single switch to a greenlet for both."""
+    if last:
+        if not session.in_transaction():
+            _begin(session)
+        send_with_commit(session.connection(), last)
+    session.commit()
+    session.close()
 
 
 @contextmanager
