@@ -216,12 +216,19 @@ class Parameters:
         Raises:
             TypeError: the result is not JSON, or not of the annotated type.
         """
+        return self.store_result(result)[0].decode()
+
+    def store_result(self, result: Any) -> tuple[bytes, Any]:
+        """Encode the result as JSON; also returns what `decode_result` will return for it.
+
+        Raises:
+            TypeError: the result is not JSON, or not of the annotated type.
+        """
         try:
             encoded = encode(result)
-            self._result.decode(encoded)
+            return encoded, self._result.decode(encoded)
         except (msgspec.ValidationError, ValueError) as error:
             raise TypeError(f"{self._name}: result: {error}") from error
-        return encoded.decode()
 
     def decode_result(self, encoded: str | bytes) -> Any:
         """Decode a result to the annotated type.

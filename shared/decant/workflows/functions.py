@@ -61,16 +61,17 @@ class StepFunction:
             task_threads(), partial(self._function, *args, **kwargs), interrupt=TimeLimitExceeded
         )
 
-    def encode(self, result: Any) -> bytes:
-        """Encode a result as JSON.
+    def encode(self, result: Any) -> tuple[bytes, Any]:
+        """Encode a result as JSON; also returns what `decode` will return for it.
 
         Raises:
             TypeError: it is not JSON, or not of the annotated type.
             ValueError: it is too long.
         """
-        encoded = self._parameters.encode_result(result).encode()
-        check_length(f"result of step {self.name}", encoded)
-        return encoded
+        encoded, stored = self._parameters.store_result(result)
+        if len(encoded) > MAX_BYTES:
+            check_length(f"result of step {self.name}", encoded)
+        return encoded, stored
 
     def decode(self, result: str | bytes | None) -> Any:
         """Decode a stored result.

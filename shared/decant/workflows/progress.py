@@ -39,6 +39,7 @@ class Progress(SuspendableRun):
         control: The worker's control of the run.
     Attributes:
         recorded: Steps that earlier claims have recorded.
+        batches: The statements that it shares with other runs.
     """
 
     def __init__(self, run: Run, claimed: Claimed, control: Control) -> None:
@@ -50,6 +51,7 @@ class Progress(SuspendableRun):
         self._loading: asyncio.Future[list[Recorded]] | None = None
         self._loaded = claimed.attempt == 1
         self._patches: list[NewStep] = []
+        self.batches = batches()
 
     @property
     def is_replaying(self) -> bool:
@@ -64,7 +66,7 @@ class Progress(SuspendableRun):
     async def load(self) -> None:
         """Read the recorded steps, once, and together with those of other runs."""
         if self._loading is None:
-            self._loading = batches().load(self.claimed.id)
+            self._loading = self.batches.load(self.claimed.id)
         with self.held():
             rows = await asyncio.shield(self._loading)
         if not self._loaded:
@@ -139,7 +141,7 @@ class Progress(SuspendableRun):
     def record_patches(self) -> list[asyncio.Future[bool]]:
         """Record the patches before the next step, with the same or an earlier statement."""
         patches, self._patches = self._patches, []
-        return [batches().record(patch) for patch in patches]
+        return [self.batches.record(patch) for patch in patches]
 
     async def record(self, new: NewStep) -> Recorded | None:
         """Record a step.
@@ -151,7 +153,7 @@ class Progress(SuspendableRun):
         """
         self.record_patches()
         with self.held():
-            is_recorded = await batches().record(new)
+            is_recorded = await self.batches.record(new)
         if is_recorded:
             self.made += new.kind != "begun"
             return None
@@ -172,7 +174,7 @@ class Progress(SuspendableRun):
 
     def record_interrupted(self, calls: Collection[Call]) -> list[asyncio.Future[bool]]:
         """Record steps that are interrupted although they had all the time of the claim."""
-        return [batches().record(self.new(call, "begun", error=interruption(call.found))) for call in calls]
+        return [self.batches.record(self.new(call, "begun", error=interruption(call.found))) for call in calls]
 
     async def change(self, reason: str) -> NoReturn:
         """Suspend the run because the code does not match what it has recorded."""

@@ -1,6 +1,7 @@
 """Steps: calls whose results are recorded, so that a resumed run does not repeat them."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, overload
@@ -204,15 +205,13 @@ class _Step:
         attributes = {"decant.step": call.key.name, "decant.step.number": call.key.n}
         with progress.executing(call, once=self._once), span(f"step {call.key.name}", attributes):
             if described.transactional and "session" not in kwargs:
-                encoded, earlier = await self._call_in_transaction(args, kwargs)
+                result, earlier = await self._call_in_transaction(args, kwargs)
             else:
-                started_at = asyncio.get_running_loop().time()
-                encoded = described.encode(await self._called(args, kwargs))
-                seconds = asyncio.get_running_loop().time() - started_at
+                started_at = time.monotonic()
+                encoded, result = described.encode(await self._called(args, kwargs))
+                seconds = time.monotonic() - started_at
                 earlier = await progress.record(progress.new(call, "step", encoded, seconds=seconds))
-        if earlier is not None:
-            return await _replay(progress, described, earlier)
-        return described.decode(encoded)
+        return result if earlier is None else await _replay(progress, described, earlier)
 
     async def _called(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         token = _current_key.set(self._key)
@@ -229,38 +228,36 @@ class _Step:
         finally:
             _current_key.reset(token)
 
-    async def _call_in_transaction(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[bytes, Recorded | None]:
+    async def _call_in_transaction(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Recorded | None]:
         """Call the function in a transaction that also records its result.
 
         Returns:
-            The result as JSON, and None or the record of an earlier claim. When the connection is lost at the commit,
-            the next try finds the record if there was a commit.
+            The result, and None or the record of an earlier claim. When the connection is lost at the commit, the next
+            try finds the record if there was a commit.
         """
         for last in (False,) * (_TRANSACTIONS - 1) + (True,):
             try:
                 return await self._commit(args, kwargs), None
             except _NotRecorded:
-                return b"null", await self._progress.find_conflict(self._call.key)
+                return None, await self._progress.find_conflict(self._call.key)
             except DatabaseUnavailable:
                 if last:
                     raise
         raise AssertionError
 
-    async def _commit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
-        progress, loop = self._progress, asyncio.get_running_loop()
+    async def _commit(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        progress = self._progress
         for recorded in progress.record_patches():
             await recorded
         async with db.session() as session:
-            started_at = loop.time()
+            started_at = time.monotonic()
             with kept_open(session):
-                encoded = self._described.encode(await self._called(args, {**kwargs, "session": session}))
-            new = progress.new(self._call, "step", encoded, seconds=loop.time() - started_at)
+                encoded, result = self._described.encode(await self._called(args, {**kwargs, "session": session}))
+            new = progress.new(self._call, "step", encoded, seconds=time.monotonic() - started_at)
             if not await steps().record([new], session):
                 raise _NotRecorded
         progress.made += 1
-        return encoded
+        return result
 
     async def _pause(self, error: Exception, tries: int) -> None:
         """Wait for the next try; a long wait is recorded."""

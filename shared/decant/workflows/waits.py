@@ -9,7 +9,6 @@ import msgspec
 
 from decant.errors import WaitTimeout
 from decant.tasks import checks
-from decant.workflows.batches import batches
 from decant.workflows.errors import decode_error, encode_error, raised_again
 from decant.workflows.progress import Call, Progress, current_progress
 from decant.workflows.records import Recorded, Wait
@@ -113,7 +112,7 @@ class _Waiting:
         while True:
             progress.record_patches()
             with progress.held():
-                taken = await batches().take(self._wait)
+                taken = await progress.batches.take(self._wait)
             if taken.signalled is None:
                 return await progress.find_conflict(self._call.key)
             if taken.delivered:
