@@ -127,6 +127,43 @@ async def test_batches_that_fail_a_child_take_turns_with_the_end_of_its_parent()
     assert {row["id"]: row["state"] for row in rows} == {parent: "SUCCESS", child: "FAILURE"}
 
 
+@pytest.mark.parametrize("locked", ["child", "parent"])
+async def test_sweep_waits_for_no_row_of_a_batch(locked: str) -> None:
+    """A lost task fails a child for which a run waits; a batch finishes the run and fails another task of the child."""
+    parent = UUID((await work.add.delay(1, 2)).id)
+    first, second, child = await start_chord()
+    await execute("UPDATE decant.task SET awaited_by = :parent WHERE id = :child", parent=parent, child=child)
+    assert len(await PostgresStore().claim([parent], Runnable(list(registry)), 60, alone=False)) == 1
+    await execute("UPDATE decant.task SET lease_expires_at = now(), max_retries = 0 WHERE id = :id", id=first)
+    async with db.session() as first_in_line:
+        row = {"id": child if locked == "child" else parent}
+        await first_in_line.execute(text("SELECT FROM decant.task WHERE id = :id FOR UPDATE"), row)
+        batch = asyncio.create_task(complete({parent: State.SUCCESS, second: State.FAILURE}))
+        await until_blocked(1)
+
+        swept = await PostgresStore().expire_leases(10)
+
+    await batch
+    swept_later = await PostgresStore().expire_leases(10)
+
+    assert swept.states == {}
+    assert swept_later.states == {first: State.FAILURE}
+    rows = await execute("SELECT id, state FROM decant.task WHERE id IN (:a, :b)", a=parent, b=child)
+    assert {row["id"]: row["state"] for row in rows} == {parent: "SUCCESS", child: "FAILURE"}
+
+
+async def test_task_of_a_lost_worker_is_retried_after_its_run_was_deleted() -> None:
+    """There is no run to lock."""
+    task_id = UUID((await work.add.delay(1, 2)).id)
+    assert len(await PostgresStore().claim([task_id], Runnable(list(registry)), 60, alone=False)) == 1
+    await execute("UPDATE decant.task SET lease_expires_at = now(), max_retries = 0 WHERE id = :id", id=task_id)
+    await execute("UPDATE decant.task SET awaited_by = gen_random_uuid() WHERE id = :id", id=task_id)
+
+    swept = await PostgresStore().expire_leases(10)
+
+    assert swept.states == {task_id: State.FAILURE}
+
+
 async def test_batches_with_the_same_unique_keys_take_turns() -> None:
     """Callers that name the same keys in different orders get the same tasks."""
     calls = [(n,) for n in range(300)]

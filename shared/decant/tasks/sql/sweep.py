@@ -37,7 +37,7 @@ and not a message per minute.
 _LOST = "format('The worker of run %s was lost: it was killed, or its time ran out.', t.attempt)"
 
 EXPIRE_LEASES = text(f"""
-    WITH lost AS MATERIALIZED (
+    WITH RECURSIVE lost AS MATERIALIZED (
         SELECT task.id,
             CASE
                 WHEN revoked_at IS NOT NULL THEN 'REVOKED'
@@ -49,11 +49,32 @@ EXPIRE_LEASES = text(f"""
         FROM decant.task LEFT JOIN LATERAL (
             SELECT true AS progressed FROM decant.step
             WHERE task_id = task.id AND attempt = task.attempt AND kind <> 'begun' LIMIT 1
-        ) AS recorded ON true LEFT JOIN LATERAL (
-            SELECT id FROM decant.task AS run WHERE run.id = task.awaited_by FOR UPDATE SKIP LOCKED
-        ) AS waiting ON true
-        WHERE lease_expires_at <= statement_timestamp() AND (awaited_by IS NULL OR waiting.id IS NOT NULL)
+        ) AS recorded ON true
+        WHERE lease_expires_at <= statement_timestamp()
         ORDER BY lease_expires_at LIMIT :count FOR UPDATE OF task SKIP LOCKED
+    ),
+    reached (origin, id) AS (
+        SELECT id, id FROM lost WHERE state IN ('FAILURE', 'REVOKED')
+        UNION
+        SELECT reached.origin, child
+        FROM reached,
+            LATERAL (SELECT children FROM decant.task WHERE task.id = reached.id LIMIT 1) AS parent,
+            unnest(children) AS child
+    ),
+    member AS MATERIALIZED (
+        SELECT origin, id FROM reached WHERE id <> origin
+        UNION
+        SELECT origin, awaited_by FROM reached,
+            LATERAL (SELECT awaited_by FROM decant.task WHERE task.id = reached.id LIMIT 1) AS child
+    ),
+    locked AS MATERIALIZED (
+        SELECT row.id
+        FROM (SELECT DISTINCT id FROM member) AS each,
+            LATERAL (SELECT id FROM decant.task WHERE task.id = each.id FOR UPDATE SKIP LOCKED) AS row
+    ),
+    held AS MATERIALIZED (
+        SELECT origin FROM member, LATERAL (SELECT id FROM decant.task WHERE task.id = member.id LIMIT 1) AS existing
+        WHERE existing.id NOT IN (SELECT id FROM locked)
     )
     UPDATE decant.task AS t
     SET state = lost.state,
@@ -69,13 +90,15 @@ EXPIRE_LEASES = text(f"""
         attempts = CASE WHEN again THEN {with_attempt("'WorkerLost'", _LOST)} ELSE t.attempts END,
         traceback = ''
     FROM lost, LATERAL (SELECT lost.state IN ('PENDING', 'RETRY') AS again) AS next
-    WHERE t.id = lost.id
+    WHERE t.id = lost.id AND t.id NOT IN (SELECT origin FROM held)
     RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by
 """)  # noqa: S608  # composed of constants
 """Retry tasks whose worker was lost, or move them to FAILURE when no retries are left.
 
-A run of a workflow that has recorded a step since its last claim has made progress, and the loss is not counted. A
-task is left to the next sweep when the run that waits for it is locked: a wait for the lock could deadlock.
+A run of a workflow that has recorded a step since its last claim has made progress, and the loss is not counted.
+
+A task that ends is left to the next sweep when a row is locked that FAIL_DEPENDENTS or WAKE would change: a task that
+depends on it, or a run that waits for one of them. The sweep therefore never waits for a lock, and cannot deadlock.
 """
 
 DELETE = text("""
