@@ -7,7 +7,8 @@ module needs only the library, so that a Lambda function of the local cloud can 
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import text
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from decant import db
 from decant.tasks.store.postgres import PostgresStore
 from decant.workflows import sleep, step, wait_for, workflow
-from decant.workflows.store import PostgresSteps
+from decant.workflows.store import PostgresSteps, StepTransaction
 
 __all__ = ["PLAIN", "POINTS", "TRANSACTIONS", "MortalSteps", "MortalStore", "mortal", "plain"]
 
@@ -102,8 +103,16 @@ class MortalStore(PostgresStore):
 
 
 class MortalSteps(PostgresSteps):
-    """The store of steps, with points around its statements."""
+    """The store of steps, with points around its statements and commits."""
 
     def __init__(self) -> None:
         for name in ("load", "record", "take"):
             setattr(self, name, around(getattr(self, name), name))
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[StepTransaction]:
+        """A transaction with points before and after its commit."""
+        async with super().transaction() as opened:
+            yield opened
+            POINTS.reach("before commit")
+        POINTS.reach("after commit")

@@ -4,8 +4,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
 from decant.cli import main
@@ -87,31 +85,6 @@ async def test_step_with_once_is_not_repeated(calls: list[str]) -> None:
     await WORLD.run()
 
     assert (await run.result(timeout=0), calls) == ("interrupted", [])
-
-
-async def test_effect_of_a_claim_that_lost_its_lease_is_rolled_back() -> None:
-    """A transactional step commits only while the run holds its lease."""
-    await execute("CREATE TABLE effect (name text NOT NULL)")
-
-    async def lose_lease(*, session: AsyncSession) -> None:
-        await session.execute(text("INSERT INTO effect (name) VALUES ('a')"))
-        if not flows.CALLS:
-            flows.CALLS.append("lost")
-            await execute("UPDATE decant.task SET attempt = attempt + 1")
-
-    async def losing() -> str:
-        await step(lose_lease)
-        return "done"
-
-    run = await deploy(losing).start()
-    await WORLD.run()
-    during = await execute("SELECT count(*) AS count FROM effect")
-    await WORLD.advance(100)
-    await WORLD.run()
-
-    assert during[0]["count"] == 0
-    assert await run.result(timeout=0) == "done"
-    assert (await execute("SELECT count(*) AS count FROM effect"))[0]["count"] == 1
 
 
 async def test_result_recorded_by_an_earlier_claim_takes_precedence() -> None:

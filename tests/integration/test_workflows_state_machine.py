@@ -5,8 +5,8 @@ A killed worker is a worker whose statements have no effect from some statement 
 
 import os
 from collections import Counter
-from collections.abc import Coroutine, Sequence
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -32,7 +32,7 @@ from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.workflows import Workflow, WorkflowRun, patched, sleep, step, wait_for
 from decant.workflows.records import NewStep, Recorded, Taken, Wait
-from decant.workflows.store import PostgresSteps, Recording, StepStore
+from decant.workflows.store import NotRecorded, PostgresSteps, Recording, StepStore, StepTransaction
 from decant.workflows.store import using as using_steps
 from tests.worlds import PostgresWorld, execute, sweep_once
 
@@ -111,8 +111,19 @@ def mortal_steps(base: StepStore, worker: Worker) -> StepStore:
         async def load(self, ids: Sequence[UUID]) -> dict[UUID, list[Recorded]]:
             return await super().load(ids) if worker.execute() else {task_id: [] for task_id in ids}
 
-        async def record(self, steps: Sequence[NewStep], session: AsyncSession | None = None) -> Recording:
-            return await super().record(steps, session) if worker.execute() else set()
+        async def record(self, steps: Sequence[NewStep]) -> Recording:
+            return await super().record(steps) if worker.execute() else set()
+
+        @asynccontextmanager
+        async def transaction(self) -> AsyncIterator[StepTransaction]:
+            async with super().transaction() as (session, record):
+
+                async def record_unless_killed(step: NewStep) -> None:
+                    if not worker.execute():
+                        raise NotRecorded
+                    await record(step)
+
+                yield session, record_unless_killed
 
         async def take(self, waits: Sequence[Wait]) -> list[Taken]:
             lost = Taken(None, delivered=False, result=None)

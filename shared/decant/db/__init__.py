@@ -6,7 +6,7 @@
 The connection pool is built at first use, once per runtime and event loop. Warm invocations reuse its connections.
 """
 
-from decant.db.engine import current_session, dispose, engine, execute, joined_session, session
+from decant.db.engine import current_session, dispose, engine, execute, execute_last, joined_session, session
 from decant.db.pool import wait_for_turn
 from decant.db.settings import DatabaseSettings
 
@@ -16,6 +16,7 @@ __all__ = [
     "dispose",
     "engine",
     "execute",
+    "execute_last",
     "joined_session",
     "session",
     "wait_for_turn",

@@ -39,7 +39,7 @@ from decant.db.settings import Address, DatabaseSettings
 from decant.db.traces import trace_statements
 from decant.errors import ConfigError, DatabaseUnavailable
 
-__all__ = ["dispose", "engine", "execute", "session"]
+__all__ = ["dispose", "engine", "execute", "execute_last", "session"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,8 @@ async def session() -> AsyncIterator[AsyncSession]:
     if (joined := _joining()) is not None:
         async with joined.part() as part:
             yield part
+            if last := part.sync_session.info.pop(_LAST, ""):
+                await part.run_sync(lambda plain: plain.connection().exec_driver_sql(last))
         return
     opened = _database().sessions()
     with _translated():
@@ -159,6 +161,19 @@ async def joined_session(first: str = "") -> AsyncIterator[JoinedSession]:
             finally:
                 _joined.reset(token)
             await greenlet_spawn(_commit, opened.sync_session, joined.last)
+
+
+def execute_last(session: AsyncSession, statement: str) -> None:
+    """Execute a statement at the end of the block of `session()`, whose exit raises its error; nothing is kept then.
+
+    Args:
+        session: The session of the block.
+        statement: Statement without parameters. asyncpg sends it together with COMMIT.
+    """
+    session.sync_session.info[_LAST] = statement
+
+
+_LAST = "decant.last"  # key of a session's `info`: its last statement
 
 
 def current_session() -> AsyncSession | None:
@@ -254,6 +269,7 @@ def _begin(session: Session, first: str = "") -> bool:
 
 def _commit(session: Session, last: str = "") -> None:
     """Commit, with a last statement, and close; a single switch to a greenlet for both."""
+    last = last or session.info.pop(_LAST, "")
     if last:
         if not session.in_transaction():
             _begin(session)

@@ -1,12 +1,14 @@
 """Steps and signals of workflows in memory; they pass the same contract tests as those in PostgreSQL."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from decant import db
 from decant.errors import Conflict, TaskNotFound
 from decant.tasks.commit import after_commit
 from decant.tasks.options import has_url
@@ -16,7 +18,7 @@ from decant.testing.memory import MemoryStore
 from decant.testing.row import Row
 from decant.testing.stored_steps import StoredStep
 from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
-from decant.workflows.store import Arguments, ChildStatus, OpenRun, Recording, Signal
+from decant.workflows.store import Arguments, ChildStatus, NotRecorded, OpenRun, Recording, Signal, StepTransaction
 
 __all__ = ["MemorySteps"]
 
@@ -44,19 +46,27 @@ class MemorySteps:
         now = self._store.now()
         return [step.recorded(now) for step in sorted(row.steps.values(), key=lambda step: step.new.seq)]
 
-    async def record(self, steps: Sequence[NewStep], session: AsyncSession | None = None) -> Recording:
+    async def record(self, steps: Sequence[NewStep]) -> Recording:
         in_order = sorted(steps, key=lambda step: step.kind != "begun")
         recorded = [step for step in in_order if self._can_record(step)]
-
-        async def write() -> None:
-            for step in recorded:
-                self._write(step)
-
-        if session is None:
-            await write()
-        else:
-            after_commit(session, write)
+        for step in recorded:
+            self._write(step)
         return {(step.task_id, step.name, step.n) for step in recorded}
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[StepTransaction]:
+        async with db.session() as session:
+
+            async def record(step: NewStep) -> None:
+                if not self._can_record(step):
+                    raise NotRecorded
+
+                async def write() -> None:
+                    self._write(step)
+
+                after_commit(session, write)
+
+            yield session, record
 
     def _can_record(self, step: NewStep) -> bool:
         row = self._store.rows.get(step.task_id)

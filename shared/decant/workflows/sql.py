@@ -21,6 +21,7 @@ __all__ = [
     "FORK",
     "LOAD",
     "LOOK_UP_SIGNAL",
+    "NOT_RECORDED",
     "OPEN_RUNS",
     "RECORD",
     "RECORD_IN_TRANSACTION",
@@ -29,6 +30,7 @@ __all__ = [
     "SEND",
     "STEPS",
     "TAKE",
+    "record_last",
 ]
 
 _UPDATED = ("seq", "attempt", "kind", "result", "error", "due_at", "date_started", "date_done")
@@ -60,6 +62,52 @@ RECORD = text(_RECORD % "")
 RECORD_IN_TRANSACTION = text(_RECORD % "FOR SHARE")
 """Record a step in the transaction of its effects. The lock keeps the lease until the commit."""
 
+NOT_RECORDED = "decant.step"
+"""Part of the message of the error that `record_last` raises for a step that it has not recorded."""
+
+_RECORD_LAST = f"""
+    WITH held AS (
+        SELECT FROM decant.task WHERE id = '{{task_id}}' AND attempt = {{attempt}} AND state = 'STARTED' FOR SHARE
+    ),
+    recorded AS (
+        INSERT INTO decant.step AS s ({_COLUMNS})
+        SELECT '{{task_id}}', {{name}}, {{n}}, {{seq}}, {{attempt}}, '{{kind}}', {{result}}, NULL, NULL,
+            statement_timestamp() - make_interval(secs => {{seconds}}), statement_timestamp()
+        FROM held
+        {_REPLACE_BEGUN}
+        RETURNING s.n
+    )
+    SELECT CAST(CASE WHEN count(*) = 0 THEN '{NOT_RECORDED}' ELSE '1' END AS integer) FROM recorded
+"""  # noqa: S608  # composed of constants
+
+
+def record_last(new: NewStep) -> str:
+    """RECORD_IN_TRANSACTION of the result of a step, without parameters, which can be sent together with COMMIT.
+
+    It fails when the step is not recorded.
+    """
+    result = "NULL" if new.result is None else _literal(bytes(new.result).decode())
+    return _RECORD_LAST.format(
+        task_id=new.task_id,
+        name=_literal(new.name),
+        n=new.n,
+        seq=new.seq,
+        attempt=new.attempt,
+        kind=new.kind,
+        result=result,
+        seconds=float(new.seconds or 0),
+    )
+
+
+def _literal(value: str) -> str:
+    """A text as a literal. The escapes hold for all settings of the server; psycopg would replace `%`.
+
+    Source: PostgreSQL, "String Constants with C-Style Escapes".
+    """
+    escaped = value.replace("\\", r"\\").replace("'", "''").replace("%", r"\x25")
+    return f"E'{escaped}'"
+
+
 LOAD = text("""
     SELECT task_id, name, n, seq, kind, CAST(result AS text) AS result, CAST(error AS text) AS error,
         CAST(extract(epoch FROM due_at - statement_timestamp()) AS float8) AS left_s
@@ -80,7 +128,9 @@ TAKE = text(f"""
     ),
     available AS MATERIALIZED (
         SELECT topics.task_id, topics.topic, signal.*
-        FROM (SELECT task_id, topic, count(*) AS waits FROM wanted GROUP BY task_id, topic) AS topics,
+        FROM (
+            SELECT task_id, topic, count(*) AS waits FROM wanted GROUP BY task_id, topic ORDER BY task_id, topic
+        ) AS topics,
             LATERAL (
                 SELECT id, payload, date_created FROM decant.signal
                 WHERE task_id = topics.task_id AND topic = topics.topic AND NOT taken
@@ -96,7 +146,7 @@ TAKE = text(f"""
     delivered AS (
         INSERT INTO decant.step AS s ({_COLUMNS})
         SELECT task_id, name, n, seq, attempt, 'signal', payload, NULL, NULL, NULL, statement_timestamp()
-        FROM paired
+        FROM paired ORDER BY task_id, name, n
         {_REPLACE_BEGUN}
         RETURNING s.task_id, s.name, s.n, CAST(s.result AS text) AS result
     ),

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, overload
 
+from sqlalchemy.exc import DBAPIError
+
 from decant import db
 from decant.errors import DatabaseUnavailable, StepInterrupted, TimeLimitExceeded
 from decant.tasks import checks
 from decant.tasks.backoff import backoff_s
 from decant.tasks.context import Retry
+from decant.tasks.store import is_rolled_back
 from decant.tasks.transaction import kept_open
 from decant.tracing import span
 from decant.workflows.children import call_child
@@ -18,13 +21,13 @@ from decant.workflows.errors import decode_error, encode_error, raised_again
 from decant.workflows.functions import StepFunction, describe_function
 from decant.workflows.progress import Call, Progress, current_progress
 from decant.workflows.records import Recorded, StepError
-from decant.workflows.store import steps
+from decant.workflows.store import NotRecorded, steps
 
 __all__ = ["step", "step_key"]
 
 _INTERRUPTIONS = 3  # of a step that takes a whole invocation, when it has fewer retries
 _LONGEST_PAUSE_S = 600.0
-_TRANSACTIONS = 3  # tries of a transaction whose connection is lost
+_TRANSACTIONS = 3  # tries of a transaction whose connection is lost, or that another transaction has rolled back
 
 _current_key: ContextVar[str | None] = ContextVar("decant_step", default=None)
 
@@ -137,10 +140,6 @@ async def _replay(progress: Progress, described: StepFunction, found: Recorded) 
         await progress.change(f"The recorded result of step {found.name} does not fit its type: {mismatch}.")
 
 
-class _NotRecorded(Exception):
-    """Rolls back the transaction of a step whose lease was lost, or that was recorded before."""
-
-
 class _Step:
     """A step that has no recorded result."""
 
@@ -238,10 +237,13 @@ class _Step:
         for last in (False,) * (_TRANSACTIONS - 1) + (True,):
             try:
                 return await self._commit(args, kwargs), None
-            except _NotRecorded:
+            except NotRecorded:
                 return None, await self._progress.find_conflict(self._call.key)
             except DatabaseUnavailable:
                 if last:
+                    raise
+            except DBAPIError as error:
+                if last or not is_rolled_back(error):
                     raise
         raise AssertionError
 
@@ -249,13 +251,11 @@ class _Step:
         progress = self._progress
         for recorded in progress.record_patches():
             await recorded
-        async with db.session() as session:
+        async with steps().transaction() as (session, record):
             started_at = time.monotonic()
             with kept_open(session):
                 encoded, result = self._described.encode(await self._called(args, {**kwargs, "session": session}))
-            new = progress.new(self._call, "step", encoded, seconds=time.monotonic() - started_at)
-            if not await steps().record([new], session):
-                raise _NotRecorded
+            await record(progress.new(self._call, "step", encoded, seconds=time.monotonic() - started_at))
         progress.made += 1
         return result
 

@@ -1,11 +1,14 @@
 """Store of steps and signals: its protocol, and the store in PostgreSQL. `decant.testing` has a store in memory."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol, cast
 from uuid import UUID
 
 import msgspec
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
@@ -16,7 +19,19 @@ from decant.tasks.store.completion import message_parameters
 from decant.workflows import sql
 from decant.workflows.records import NewStep, Recorded, StepKey, StepStatus, Taken, Wait
 
-__all__ = ["Arguments", "ChildStatus", "OpenRun", "PostgresSteps", "Recording", "Signal", "StepStore", "steps", "using"]
+__all__ = [
+    "Arguments",
+    "ChildStatus",
+    "NotRecorded",
+    "OpenRun",
+    "PostgresSteps",
+    "Recording",
+    "Signal",
+    "StepStore",
+    "StepTransaction",
+    "steps",
+    "using",
+]
 
 type Recording = set[tuple[UUID, str, int]]
 """Steps that were recorded: run, name and number."""
@@ -82,6 +97,14 @@ class ChildStatus(msgspec.Struct, frozen=True):
         return self.state is None or self.state in FINISHED
 
 
+class NotRecorded(Exception):
+    """Rolls back the transaction of a step whose lease was lost, or that was recorded before."""
+
+
+type StepTransaction = tuple[AsyncSession, Callable[[NewStep], Awaitable[None]]]
+"""The session of a step, and a function that records it."""
+
+
 class StepStore(Protocol):
     """Steps and signals of runs.
 
@@ -96,8 +119,15 @@ class StepStore(Protocol):
     async def load(self, ids: Sequence[UUID]) -> dict[UUID, list[Recorded]]:
         """Read the recorded steps of runs, in the order of their calls."""
 
-    async def record(self, steps: Sequence[NewStep], session: AsyncSession | None = None) -> Recording:
-        """Record steps whose runs hold their lease. With a session, in its transaction, which keeps the lease."""
+    async def record(self, steps: Sequence[NewStep]) -> Recording:
+        """Record steps whose runs hold their lease."""
+
+    def transaction(self) -> AbstractAsyncContextManager[StepTransaction]:
+        """A transaction that records a step together with its effects, and keeps the lease of the run.
+
+        Raises:
+            NotRecorded: the lease was lost, or the step was recorded before; the effects are rolled back.
+        """
 
     async def take(self, waits: Sequence[Wait]) -> list[Taken]:
         """Take the oldest signal for every wait, and record the step that received it."""
@@ -150,12 +180,22 @@ class PostgresSteps:
             found[task_id].append(Recorded(*fields))
         return found
 
-    async def record(self, steps: Sequence[NewStep], session: AsyncSession | None = None) -> Recording:
-        # A step may end while it is recorded as interrupted; only its end is kept.
-        rows = {(step.task_id, step.key): step for step in sorted(steps, key=lambda step: step.kind != "begun")}
-        statement = sql.RECORD if session is None else sql.RECORD_IN_TRANSACTION
-        recorded = await db.execute(statement, {"steps": _encode(list(rows.values()))}, session, repeatable=True)
+    async def record(self, steps: Sequence[NewStep]) -> Recording:
+        # A step may end while it is recorded as interrupted; only its end is kept. The rows of the runs are locked.
+        in_order = sorted(steps, key=lambda step: (step.task_id.int, step.kind != "begun"))
+        rows = {(step.task_id, step.key): step for step in in_order}
+        recorded = await db.execute(sql.RECORD, {"steps": _encode(list(rows.values()))}, repeatable=True)
         return {(row["task_id"], row["name"], row["n"]) for row in recorded}
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[StepTransaction]:
+        try:
+            async with db.session() as session:
+                yield session, partial(_record_last, session)
+        except DBAPIError as error:
+            if sql.NOT_RECORDED not in str(error.orig):
+                raise
+            raise NotRecorded from error
 
     async def take(self, waits: Sequence[Wait]) -> list[Taken]:
         rows = await db.execute(sql.TAKE, {"waits": _encode(waits)})
@@ -219,6 +259,16 @@ class PostgresSteps:
 steps = Replaceable[StepStore](PostgresSteps)
 """The store of the current runtime."""
 using = steps.using
+
+
+_LONGEST_LITERAL = 8_000  # RDS Proxy dedicates a connection to a client that sends a statement of 16 KiB
+
+
+async def _record_last(session: AsyncSession, step: NewStep) -> None:
+    if len(bytes(step.result or b"")) <= _LONGEST_LITERAL:
+        db.execute_last(session, sql.record_last(step))
+    elif not await db.execute(sql.RECORD_IN_TRANSACTION, {"steps": _encode([step])}, session):
+        raise NotRecorded
 
 
 def _encode(rows: Sequence[msgspec.Struct]) -> str:
