@@ -48,13 +48,8 @@ ABSENT = {
 """Attributes of Celery's app that have no counterpart."""
 
 
-class _Logged:
-    """Logs where tasks go."""
-
-    def __init__(self) -> None:
-        log.info(
-            "Tasks and results are stored in PostgreSQL, at DATABASE_URL; the URLs of broker and backend are not used"
-        )
+def _log_destination() -> None:
+    log.info("Tasks and results are stored in PostgreSQL, at DATABASE_URL; the URLs of broker and backend are not used")
 
 
 class Celery(Configured):
@@ -222,7 +217,7 @@ class Celery(Configured):
     def log_once(self) -> None:
         """Log where tasks go, when a broker or a result backend was given; once per runtime."""
         if self.conf.broker_url or self.conf.result_backend:
-            runtime.current().get(_Logged, _Logged)
+            runtime.current().get(_log_destination, _log_destination)
 
     def finalize(self, auto: bool = False) -> None:
         """Send the signals after which periodic tasks can be added; once."""

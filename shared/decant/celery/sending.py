@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from decant.celery.app import Celery
 
-__all__ = ["plan", "related", "send"]
+__all__ = ["listed", "plan", "related", "send"]
 
 type Result = AsyncResult | GroupResult
 
@@ -133,14 +133,14 @@ def _build(app: "Celery", sig: Signature, plan: Plan, upstream: Upstream) -> Bui
     sig = as_signature(sig)
     if isinstance(sig, chunks):
         sig = sig.group()
-    errbacks = [_errback(app, errback) for errback in _listed(sig.options.get("link_error"))]
+    errbacks = [_errback(app, errback) for errback in listed(sig.options.get("link_error"))]
     if _is_call(sig):
         built: Built | None = _build_call(app, sig, plan, upstream, errbacks)
     else:
         with plan.on_error(errbacks):
             built = _build_workflow(app, sig, plan, upstream)
     if built is not None:
-        for callback in _listed(sig.options.get("link")):
+        for callback in listed(sig.options.get("link")):
             _build(app, as_signature(callback).clone(), plan, built.end)
     return built
 
@@ -225,7 +225,8 @@ def related(tasks: Sequence[NewTask]) -> list[NewTask]:
     return related
 
 
-def _listed(value: Any) -> list[Any]:
+def listed(value: Any) -> list[Any]:
+    """The values of an option that takes one value, several or none."""
     if not value:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]

@@ -13,6 +13,7 @@ from decant.celery.parameters import CallParameters
 from decant.celery.replacing import replace
 from decant.celery.request import Context
 from decant.celery.result import AsyncResult, EagerResult
+from decant.celery.sending import listed
 from decant.celery.serialization import encode
 from decant.celery.tracing import runner
 from decant.celery.utils import uuid
@@ -159,9 +160,9 @@ class Task(Hooks):
             self.definition.parameters.encode(args or (), kwargs or {})
             return self.apply(args, kwargs, task_id=task_id, **given)
         call = Signature(self.name, tuple(args or ()), dict(kwargs or {}), app=self.app, **options)
-        for callback in _listed(link):
+        for callback in listed(link):
             call.link(callback)
-        for callback in _listed(link_error):
+        for callback in listed(link_error):
             call.link_error(callback)
         result: AsyncResult = call.apply_async(**({"task_id": task_id} if task_id else {}))
         return result
@@ -180,7 +181,7 @@ class Task(Hooks):
         """Run the task in this process, and return its result when it has ended."""
         propagate = self.app.conf.task_eager_propagates if throw is None else throw
         call = eager.Call(tuple(args or ()), dict(kwargs or {}), task_id or uuid(), retries or 0, options)
-        return eager.run(self, call, link=_listed(link), link_error=_listed(link_error), throw=propagate)
+        return eager.run(self, call, link=listed(link), link_error=listed(link_error), throw=propagate)
 
     # Signatures
 
@@ -294,9 +295,3 @@ class Task(Hooks):
         found = request.current(self)
         if found is not None:
             request.drop(found)
-
-
-def _listed(value: Any) -> list[Any]:
-    if value is None:
-        return []
-    return list(value) if isinstance(value, list | tuple) else [value]

@@ -30,7 +30,7 @@ from decant.tasks.records import (
 from decant.tasks.status import Status
 from decant.testing.limits import MemoryLimits
 from decant.testing.row import Row
-from decant.testing.rows import Rows
+from decant.testing.rows import Rows, find_existing
 from decant.testing.statistics import statistics
 
 __all__ = ["MemoryStore"]
@@ -72,7 +72,7 @@ class MemoryStore:
         visible = [self.rows, new, *([] if session is None else self._uncommitted(session))]
         enqueued = []
         for task in tasks:
-            row = self._find_existing(task, (row for rows in visible for row in rows.values()))
+            row = find_existing(task, (row for rows in visible for row in rows.values()))
             if row is None:
                 row = new[task.id] = Row.of(task, self.now())
                 enqueued.append(row.enqueued(self.now()))
@@ -93,18 +93,6 @@ class MemoryStore:
         """A row, also when the session's transaction has inserted it."""
         visible = [self.rows, *([] if session is None else self._uncommitted(session))]
         return next((rows[task_id] for rows in visible if task_id in rows), None)
-
-    def _find_existing(self, task: NewTask, rows: Iterable[Row]) -> Row | None:
-        def same(row: Row) -> bool:
-            other = row.new
-            if other.id == task.id:
-                return True
-            if task.idempotency_key is not None and task.idempotency_key == other.idempotency_key:
-                return task.name == other.name
-            unique = task.unique_key is not None and task.unique_key == other.unique_key
-            return unique and task.name == other.name and not row.finished
-
-        return next(filter(same, rows), None)
 
     async def mark_unpublished(self, ids: Sequence[UUID]) -> None:
         for row in self.rows.known(ids):
@@ -194,8 +182,7 @@ class MemoryStore:
 
     async def forget(self, task_id: UUID) -> None:
         for row in self.rows.known([task_id]):
-            needed = any(child.pending_parents and not child.finished for child in self.rows.known(row.new.children))
-            if row.finished and not needed:
+            if row.finished and not self.rows.is_needed(row):
                 del self.rows[task_id]
 
     async def continue_as(self, task_id: UUID, attempt: int, name: str, tasks: Sequence[NewTask]) -> list[Enqueued]:
@@ -296,32 +283,7 @@ class MemoryStore:
         return self.rows.update_workflows(dead, self.now())
 
     async def redrive(self, conditions: TaskFilter, count: int) -> list[Enqueued]:
-        matching = sorted((row for row in self.rows.values() if row.matches(conditions)), key=lambda row: row.new.id)
-        found = matching[:count]
-        roots = {row.new.root_id for row in found} - {None}
-        failed = [row for row in self.rows.values() if row.unsuccessful]
-        chosen = [row for row in failed if row in found or row.new.root_id in roots]
-        unfinished = {row.new.id for row in chosen} | {row.new.id for row in self.rows.values() if not row.finished}
-        refused = {row.new.root_id for row in chosen if self._refuse(row)}
-        reopened = [row for row in chosen if row.new.root_id not in refused and not self._has_unique_rival(row)]
-        for row in reopened:
-            row.reopen(self.now(), unfinished)
-        return [row.enqueued(self.now()) for row in reopened]
-
-    def _refuse(self, row: Row) -> bool:
-        """Whether results that it needs have been deleted."""
-        deleted = len(row.new.parents) - len(self.rows.known(row.new.parents)) if row.pending_parents else 0
-        if deleted and row.failure is not None:
-            parents = len(row.new.parents)
-            message = f"It cannot be redriven: {deleted} of the {parents} tasks that it waits for have been deleted."
-            row.failure = Failure(row.failure.type, message)
-        return deleted > 0
-
-    def _has_unique_rival(self, row: Row) -> bool:
-        """Whether an unfinished task has its unique key."""
-        key = row.new.unique_key
-        rivals = (other for other in self.rows.values() if other.new.unique_key == key and not other.finished)
-        return key is not None and any(other.new.name == row.new.name for other in rivals)
+        return self.rows.redrive(conditions, count, self.now())
 
     async def delete(self, age_s: float, count: int) -> int:
         oldest = self.now() - timedelta(seconds=age_s)
@@ -331,8 +293,7 @@ class MemoryStore:
         return len(old[:count])
 
     def _kept(self, row: Row) -> bool:
-        needed = any(child.pending_parents and not child.finished for child in self.rows.known(row.new.children))
-        return needed or row.new.idempotency_key is not None
+        return self.rows.is_needed(row) or row.new.idempotency_key is not None
 
     def _is_due(self, row: Row) -> bool:
         return row.waiting and row.eta <= self.now()

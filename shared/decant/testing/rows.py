@@ -6,11 +6,12 @@ from uuid import UUID
 
 import msgspec
 
+from decant.tasks.lists import TaskFilter
 from decant.tasks.options import has_url
-from decant.tasks.records import Completed, Enqueued, Failure, State
+from decant.tasks.records import Completed, Enqueued, Failure, NewTask, State
 from decant.testing.row import Row
 
-__all__ = ["Rows"]
+__all__ = ["Rows", "find_existing"]
 
 
 class Rows(dict[UUID, Row]):
@@ -19,6 +20,10 @@ class Rows(dict[UUID, Row]):
     def known(self, ids: Iterable[UUID]) -> list[Row]:
         """Rows with these ids, without duplicates; unknown ids are left out."""
         return [self[task_id] for task_id in dict.fromkeys(ids) if task_id in self]
+
+    def is_needed(self, row: Row) -> bool:
+        """Whether a child that still waits may need its result."""
+        return any(child.pending_parents and not child.finished for child in self.known(row.new.children))
 
     def update_workflows(self, changed: Sequence[Row], now: datetime) -> Completed:
         """Release or close the dependents of those of the changed rows that are finished.
@@ -63,6 +68,50 @@ class Rows(dict[UUID, Row]):
         started = [Row.of(task, now) for task in new if task.id not in self]
         self.update({callback.new.id: callback for callback in started})
         return [callback.enqueued(now) for callback in started]
+
+    def redrive(self, conditions: TaskFilter, count: int, now: datetime) -> list[Enqueued]:
+        """Reset tasks that failed or were revoked to PENDING; see `decant.tasks.store.Store`."""
+        matching = sorted((row for row in self.values() if row.matches(conditions)), key=lambda row: row.new.id)
+        found = matching[:count]
+        roots = {row.new.root_id for row in found} - {None}
+        failed = [row for row in self.values() if row.unsuccessful]
+        chosen = [row for row in failed if row in found or row.new.root_id in roots]
+        unfinished = {row.new.id for row in chosen} | {row.new.id for row in self.values() if not row.finished}
+        refused = {row.new.root_id for row in chosen if self._refuse(row)}
+        reopened = [row for row in chosen if row.new.root_id not in refused and not self._has_unique_rival(row)]
+        for row in reopened:
+            row.reopen(now, unfinished)
+        return [row.enqueued(now) for row in reopened]
+
+    def _refuse(self, row: Row) -> bool:
+        """Whether results that it needs have been deleted."""
+        deleted = len(row.new.parents) - len(self.known(row.new.parents)) if row.pending_parents else 0
+        if deleted and row.failure is not None:
+            parents = len(row.new.parents)
+            message = f"It cannot be redriven: {deleted} of the {parents} tasks that it waits for have been deleted."
+            row.failure = Failure(row.failure.type, message)
+        return deleted > 0
+
+    def _has_unique_rival(self, row: Row) -> bool:
+        """Whether an unfinished task has its unique key."""
+        key = row.new.unique_key
+        rivals = (other for other in self.values() if other.new.unique_key == key and not other.finished)
+        return key is not None and any(other.new.name == row.new.name for other in rivals)
+
+
+def find_existing(task: NewTask, rows: Iterable[Row]) -> Row | None:
+    """The row that has the id or a key of a new task."""
+
+    def same(row: Row) -> bool:
+        other = row.new
+        if other.id == task.id:
+            return True
+        if task.idempotency_key is not None and task.idempotency_key == other.idempotency_key:
+            return task.name == other.name
+        unique = task.unique_key is not None and task.unique_key == other.unique_key
+        return unique and task.name == other.name and not row.finished
+
+    return next(filter(same, rows), None)
 
 
 def _parent_failure(origin: Row) -> Failure:
