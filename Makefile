@@ -104,7 +104,7 @@ test-without-demo: install ## Unit and integration tests in a copy of the reposi
 	$(PY) -m tests.without_demo $(IN_PARALLEL) -m "not long" tests/unit tests/integration
 e2e-localemu: ## End-to-end tests of what the engine does, on the second engine of the local cloud
 	@$(MAKE) --no-print-directory e2e ENGINE=localemu E2E="$(OF_ENGINE:%=tests/e2e/test_%.py)"
-OF_ENGINE := background binary_bodies local_access local_cloud local_lambda local_updates release routes stacks streaming uploads
+OF_ENGINE := background binary_bodies local_access local_cloud local_lambda local_updates release routes stacks streaming uploads workflows
 test-sam: sam ## SAM's commands, and the same answers everywhere; in containers too where there is a Docker engine
 	$(PY) -m pytest tests/sam
 

@@ -10,7 +10,9 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
+
+from msgspec import Struct
 
 from decant.config import load
 from decant.tasks.context import Control, Run, running
@@ -27,7 +29,7 @@ _INTERRUPT_S = 0.3
 """Seconds before the end of the run's time at which its steps are interrupted."""
 
 
-class Call(NamedTuple):
+class Call(Struct, frozen=True):
     """A call of a step in this claim.
 
     Attributes:
@@ -40,7 +42,7 @@ class Call(NamedTuple):
     found: Recorded | None
 
 
-class _Wait(NamedTuple):
+class _Wait(Struct, frozen=True):
     """A wait of a branch.
 
     Attributes:

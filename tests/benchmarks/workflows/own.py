@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median
 
 from sqlalchemy import text
@@ -13,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db, loop, runtime
 from decant.tasks.records import Runnable
-from decant.tasks.registry import registry
+from decant.tasks.registry import registry, task
 from decant.tasks.store import store
 from decant.testing import memory
 from decant.worker import run_forever
@@ -80,13 +82,31 @@ async def _sleep_ms() -> float:
 
 def _import_ms() -> float:
     code = """
-import time, decant.worker
+import gc, time, decant.worker
+gc.disable()  # a collection goes through the objects of all imports before
 started = time.process_time()
 import decant.workflows
 print(1000 * (time.process_time() - started))
 """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return float(subprocess.check_output([sys.executable, "-c", code], env=environment))
+
+
+@task
+async def ordinary() -> None:
+    """Do nothing, without a step."""
+
+
+@contextmanager
+def _without_workflows() -> Iterator[None]:
+    """The tasks of a worker that has no workflow."""
+    workflows = {name: known for name, known in registry.items() if known.resumes}
+    for name in workflows:
+        del registry[name]
+    try:
+        yield
+    finally:
+        registry.update(workflows)
 
 
 def _median_ms(*measures: list[float]) -> str:
@@ -134,7 +154,29 @@ class Decant:
                 [_import_ms() for _ in range(5)]
             ),
             "start, sleep of three days and end in memory": _median_ms([loop.run(_sleep_ms()) for _ in range(5)]),
+            "ordinary tasks beside 10,000 workflows that sleep, to a worker without workflows": self._ordinary(),
         }
+
+    def _ordinary(self, rounds: int = 9, count: int = 3000) -> str:
+        """Measure ordinary tasks in turn without workflows, and in a worker with workflows of which many sleep."""
+        loop.run(self._execute("DELETE FROM decant.task"))
+        without, beside = list[Measured](), list[Measured]()
+        for _ in range(rounds):
+            with _without_workflows():
+                without.append(loop.run(self._run(ordinary, count, 100)))
+            loop.run(self._sleepers(10_000))
+            beside.append(loop.run(self._run(ordinary, count, 100)))
+            loop.run(self._execute("DELETE FROM decant.task"))
+        own, rate = (
+            median(getattr(there, name) / getattr(here, name) for here, there in zip(without, beside, strict=True))
+            for name in ("own_us", "rate")
+        )
+        return f"processor time {own:.3f} · rate {rate:.3f}"
+
+    async def _sleepers(self, count: int) -> None:
+        await asleep.delay_many([()] * count)
+        await self._execute("UPDATE decant.task SET wake_at = now() + interval '3 days' WHERE date_done IS NULL")
+        await self._execute("VACUUM ANALYZE decant.task")
 
     async def _step_bytes(self) -> float:
         await self._execute("VACUUM decant.step")
