@@ -6,9 +6,10 @@
 The connection pool is built at first use, once per runtime and event loop. Warm invocations reuse its connections.
 """
 
-from decant.db.engine import current_session, dispose, engine, execute, execute_last, joined_session, session
+from decant.db.engine import dispose, engine
 from decant.db.pool import wait_for_turn
 from decant.db.settings import DatabaseSettings
+from decant.db.transactions import current_session, execute, execute_last, joined_session, session
 
 __all__ = [
     "DatabaseSettings",
