@@ -39,8 +39,8 @@ deploy: ## Build, check and deploy a STAGE; local is the cloud that `make up` ha
 release: ## Deploy what was built as the pipeline does: RELEASE, ARTEFACT_BUCKET, CLOUDFORMATION_ROLE_ARN, BOUNDARY_ARN
 up down serve status logs invoke send psql reset token restore-rehearsal check-deploy smoke openapi docs build deploy release: install
 	$(DECANT) $@ $(ARGS)
-pictures: install ## Draw the pictures of docs/pictures: the architecture, the benchmarks of .decant/measured, with RECORD=1 `make up`
-	$(PY) -m tests.pictures $(if $(RECORD),--record)
+pictures: install ## Draw the pictures of docs/pictures: the architecture, the benchmarks of .decant/measured, with RECORD=1 `make up`, with CONSOLE=1 the console
+	$(PY) -m tests.pictures $(if $(RECORD),--record) $(if $(CONSOLE),--console)
 site: install ## Build the documentation site into .decant/pages; SERVE=1 serves it on port 8001 while pages change
 	$(INSTALL) --with site
 	NO_MKDOCS_2_WARNING=1 .decant/site/bin/mkdocs $(if $(SERVE),serve --dev-addr 127.0.0.1:8001,build --strict)

@@ -163,14 +163,14 @@ function workers(now) {
 
 function upcoming(now) {
   const rows = now.schedules.map((each) =>
-    h("tr", { key: each.key }, h("td", {}, each.name), h("td", {}, h("code", {}, each.definition)), h("td", { class: "number" }, ago(each.next))),
+    h("tr", { key: each.key }, h("td", {}, each.name), h("td", { class: "number" }, ago(each.next)), h("td", {}, h("code", {}, each.definition))),
   );
   return h(
     "section",
     {},
     h("h2", {}, "Next schedules"),
     rows.length
-      ? table("Next schedules", ["Task", "Schedule", "Next"], rows)
+      ? table("Next schedules", ["Task", "Next", "Schedule"], rows)
       : empty("No schedules", "A task with a schedule is listed after the next sweep."),
   );
 }
