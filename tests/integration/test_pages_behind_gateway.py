@@ -7,6 +7,7 @@ import pytest
 from flask import Flask, Response, jsonify, request
 
 from decant.console.app import console_app
+from decant.console.commands import main
 from decant.web.docs import docs_app
 from decant_cloud.bundle import bundle
 from decant_cloud.local import tokens
@@ -60,6 +61,24 @@ def test_console_sends_the_key_of_the_api(token: str, tmp_path: Path) -> None:
         hash_after = page.evaluate("location.hash")
 
     assert hash_after == ""
+
+
+@pytest.mark.usefixtures("database_url")
+def test_commands_send_the_key_of_the_api(
+    token: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The key is that of the option, or else of the environment; without it, the API rejects the command."""
+    app = console_app(read="tasks:read", admin="tasks:admin")
+
+    with serve_in_thread(behind_gateway(app, "/console/api/", 403, **{"x-api-key": KEY})) as url:
+        command = ["list", "--json", "--url", url, "--token", token]
+        rejected = main(command)
+        by_option = main([*command, "--api-key", KEY])
+        monkeypatch.setenv("DECANT_API_KEY", KEY)
+        by_environment = main(command)
+
+    assert (rejected, by_option, by_environment) == (1, 0, 0)
+    assert "The API responded with 403" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("name", "status"), [("Authorization", 401), ("x-api-key", 403)])
