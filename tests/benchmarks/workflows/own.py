@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from statistics import median
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -154,29 +155,28 @@ class Decant:
                 [_import_ms() for _ in range(5)]
             ),
             "start, sleep of three days and end in memory": _median_ms([loop.run(_sleep_ms()) for _ in range(5)]),
-            "ordinary tasks beside 10,000 workflows that sleep, to a worker without workflows": self._ordinary(),
+            "ordinary tasks of a worker with workflows, to one without": self._ordinary(),
         }
 
-    def _ordinary(self, rounds: int = 9, count: int = 3000) -> str:
-        """Measure ordinary tasks in turn without workflows, and in a worker with workflows of which many sleep."""
-        loop.run(self._execute("DELETE FROM decant.task"))
+    def _ordinary(self, rounds: int = 9, count: int = 3000, waiting: int = 10_000) -> str:
+        """Measure ordinary tasks beside others that are due in days: in turn, workflows that sleep, and tasks."""
         without, beside = list[Measured](), list[Measured]()
         for _ in range(rounds):
             with _without_workflows():
-                without.append(loop.run(self._run(ordinary, count, 100)))
-            loop.run(self._sleepers(10_000))
-            beside.append(loop.run(self._run(ordinary, count, 100)))
-            loop.run(self._execute("DELETE FROM decant.task"))
+                without.append(loop.run(self._run_beside(ordinary, waiting, count)))
+            beside.append(loop.run(self._run_beside(asleep, waiting, count)))
         own, rate = (
             median(getattr(there, name) / getattr(here, name) for here, there in zip(without, beside, strict=True))
             for name in ("own_us", "rate")
         )
         return f"processor time {own:.3f} · rate {rate:.3f}"
 
-    async def _sleepers(self, count: int) -> None:
-        await asleep.delay_many([()] * count)
-        await self._execute("UPDATE decant.task SET wake_at = now() + interval '3 days' WHERE date_done IS NULL")
+    async def _run_beside(self, other: Any, waiting: int, count: int) -> Measured:
+        await self._execute("TRUNCATE decant.task CASCADE")
+        await other.delay_many([()] * waiting)
+        await self._execute("UPDATE decant.task SET wake_at = now() + interval '3 days'")
         await self._execute("VACUUM ANALYZE decant.task")
+        return await self._run(ordinary, count, 100)
 
     async def _step_bytes(self) -> float:
         await self._execute("VACUUM decant.step")
