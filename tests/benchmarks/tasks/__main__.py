@@ -30,6 +30,7 @@ type Peers = dict[str, dict[str, float]]
 MEASURES: dict[str, tuple[str, Callable[[Decant], Measured]]] = {
     "1,000 tasks that wait 50 ms, 100 a batch": ("wait", lambda own: own.run("wait", (WAIT_S,), 1000, 100)),
     "1,000 tasks that wait 50 ms, 1,000 a batch": ("wait", lambda own: own.run("wait", (WAIT_S,), 1000, 1000)),
+    "1,000 tasks that do nothing, 10 a batch": ("nothing", lambda own: own.run("noop", (), 1000, 10)),
     "5,000 tasks that do nothing, 100 a batch": ("nothing", lambda own: own.run("noop", (), 5000, 100)),
     "5,000 tasks that do nothing, 1,000 a batch": ("nothing", lambda own: own.run("noop", (), 5000, 1000)),
     "enqueue one by one, each on disk": ("enqueue", lambda own: own.enqueue(1000)),
