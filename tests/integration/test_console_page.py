@@ -293,9 +293,9 @@ async def test_counts_of_a_storm_are_those_of_sql(url: str, tmp_path: Path) -> N
         is_running = True
         while is_running:
             (before,) = await execute(COUNTED)
-            shown = overview_since(url, before["now"])
+            counted = overview_since(url, before["now"])
             (after,) = await execute(COUNTED)
-            assert before["due"] >= shown["due"] >= after["due"]
+            assert before["due"] >= counted["due"] >= after["due"]
             for done in ("succeeded", "failed"):
                 assert before[done] <= counted[done] <= after[done]
             open_view(page, "tasks")
@@ -304,8 +304,8 @@ async def test_counts_of_a_storm_are_those_of_sql(url: str, tmp_path: Path) -> N
             shows(page, "Flaky")
             is_running = after["due"] + after["running"] > 0
         open_view(page, "overview")
-        last = await counts_on(page)
+        ended = await counts_on(page)
         errors = list(page.errors)
 
     assert 0 < paused["due"] < 10_000
-    assert (last["due"], last["succeeded"], last["failed"], errors) == (0, 9_400, 600, [])
+    assert (ended["due"], ended["succeeded"], ended["failed"], errors) == (0, 9_400, 600, [])
