@@ -124,7 +124,7 @@ async def test_no_page_has_a_serious_finding(url: str, tmp_path: Path, scheme: s
 
     with open_page(url, tmp_path / "browser") as page:
         page.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        shows(page, "What does not proceed")
+        shows(page, "Needs attention")
         for view, parameters in views.items():
             open_view(page, view, **parameters)
             page.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")

@@ -9,10 +9,10 @@ from tests.pictures import svg
 
 __all__ = ["draw"]
 
-WIDTH, MARGIN, ROW = 940, 20, 24
-SOURCE, SOURCE_WIDTH = MARGIN, 185
-GROUP, GROUP_WIDTH = 245, 480
-STORE, STORE_WIDTH = 765, 155
+WIDTH, MARGIN, ROW = 1090, 20, 24
+SOURCE, SOURCE_WIDTH = MARGIN, 195
+GROUP, GROUP_WIDTH = 255, 620
+STORE, STORE_WIDTH = 915, 155
 COLUMNS = 2
 """Functions beside each other in a group."""
 

@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
     ran.add_argument("name", help="key of the schedule")
     ran.set_defaults(change="run", schedule=True)
     watched(add("schedules", _schedules, "List schedules with their last and next ticks."))
-    watched(add("status", _status, "Show what does not proceed, and the state of the queues."))
+    watched(add("status", _status, "Show what needs attention, and the state of the queues."))
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What does not proceed, and why: the first part of the console's overview."""
+"""What needs attention, and why: the first part of the console's overview."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime

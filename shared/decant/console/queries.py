@@ -81,7 +81,7 @@ _WINDOWS: Mapping[Window, tuple[timedelta, int]] = {
 
 
 async def overview() -> Overview:
-    """The present state: what does not proceed, queues, running tasks and schedules."""
+    """The present state: what needs attention, queues, running tasks and schedules."""
     (sweeper,) = await db.execute(sql.SWEEPER, {})
     upcoming = [each for each in await schedules() if each.next is not None]
     found = Overview(

@@ -72,7 +72,7 @@ class ActionResult(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that does not proceed, and why.
+    """Something that needs attention, and why.
 
     Attributes:
         kind: What it is, for the link of the page.

@@ -1,4 +1,4 @@
-// The overview: what does not proceed, then throughput, queues, running tasks and schedules.
+// The overview: what needs attention, then throughput, queues, running tasks and schedules.
 
 import { get } from "./api.js";
 import { latency, throughput } from "./charts.js";
@@ -58,14 +58,14 @@ function problems(now) {
     return h(
       "section",
       { class: "card fine", "aria-label": "Problems" },
-      h("p", { class: "title" }, "Everything proceeds"),
+      h("p", { class: "title" }, "Nothing needs attention"),
       h("p", { class: "quiet" }, "No queue is behind, no task has failed within 15 minutes, and the sweeper ran ", ago(now.swept_at), "."),
     );
   }
   return h(
     "section",
     { "aria-labelledby": "stuck" },
-    h("h2", { id: "stuck" }, "What does not proceed"),
+    h("h2", { id: "stuck" }, "Needs attention"),
     h(
       "ul",
       { class: "problems" },
