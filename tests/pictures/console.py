@@ -162,6 +162,7 @@ def _served() -> Iterator[tuple[str, Path]]:
     with tempfile.TemporaryDirectory(prefix="decant-pictures-") as folder, temporary_postgres() as postgres:
         keys = Path(folder)
         environment = {
+            "LOG_LEVEL": "WARNING",
             "DATABASE_URL": postgres.url(),
             "JWT_ISSUER": tokens.ISSUER,
             "JWT_AUDIENCE": bundle().name,
