@@ -68,7 +68,7 @@ async def test_first_and_last_statement_are_part_of_the_transaction() -> None:
     for names in (1, 2):
         async with db.joined_session("SELECT 1 FROM users") as joined:
             await insert(f"joining {names}")
-            joined.last = LAST
+            db.execute_last(joined.session, LAST)
 
         assert (joined.found, await count()) == (names == 2, 2 * names)
 
@@ -79,7 +79,7 @@ async def test_last_statement_is_sent_after_a_rollback() -> None:
     async with db.joined_session() as joined:
         await insert("joining")
         await joined.session.rollback()
-        joined.last = LAST
+        db.execute_last(joined.session, LAST)
 
     assert await count() == 1
 
@@ -96,7 +96,7 @@ async def test_first_or_last_statement_that_fails_leaves_nothing(
     async def join() -> None:
         async with db.joined_session("SELECT 1/0" if position == "first" else "") as joined:
             await insert("joining")
-            joined.last = "SELECT 1/0"
+            db.execute_last(joined.session, "SELECT 1/0")
 
     with pytest.raises(DBAPIError, match="division by zero"):
         await join()
@@ -248,7 +248,7 @@ async def join() -> None:
     """Store a user in a transaction that has a first and a last statement."""
     async with db.joined_session("SELECT 1") as joined:
         await insert("joining")
-        joined.last = LAST
+        db.execute_last(joined.session, LAST)
 
 
 @pytest.mark.parametrize("write", ["session", "statement"])

@@ -128,7 +128,7 @@ async def test_first_and_last_statement_of_a_transaction_are_committed() -> None
 
     async with db.joined_session("SELECT 1") as joined:
         await db.execute(text("INSERT INTO joined VALUES ('block')"), {})
-        joined.last = "INSERT INTO joined VALUES ('last')"
+        db.execute_last(joined.session, "INSERT INTO joined VALUES ('last')")
 
     assert joined.found
     assert [row["name"] for row in await db.execute(text("SELECT name FROM joined"), {})] == ["block", "last"]

@@ -32,15 +32,12 @@ class JoinedSession:
         session: The session.
         task: Asyncio task whose sessions join; a session cannot be used by two tasks at once.
         found: Whether the statement `first` of `joined_session()` returned a row.
-        last: Last statement of the transaction, without parameters. asyncpg sends it together with COMMIT. The commit
-            raises its error, and nothing is kept.
         has_parts: Whether a block has joined, so that the next one needs a savepoint to be rolled back alone.
     """
 
     session: AsyncSession
     task: asyncio.Task[Any] | None
     found: bool = False
-    last: str = ""
     has_parts: bool = False
 
     @asynccontextmanager
@@ -52,7 +49,8 @@ class JoinedSession:
             return
         try:
             yield self.session
-            await self.session.flush()
+            if self.session.new or self.session.dirty or self.session.deleted:
+                await self.session.flush()
         except BaseException:
             await self.session.rollback()
             raise
@@ -76,15 +74,8 @@ async def session() -> AsyncIterator[AsyncSession]:
             if last := part.sync_session.info.pop(_LAST, ""):
                 await part.run_sync(lambda plain: plain.connection().exec_driver_sql(last))
         return
-    opened = database().sessions()
-    with _translated():
-        try:
-            await greenlet_spawn(_begin, opened.sync_session)
-            yield opened
-            await greenlet_spawn(_commit, opened.sync_session)
-        except BaseException:
-            await opened.__aexit__(None, None, None)  # closes it also when this asyncio task is cancelled
-            raise
+    async with _transaction() as (opened, _):
+        yield opened
 
 
 @asynccontextmanager
@@ -99,23 +90,34 @@ async def joined_session(first: str = "") -> AsyncIterator[JoinedSession]:
         DatabaseUnavailable: as `session()`.
         PoolExhausted: as `session()`.
     """
+    async with _transaction(first) as (opened, found):
+        joined = JoinedSession(opened, asyncio.current_task(), found)
+        token = _joined.set(joined)
+        try:
+            yield joined
+        finally:
+            _joined.reset(token)
+
+
+@asynccontextmanager
+async def _transaction(first: str = "") -> AsyncIterator[tuple[AsyncSession, bool]]:
+    """A session in a transaction, and whether the statement `first` returned a row."""
+    opened = database().sessions()
     with _translated():
-        async with database().sessions() as opened:
+        try:
             found = await greenlet_spawn(_begin, opened.sync_session, first)
-            joined = JoinedSession(opened, asyncio.current_task(), found)
-            token = _joined.set(joined)
-            try:
-                yield joined
-            finally:
-                _joined.reset(token)
-            await greenlet_spawn(_commit, opened.sync_session, joined.last)
+            yield opened, found
+            await greenlet_spawn(_commit, opened.sync_session)
+        except BaseException:
+            await opened.__aexit__(None, None, None)  # closes it also when this asyncio task is cancelled
+            raise
 
 
 def execute_last(session: AsyncSession, statement: str) -> None:
-    """Execute a statement at the end of the block of `session()`, whose exit raises its error; nothing is kept then.
+    """Execute a statement at the end of the session's block, whose exit raises its error; nothing is kept then.
 
     Args:
-        session: The session of the block.
+        session: The session of a block of `session()` or `joined_session()`.
         statement: Statement without parameters. asyncpg sends it together with COMMIT.
     """
     session.sync_session.info[_LAST] = statement
@@ -215,10 +217,9 @@ def _begin(session: Session, first: str = "") -> bool:
         return send()
 
 
-def _commit(session: Session, last: str = "") -> None:
+def _commit(session: Session) -> None:
     """Commit, with a last statement, and close; a single switch to a greenlet for both."""
-    last = last or session.info.pop(_LAST, "")
-    if last:
+    if last := session.info.pop(_LAST, ""):
         if not session.in_transaction():
             _begin(session)
         send_with_commit(session.connection(), last)

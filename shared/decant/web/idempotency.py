@@ -119,7 +119,7 @@ async def _once(key: bytes, view: Callable[[], Awaitable[Any]]) -> Response:
             if response.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 await joined.session.rollback()
             else:
-                joined.last = _store(key, fingerprint, response)
+                db.execute_last(joined.session, _store(key, fingerprint, response))
     except IntegrityError as error:
         if "idempotent_response_pkey" not in str(error.orig):
             raise
