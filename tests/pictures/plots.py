@@ -46,7 +46,7 @@ def _bars(comparison: dict[str, Any], top: float) -> list[str]:
         y = top + TITLE + STEP * number
         width = max(2, (WIDTH - 2 * MARGIN - LABEL - VALUE) * value / longest)
         is_own = system.split(",")[0] == own
-        ratio = "" if is_own or not value else f"  (Decant: {values[own] / value:.2g} times)"
+        ratio = "" if is_own or not value else f"  (Decant: {_ratio(values[own] / value)} times)"
         parts += [
             svg.text(MARGIN, y + 12.5, system, "title" if is_own else ""),
             svg.box(MARGIN + LABEL, y, width, BAR, "own" if is_own else "other"),
@@ -59,7 +59,11 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
+
+
 def _caption(about: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
     machine = f"{about['date']}, {about['machine']}, load {about['load']}"
-    return f"Medians. {machine}, Python {about['python']}, {versions}"
+    return f"{machine}, Python {about['python']}, {versions}"
