@@ -147,7 +147,7 @@ bench-console: install ## Measure the routes of the console on 1,100,000 tasks, 
 bench-tracing: install ## Measure tracing: while it is off, while it is on, and at its start
 	@PYTHONPATH=.:shared:infra $(PY) -m tests.benchmarks.tracing
 bench-cold: sam ## Measure cold starts, compiled beside no bytecode and METRICS=1, or beside BASE=a-working-tree: FULL=1 ARGS="--rounds 5"
-	$(PY) -m tests.benchmarks.cold $(if $(FULL),--rounds 9 --quota-rounds 3) $(if $(BASE),--base "$(BASE)") $(ARGS)
+	$(PY) -m tests.benchmarks.cold $(if $(FULL),--functions all --rounds 9 --quota-rounds 3) $(if $(BASE),--base "$(BASE)") $(ARGS)
 ### Comparisons and load
 oracle: install ## Record what real Celery with Redis does, which decant.celery is compared with; CHECK=1 only compares
 	$(INSTALL) --with celery

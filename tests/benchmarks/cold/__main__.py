@@ -25,6 +25,9 @@ from tests.benchmarks.results import Comparison, write
 UNDER_QUOTA = frozenset({BARE, "async_response", "users_get"})
 """Functions that are measured under the quota too, where one start by default takes half a minute."""
 
+BY_DEFAULT = UNDER_QUOTA | {"start_task", "task_events", "task_worker"}
+"""Functions that differ in what they import; all functions take ten minutes."""
+
 type Medians = Mapping[tuple[str, str], ColdStart]
 """By the function's name and the variant's label."""
 
@@ -57,8 +60,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--functions",
-        type=lambda text: {BARE, *text.split(",")},
-        help="names of the functions to measure, separated by commas; all by default",
+        type=lambda text: None if text == "all" else {BARE, *text.split(",")},
+        default=BY_DEFAULT,
+        help=f"names of functions, separated by commas, or all; by default {', '.join(sorted(BY_DEFAULT))}",
     )
     parser.add_argument(
         "--memory",

@@ -45,7 +45,7 @@ class ColdStart:
 
     Attributes:
         init_s: From the start of the process until it asks for its first event.
-        first_s: From its first event until its answer.
+        first_s: From its first event until its answer, or until a streamed answer begins.
     """
 
     init_s: float
@@ -75,7 +75,8 @@ def cold_start(function: Built, layer: Path, share: float, scratch: Path, warden
             call.reply(HTTPStatus.OK, function.event, {**IDENTITY, **_deadline()})
             call = runtime.next_call(time.monotonic() + LIMIT_S)
             answered = time.perf_counter()
-            if call.action != "response" or json.loads(call.body or b"null") is None:
+            is_streamed = call.chunks is not None
+            if call.action != "response" or not (is_streamed or json.loads(call.body or b"null") is not None):
                 raise RuntimeError(f"{function.described.name} failed: {call.body.decode()}")
     finally:
         runtime.close()
