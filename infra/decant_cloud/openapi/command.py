@@ -6,7 +6,14 @@ from pathlib import Path
 from decant_cloud.bundle import bundle
 from decant_cloud.errors import CommandError
 from decant_cloud.local.endpoints import load_event
-from decant_cloud.openapi.document import Function, disagreements, document, importing_from, load_app
+from decant_cloud.openapi.document import (
+    Function,
+    disagreements,
+    document,
+    importing_from,
+    load_app,
+    without_collector,
+)
 from decant_cloud.openapi.validation import validate
 from decant_cloud.paths import root
 from decant_cloud.scaffold.files import json_text
@@ -59,6 +66,7 @@ def document_path(folder: Path) -> Path:
     return folder / "functions" / FUNCTION / "openapi.json"
 
 
+@without_collector()
 def _document(folder: Path, *, written: str) -> str:
     """The text of the document; it is validated when it differs from the written one, because that takes long."""
     functions = _functions(Template(folder))
@@ -75,9 +83,8 @@ def _document(folder: Path, *, written: str) -> str:
 def _functions(template: Template) -> list[Function]:
     functions = []
     for function in template.functions().values():
-        with importing_from(
-            template.root / "shared"
-        ):  # `domain`, in an environment that was not made by `make install`
+        # `domain`, in an environment that was not made by `make install`
+        with importing_from(template.root / "shared"):
             app = load_app(function.folder) if function.routes else None
         if app is not None:
             routes = frozenset((route.method, route.path) for route in function.routes)

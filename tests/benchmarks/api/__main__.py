@@ -22,7 +22,7 @@ from decant import db, loop
 from decant.runtime import Runtime
 from decant.web import idempotent, lambda_handler
 from decant_cloud.local.postgres import temporary_postgres
-from decant_cloud.openapi.document import Function, document, load_app
+from decant_cloud.openapi.document import Function, document, load_app, without_collector
 from decant_cloud.openapi.validation import validate
 from tests.benchmarks.progress import progress
 from tests.loading import Context, rest_request
@@ -123,6 +123,7 @@ def _timed(handler: Callable[[Any, Any], Any], *, with_key: bool) -> float:
     return taken_us
 
 
+@without_collector()
 def parts_of_document(count: int) -> dict[str, float]:
     """Seconds of CPU for each part of `make openapi`."""
     with tempfile.TemporaryDirectory() as name:
