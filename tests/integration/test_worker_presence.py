@@ -91,7 +91,7 @@ async def test_environments_of_a_function_are_one_worker() -> None:
 
 
 async def test_report_deletes_workers_that_are_gone() -> None:
-    """Rows that nobody renewed for 15 minutes are deleted by the next worker."""
+    """Rows that were not renewed for 15 minutes are deleted by the next worker."""
     await execute("""
         INSERT INTO decant.worker (id, name, is_function, concurrency, running, started_at, seen_at)
         VALUES (gen_random_uuid(), 'gone', true, 10, 0, now(), now() - interval '16 minutes')
