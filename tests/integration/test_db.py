@@ -187,7 +187,7 @@ async def test_connection_is_asked_over_the_network_only_after_a_pause(
     assert asked == [";"] * pings
 
 
-@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such option")
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux has TCP_USER_TIMEOUT")
 @pytest.mark.usefixtures("driver")
 async def test_server_that_no_packet_reaches_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failover to another host, a statement fails in seconds and not after a quarter of an hour."""

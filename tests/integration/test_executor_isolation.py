@@ -15,7 +15,7 @@ from decant_cloud.local.warden import Warden
 from tests.integration.conftest import Bench
 from tests.loading import ROOT
 
-READ_ONLY = pytest.mark.skipif(not is_possible(), reason="this machine gives no mount namespaces")
+READ_ONLY = pytest.mark.skipif(not is_possible(), reason="mount namespaces need Linux and the permission to make them")
 
 
 def test_environment_variables_are_lambdas(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -158,7 +158,10 @@ def test_layer_cannot_be_written(bench: Bench) -> None:
     assert answers == ["Read-only file system"] * 2
 
 
-@pytest.mark.skipif(ROOT.is_relative_to(TMP), reason="the runtime itself is below /tmp here")
+@pytest.mark.skipif(
+    ROOT.is_relative_to(TMP),
+    reason="an environment with its own /tmp cannot read this checkout",
+)
 @READ_ONLY
 def test_path_tmp_is_the_environments_own(warden: Warden) -> None:
     """What one environment writes to /tmp, neither another one nor the host sees there."""

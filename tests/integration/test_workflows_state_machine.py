@@ -4,6 +4,7 @@ A killed worker is a worker whose statements have no effect from some statement 
 """
 
 import os
+from abc import abstractmethod
 from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import ExitStack, asynccontextmanager
@@ -217,9 +218,9 @@ class Lives(RuleBasedStateMachine):
         self.call(self.advance(seconds))
         self.call(sweep_once())
 
+    @abstractmethod
     async def advance(self, seconds: float) -> None:
         """Advance the time."""
-        raise NotImplementedError
 
     @precondition(lambda self: self.runs)
     @rule(data=st.data())
