@@ -9,7 +9,7 @@ from sqlalchemy import TextClause
 
 from decant.console import sql as console
 from decant.tasks.admin import pause_queue, resume_queue
-from decant.tasks.records import Outcome, Runnable, State
+from decant.tasks.records import Limit, Outcome, Runnable, State
 from decant.tasks.sql import claim as claims
 from decant.tasks.sql import dead_letters, enqueue, lists, run, sweep, watch, workflow
 from decant.tasks.store import store
@@ -28,12 +28,13 @@ ID = "CAST(lpad(to_hex(n{0}), 12, '0') || '70008' || lpad(to_hex(n{0}), 15, '0')
 
 FILL = f"""
     INSERT INTO decant.task (
-        id, name, queue, args, kwargs, state, attempt, waits_for, children,
+        id, name, queue, limit_key, args, kwargs, state, attempt, waits_for, children,
         eta, wake_at, lease_expires_at, date_created, date_done, result
     )
     SELECT
         {ID.format("")},
-        'task.' || n % 7, 'queue' || n % 3, '[1, 2]', '{{}}', state, 1,
+        'task.' || n % 7, 'queue' || n % 3, CASE WHEN state IN ('PENDING', 'STARTED') THEN 'task.' || n % 7 ELSE '' END,
+        '[1, 2]', '{{}}', state, 1,
         CAST(place = 3 AS integer),
         CASE place WHEN 2 THEN ARRAY[{ID.format(" + 1")}] WHEN 4 THEN ARRAY[{ID.format(" - 1")}] END,
         at,
@@ -113,6 +114,17 @@ async def test_claim_without_messages_reads_what_it_claims(depth: int) -> None:
     assert next_due.buffers <= 50
     assert depth == 100 or (claim.indexes == {"task_lane", "task_pkey"} and not claim.scans)
     assert depth == 100 or (next_due.indexes == {"task_lane"} and not next_due.scans)
+
+
+async def test_claim_with_limits_counts_running_tasks_by_their_index(count: int) -> None:
+    """Only the running tasks of a limit are counted, and of those no more than the limit."""
+    limits = [Limit(name=f"task.{n}", concurrency=100) for n in range(7)]
+    given = {"names": [limit.name for limit in limits], "limits": msgspec.json.encode(limits).decode(), "lease_s": 30}
+
+    plan = await plan_of(claims.CLAIM_DUE_LIMITED, **given, count=10, queues=None)
+
+    assert plan.buffers <= 2_000
+    assert count == FEW or (plan.indexes >= {"task_lane", "task_limited", "task_pkey"} and not plan.scans)
 
 
 async def test_claim_skips_paused_and_other_queues(depth: int) -> None:

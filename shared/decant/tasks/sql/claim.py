@@ -113,8 +113,11 @@ _FREE = """
         SELECT limited.limit_key, limits.interval_s, coalesce(known.version, 0) AS version, known.next_at,
             least(
                 limits.concurrency - CASE WHEN limits.concurrency IS NOT NULL THEN (
-                    SELECT count(*) FROM decant.task AS running
-                    WHERE running.limit_key = limited.limit_key AND running.lease_expires_at IS NOT NULL
+                    SELECT count(*) FROM (
+                        SELECT id FROM decant.task
+                        WHERE limit_key = limited.limit_key AND limit_key <> '' AND lease_expires_at IS NOT NULL
+                        ORDER BY id LIMIT limits.concurrency
+                    ) AS running
                 ) END,
                 CAST(
                     limits.burst - CASE WHEN known.next_at > statement_timestamp()
