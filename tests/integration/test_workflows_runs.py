@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -197,16 +198,47 @@ def test_commands_show_signal_and_fork_a_run(capsys: pytest.CaptureFixture[str])
     assert "error: Run" in output.err
 
 
-async def test_old_runs_are_deleted_with_their_steps() -> None:
-    """Steps and signals are deleted with the task."""
-    run = await flows.approved.start()
-    await run.send("approved", {"by": "ada"})
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fork", "id", "--args", "7"], "argument --args: Expected `object`, got `int`"),
+        (["signal", "id", "topic", "ada"], "argument payload: JSON is malformed"),
+        (["check", "--sample", "no-such-file"], "argument --sample: no-such-file: No such file or directory"),
+        (["check", "--sample", "README.md"], "argument --sample: JSON is malformed"),
+        (["list", "--count", "-1"], "argument --count: -1 is less than 1"),
+    ],
+)
+def test_command_with_an_invalid_argument_names_it(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit status is that of other invalid command lines."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["workflows", *arguments])
+
+    assert message in capsys.readouterr().err
+
+
+async def _runs_with_rows() -> list[set[str]]:
+    """Runs that have steps, and runs that have signals."""
+    tables = ("SELECT task_id FROM decant.step", "SELECT task_id FROM decant.signal")
+    return [{str(row["task_id"]) for row in await execute(statement)} for statement in tables]
+
+
+async def test_steps_and_signals_are_deleted_with_their_run() -> None:
+    """By the sweeper, by `forget`, and by a statement of the user; those of other runs are kept."""
+    runs = [await flows.approved.start() for _ in range(3)]
+    for run in runs:
+        await run.send("approved", {"by": "ada"})
     await WORLD.run()
+
+    await execute("DELETE FROM decant.task WHERE id = CAST(:id AS uuid)", id=runs[0].id)
+    await store().forget(UUID(runs[1].id))
+    left = await _runs_with_rows()
     await WORLD.advance(8 * 86_400)
     await sweep_once()
 
-    assert [row["count"] for row in await execute("SELECT count(*) AS count FROM decant.step")] == [0]
-    assert [row["count"] for row in await execute("SELECT count(*) AS count FROM decant.signal")] == [0]
+    assert left == [{runs[2].id}, {runs[2].id}]
+    assert await _runs_with_rows() == [set(), set()]
     await db.dispose()
 
 

@@ -25,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     load_modules()
     try:
         return loop.run(command(**given))  # type: ignore[arg-type]  # it is a coroutine function
-    except (DecantError, TypeError, msgspec.DecodeError) as error:
+    except (DecantError, TypeError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201  # output of a command
         return 1
 
@@ -41,23 +41,23 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(command=command)
         return added
 
-    listed = add("list", _list, "List open runs, newest first.")
+    listed = add("list", _list, "List open runs that have recorded steps, newest first.")
     sampled = add("sample", _sample, "Print open runs with their recorded steps as JSON, for `check --sample`.")
     for command in (listed, sampled):
         command.add_argument("--name", help="only runs of this workflow")
-        command.add_argument("--count", type=int, default=100, help="maximum number of runs")
+        command.add_argument("--count", type=_count, default=100, help="maximum number of runs (100)")
     add("show", _show, "Show the state and the recorded steps of a run.").add_argument("id")
     signal = add("signal", _signal, "Send a signal to a run.")
     signal.add_argument("id")
     signal.add_argument("topic")
-    signal.add_argument("payload", nargs="?", default="null", help="JSON")
+    signal.add_argument("payload", nargs="?", type=_json(Any), help="JSON; null when left out")
     signal.add_argument("--key", help="a second signal with this key is left out")
     fork = add("fork", _fork, "Start a new run with the results of a run, and print its id.")
     rewind = add("rewind", _rewind, "Run a failed run again from a step on.")
     for command in (fork, rewind):
         command.add_argument("id")
         command.add_argument("--before", metavar="STEP", help="keep only the results of steps before this step")
-    fork.add_argument("--args", help="arguments to replace, a JSON object")
+    fork.add_argument("--args", type=_json(dict[str, Any]), help="arguments to replace, a JSON object")
     checked = add("check", _check, "Check the imported workflows against the recorded steps of open runs.")
     checked.add_argument(
         "--sample", dest="runs", type=_read, metavar="FILE", help="runs that `sample` has printed; else the database's"
@@ -83,14 +83,13 @@ async def _show(id: str) -> int:  # noqa: A002  # the argument of the command
     return 0
 
 
-async def _signal(id: str, topic: str, payload: str, key: str | None) -> int:  # noqa: A002  # the argument
-    await WorkflowRun(id).send(topic, msgspec.json.decode(payload), id=key)
+async def _signal(id: str, topic: str, payload: Any, key: str | None) -> int:  # noqa: A002  # the argument
+    await WorkflowRun(id).send(topic, payload, id=key)
     return 0
 
 
-async def _fork(id: str, before: str | None, args: str | None) -> int:  # noqa: A002  # the argument
-    replaced = None if args is None else msgspec.json.decode(args, type=dict[str, Any])
-    _print((await WorkflowRun(id).fork(before=before, args=replaced)).id)
+async def _fork(id: str, before: str | None, args: dict[str, Any] | None) -> int:  # noqa: A002  # the argument
+    _print((await WorkflowRun(id).fork(before=before, args=args)).id)
     return 0
 
 
@@ -113,8 +112,30 @@ async def _check(runs: list[Sample] | None) -> int:
     return 1 if violations else 0
 
 
+def _json[T](kind: type[T]) -> Callable[[str | bytes], T]:
+    """Parser of an argument that is JSON."""
+
+    def parse(given: str | bytes) -> T:
+        try:
+            return msgspec.json.decode(given, type=kind)
+        except msgspec.DecodeError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parse
+
+
 def _read(path: str) -> list[Sample]:
-    return msgspec.json.decode(Path(path).read_bytes(), type=list[Sample])
+    try:
+        return _json(list[Sample])(Path(path).read_bytes())
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{path}: {error.strerror}") from error
+
+
+def _count(given: str) -> int:
+    count = int(given)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{given} is less than 1")
+    return count
 
 
 def _print(*lines: str) -> None:

@@ -1,29 +1,21 @@
 """Decant's side: one worker that claims runs of the table."""
 
 import asyncio
-import math
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import median
-from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from decant import db, loop, runtime
-from decant.tasks.records import Runnable
-from decant.tasks.registry import registry, task
-from decant.tasks.store import store
+from decant import loop, runtime
 from decant.testing import memory
 from decant.worker import run_forever
-from decant.worker.execution import Deadline
-from decant.worker.runner import Runner
 from decant.workflows import WorkflowRun, sleep, step, wait_for, workflow
 from decant_cloud.local.postgres import Postgres
+from tests.benchmarks.workflows.ordinary import execute, measure_ordinary, work
 from tests.benchmarks.workflows.system import STEPS, Measured, measure
 from tests.loading import ROOT, load_module
 
@@ -93,23 +85,6 @@ print(1000 * (time.process_time() - started))
     return float(subprocess.check_output([sys.executable, "-c", code], env=environment))
 
 
-@task
-async def ordinary() -> None:
-    """Do nothing, without a step."""
-
-
-@contextmanager
-def _without_workflows() -> Iterator[None]:
-    """The tasks of a worker that has no workflow."""
-    workflows = {name: known for name, known in registry.items() if known.resumes}
-    for name in workflows:
-        del registry[name]
-    try:
-        yield
-    finally:
-        registry.update(workflows)
-
-
 def _median_ms(*measures: list[float]) -> str:
     return " · ".join(f"{median(measure):.1f} ms" for measure in measures)
 
@@ -118,12 +93,13 @@ class Decant:
     """Decant on a database of the server."""
 
     def __init__(self, server: Postgres) -> None:
+        self._server = server
         os.environ["DATABASE_URL"] = server.url()
         os.environ["DATABASE_POOL_SIZE"] = "10"
         os.environ["LOG_LEVEL"] = "WARNING"
         runtime.current().reload()
         load_module(ROOT / "functions/migrate/app.py").handler({}, None)
-        loop.run(self._execute("CREATE TABLE effect (number integer)"))
+        loop.run(execute("CREATE TABLE effect (number integer)"))
         self.run(20, 20)
 
     def run(self, count: int, in_flight: int) -> Measured:
@@ -138,12 +114,7 @@ class Decant:
         os.environ["TASK_CONCURRENCY"] = str(in_flight)
         runtime.current().reload()
         await task.delay_many([()] * count)  # type: ignore[attr-defined]
-        return await measure(count, self._work())
-
-    async def _work(self) -> None:
-        async with Runner(Deadline(math.inf), 900) as runner:
-            while claimed := await store().claim_due(Runnable(list(registry)), runner.lease_s, 10_000):
-                await runner.run(claimed)
+        return await measure(count, work())
 
     def extras(self) -> dict[str, str]:
         """Measures that the others do not have."""
@@ -155,44 +126,24 @@ class Decant:
                 [_import_ms() for _ in range(5)]
             ),
             "start, sleep of three days and end in memory": _median_ms([loop.run(_sleep_ms()) for _ in range(5)]),
-            "ordinary tasks of a worker with workflows, to one without": self._ordinary(),
+            "enqueue, run and deletion of ordinary tasks, to those without workflows": measure_ordinary(self._server),
         }
 
-    def _ordinary(self, rounds: int = 9, count: int = 3000, waiting: int = 10_000) -> str:
-        """Measure ordinary tasks beside others that are due in days: in turn, workflows that sleep, and tasks."""
-        without, beside = list[Measured](), list[Measured]()
-        for _ in range(rounds):
-            with _without_workflows():
-                without.append(loop.run(self._run_beside(ordinary, waiting, count)))
-            beside.append(loop.run(self._run_beside(asleep, waiting, count)))
-        own, rate = (
-            median(getattr(there, name) / getattr(here, name) for here, there in zip(without, beside, strict=True))
-            for name in ("own_us", "rate")
-        )
-        return f"processor time {own:.3f} · rate {rate:.3f}"
-
-    async def _run_beside(self, other: Any, waiting: int, count: int) -> Measured:
-        await self._execute("TRUNCATE decant.task CASCADE")
-        await other.delay_many([()] * waiting)
-        await self._execute("UPDATE decant.task SET wake_at = now() + interval '3 days'")
-        await self._execute("VACUUM ANALYZE decant.task")
-        return await self._run(ordinary, count, 100)
-
     async def _step_bytes(self) -> float:
-        await self._execute("VACUUM decant.step")
-        [row] = await self._execute(
+        await execute("VACUUM decant.step")
+        [row] = await execute(
             "SELECT pg_total_relation_size('decant.step') / count(*)::float AS bytes FROM decant.step"
         )
-        return row["bytes"]
+        return float(row["bytes"])
 
     async def _resume_ms(self) -> tuple[list[float], list[float]]:
         run: WorkflowRun = await long.start()
-        await self._work()
+        await work()
         times, own = [], []
         for _ in range(9):
-            await self._execute("UPDATE decant.task SET wake_at = now(), eta = now() WHERE date_done IS NULL")
+            await execute("UPDATE decant.task SET wake_at = now(), eta = now() WHERE date_done IS NULL")
             started, own_started = time.perf_counter(), time.process_time()
-            await self._work()
+            await work()
             times.append(1000 * (time.perf_counter() - started))
             own.append(1000 * (time.process_time() - own_started))
         await run.revoke()
@@ -203,7 +154,7 @@ class Decant:
         os.environ["TASK_CONCURRENCY"] = "20"
         runtime.current().reload()
         runs = [await waiting.start() for _ in range(200)]
-        await self._work()
+        await work()
         worker = asyncio.create_task(run_forever())
         for run in runs:
             await run.send("go")
@@ -211,17 +162,11 @@ class Decant:
             await run.result()
         worker.cancel()
         await asyncio.wait({worker})
-        rows = await self._execute("""
+        rows = await execute("""
             SELECT CAST(extract(epoch FROM step.date_done - signal.date_created) * 1000 AS float8) AS ms
             FROM decant.signal JOIN decant.step USING (task_id) WHERE step.kind = 'signal' ORDER BY ms
         """)
         return rows[100]["ms"], rows[198]["ms"]
-
-    async def _execute(self, statement: str) -> list[dict[str, float]]:
-        async with db.engine().connect() as connection:
-            autocommit = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            result = await autocommit.execute(text(statement))
-            return [dict(row) for row in result.mappings()] if result.returns_rows else []
 
     def close(self) -> None:
         """Release its connections."""

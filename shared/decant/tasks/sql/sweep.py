@@ -112,9 +112,13 @@ DELETE = text("""
             ))
         ORDER BY date_done LIMIT :count FOR UPDATE SKIP LOCKED
     ),
+    own AS MATERIALIZED (
+        SELECT task_id AS id, count(*) AS steps
+        FROM decant.step WHERE task_id = ANY (ARRAY(SELECT id FROM old)) GROUP BY task_id
+    ),
     counted AS (
-        SELECT id, 1 + steps AS rows, sum(1 + steps) OVER (ORDER BY date_done, id) AS total
-        FROM old, LATERAL (SELECT count(*) AS steps FROM decant.step WHERE task_id = old.id) AS own
+        SELECT id, 1 + coalesce(steps, 0) AS rows, sum(1 + coalesce(steps, 0)) OVER (ORDER BY date_done, id) AS total
+        FROM old LEFT JOIN own USING (id)
     )
     DELETE FROM decant.task AS t USING counted
     WHERE t.id = counted.id AND counted.total - counted.rows < :row_count
@@ -122,7 +126,7 @@ DELETE = text("""
 """)
 """Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key.
 
-The steps of a workflow are deleted with its task. The batch is limited by the number of tasks and by that of all rows.
+A trigger deletes the steps of their runs. The batch is limited by the number of tasks and by that of all rows.
 """
 
 DELETE_LIMITS = text("""
