@@ -113,7 +113,7 @@ DELETE = text("""
         ORDER BY date_done LIMIT :count FOR UPDATE SKIP LOCKED
     ),
     own AS MATERIALIZED (
-        SELECT task_id AS id, count(*) AS steps
+        SELECT task_id AS id, CAST(count(*) AS integer) AS steps
         FROM decant.step WHERE task_id = ANY (ARRAY(SELECT id FROM old)) GROUP BY task_id
     ),
     counted AS (
