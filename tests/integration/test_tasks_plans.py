@@ -63,6 +63,8 @@ QUEUE = f"""
         LATERAL (SELECT now() + interval '1 day' * (n % 2) - interval '1 second' AS at) AS times
 """  # noqa: S608  # our own constants
 
+LIMITS = [Limit(name=f"task.{n}", concurrency=100) for n in range(7)]
+
 FILL_STEPS = """
     INSERT INTO decant.step (task_id, name, n, seq, attempt, kind, date_done)
     SELECT id, 'step', n, n, 1, 'step', now() FROM decant.task, generate_series(0, 4) AS n
@@ -118,8 +120,8 @@ async def test_claim_without_messages_reads_what_it_claims(depth: int) -> None:
 
 async def test_claim_with_limits_counts_running_tasks_by_their_index(count: int) -> None:
     """Only the running tasks of a limit are counted, and of those no more than the limit."""
-    limits = [Limit(name=f"task.{n}", concurrency=100) for n in range(7)]
-    given = {"names": [limit.name for limit in limits], "limits": msgspec.json.encode(limits).decode(), "lease_s": 30}
+    names, limits = [limit.name for limit in LIMITS], msgspec.json.encode(LIMITS).decode()
+    given = {"names": names, "limits": limits, "lease_s": 30}
 
     plan = await plan_of(claims.CLAIM_DUE_LIMITED, **given, count=10, queues=None)
 
@@ -285,18 +287,41 @@ CONSOLE = {
 }
 """Statements of the console, the pages that they may read, and the indexes."""
 
-CONDITIONS = {"states": ["STARTED"], "name": None, "queue": None, "error": "none", "correlation_id": None}
+BY_ID = {
+    "claim with limits": (claims.CLAIM_LIMITED, 1_000, {"task_pkey", "task_limited", "task_limit_pkey"}),
+    "look up": (run.LOOK_UP, 2_000, {"task_pkey", "task_lane", "task_waiting"}),
+    "cancelled": (run.CANCELLED, 100, {"task_pkey"}),
+    "renew": (run.RENEW, 500, {"task_pkey", "task_running"}),
+    "progress": (run.PROGRESS, 50, {"task_pkey"}),
+    "revoke": (watch.REVOKE, 500, {"task_pkey", "task_open"}),
+    "revoke workflow": (watch.REVOKE_WORKFLOW, 200, {"task_pkey", "task_workflow", "task_open"}),
+    "forget": (watch.FORGET, 50, {"task_pkey", "task_open"}),
+    "release": (workflow.RELEASE, 500, {"task_pkey"}),
+    "wake": (workflow.WAKE, 500, {"task_pkey", "task_open"}),
+    "continue as": (workflow.CONTINUE_AS, 50, {"task_pkey", "step_pkey"}),
+    "mark unpublished": (enqueue.MARK_UNPUBLISHED, 500, {"task_pkey"}),
+    "record unknown": (dead_letters.RECORD_UNKNOWN, 500, {"task_pkey"}),
+}
+"""Statements about given tasks."""
+
+CONDITIONS = {"states": ["STARTED"], "name": "no.such", "queue": None, "error": "none", "correlation_id": None}
 EDGES = {"before": UUID(int=2**128 - 1), "after": UUID(int=0), "scan_limit": 10_000, "count": 50}
 
 
-@pytest.mark.parametrize("name", CONSOLE)
-async def test_console_reads_a_bounded_part(count: int, name: str) -> None:
-    """A view costs the same for any number of finished tasks, also when nothing matches."""
-    statement, most, indexes = CONSOLE[name]
-    ids = await some_ids("SUCCESS")
+STATES = dict.fromkeys(CONSOLE, "SUCCESS") | dict.fromkeys(("cancelled", "renew", "progress", "continue as"), "STARTED")
+RUN = {"attempt": 1, "attempts": [1] * 10, "lease_s": 60, "terminate": True, "progress": "1", "alone": False}
+OTHER = {"max_delay_s": 900, "parent": UUID(int=1), "republish_after_s": 300.0}
+
+
+@pytest.mark.parametrize("name", CONSOLE | BY_ID)
+async def test_statement_reads_a_bounded_part(count: int, name: str) -> None:
+    """A statement costs the same for any number of finished tasks, also when nothing matches."""
+    statement, most, indexes = (CONSOLE | BY_ID)[name]
+    ids = await some_ids(STATES.get(name, "PENDING")) or [UUID(int=1)]
     task_id = ids[0]
-    given = CONDITIONS | EDGES | {"id": task_id, "root_id": task_id, "ids": ids, "most": 2_000}
-    given |= {"queues": ["queue0"], "republish_after_s": 300.0}
+    given = CONDITIONS | EDGES | RUN | OTHER | {"id": task_id, "root_id": task_id, "ids": ids, "most": 2_000}
+    given |= {"queues": ["queue0"], "names": [limit.name for limit in LIMITS]}
+    given |= {"limits": msgspec.json.encode(LIMITS).decode()}
     if name == "failing":
         given["most"] = 10_000
 
