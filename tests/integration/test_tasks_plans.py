@@ -289,7 +289,7 @@ CONSOLE = {
 
 BY_ID = {
     "claim with limits": (claims.CLAIM_LIMITED, 1_000, {"task_pkey", "task_limited", "task_limit_pkey"}),
-    "look up": (run.LOOK_UP, 2_000, {"task_pkey", "task_lane", "task_waiting"}),
+    "look up": (run.LOOK_UP, 12_000, {"task_pkey", "task_lane", "task_waiting"}),
     "cancelled": (run.CANCELLED, 100, {"task_pkey"}),
     "renew": (run.RENEW, 500, {"task_pkey", "task_running"}),
     "progress": (run.PROGRESS, 50, {"task_pkey"}),
