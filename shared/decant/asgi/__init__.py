@@ -9,6 +9,6 @@ beginning to end. Both await on the one event loop, in the request's own asyncio
 
 from decant._sync.greenlets import await_
 from decant.asgi.application import FlaskToAsgi
-from decant.web.flask_app import stream
+from decant.web.chunks import stream
 
 __all__ = ["FlaskToAsgi", "await_", "stream"]

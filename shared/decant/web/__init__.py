@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from decant.asgi.application import asgi_app
+    from decant.web.chunks import stream
     from decant.web.defaults import allow_cross_site
-    from decant.web.flask_app import stream
     from decant.web.idempotency import idempotent
     from decant.web.lambda_adapter import lambda_handler
     from decant.web.limits import limit_per_caller
@@ -53,7 +53,7 @@ _MODULES = {
     "page": "decant.web.resources",
     "query": "decant.web.params",
     "responds": "decant.web.responses",
-    "stream": "decant.web.flask_app",
+    "stream": "decant.web.chunks",
 }
 
 

@@ -1,12 +1,12 @@
 """Call a Flask app on the event loop or in a worker thread: an environ goes in, a response comes out."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from contextvars import Context, ContextVar, copy_context
 from functools import partial
 from inspect import iscoroutinefunction, unwrap
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import flask.globals
 from flask import Flask, appcontext_pushed, request
@@ -14,20 +14,20 @@ from greenlet import getcurrent
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, Map
-from werkzeug.wsgi import FileWrapper
 
 from decant._sync.greenlets import AwaitingGreenlet, LoopGreenlet, await_
 from decant._sync.threads import run_in_thread
 from decant.outbox import Outbox
 from decant.outbox import current as outbox
 from decant.tracing import Tracer, tracer
+from decant.web.chunks import FileBlocks
 from decant.web.dispatch import shorten
 from decant.web.wsgi import Response, TooLargeBody
 
 if TYPE_CHECKING:
     from asgiref.typing import ASGIReceiveCallable
 
-__all__ = ["bind", "call", "is_requested", "stream"]
+__all__ = ["bind", "call", "is_requested"]
 
 
 def bind(app: Flask) -> None:
@@ -125,9 +125,9 @@ def _start(
         _reject_large_bodies(app)
     context = _without_flask_contexts()
     if executor is not None and not _runs_on_loop(app, environ):
-        environ["wsgi.file_wrapper"] = _FileBlocks
+        environ["wsgi.file_wrapper"] = FileBlocks
         return run_in_thread(executor, work, context=context)
-    environ["wsgi.file_wrapper"] = _FileBlocks if executor is None else partial(_FileBlocks, executor=executor)
+    environ["wsgi.file_wrapper"] = FileBlocks if executor is None else partial(FileBlocks, executor=executor)
     request = LoopGreenlet.acquire()
     pending = request.start(work, context)
     if not request.finished:
@@ -267,62 +267,3 @@ async def _while_connected(
         watching.cancel()
         if gone:
             task.uncancel()
-
-
-_BLOCK_BYTES = 256 * 1024
-
-
-class _FileBlocks(FileWrapper):
-    """WSGI's `wsgi.file_wrapper`: files as responses, in large blocks.
-
-    Args:
-        file: Open for reading, at its beginning.
-        _block_bytes: The block size of the app: Werkzeug's 8 KiB, at which a large file is mostly overhead.
-        executor: Reads the file for a request on a server's event loop; None reads in the caller's thread.
-    """
-
-    def __init__(self, file: IO[bytes], _block_bytes: int = 0, *, executor: Executor | None = None) -> None:
-        super().__init__(file, _BLOCK_BYTES)
-        self._executor = executor
-
-    def __next__(self) -> bytes:
-        """The next block."""
-        if self._executor is None:
-            return super().__next__()
-        block: bytes = await_(run_in_thread(self._executor, lambda: self.file.read(self.buffer_size)))
-        if not block:
-            raise StopIteration
-        return block
-
-
-def stream[T](chunks: AsyncIterable[T]) -> Iterator[T]:
-    """An async iterable as the iterator that a Flask response is made of.
-
-        @app.get("/rows")
-        async def rows():
-            return stream(lines_of_the_query()), {"Content-Type": "text/csv"}
-
-    The next chunk is requested after the server has accepted the last chunk. In `stream_with_context(stream(…))` the
-    chunks are made with `request` and `session` available.
-    """
-    return _Stream(aiter(chunks))
-
-
-class _Stream[T]:
-    def __init__(self, chunks: AsyncIterator[T]) -> None:
-        self._chunks = chunks
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> T:
-        try:
-            return await_(anext(self._chunks))
-        except StopAsyncIteration:
-            raise StopIteration from None
-
-    def close(self) -> None:
-        """Close an async generator, so that its `finally` runs; the server calls it however the response ends."""
-        aclose = getattr(self._chunks, "aclose", None)
-        if aclose is not None:
-            await_(aclose())
