@@ -4,6 +4,8 @@ PYTHON3 := $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 /usr
 INSTALL := @$(PYTHON3) infra/decant_cloud/install.py
 DECANT := @.venv/bin/decant
 PY := .venv/bin/python
+# Images of containers set it: each of the many processes would compile every module that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .PHONY: $(shell grep -oE '^[a-z0-9-]+:' Makefile | tr -d :)
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Thread
 from typing import Any
 
 import pytest
+from werkzeug.serving import make_server
 
 __all__ = ["SqsQueue", "sqs_server"]
 
@@ -45,15 +47,20 @@ class SqsQueue:
 @contextmanager
 def sqs_server() -> Iterator[str]:
     """Start a server of SQS's API; yields its address."""
-    from moto.server import ThreadedMotoServer  # seconds of imports, which few tests need
+    # A second of imports, which few tests need.
+    from moto.moto_server.werkzeug_app import MotoRequestHandler, create_backend_app
 
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    # `ThreadedMotoServer` lists moto's folders for each request, to find its service.
+    app = create_backend_app("sqs")
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
     try:
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def make_queue(address: str, name: str, patch: pytest.MonkeyPatch) -> SqsQueue:

@@ -176,7 +176,9 @@ class Postgres(Server):
 
     def _set_password(self) -> None:
         """Give the superuser its password in single-user mode, without a network, and require it from then on."""
-        command = [str(POSTGRES_BIN_PATH / "postgres"), "--single", "-D", str(self._data), "postgres"]
+        # Repeated hashing, 5 ms of each connection, protects passwords that can be guessed; this one is random.
+        command = [str(POSTGRES_BIN_PATH / "postgres"), "--single", "-D", str(self._data)]
+        command += ["-c", "scram_iterations=1", "postgres"]
         statement = f"ALTER ROLE postgres PASSWORD '{self.password}'\n"
         done = subprocess.run(
             command, input=statement, capture_output=True, text=True, user=self._user, cwd=self._data, check=False
