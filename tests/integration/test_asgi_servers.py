@@ -1,7 +1,7 @@
 """The bridge behind real servers: what goes over the wire, and what does not pile up."""
 
 import asyncio
-import time
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -185,9 +185,13 @@ async def test_stream_that_breaks_is_no_whole_answer(server: Server) -> None:
 
 
 async def test_blocking_view_does_not_stall_others(server: Server) -> None:
-    """While it sleeps, others are answered."""
-    app = Flask("blocked")
-    app.add_url_rule("/sync", "sync", lambda: str(time.sleep(0.3)))  # type: ignore[func-returns-value]
+    """Others get their responses while it waits."""
+    app, called, released = Flask("blocked"), threading.Event(), threading.Event()
+
+    @app.get("/sync")
+    def wait() -> str:
+        called.set()
+        return str(released.wait(timeout=60))
 
     @app.get("/async")
     async def view() -> str:
@@ -196,12 +200,11 @@ async def test_blocking_view_does_not_stall_others(server: Server) -> None:
 
     async with serve(FlaskToAsgi(app), server) as url, httpx.AsyncClient(timeout=60) as http:
         blocked = asyncio.create_task(http.get(f"{url}/sync"))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(called.wait, 60)
         await asyncio.gather(*(http.get(f"{url}/async") for _ in range(10)))
-        quick_were_first = not blocked.done()
-        await blocked
+        released.set()
 
-    assert quick_were_first
+        assert (await blocked).text == "True"
 
 
 async def test_shutdown_closes_the_shared_clients(server: Server) -> None:
