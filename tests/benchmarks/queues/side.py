@@ -20,7 +20,7 @@ from tests.benchmarks.queues.systems import SYSTEMS, System
 
 __all__ = ["MEASURES"]
 
-BULK, ONE_BY_ONE, LATENCIES, WAL_COUNT = 10_000, 1_000, 300, 5_000
+BULK, ONE_BY_ONE, LATENCIES, WAL_COUNT = 10_000, 1_000, 300, 2_000
 _WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'"
 _SPACING_S = 0.02
 PRODUCED_PER_S = 200.0

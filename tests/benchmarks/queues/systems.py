@@ -3,9 +3,11 @@
 A process imports one of them.
 """
 
+import asyncio
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -168,6 +170,96 @@ class Procrastinate:
         return await self._app.close_async()
 
 
+class Oban:
+    """oban with its own pool; the queue has the limit `concurrency`."""
+
+    name = "oban"
+    unfinished = "SELECT count(*) FROM oban_jobs WHERE state NOT IN ('completed', 'cancelled', 'discarded')"
+    finished = "SELECT count(*) FROM oban_jobs WHERE state = 'completed'"
+
+    def __init__(self, url: str, concurrency: int) -> None:
+        self._url = url
+        self._concurrency = concurrency
+
+    async def prepare(self, ran: Ran) -> None:
+        import oban
+        from oban.schema import install
+
+        self._pool = await oban.Oban.create_pool(self._url)
+        self._client = oban.Oban(pool=self._pool)
+        if not await self._client._query.verify_structure():  # `install` fails where it has run
+            await install(self._pool)
+
+        @oban.worker(queue="default")
+        class Noop:
+            async def process(self, job: Any) -> None:
+                ran(job.args["value"])
+
+        self._worker: Any = Noop
+
+    async def enqueue(self, value: float) -> object:
+        return await self._client.enqueue(self._worker.new({"value": value}))
+
+    async def enqueue_many(self, values: Sequence[float]) -> object:
+        return await self._client.enqueue_many(self._worker.new({"value": value}) for value in values)
+
+    async def work(self) -> None:
+        from oban import Oban as Application
+
+        async with Application(pool=self._pool, queues={"default": self._concurrency}):
+            await asyncio.Event().wait()
+
+    async def close(self) -> object:
+        return await self._pool.close()
+
+
+@dataclass
+class Noop:
+    """Arguments of awa's task; awa reads the annotations of this class."""
+
+    value: float
+
+
+class Awa:
+    """awa with its queue storage, which its first worker makes the active one."""
+
+    name = "awa-pg"
+    # Its view `awa.jobs` takes more than 20 s to count 5,000 tasks.
+    finished = "SELECT coalesce(sum(completed_count), 0)::bigint FROM awa.receipt_completion_batches"
+    unfinished = f"SELECT (SELECT count(*) FROM awa.ready_entries) - ({finished})"  # noqa: S608  # a constant
+
+    def __init__(self, url: str, concurrency: int) -> None:
+        self._url = url
+        self._concurrency = concurrency
+
+    async def prepare(self, ran: Ran) -> None:
+        import awa
+
+        self._client = awa.AsyncClient(self._url)
+        await self._client.migrate()
+        await self._client.install_queue_storage()
+
+        @self._client.task(Noop)  # type: ignore[untyped-decorator]
+        async def noop(job: Any) -> None:
+            ran(job.args.value)
+
+    async def enqueue(self, value: float) -> object:
+        return await self._client.insert(Noop(value))
+
+    async def enqueue_many(self, values: Sequence[float]) -> object:
+        return await self._client.enqueue_many_copy([Noop(value) for value in values])
+
+    async def work(self) -> None:
+        await self._client.start([("default", self._concurrency)])
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await self._client.shutdown()
+
+    async def close(self) -> object:
+        return await self._client.close()
+
+
 SYSTEMS: dict[str, Callable[[str], System]] = {
     "Decant": lambda url: Decant(url, CONCURRENCY),
     "Decant, 1,000 at once": lambda url: Decant(url, UNLIMITED),
@@ -175,4 +267,6 @@ SYSTEMS: dict[str, Callable[[str], System]] = {
     "pgqueuer": lambda url: PgQueuer(url, CONCURRENCY),
     "pgqueuer, no limit": lambda url: PgQueuer(url, 0),
     "procrastinate": lambda url: Procrastinate(url, CONCURRENCY),
+    "oban": lambda url: Oban(url, CONCURRENCY),
+    "awa": lambda url: Awa(url, CONCURRENCY),
 }
