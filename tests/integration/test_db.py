@@ -8,11 +8,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Executable, bindparam, event, literal, select, text
 from sqlalchemy.exc import DBAPIError
 
 from decant import db, runtime
 from decant.db import pool
+from decant.db.engine import database
 from decant.errors import ConfigError, DatabaseUnavailable
 from decant_cloud.local.postgres import Postgres
 from tests.statements import execute
@@ -60,6 +61,52 @@ async def test_session_commits_when_the_block_ends_well(driver: str) -> None:
     await insert(driver)
 
     assert await count() == 1
+
+
+@pytest.mark.usefixtures("driver")
+@pytest.mark.parametrize(
+    ("statement", "given"),
+    [
+        (text("SELECT CAST(:value AS text) AS name, 1 AS number"), {"value": "Ada"}),
+        (text("SELECT CAST(:value AS text) AS name, 1 AS number").bindparams(value="Ada"), {}),
+        (
+            text("SELECT 'Ada' AS name, 1 AS number WHERE 1 IN :values").bindparams(
+                bindparam("values", expanding=True)
+            ),
+            {"values": [1, 2]},
+        ),
+        (select(literal("Ada").label("name"), literal(1).label("number")), {}),
+    ],
+    ids=["plain", "with a value", "with a list", "of SQLAlchemy"],
+)
+async def test_rows_are_mappings(statement: Executable, given: dict[str, Any]) -> None:
+    """Any statement of SQLAlchemy returns rows by the names of its columns, with either driver."""
+    (row,) = await db.execute(statement, given)
+
+    assert dict(row) == {"name": "Ada", "number": 1}
+    assert row["number"] == 1
+
+
+@pytest.mark.usefixtures("driver")
+async def test_wrong_statement_raises_the_error_of_sqlalchemy_without_values() -> None:
+    """An error of the server is SQLAlchemy's, with the SQLSTATE, and does not show values, which may be secret."""
+    with pytest.raises(DBAPIError) as caught:
+        await db.execute(text("SELECT 1 / CAST(:secret AS integer) - 17"), {"secret": 0})
+
+    assert getattr(caught.value.orig, "sqlstate", None) == "22012"
+    assert not caught.value.connection_invalidated
+    assert "[parameters" not in str(caught.value) or "hidden" in str(caught.value)
+
+
+@pytest.mark.usefixtures("driver")
+async def test_statement_is_seen_by_listeners_of_the_engine() -> None:
+    """An instrumentation that listens to the engine, as the spans of traces do, sees every statement."""
+    seen = list[str]()
+    event.listen(database().statements.sync_engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
+
+    await db.execute(text("SELECT 1 AS one"), {})
+
+    assert seen == ["SELECT 1 AS one"]
 
 
 @pytest.mark.usefixtures("driver")

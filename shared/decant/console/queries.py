@@ -9,7 +9,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping
 
 from decant import db
 from decant.console import histogram, sql
@@ -147,7 +146,7 @@ async def count_tasks(conditions: TaskConditions, before: UUID | None = None) ->
     return Counted(row["matching"], _continues(row))
 
 
-def _continues(row: RowMapping) -> UUID | None:
+def _continues(row: Mapping[str, Any]) -> UUID | None:
     last: UUID = row["last"]
     return last if row["scanned"] == _SCAN_LIMIT else None
 

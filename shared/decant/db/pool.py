@@ -17,23 +17,15 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import AsyncAdaptedQueuePool, Connection, Engine, PoolProxiedConnection, event
-from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy import AsyncAdaptedQueuePool, Engine, PoolProxiedConnection, event
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
 from decant.errors import PoolExhausted
 
-__all__ = [
-    "ConnectionClosed",
-    "ConnectionPool",
-    "check_connections",
-    "send_begin",
-    "send_with_commit",
-    "wait_for_turn",
-    "was_refused",
-]
+__all__ = ["ConnectionPool", "check_connections", "wait_for_turn"]
 
 _HOLDER = "decant.holder"  # key of a connection record's `record_info`
 _run: ContextVar[object | None] = ContextVar("decant_pool_run", default=None)
@@ -126,76 +118,6 @@ class ConnectionPool(AsyncAdaptedQueuePool):
 _ADVICE = "pass session=session to work in the transaction of its session"
 
 _MOMENT_S = 1.0
-
-
-class ConnectionClosed(Exception):
-    """The server had closed the connection before the transaction began."""
-
-
-def send_begin(connection: Connection, first: str = "") -> bool:
-    """Send BEGIN now rather than with the first statement, so that a closed connection is noticed before any other.
-
-    Both drivers send BEGIN in a round trip of its own, so this costs nothing.
-
-    Args:
-        connection: A connection without a transaction.
-        first: First statement of the transaction, without parameters. asyncpg sends it with BEGIN.
-    Returns:
-        Whether `first` returned a row.
-    Raises:
-        ConnectionClosed: the server had closed the connection; a new connection may work.
-        DBAPIError: `first` failed.
-    """
-    dialect, driver = connection.dialect, connection.connection.dbapi_connection
-    try:
-        return await_only(_begin(driver, first))
-    except dialect.loaded_dbapi.Error as error:
-        is_closed = dialect.is_disconnect(error, driver, None)
-        connection.invalidate(error)
-        if is_closed:
-            raise ConnectionClosed from error
-        raise DBAPIError.instance(first, None, error, dialect.loaded_dbapi.Error, dialect=dialect) from error
-    except BaseException as error:
-        # When this is cancelled, the server may have begun a transaction that the driver has not recorded. The pool
-        # would not roll it back, and the next statements on the connection would never be committed.
-        connection.invalidate(error)
-        raise
-
-
-async def _begin(driver: Any, first: str) -> bool:
-    # Neither driver has a public way to send BEGIN alone.
-    if hasattr(driver, "_start_transaction"):  # SQLAlchemy's adapter of asyncpg
-        if driver._transaction is None:  # noqa: SLF001
-            driver.driver_connection.first = first
-            await driver._start_transaction()  # noqa: SLF001
-        return bool(first) and not driver.driver_connection.begun.endswith(" 0")
-    psycopg = driver.driver_connection
-    async with psycopg.lock:
-        await psycopg.wait(psycopg._start_query())  # noqa: SLF001
-    return bool(first) and await (await psycopg.execute(first)).fetchone() is not None
-
-
-def send_with_commit(connection: Connection, last: str) -> None:
-    """Run a statement without parameters as the last of the transaction. asyncpg sends it with COMMIT."""
-    driver: Any = connection.connection.driver_connection
-    if hasattr(driver, "last"):
-        driver.last = last
-    else:
-        connection.exec_driver_sql(last)
-
-
-_SHUT_DOWN = frozenset({"57P01", "57P02", "57P03"})
-"""The server ended the session in place of running the statement.
-
-Source: PostgreSQL, appendix A: admin_shutdown, crash_shutdown, cannot_connect_now.
-"""
-
-
-def was_refused(error: DBAPIError) -> bool:
-    """Whether the server closed the connection without running the statement, so that it can be repeated safely."""
-    return error.connection_invalidated and (
-        getattr(error.orig, "sqlstate", None) in _SHUT_DOWN or "connection is closed" in str(error.orig)
-    )
 
 
 def check_connections(engine: Engine, timeout_s: float) -> None:

@@ -9,16 +9,16 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Engine, Executable, RowMapping
+from sqlalchemy import Connection, Executable
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util import greenlet_spawn
 
-from decant.db.engine import database
-from decant.db.pool import ConnectionClosed, send_begin, send_with_commit, was_refused
+from decant.db.driver import ConnectionClosed, find_query, send_begin, send_query, send_with_commit, was_refused
+from decant.db.engine import Database, database
 from decant.errors import DatabaseUnavailable
 
 __all__ = ["JoinedSession", "current_session", "execute", "execute_last", "joined_session", "session"]
@@ -143,7 +143,7 @@ def _joining() -> JoinedSession | None:
 
 async def execute(
     statement: Executable, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
-) -> Sequence[RowMapping]:
+) -> Sequence[Mapping[str, Any]]:
     """Run a statement in the transaction of a session, or else as a transaction of its own.
 
     Without a session, a direct connection needs no round trips for BEGIN and COMMIT. Inside of `joined_session()`, the
@@ -166,32 +166,41 @@ async def execute(
     if (joined := _joining()) is not None:
         async with joined.part() as part:
             return await execute(statement, given, part)
-    statements = database().statements.sync_engine
+    opened = database()
 
-    def run() -> Sequence[RowMapping]:
+    def run() -> Sequence[Mapping[str, Any]]:
         try:
-            return _execute(statements, statement, given)
+            return _execute(opened, statement, given)
         except DBAPIError as error:
             if not (was_refused(error) or (repeatable and error.connection_invalidated)):
                 raise
-        return _execute(statements, statement, given)
+        return _execute(opened, statement, given)
 
     with _translated():
         return await greenlet_spawn(run)  # a single switch; AsyncConnection would make three
 
 
-def _execute(engine: Engine, statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+def _execute(database: Database, statement: Executable, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     with _connecting():
-        connection = engine.connect()
+        connection = database.statements.sync_engine.connect()
     with connection:
+        if database.statements is not database.transactions and _is_plain(connection):
+            query = find_query(statement, connection.dialect)
+            if query is not None:
+                return send_query(connection, query[0], [given[name] for name in query[1]])
         rows = _rows(connection, statement, given)
         connection.commit()
     return rows
 
 
-def _rows(connection: Connection, statement: Executable, given: Mapping[str, Any]) -> Sequence[RowMapping]:
+def _is_plain(connection: Connection) -> bool:
+    """Whether the driver is asyncpg, and nothing, such as a trace, listens to the connection's statements."""
+    return connection.dialect.driver == "asyncpg" and not (connection.engine._has_events or connection._echo)  # noqa: SLF001
+
+
+def _rows(connection: Connection, statement: Executable, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     result = connection.execute(statement, given)
-    return result.mappings().all() if result.returns_rows else ()
+    return cast("Sequence[Mapping[str, Any]]", result.mappings().all()) if result.returns_rows else ()
 
 
 def _begin(session: Session, first: str = "") -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping, TextClause
+from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
@@ -49,14 +49,14 @@ async def complete(statement: TextClause, given: Mapping[str, Any], session: Asy
     return completed(rows, released)
 
 
-def completed(rows: Sequence[RowMapping], released: list[Enqueued]) -> Completed:
+def completed(rows: Sequence[Mapping[str, Any]], released: list[Enqueued]) -> Completed:
     """The effect of a statement that finishes tasks, whose workflows have released others."""
     has_signals = bool(rows) and "signalled" in rows[0]  # in the rows of COMPLETE; `get` would cost a µs per row
     signalled = frozenset(row["id"] for row in rows if row["signalled"]) if has_signals else frozenset()
     return Completed({row["id"]: State(row["state"]) for row in rows}, released, signalled)
 
 
-async def _update_workflows(finished: Sequence[RowMapping], session: AsyncSession) -> list[Enqueued]:
+async def _update_workflows(finished: Sequence[Mapping[str, Any]], session: AsyncSession) -> list[Enqueued]:
     succeeded = [row["id"] for row in finished if row["state"] == State.SUCCESS]
     failed = [row["id"] for row in finished if row["state"] != State.SUCCESS]
     failures = await db.execute(workflow.FAIL_DEPENDENTS, {"ids": failed}, session) if failed else []

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import RowMapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
@@ -236,12 +235,12 @@ def _republish_after_s() -> float:
     return load(TaskSettings).republish_after_s
 
 
-def _summary(row: RowMapping) -> Summary:
+def _summary(row: Mapping[str, Any]) -> Summary:
     fields = {name: row[name] for name in Summary.__struct_fields__}
     return Summary(**{**fields, "state": State(row["state"])})
 
 
-def _status(row: RowMapping) -> Status:
+def _status(row: Mapping[str, Any]) -> Status:
     fields = dict(row)
     type_, message, traceback = (fields.pop(name) for name in ("error_type", "error", "traceback"))
     fields["failure"] = None if type_ is None else Failure(type_, message, traceback)
