@@ -1,5 +1,6 @@
 """The routes to fuzz, read from the template, the events and the URL maps, so that new routes are covered."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -65,14 +66,15 @@ def load_routes() -> list[Route]:
 
 def _route(endpoint: Endpoint, module: ModuleType, variables: list[str]) -> Route:
     event = endpoint.event
+    query, body = event.get("queryStringParameters") or {}, event.get("body")
     return Route(
         method=endpoint.method,
         path=endpoint.path,
         path_values=event.get("pathParameters") or {},
-        query=event.get("queryStringParameters") or {},
-        body=event.get("body"),
+        query=query,
+        body=body,
         needs_token="Authorization" in (event.get("headers") or {}),
-        fields=dict(_fields(module)),
+        fields=dict(_fields(module, set(json.loads(body) if body else query))),
         creates=next((name for name in variables if endpoint.makes(name)), None),
     )
 
@@ -85,9 +87,11 @@ def _other_routes(module: ModuleType) -> Iterator[Route]:
             yield Route(method=method, path=path)
 
 
-def _fields(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """Fields of the Structs that a function or a module of the domain defines."""
+def _fields(module: ModuleType, names: set[str]) -> Iterator[tuple[str, Any]]:
+    """Fields of the Structs that a function or a module of the domain defines, and that have all these names."""
     for struct in _structs(module):
+        if not names.issubset(struct.__struct_encode_fields__):
+            continue
         schema = msgspec.json.schema(struct)
         definitions = schema.get("$defs", {})
         for name, one in definitions.get(struct.__name__, {}).get("properties", {}).items():

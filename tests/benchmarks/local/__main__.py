@@ -1,16 +1,19 @@
 """Prints a table of what was measured against the goals, or JSON: `make bench-local`. Nothing here asserts a time."""
 
 import argparse
+import os
 import tempfile
 from pathlib import Path
 
 from tests.benchmarks.local.environments import cold_start, own_share
+from tests.benchmarks.local.load import all_routes, changed_setting
 from tests.benchmarks.local.measures import Measure, show
 from tests.benchmarks.local.queues import drain
 from tests.benchmarks.local.requests import latency, round_trip, throughput
 from tests.benchmarks.local.running import fresh_clone_s, memory, up
 from tests.benchmarks.progress import progress
 from tests.loading import ROOT
+from tests.upstream import Upstream
 
 
 def main() -> None:
@@ -29,7 +32,8 @@ def main() -> None:
 
 
 def _whole(requests: int) -> list[Measure]:
-    with tempfile.TemporaryDirectory(prefix="decant-bench-") as state:
+    with tempfile.TemporaryDirectory(prefix="decant-bench-") as state, Upstream() as upstream:
+        os.environ["FETCH_DATA_URL"] = f"{upstream.url}/1"
         Path(state).chmod(0o755)  # PostgreSQL's own user has to get through, when we are root
         with up(ROOT, Path(state)):
             pass  # the database is made
@@ -41,7 +45,7 @@ def _whole(requests: int) -> list[Measure]:
                 ((throughput, requests), (round_trip, requests // 10)), "throughput, round trip"
             ):
                 rest.append(measure(running, count))
-            rest.append(drain(running))
+            rest += [drain(running), changed_setting(running), *all_routes(running, Path(state))]
             return [second, *rest, *idle]
 
 

@@ -10,7 +10,7 @@ from decant_cloud.local.deploy import Cloud
 from tests.benchmarks.local.measures import Measure
 from tests.benchmarks.local.running import Running
 
-__all__ = ["drain"]
+__all__ = ["create_function", "drain"]
 
 MESSAGES = 500
 SOURCE = "def handler(event, context): print('BATCH', len(event['Records']))"
@@ -22,7 +22,7 @@ def drain(running: Running) -> Measure:
     cloud = Cloud(running.url)
     sqs = cloud.client("sqs")
     queue = sqs.create_queue(QueueName=NAME)["QueueUrl"]
-    _create_function(cloud)
+    create_function(cloud, NAME, SOURCE)
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     mappings = cloud.client("lambda")
     mapping = mappings.create_event_source_mapping(EventSourceArn=arn, FunctionName=NAME)["UUID"]
@@ -40,19 +40,26 @@ def drain(running: Running) -> Measure:
     return Measure(name=f"{MESSAGES} messages through the event source mapping", value=taken, unit="s", goal="≤ 4")
 
 
-def _create_function(cloud: Cloud) -> None:
+def create_function(cloud: Cloud, name: str, source: str) -> None:
+    """Create a function, and wait until it can be invoked.
+
+    Args:
+        cloud: The local cloud.
+        name: Name of the function.
+        source: Its module, which defines `handler`.
+    """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as file:
-        file.writestr("app.py", SOURCE)
+        file.writestr("app.py", source)
     client = cloud.client("lambda")
     client.create_function(
-        FunctionName=NAME,
+        FunctionName=name,
         Runtime="python3.13",
         Handler="app.handler",
         Role="arn:aws:iam::000000000000:role/bench",
         Code={"ZipFile": content.getvalue()},
     )
-    while client.get_function_configuration(FunctionName=NAME)["State"] == "Pending":
+    while client.get_function_configuration(FunctionName=name)["State"] == "Pending":
         time.sleep(0.02)
 
 

@@ -19,7 +19,7 @@ from decant_cloud.local.postgres import free_port
 from tests.benchmarks.local.measures import Measure
 from tests.loading import ROOT
 
-__all__ = ["Running", "fresh_clone_s", "memory", "up"]
+__all__ = ["Running", "environment_mb", "fresh_clone_s", "memory", "up"]
 
 GET = "async?seconds=0"
 
@@ -86,6 +86,12 @@ def memory(running: Running) -> list[Measure]:
         parts[part] = parts.get(part, 0) + _held_mb(process)
     measures = [Measure(name=f"memory, idle: {part}", value=mb, unit="MB") for part, mb in sorted(parts.items())]
     return [*measures, Measure(name="memory, idle: all of it", value=sum(parts.values()), unit="MB")]
+
+
+def environment_mb(running: Running) -> list[float]:
+    """Megabytes that each environment of a function holds."""
+    processes = running.process.children(recursive=True)
+    return [_held_mb(process) for process in processes if _part(process) == "functions"]
 
 
 def _part(process: psutil.Process) -> str:
