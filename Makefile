@@ -60,6 +60,7 @@ test: install ## Run the checks and all tests but the long ones; the output of e
 	$(INSTALL) --with policy
 	@$(MAKE) --no-print-directory --keep-going -j3 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) \
 		e2e integration check check-policy unit
+test-all: export TEST_EXAMPLES := 100
 test-all: test ## Run the long tests too, SAM's commands, and the end-to-end tests on LocalEmu
 	@$(MAKE) --no-print-directory --keep-going test-long test-without-demo test-sam e2e-localemu
 check: install ## Run the linters, the type checker and the checks of the bundle; the last lines name those that failed

@@ -26,7 +26,8 @@ from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
 pytest_plugins = ["decant_cloud.pytest_plugin"]
 
-settings.register_profile("decant", deadline=None)  # a busy machine is slow
+# No deadline: a busy machine is slow. `make test-all` generates more examples.
+settings.register_profile("decant", deadline=None, max_examples=int(os.environ.get("TEST_EXAMPLES", "30")))
 settings.load_profile("decant")
 
 SOURCES = ROOT / ".decant/sources"

@@ -5,7 +5,6 @@ orders of events that no scheduler would show: an owner that comes back after it
 the retry it meets, a crash between a transaction's writes and its end.
 """
 
-import os
 from collections import Counter
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -27,7 +26,6 @@ from tests.worlds import PostgresWorld, execute
 
 LEASE_S = 60.0
 MOST_TASKS = 12
-EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "20"))  # 20 take 4 s; the timeout of a test is 120 s
 
 
 class _CrashedError(Exception):
@@ -325,7 +323,7 @@ def test_tasks_keep_their_promises_whatever_happens() -> None:
     run_state_machine_as_test(
         Lives,
         settings=settings(
-            max_examples=EXAMPLES,
+            max_examples=settings().max_examples // 5,
             stateful_step_count=40,
             phases=[Phase.generate],  # shrinking would run for minutes: the steps as they were found are sufficient
             report_multiple_bugs=False,

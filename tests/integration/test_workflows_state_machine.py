@@ -37,7 +37,7 @@ from decant.workflows.store import NotRecorded, PostgresSteps, Recording, StepSt
 from decant.workflows.store import using as using_steps
 from tests.worlds import PostgresWorld, execute, sweep_once
 
-EXAMPLES = int(os.environ.get("STATE_MACHINE_EXAMPLES", "10"))
+EXAMPLES = settings().max_examples // 10
 MOST_RUNS = 4
 NAME = "machine"
 
@@ -330,14 +330,14 @@ def lives(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> ty
 
 @pytest.mark.usefixtures("new_tasks")
 def test_guarantees_hold_in_random_lives(lives: type[Lives]) -> None:
-    """STATE_MACHINE_EXAMPLES=1000 searches longer."""
+    """TEST_EXAMPLES=10000 searches longer."""
     run_state_machine_as_test(
         lives,
         settings=settings(
             max_examples=EXAMPLES * (10 if lives is MemoryLives else 1),
             stateful_step_count=30,
             deadline=None,
-            derandomize=not os.environ.get("STATE_MACHINE_EXAMPLES"),
+            derandomize=not os.environ.get("TEST_EXAMPLES"),
             suppress_health_check=list(HealthCheck),
             phases=(Phase.explicit, Phase.generate, Phase.shrink),
         ),
