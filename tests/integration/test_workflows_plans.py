@@ -52,7 +52,7 @@ async def plans() -> dict[str, Plan]:
         "next due": await plan_of(claim.NEXT_DUE, names=["flow"], within_s=3600, queues=None),
         "sweep": await plan_of(sweep.UNPUBLISHED, ahead_s=60, count=100, **queues),
         "steps of a resumed run": await plan_of(sql.LOAD, ids=[sleeper]),
-        "step": await plan_of(sql.RECORD, steps=json.dumps([new])),
+        "step": await plan_of(sql.RECORD, steps=json.dumps([new]), expected=1),
         "wait": await plan_of(sql.TAKE, waits=json.dumps([wait])),
         "signal": await plan_of(sql.SEND, **signal, **queues),
     }

