@@ -229,7 +229,7 @@ def queue(local_cloud: RunningCloud) -> Iterator[str]:
 def test_run_of_a_minute_on_a_function_of_ten_seconds_counts_no_retry(
     local_cloud: RunningCloud, database: Database, create: Create, queue: str
 ) -> None:
-    """It takes several invocations, which SQS starts; its steps are not repeated."""
+    """It takes several invocations, which SQS starts; its steps are not repeated. `pytest -rP` shows its time."""
     sqs, client = local_cloud.client("sqs"), local_cloud.client("lambda")
     name = create_worker(local_cloud, create, LONG, 10, TASK_QUEUE_URLS=f"flows={queue}", TASK_MARGIN_S="2.5")
     arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
@@ -245,6 +245,9 @@ def test_run_of_a_minute_on_a_function_of_ten_seconds_counts_no_retry(
     client.delete_event_source_mapping(UUID=mapping)
     status = database.status(run)
     steps = database.execute("SELECT name FROM effect")
+    took = "SELECT extract(epoch FROM date_done - date_created) FROM decant.task WHERE id = %s"
+    [(seconds,)] = database.execute(took, run)
+    print(f"60 s of steps and sleeps took {seconds:.1f} s in {status['attempt']} invocations")  # noqa: T201  # a figure
     assert (status["state"], status["result"], status["retries"], status["losses"]) == ("SUCCESS", 18, 0, 0)
     assert status["attempt"] > 6
     assert sorted(steps) == sorted((f"e{number}",) for number in range(18))

@@ -120,7 +120,9 @@ class Decant:
         """Measures that the others do not have."""
         return {
             "bytes per step, in table and index": f"{loop.run(self._step_bytes()):.0f}",
-            "resume of 1,000 steps, its processor time": _median_ms(*loop.run(self._resume_ms())),
+            "claim of a run of 1,000 steps until it is back at its position, its processor time": _median_ms(
+                *loop.run(self._resume_ms())
+            ),
             "signal to receipt, median and 99 %": " · ".join(f"{ms:.0f} ms" for ms in loop.run(self._signal_ms())),
             "processor time of the import of decant.workflows after decant.worker": _median_ms(
                 [_import_ms() for _ in range(5)]
