@@ -72,11 +72,10 @@ _COMPLETE = f"""
                 statement_timestamp() + make_interval(secs => ended.delay_s) AS next_eta
         ) AS next
     WHERE t.id = ended.id AND t.id = ANY (ARRAY(SELECT id FROM ended))
-    RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by,
-        NOT ended.waits_for_signal AS signalled
+    RETURNING t.id, t.state, NOT ended.waits_for_signal AS signalled %s
 """  # noqa: S608  # composed of constants
 
-COMPLETE = text("WITH" + _COMPLETE % "")
+COMPLETE = text("WITH" + _COMPLETE % ("", ""))
 """Write the outcomes of runs whose lease is still held; they are given in the order of their ids.
 
 The lateral join reads a row at a time: PostgreSQL would plan another join by its estimate of the number of running
@@ -92,8 +91,10 @@ _FINISHING = """
     FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o (id uuid, state text)
 """
 
+_DEPENDENTS = f", NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by"
+
 COMPLETE_WITH_DEPENDENTS = text(
-    f"{lock_with_runs(_FINISHING)}, {_COMPLETE % 'AND (SELECT * FROM locked) > 0'}"  # noqa: S608  # composed of constants
+    f"{lock_with_runs(_FINISHING)}, {_COMPLETE % ('AND (SELECT * FROM locked) > 0', _DEPENDENTS)}"  # noqa: S608  # composed of constants
 )
 """COMPLETE for runs of which some may have dependents; the runs of workflows that wait for them are locked as well.
 

@@ -103,10 +103,9 @@ class PostgresStore:
     async def complete(self, outcomes: Sequence[Outcome], session: AsyncSession | None) -> Completed:
         in_order = sorted(outcomes, key=lambda outcome: outcome.id.int)
         given = {"outcomes": msgspec.json.encode(in_order).decode(), "republish_after_s": _republish_after_s()}
-        has_dependents = any(outcome.has_dependents for outcome in outcomes)
-        if session is None and not has_dependents:
-            return completed(await db.execute(run.COMPLETE, given), [])
-        return await complete(run.COMPLETE_WITH_DEPENDENTS if has_dependents else run.COMPLETE, given, session)
+        if any(outcome.has_dependents for outcome in outcomes):
+            return await complete(run.COMPLETE_WITH_DEPENDENTS, given, session)
+        return completed(await db.execute(run.COMPLETE, given, session), [])
 
     async def heartbeat(self, running: Sequence[tuple[UUID, int]], lease_s: float | None) -> dict[UUID, CancelReason]:
         given = {"ids": [task_id for task_id, _ in running], "attempts": [attempt for _, attempt in running]}
