@@ -1,5 +1,6 @@
 """Fixtures that every kind of test shares, beside those of the plug-in."""
 
+import functools
 import logging
 import os
 import re
@@ -11,7 +12,9 @@ import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from httpx._transports import default as httpx_transport
 from hypothesis import settings
 
 from decant import observability
@@ -29,6 +32,9 @@ pytest_plugins = ["decant_cloud.pytest_plugin"]
 # No deadline: a busy machine is slow. `make test-all` generates more examples.
 settings.register_profile("decant", deadline=None, max_examples=int(os.environ.get("TEST_EXAMPLES", "30")))
 settings.load_profile("decant")
+
+# Each new client of httpx reads the certificate authorities, which takes 50 ms; all tests use loopback.
+vars(httpx_transport)["create_ssl_context"] = functools.cache(httpx.create_ssl_context)
 
 SOURCES = ROOT / ".decant/sources"
 
