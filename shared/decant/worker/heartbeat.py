@@ -32,32 +32,41 @@ class Heartbeat:
         self._lease_s = lease_s
         self._leased = leased
         self._queues = queues
+        self._first: asyncio.TimerHandle | None = None
         self._checking: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Start the checks."""
+        """Start the checks after an interval, which most batches of messages do not take."""
+        self._first = asyncio.get_running_loop().call_later(self._interval_s, self._start_checking)
+
+    def _start_checking(self) -> None:
         self._checking = asyncio.create_task(self._check_forever())
 
     async def stop(self) -> None:
         """End the checks."""
+        if self._first is not None:
+            self._first.cancel()
         if self._checking is not None:
             self._checking.cancel()
             await asyncio.wait({self._checking})
 
     async def _check_forever(self) -> None:
         while True:
+            await self._check()
             await asyncio.sleep(self._interval_s)
-            await presence().report(len(self._leased), self._queues)
-            runs = {execution.claimed.id: execution for execution in self._leased}
-            if not runs:
-                continue
-            try:
-                cancelled = await store().heartbeat(
-                    [(task_id, run.claimed.attempt) for task_id, run in runs.items()], self._lease_s
-                )
-            except TRANSIENT as error:
-                extra = {"tasks": len(runs), "error": repr(error)}
-                log.warning("Could not check whether tasks were revoked; retrying", extra=extra)
-                continue
-            for task_id, reason in cancelled.items():
-                runs[task_id].cancel(reason)
+
+    async def _check(self) -> None:
+        await presence().report(len(self._leased), self._queues)
+        runs = {execution.claimed.id: execution for execution in self._leased}
+        if not runs:
+            return
+        try:
+            cancelled = await store().heartbeat(
+                [(task_id, run.claimed.attempt) for task_id, run in runs.items()], self._lease_s
+            )
+        except TRANSIENT as error:
+            extra = {"tasks": len(runs), "error": repr(error)}
+            log.warning("Could not check whether tasks were revoked; retrying", extra=extra)
+            return
+        for task_id, reason in cancelled.items():
+            runs[task_id].cancel(reason)

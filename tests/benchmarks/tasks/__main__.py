@@ -77,8 +77,8 @@ def measure(own: Decant, peer: Celery) -> tuple[dict[str, Measured], Peers]:
 
 def measure_celery(peer: Celery) -> Peers:
     """What Celery does a second, by measure and pool."""
-    waiting = {pool: peer.run_rate(pool, "wait", (WAIT_S,), 1000) for pool in progress(POOLS, "pools, waiting tasks")}
-    idle = {pool: peer.run_rate(pool, "noop", (), 2000) for pool in progress(POOLS, "pools, tasks that do nothing")}
+    waiting = {pool: peer.run_rate(pool, "wait", (WAIT_S,), 500) for pool in progress(POOLS, "pools, waiting tasks")}
+    idle = {pool: peer.run_rate(pool, "noop", (), 1000) for pool in progress(POOLS, "pools, tasks that do nothing")}
     return {"wait": waiting, "nothing": idle, **measure_enqueue(peer)}
 
 
