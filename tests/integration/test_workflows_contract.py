@@ -256,7 +256,7 @@ async def test_revoked_run_ends(world: World) -> None:
     await world.run()
     await run.revoke()
 
-    with pytest.raises(TaskRevoked):
+    with pytest.raises(TaskRevoked, match="while it was not running"):
         await run.result(timeout=60)
     with pytest.raises(Conflict):
         await run.send("approved", {"by": "ada"})

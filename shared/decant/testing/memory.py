@@ -205,7 +205,7 @@ class MemoryStore:
         for row in unfinished:
             row.revoked, row.terminate = True, row.terminate or terminate
             if row.state is not State.STARTED:
-                row.close(State.REVOKED, self.now(), Failure("TaskRevoked", "It was revoked before it was started."))
+                row.close(State.REVOKED, self.now(), Failure("TaskRevoked", "It was revoked while it was not running."))
         self.rows.update_workflows(unfinished, self.now())
         return len(unfinished)
 

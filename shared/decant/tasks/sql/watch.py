@@ -26,7 +26,7 @@ _REVOKE = f"""
         state = CASE WHEN state = 'STARTED' THEN state ELSE 'REVOKED' END,
         date_done = CASE WHEN state = 'STARTED' THEN NULL ELSE statement_timestamp() END,
         error_type = CASE WHEN state = 'STARTED' THEN NULL ELSE 'TaskRevoked' END,
-        error = CASE WHEN state = 'STARTED' THEN NULL ELSE 'It was revoked before it was started.' END,
+        error = CASE WHEN state = 'STARTED' THEN NULL ELSE 'It was revoked while it was not running.' END,
         traceback = CASE WHEN state = 'STARTED' THEN NULL ELSE '' END,
         wake_at = NULL
     FROM open
