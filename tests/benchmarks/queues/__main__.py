@@ -31,7 +31,8 @@ _OF_CALLER = {"one by one", "bulk", "wal", "latency"}
 _LEFT_OUT = {
     "Decant, 1,000 at once": _OF_CALLER,  # the same at any concurrency
     "pgqueuer, no limit": _OF_CALLER,
-    "procrastinate": {"5,000", "30,000", "held"},  # too slow for a run of five minutes
+    "Decant, limited": {"latency"},
+    "procrastinate": {"5,000", "30,000", "held", "wal"},  # too slow for a run of five minutes
     "oban": {"held"},
     "awa": {"30,000", "held"},
 }
