@@ -43,7 +43,7 @@ def run_module(name: str, *arguments: str) -> str:
 def _run_python(*arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": PYTHONPATH}
     command = [sys.executable, *arguments]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=True)
     return finished.stdout
 
 

@@ -288,7 +288,7 @@ def test_crash_within_the_response_aborts_it(bench: Bench, streaming: Environmen
 
 def test_timeout_within_the_response_aborts_it(bench: Bench, layer: Path) -> None:
     """The function's time limit also holds for a response that is being sent."""
-    environment = start(bench, layer, timeout_s=2)
+    environment = start(bench, layer, timeout_s=6)
     with requested(bench, environment, "/waiting") as (client, answer):
         client.read()
         with pytest.raises(StreamAborted):

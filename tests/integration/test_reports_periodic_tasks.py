@@ -57,12 +57,12 @@ async def test_expires_counts_from_the_tick() -> None:
 @pytest.mark.usefixtures("database_url")
 async def test_idle_worker_runs_ticks_that_expire_soon() -> None:
     """A worker that is always in time revokes none of the ticks."""
-    define("reports.beat", 3, expires=1)
+    define("reports.beat", 30, expires=10)
     world = PostgresWorld()
     await world.run()  # begins the schedule
 
     for _ in range(24):
-        await world.advance(0.5)
+        await world.advance(5)
         await world.run()
 
     states = [row["state"] for row in await rows("reports.beat")]
