@@ -1,6 +1,6 @@
 # The commands people type. `make help` lists them; those of `decant` take a command line's variables as its options.
 # Any python3 that runs: pyenv's refuses to where a version is selected that it lacks.
-PYTHON3 := $(firstword $(foreach p,python3 python3.13 python3.12 python3.11 /usr/bin/python3,$(shell $(p) -c "" 2>/dev/null && echo $(p))))
+PYTHON3 := $(shell for p in python3 python3.13 python3.12 python3.11 /usr/bin/python3; do $$p -c "" 2>&- && echo $$p && break; done)
 INSTALL := @$(PYTHON3) infra/decant_cloud/install.py
 DECANT := @.venv/bin/decant
 PY := .venv/bin/python
