@@ -70,10 +70,10 @@ def _nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-async def plan_of(statement: TextClause, **given: Any) -> Plan:
+async def plan_of(statement: str, **given: Any) -> Plan:
     """Run a statement, look how, and undo it."""
     async with db.session() as session:
-        explain = TextClause(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.text}")
+        explain = TextClause(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}")
         found = (await session.execute(explain, given)).scalar_one()
         await session.rollback()
     return Plan((json.loads(found) if isinstance(found, str) else found)[0]["Plan"])

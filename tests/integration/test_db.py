@@ -67,6 +67,7 @@ async def test_session_commits_when_the_block_ends_well(driver: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "given"),
     [
+        ("SELECT CAST(:value AS text) AS name, 1 AS number", {"value": "Ada"}),
         (text("SELECT CAST(:value AS text) AS name, 1 AS number"), {"value": "Ada"}),
         (text("SELECT CAST(:value AS text) AS name, 1 AS number").bindparams(value="Ada"), {}),
         (
@@ -77,10 +78,10 @@ async def test_session_commits_when_the_block_ends_well(driver: str) -> None:
         ),
         (select(literal("Ada").label("name"), literal(1).label("number")), {}),
     ],
-    ids=["plain", "with a value", "with a list", "of SQLAlchemy"],
+    ids=["SQL", "text", "with a value", "with a list", "of SQLAlchemy"],
 )
-async def test_rows_are_mappings(statement: Executable, given: dict[str, Any]) -> None:
-    """Any statement of SQLAlchemy returns rows by the names of its columns, with either driver."""
+async def test_rows_are_mappings(statement: Executable | str, given: dict[str, Any]) -> None:
+    """SQL and any statement of SQLAlchemy return rows by the names of its columns, with either driver."""
     (row,) = await db.execute(statement, given)
 
     assert dict(row) == {"name": "Ada", "number": 1}
@@ -91,7 +92,7 @@ async def test_rows_are_mappings(statement: Executable, given: dict[str, Any]) -
 async def test_wrong_statement_raises_the_error_of_sqlalchemy_without_values() -> None:
     """An error of the server is SQLAlchemy's, with the SQLSTATE, and does not show values, which may be secret."""
     with pytest.raises(DBAPIError) as caught:
-        await db.execute(text("SELECT 1 / CAST(:secret AS integer) - 17"), {"secret": 0})
+        await db.execute("SELECT 1 / CAST(:secret AS integer) - 17", {"secret": 0})
 
     assert getattr(caught.value.orig, "sqlstate", None) == "22012"
     assert not caught.value.connection_invalidated
@@ -104,7 +105,7 @@ async def test_statement_is_seen_by_listeners_of_the_engine() -> None:
     seen = list[str]()
     event.listen(database().statements.sync_engine, "before_cursor_execute", lambda *given: seen.append(given[2]))
 
-    await db.execute(text("SELECT 1 AS one"), {})
+    await db.execute("SELECT 1 AS one", {})
 
     assert seen == ["SELECT 1 AS one"]
 
@@ -211,7 +212,7 @@ async def test_first_statement_is_retried_when_the_server_closed_the_connection_
     if way == "session":
         after = await backend_pid()
     else:
-        after = (await db.execute(text("SELECT pg_backend_pid() AS pid"), {}, repeatable=True))[0]["pid"]
+        after = (await db.execute("SELECT pg_backend_pid() AS pid", {}, repeatable=True))[0]["pid"]
 
     assert after != before
 
@@ -229,7 +230,7 @@ async def test_connection_is_asked_over_the_network_only_after_a_pause(
         assert raw.driver_connection is not None
         raw.driver_connection.add_query_logger(lambda record: asked.append(record.query))
 
-    await db.execute(text("SELECT 1"), {})
+    await db.execute("SELECT 1", {})
 
     assert asked == [";"] * pings
 

@@ -3,20 +3,18 @@
 from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from sqlalchemy import text
-
 from decant import db
 from decant.celery.serialization import decode, encode
 
 __all__ = ["delete", "restore", "save"]
 
-_SAVE = text("""
+_SAVE = """
     INSERT INTO decant.task (id, name, queue, args, kwargs, state, wake_at, date_done, result)
     VALUES (:id, 'celery.group', 'default', '[]', '{}', 'SUCCESS', NULL, statement_timestamp(), CAST(:ids AS json))
     ON CONFLICT (id) DO UPDATE SET result = excluded.result, date_done = excluded.date_done
-""")
-_RESTORE = text("SELECT CAST(result AS text) AS ids FROM decant.task WHERE id = :id AND name = 'celery.group'")
-_DELETE = text("DELETE FROM decant.task WHERE id = :id AND name = 'celery.group'")
+"""
+_RESTORE = "SELECT CAST(result AS text) AS ids FROM decant.task WHERE id = :id AND name = 'celery.group'"
+_DELETE = "DELETE FROM decant.task WHERE id = :id AND name = 'celery.group'"
 
 
 async def save(group_id: str, ids: Any) -> None:

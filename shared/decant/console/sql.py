@@ -3,8 +3,6 @@
 The rules are those of `decant.tasks.sql`.
 """
 
-from sqlalchemy import text
-
 from decant.tasks.lists import Summary
 from decant.tasks.records import Enqueued
 from decant.tasks.sql.columns import selected
@@ -62,7 +60,7 @@ _PAGE = f"""
     ORDER BY matching.id DESC
 """  # noqa: S608  # composed of constants
 
-PAGES = {name: text(_PAGE % condition) for name, condition in _INDEXES.items()}
+PAGES = {name: _PAGE % condition for name, condition in _INDEXES.items()}
 """A page of tasks, newest first; the keys are the indexes that are read. See `decant.tasks.sql.lists` for `last`."""
 
 _COUNT = f"""
@@ -70,9 +68,9 @@ _COUNT = f"""
     SELECT edge.scanned, edge.last, (SELECT count(*) FROM scanned WHERE matches) AS matching FROM edge
 """  # noqa: S608  # composed of constants
 
-COUNTS = {name: text(_COUNT % condition) for name, condition in _INDEXES.items()}
+COUNTS = {name: _COUNT % condition for name, condition in _INDEXES.items()}
 
-TASK = text("""
+TASK = """
     SELECT id, name, queue, state, priority, attempt, retries, max_retries, losses, eta, expires, date_created,
         date_started, date_done, lease_expires_at, revoked_at, correlation_id, group_key, unique_key, idempotency_key,
         root_id, error_type, error, traceback, CAST(args AS text) AS args, CAST(kwargs AS text) AS kwargs,
@@ -80,19 +78,19 @@ TASK = text("""
         coalesce(CAST(attempts AS text), '[]') AS attempts, parents[1\\:100] AS parents, children[1\\:100] AS children,
         CAST(options AS text) AS options
     FROM decant.task WHERE id = :id
-""")
+"""
 
-RELATIVES = text("""
+RELATIVES = """
     SELECT given.id, t.name, t.state
     FROM unnest(CAST(:ids AS uuid[])) WITH ORDINALITY AS given (id, place) JOIN decant.task AS t USING (id)
     ORDER BY place
-""")
+"""
 
-NODES = text("""
+NODES = """
     SELECT id, name, queue, state, coalesce(parents, '{}') AS parents, retries, error_type AS error, date_started,
         date_done
     FROM decant.task WHERE root_id = :root_id ORDER BY id LIMIT :count
-""")
+"""
 
 _NEWEST = """
     WITH RECURSIVE newest (id, place) AS (
@@ -104,7 +102,7 @@ _NEWEST = """
 """
 """The newest ids of a column that has many rows for each: one look-up in the index for each id."""
 
-WORKFLOWS = text(f"""
+WORKFLOWS = f"""
     {_NEWEST.format(column="root_id", table="decant.task")}
     SELECT root.id, root.id AS root_id, summary.*
     FROM newest AS root, LATERAL (
@@ -122,33 +120,33 @@ WORKFLOWS = text(f"""
     ) AS summary
     WHERE root.id IS NOT NULL
     ORDER BY root.id DESC
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Workflows, newest first: one look-up in the index for each, and at most 2,000 of its tasks."""
 
-RUNS = text(f"""
+RUNS = f"""
     {_NEWEST.format(column="task_id", table="decant.step")}
     SELECT t.id, t.name, t.state, t.date_created
     FROM newest JOIN decant.task AS t USING (id)
     ORDER BY t.id DESC
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Runs of workflow functions that have recorded steps, newest first."""
 
-SCHEDULES = text("SELECT name AS key, ticked_at, paused, absent FROM decant.schedule ORDER BY name LIMIT 1000")
+SCHEDULES = "SELECT name AS key, ticked_at, paused, absent FROM decant.schedule ORDER BY name LIMIT 1000"
 
-SCHEDULE_EXISTS = text("SELECT name FROM decant.schedule WHERE name = :key")
+SCHEDULE_EXISTS = "SELECT name FROM decant.schedule WHERE name = :key"
 
-SWEEPER = text("""
+SWEEPER = """
     SELECT statement_timestamp() AS now, (SELECT swept_at FROM decant.sweeper) AS swept_at
-""")
+"""
 
-RUNNING = text("""
+RUNNING = """
     SELECT id, name, queue, attempt, date_started, lease_expires_at,
         lease_expires_at < statement_timestamp() AS overdue
     FROM decant.task WHERE lease_expires_at IS NOT NULL ORDER BY lease_expires_at LIMIT :count
-""")
+"""
 """Running tasks whose lease ends first."""
 
-WORKERS = text("""
+WORKERS = """
     SELECT name, is_function, queues, concurrency, count(*) AS processes, count(*) FILTER (WHERE active) AS active,
         coalesce(sum(running) FILTER (WHERE active), 0) AS running, min(started_at) AS started_at,
         max(seen_at) AS seen_at
@@ -159,19 +157,19 @@ WORKERS = text("""
     ) AS part
     GROUP BY name, is_function, queues, concurrency
     ORDER BY max(seen_at) DESC LIMIT :count
-""")
+"""
 """Workers that have reported last; the environments of a function are one worker."""
 
-UNKNOWN = text("""
+UNKNOWN = """
     SELECT name, count(*) AS count, min(error) AS error
     FROM (
         SELECT name, error, error_type FROM decant.task WHERE wake_at IS NOT NULL ORDER BY queue, wake_at LIMIT :most
     ) AS waiting
     WHERE error_type = 'UnknownTask' GROUP BY name ORDER BY name LIMIT 20
-""")
+"""
 """Waiting tasks that no worker has the code of."""
 
-FAILING = text("""
+FAILING = """
     SELECT name, count(*) FILTER (WHERE state = 'FAILURE') AS failed, count(*) AS finished,
         (array_agg(concat_ws(': ', error_type, left(error, 300)) ORDER BY date_done DESC)
             FILTER (WHERE state = 'FAILURE'))[1] AS error
@@ -182,7 +180,7 @@ FAILING = text("""
     ) AS part
     GROUP BY name HAVING count(*) FILTER (WHERE state = 'FAILURE') > 0
     ORDER BY failed DESC LIMIT 20
-""")
+"""
 """Names of tasks that have failed within the last 15 minutes, as far as the last `most` tasks show."""
 
 _LIVE = """
@@ -197,14 +195,14 @@ _LIVE = """
     )
 """
 
-PERIODS = text(f"""
+PERIODS = f"""
     SELECT since, queue, kind, bucket, count FROM decant.task_statistic
     WHERE seconds = :seconds AND since >= date_bin(
         make_interval(secs => :seconds), CAST(:since AS timestamptz), '2000-01-01Z'
     )
     UNION ALL
     {COUNTED.format(period="date_bin(make_interval(secs => :seconds), date_done, '2000-01-01Z')", done=_LIVE)}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Counts by period, and those of at most `most` tasks that the sweeper has not added to the statistics yet."""
 
 _RUN_NOW = f"""
@@ -222,5 +220,5 @@ _RUN_NOW = f"""
     RETURNING {selected(Enqueued)}, {CLAIMABLE}
 """  # noqa: S608  # composed of constants
 
-RUN_NOW = text(notifying(_RUN_NOW))
+RUN_NOW = notifying(_RUN_NOW)
 """Let tasks be due that wait for their time or for their next attempt."""

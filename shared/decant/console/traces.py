@@ -6,7 +6,6 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import text
 
 from decant import db
 from decant.console.formatting import redacted
@@ -15,19 +14,19 @@ __all__ = ["RequestTrace", "Trace", "TraceSpan", "requests", "trace"]
 
 _MOST_SPANS = 1000
 
-REQUESTS = text("""
+REQUESTS = """
     SELECT number, trace_id, name, service, started, seconds, error,
         CAST(attributes ->> 'http.response.status_code' AS integer) AS status,
         attributes ->> 'url.path' AS path
     FROM decant.span WHERE kind = 2 AND number < :before ORDER BY number DESC LIMIT :count
-""")
+"""
 """Requests, those that were received last first."""
 
-SPANS = text("""
+SPANS = """
     SELECT span_id, parent_id, name, kind, service, started, seconds, error, CAST(attributes AS text) AS attributes,
         CAST(links AS text) AS links
     FROM decant.span WHERE trace_id = :trace_id ORDER BY started, number LIMIT :most
-""")
+"""
 
 
 class RequestTrace(Struct, frozen=True):

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Executable, TextClause, text
+from sqlalchemy import Connection, Dialect, Executable, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import NullType
 from sqlalchemy.util import await_only
 
-__all__ = ["ConnectionClosed", "find_query", "send_begin", "send_query", "send_with_commit", "was_refused"]
+__all__ = ["ConnectionClosed", "as_text", "find_query", "send_begin", "send_query", "send_with_commit", "was_refused"]
 
 
 class ConnectionClosed(Exception):
@@ -72,20 +71,19 @@ def send_with_commit(connection: Connection, last: str) -> None:
         connection.exec_driver_sql(last)
 
 
-def find_query(statement: Executable, dialect: Dialect) -> tuple[str, Sequence[str]] | None:
-    """The SQL of a `text()`, and the names of its parameters in order; None when SQLAlchemy converts its parameters."""
-    if not isinstance(statement, TextClause):
-        return None
-    for parameter in statement._bindparams.values():  # noqa: SLF001  # there is no public list of them
-        if parameter.expanding or not (parameter.required and isinstance(parameter.type, NullType)):
-            return None
-    return _compiled(statement.text, dialect)
+def find_query(statement: Executable | str, dialect: Dialect) -> tuple[str, Sequence[str]] | None:
+    """SQL for asyncpg, and the names of its parameters in order; None when SQLAlchemy converts its parameters."""
+    return _compiled(statement, dialect) if isinstance(statement, str) else None
 
 
 @lru_cache(512)
 def _compiled(statement: str, dialect: Dialect) -> tuple[str, Sequence[str]]:
-    compiled = text(statement).compile(dialect=dialect)
+    compiled = as_text(statement).compile(dialect=dialect)
     return compiled.string, compiled.positiontup or ()
+
+
+as_text = lru_cache(512)(text)
+"""A statement of SQLAlchemy from SQL."""
 
 
 def send_query(connection: Connection, query: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:

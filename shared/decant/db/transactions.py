@@ -17,7 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util import greenlet_spawn
 
-from decant.db.driver import ConnectionClosed, find_query, send_begin, send_query, send_with_commit, was_refused
+from decant.db.driver import (
+    ConnectionClosed,
+    as_text,
+    find_query,
+    send_begin,
+    send_query,
+    send_with_commit,
+    was_refused,
+)
 from decant.db.engine import Database, database
 from decant.errors import DatabaseUnavailable
 
@@ -142,7 +150,11 @@ def _joining() -> JoinedSession | None:
 
 
 async def execute(
-    statement: Executable, given: Mapping[str, Any], session: AsyncSession | None = None, *, repeatable: bool = False
+    statement: Executable | str,
+    given: Mapping[str, Any],
+    session: AsyncSession | None = None,
+    *,
+    repeatable: bool = False,
 ) -> Sequence[Mapping[str, Any]]:
     """Run a statement in the transaction of a session, or else as a transaction of its own.
 
@@ -150,7 +162,7 @@ async def execute(
     statement is a part of that transaction, as a block of `session()` is.
 
     Args:
-        statement: The statement.
+        statement: SQL with named parameters, `:name`, or a statement of SQLAlchemy. SQL takes half of the time.
         given: Its parameters.
         session: Session in whose transaction it runs.
         repeatable: Running the statement twice has the effect of running it once. It is then retried on a new
@@ -180,7 +192,7 @@ async def execute(
         return await greenlet_spawn(run)  # a single switch; AsyncConnection would make three
 
 
-def _execute(database: Database, statement: Executable, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def _execute(database: Database, statement: Executable | str, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     with _connecting():
         connection = database.statements.sync_engine.connect()
     with connection:
@@ -198,8 +210,8 @@ def _is_plain(connection: Connection) -> bool:
     return connection.dialect.driver == "asyncpg" and not (connection.engine._has_events or connection._echo)  # noqa: SLF001
 
 
-def _rows(connection: Connection, statement: Executable, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    result = connection.execute(statement, given)
+def _rows(connection: Connection, statement: Executable | str, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    result = connection.execute(as_text(statement) if isinstance(statement, str) else statement, given)
     return cast("Sequence[Mapping[str, Any]]", result.mappings().all()) if result.returns_rows else ()
 
 

@@ -29,7 +29,6 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import Any, overload
 
 from flask import Response, current_app, request
-from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from werkzeug.exceptions import BadRequest, HTTPException, UnprocessableEntity
 from werkzeug.exceptions import Conflict as ConflictStatus
@@ -49,16 +48,16 @@ _LOCK_NEW = """
 """
 """One row for a key that is new; it is locked then. It has no parameters, so that it can be sent with BEGIN."""
 
-_FIND = text("""
+_FIND = """
     SELECT pg_try_advisory_xact_lock(:lock) AS locked, stored.*
     FROM (SELECT) AS always
     LEFT JOIN (
         SELECT fingerprint, status, headers, body, created_at > statement_timestamp() - interval '24 hours' AS is_kept
         FROM decant.idempotent_response WHERE key = :key
     ) AS stored ON true
-""")
+"""
 
-_DELETE = text("DELETE FROM decant.idempotent_response WHERE key = :key")
+_DELETE = "DELETE FROM decant.idempotent_response WHERE key = :key"
 
 _STORE = """
     INSERT INTO decant.idempotent_response (key, fingerprint, status, headers, body)

@@ -6,8 +6,6 @@ row, because its effects must not be committed after the lease was lost. LIMIT 1
 by one: it would plan a join by its estimate of the number of steps in the JSON, which is always wrong.
 """
 
-from sqlalchemy import text
-
 from decant.tasks.records import Enqueued
 from decant.tasks.sql.columns import parameters, selected
 from decant.tasks.sql.notify import CLAIMABLE, notifying
@@ -56,20 +54,20 @@ _RECORD = f"""
     RETURNING s.task_id, s.name, s.n
 """  # noqa: S608  # composed of constants
 
-RECORD = text(f"""
+RECORD = f"""
     WITH recorded AS ({_RECORD % ""})
     SELECT CASE
         WHEN count(*) < :expected
         THEN coalesce(CAST(json_agg(json_build_array(task_id, name, n)) AS text), '[]')
     END AS keys
     FROM recorded
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Record steps of any number of runs, and return the keys of those that were recorded, or NULL for all of them.
 
 A row for each step would take 8 % of the processor time of a step.
 """
 
-RECORD_IN_TRANSACTION = text(_RECORD % "FOR SHARE")
+RECORD_IN_TRANSACTION = _RECORD % "FOR SHARE"
 """Record a step in the transaction of its effects. The lock keeps the lease until the commit."""
 
 NOT_RECORDED = "decant.step"
@@ -118,14 +116,14 @@ def _literal(value: str) -> str:
     return f"E'{escaped}'"
 
 
-LOAD = text("""
+LOAD = """
     SELECT task_id, name, n, seq, kind, CAST(result AS text) AS result, CAST(error AS text) AS error,
         CAST(extract(epoch FROM due_at - statement_timestamp()) AS float8) AS left_s
     FROM decant.step WHERE task_id = ANY(CAST(:ids AS uuid[])) ORDER BY task_id, seq
-""")
+"""
 """The recorded steps of resumed runs."""
 
-TAKE = text(f"""
+TAKE = f"""
     WITH wanted AS MATERIALIZED (
         SELECT given.*, held.signalled,
             row_number() OVER (PARTITION BY given.task_id, given.topic ORDER BY given.seq) AS place
@@ -171,7 +169,7 @@ TAKE = text(f"""
     LEFT JOIN decant.step AS earlier
         ON earlier.task_id = wanted.task_id AND earlier.name = wanted.name AND earlier.n = wanted.n
             AND earlier.kind = 'signal'
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Deliver signals: take the oldest of each topic, and record the step that received it, in one transaction.
 
 `signalled` comes from the same snapshot as the signals: a run that is suspended with this value is due at once when
@@ -198,48 +196,48 @@ _SEND = f"""
     RETURNING {selected(Enqueued)}, {CLAIMABLE}, receiver.resumes
 """  # noqa: S608  # composed of constants
 
-SEND = text(notifying(_SEND, "resumes", before=_RECEIVER))
+SEND = notifying(_SEND, "resumes", before=_RECEIVER)
 """Store a signal and let a suspended run be due; a signal that exists is left out.
 
 The row is locked first, so that signals of one run are stored in the order in which they are committed.
 """
 
-LOOK_UP_SIGNAL = text("""
+LOOK_UP_SIGNAL = """
     SELECT t.state, EXISTS (SELECT FROM decant.signal WHERE id = :id) AS sent
     FROM decant.task AS t WHERE t.id = :task_id
-""")
+"""
 """Why SEND has stored nothing."""
 
-AWAIT_CHILD = text("""
+AWAIT_CHILD = """
     SELECT (SELECT signalled FROM decant.task WHERE id = :parent_id) AS signalled,
         t.state, CAST(t.result AS text) AS result, t.error_type, t.error, t.traceback
     FROM (SELECT) AS always LEFT JOIN decant.task AS t ON t.id = :id
-""")
+"""
 """State of a child, and the number of signals that its parent has received, from one snapshot."""
 
-RESTART = text("""
+RESTART = """
     WITH held AS MATERIALIZED (
         UPDATE decant.task SET args = CAST(CAST(:args AS text) AS json), kwargs = CAST(CAST(:kwargs AS text) AS json)
         WHERE id = :id AND attempt = :attempt AND state = 'STARTED'
         RETURNING id
     )
     DELETE FROM decant.step USING held WHERE step.task_id = held.id
-""")
+"""
 """Give a running run other arguments, and delete its steps."""
 
-STEPS = text("""
+STEPS = """
     SELECT name, n, kind, CAST(result AS text) AS result, error ->> 'message' AS error, attempt, due_at, date_started,
         date_done
     FROM decant.step WHERE task_id = :id ORDER BY seq, name, n
-""")
+"""
 
-ARGUMENTS = text("""
+ARGUMENTS = """
     SELECT name, CAST(args AS text) AS args, CAST(kwargs AS text) AS kwargs FROM decant.task WHERE id = :id
-""")
+"""
 
-FIND = text("""
+FIND = """
     SELECT id FROM decant.task WHERE name = :name AND idempotency_key = :key
-""")
+"""
 
 _EDGE = """
     SELECT min(seq) AS seq FROM decant.step
@@ -275,22 +273,22 @@ _COPIED = f"""
     ),
 """  # noqa: S608  # composed of constants
 
-FORK = text(notifying(_FORK, before=f"edge AS ({_EDGE}), {_COPIED}"))
+FORK = notifying(_FORK, before=f"edge AS ({_EDGE}), {_COPIED}")
 """Copy a run with its steps before the given one. `attempt` starts at 1, since only a claim after it loads steps."""
 
-REWIND = text(f"""
+REWIND = f"""
     DELETE FROM decant.step AS s USING decant.task AS t, ({_EDGE}) AS edge
     WHERE t.id = :id AND t.state IN ('FAILURE', 'REVOKED') AND s.task_id = t.id AND s.seq >= edge.seq
     RETURNING s.seq
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Delete the steps of a failed run from the given one on."""
 
-OPEN_RUNS = text("""
+OPEN_RUNS = """
     SELECT t.id, t.name, t.queue, t.state, CAST(t.args AS text) AS args, CAST(t.kwargs AS text) AS kwargs, t.suspended,
         t.eta, t.error, (SELECT count(*) FROM decant.step WHERE task_id = t.id) AS step_count
     FROM decant.task AS t
     WHERE t.date_done IS NULL AND (CAST(:name AS text) IS NULL OR t.name = CAST(:name AS text))
         AND EXISTS (SELECT FROM decant.step WHERE task_id = t.id)
     ORDER BY t.id DESC LIMIT :count
-""")
+"""
 """Unfinished runs that have recorded steps, newest first."""

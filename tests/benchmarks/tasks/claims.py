@@ -74,7 +74,7 @@ async def _claim_in_turn(urls: Sequence[str], ids: Sequence[Sequence[UUID]], nam
             async with engine.connect() as connection:
                 started = time.perf_counter()
                 claimed = await connection.execute(
-                    claim.CLAIM, {"ids": list(batch), "names": [name], "lease_s": 60, "alone": False}
+                    text(claim.CLAIM), {"ids": list(batch), "names": [name], "lease_s": 60, "alone": False}
                 )
                 spent.append(1e3 * (time.perf_counter() - started))
                 assert len(claimed.all()) == ROWS

@@ -4,8 +4,6 @@ A lane is the waiting tasks of one queue, limit key and priority. All lanes are 
 each of them, however many tasks they have.
 """
 
-from sqlalchemy import text
-
 from decant.tasks.records import Claimed, Limit
 from decant.tasks.sql.columns import parameters, selected
 from decant.tasks.sql.queues import PAUSED
@@ -28,10 +26,10 @@ _GIVEN = f"""
     AND (losses = 0 OR CAST(:alone AS boolean)) AND queue <> ALL ({PAUSED})
 """  # composed of constants
 
-CLAIM = text(f"""
+CLAIM = f"""
     WITH due AS MATERIALIZED (SELECT id FROM decant.task WHERE {_GIVEN} ORDER BY id FOR UPDATE)
     {_CLAIM}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Claim the due tasks of a batch of messages, as far as this worker can run them.
 
 A task whose last worker was lost is only claimed `alone`, so that a poison task cannot take others down twice.
@@ -68,7 +66,7 @@ _IN_LANE = """
     AND name = ANY(CAST(:names AS text[]))
 """
 
-CLAIM_DUE = text(f"""
+CLAIM_DUE = f"""
     WITH {_LANES},
     due AS MATERIALIZED (
         SELECT first.id
@@ -81,7 +79,7 @@ CLAIM_DUE = text(f"""
         LIMIT :count
     )
     {_CLAIM}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Claim due tasks that have no message, for a worker without SQS.
 
 It reads the index in the order of the claim, and of each lane only the due tasks, so that the tasks that are left,
@@ -99,7 +97,7 @@ _NEXT_DUE = f"""
     ) AS first
 """  # noqa: S608  # composed of constants
 
-NEXT_DUE = text(f"WITH {_LANES} {_NEXT_DUE}")
+NEXT_DUE = f"WITH {_LANES} {_NEXT_DUE}"
 """Time until CLAIM_DUE finds the next task, so that a worker without SQS starts it on time."""
 
 _LIMITS = f"""
@@ -156,7 +154,7 @@ The snapshot does not show what that claim has started. Rows of limits are locke
 those of tasks, which are skipped when they are locked, so that claims do not deadlock.
 """
 
-CLAIM_DUE_LIMITED = text(f"""
+CLAIM_DUE_LIMITED = f"""
     WITH {_LANES},
     {_LIMITS},
     limited AS (SELECT DISTINCT limit_key FROM served WHERE limit_key <> '' AND wake_at <= statement_timestamp()),
@@ -180,10 +178,10 @@ CLAIM_DUE_LIMITED = text(f"""
         FROM candidate
     ),
     {_TAKEN}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """As CLAIM_DUE, for a worker with tasks that have limits."""
 
-CLAIM_LIMITED = text(f"""
+CLAIM_LIMITED = f"""
     WITH {_LIMITS},
     candidate AS MATERIALIZED (
         SELECT id, limit_key, priority FROM decant.task WHERE {_GIVEN} ORDER BY id FOR UPDATE SKIP LOCKED
@@ -196,10 +194,10 @@ CLAIM_LIMITED = text(f"""
         FROM candidate LEFT JOIN free USING (limit_key)
     ),
     {_TAKEN}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """As CLAIM, for a worker with tasks that have limits."""
 
-NEXT_DUE_LIMITED = text(f"""
+NEXT_DUE_LIMITED = f"""
     WITH {_LANES},
     {_LIMITS},
     next AS ({_NEXT_DUE}),
@@ -213,5 +211,5 @@ NEXT_DUE_LIMITED = text(f"""
             AND known.next_at - make_interval(secs => interval_s * (burst - 1)) > statement_timestamp()
     )
     SELECT least(next.due_in_s, allowed.due_in_s) AS due_in_s FROM next, allowed
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """As NEXT_DUE, or the time until a rate limit allows the next start."""

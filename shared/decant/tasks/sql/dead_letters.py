@@ -1,22 +1,20 @@
 """Close dead-lettered tasks, and redrive tasks that failed."""
 
-from sqlalchemy import text
-
 from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, selected
 
 __all__ = ["CLOSE", "RECORD_UNKNOWN", "REDRIVE"]
 
-RECORD_UNKNOWN = text("""
+RECORD_UNKNOWN = """
     UPDATE decant.task AS t SET error_type = 'UnknownTask', error = :error, traceback = ''
     FROM (
         SELECT id FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[])) AND wake_at IS NOT NULL ORDER BY id FOR UPDATE
     ) AS open
     WHERE t.id = open.id
-""")
+"""
 """Record why waiting tasks are not run; `AsyncResult.status()` shows it."""
 
-CLOSE = text(f"""
+CLOSE = f"""
     {lock_with_runs("SELECT unnest(CAST(:ids AS uuid[])), true")},
     dead AS MATERIALIZED (
         SELECT t.id, given.reason
@@ -31,10 +29,10 @@ CLOSE = text(f"""
     FROM dead
     WHERE t.id = dead.id
     RETURNING t.id, t.state, {HAS_DEPENDENTS} AS has_dependents, t.awaited_by
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Move tasks that were not registered in the worker to FAILURE. Other messages were dead-lettered during an outage."""
 
-REDRIVE = text(f"""
+REDRIVE = f"""
     WITH found AS (
         SELECT id, root_id FROM decant.task
         WHERE state IN ('FAILURE', 'REVOKED')
@@ -99,7 +97,7 @@ REDRIVE = text(f"""
     FROM first
     WHERE t.id = first.id
     RETURNING {selected(Enqueued, due_in_s="CAST(0 AS float8)")}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Reset tasks that failed or were revoked to PENDING, with all their retries; a workflow is redriven as a whole.
 
 A workflow is left as it is when results that it needs have been deleted. Error callbacks are not enqueued again.

@@ -1,7 +1,5 @@
 """Insert tasks, and record which of them have no message."""
 
-from sqlalchemy import text
-
 from decant.tasks.records import NewTask
 from decant.tasks.sql.columns import inserted, parameters
 from decant.tasks.sql.notify import CHANNEL, CLAIMABLE
@@ -31,7 +29,7 @@ _COLUMNS, _VALUES = inserted(
     without={"publish"},
 )
 
-INSERT = text(f"""
+INSERT = f"""
     WITH written AS (
         INSERT INTO decant.task AS t ({_COLUMNS})
         SELECT {_VALUES}
@@ -49,7 +47,7 @@ INSERT = text(f"""
     ),
     notified AS (SELECT pg_notify('{CHANNEL}', '') FROM total WHERE claimable)
     SELECT total.inserted, total.ids, statement_timestamp() AS now FROM total LEFT JOIN notified ON true
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Insert tasks; a task whose id, unique key or idempotency key exists is left out.
 
 Returns a row: the number of inserted tasks, their ids if they are fewer than `expected`, and the time. A row for each
@@ -60,7 +58,7 @@ claimed the task, or its message was lost and the sweeper publishes it again. Th
 when they are due; a task with parents has no `wake_at` until they have succeeded.
 """
 
-FIND_EXISTING = text("""
+FIND_EXISTING = """
     SELECT task.id
     FROM decant.task
     WHERE task.id = :id
@@ -68,13 +66,13 @@ FIND_EXISTING = text("""
         OR (name = :name AND unique_key = CAST(:unique_key AS text) AND date_done IS NULL)
     ORDER BY task.id = :id DESC, idempotency_key IS NOT DISTINCT FROM CAST(:idempotency_key AS text) DESC
     LIMIT 1
-""")
+"""
 """The existing task because of which a new task was left out."""
 
-MARK_UNPUBLISHED = text("""
+MARK_UNPUBLISHED = """
     UPDATE decant.task SET wake_at = eta
     WHERE id IN (
         SELECT id FROM decant.task WHERE id = ANY(CAST(:ids AS uuid[])) AND wake_at IS NOT NULL ORDER BY id FOR UPDATE
     )
-""")
+"""
 """Let the sweeper publish tasks whose message could not be sent."""

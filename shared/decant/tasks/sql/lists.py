@@ -1,7 +1,5 @@
 """Lists and counts for administrators. All of them read a bounded number of rows."""
 
-from sqlalchemy import text
-
 from decant.tasks.lists import Summary
 from decant.tasks.sql.columns import selected
 
@@ -29,9 +27,9 @@ _LIST = f"""
 """  # noqa: S608  # composed of constants
 
 LISTS = {
-    "all": text(_LIST % "true"),
-    "open": text(_LIST % "date_done IS NULL"),
-    "dead": text(_LIST % "state IN ('FAILURE', 'REVOKED')"),
+    "all": _LIST % "true",
+    "open": _LIST % "date_done IS NULL",
+    "dead": _LIST % "state IN ('FAILURE', 'REVOKED')",
 }
 """A page of tasks, newest first; the keys are the indexes that are read.
 
@@ -39,7 +37,7 @@ A page reads at most `scan_limit` rows. When fewer of them match than were reque
 the id before which the next page starts.
 """
 
-STATISTICS = text("""
+STATISTICS = """
     WITH RECURSIVE names (queue) AS (
         (SELECT min(queue) FROM decant.task WHERE wake_at IS NOT NULL)
         UNION ALL
@@ -81,5 +79,5 @@ STATISTICS = text("""
             ) AS part
         ) AS waiting
     ORDER BY every.queue
-""")
+"""
 """Waiting and running tasks of every queue, and those finished within the last hour; no count exceeds `most`."""

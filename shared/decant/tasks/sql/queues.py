@@ -1,7 +1,5 @@
 """Pause and resume queues."""
 
-from sqlalchemy import text
-
 from decant.tasks.lists import PausedQueue
 from decant.tasks.sql.notify import CHANNEL
 
@@ -10,11 +8,11 @@ __all__ = ["LIST_PAUSED", "PAUSE", "PAUSED", "RESUME"]
 PAUSED = "ARRAY(SELECT name FROM decant.paused_queue)"
 """Names of paused queues; PostgreSQL reads them once in a statement."""
 
-PAUSE = text("INSERT INTO decant.paused_queue (name) VALUES (:name) ON CONFLICT DO NOTHING")
+PAUSE = "INSERT INTO decant.paused_queue (name) VALUES (:name) ON CONFLICT DO NOTHING"
 
-RESUME = text(f"""
+RESUME = f"""
     WITH resumed AS (DELETE FROM decant.paused_queue WHERE name = :name RETURNING name)
     SELECT name, pg_notify('{CHANNEL}', '') FROM resumed
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 
-LIST_PAUSED = text(f"SELECT {', '.join(PausedQueue.__struct_fields__)} FROM decant.paused_queue ORDER BY name")  # noqa: S608  # composed of constants
+LIST_PAUSED = f"SELECT {', '.join(PausedQueue.__struct_fields__)} FROM decant.paused_queue ORDER BY name"  # noqa: S608  # composed of constants

@@ -1,7 +1,5 @@
 """Statements of a run: check for cancellation, store progress, complete."""
 
-from sqlalchemy import text
-
 from decant.tasks.records import Outcome, Unclaimed
 from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, parameters, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
@@ -19,10 +17,10 @@ _BACKLOG = """
     ) AS integer)
 """
 
-LOOK_UP = text(f"""
+LOOK_UP = f"""
     SELECT {selected(Unclaimed, paused=f"t.queue = ANY({PAUSED})", backlog=_BACKLOG)}
     FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Tasks that were not claimed."""
 
 _COMPLETE = f"""
@@ -75,7 +73,7 @@ _COMPLETE = f"""
     RETURNING t.id, t.state, NOT ended.waits_for_signal AS signalled %s
 """  # noqa: S608  # composed of constants
 
-COMPLETE = text("WITH" + _COMPLETE % ("", ""))
+COMPLETE = "WITH" + _COMPLETE % ("", "")
 """Write the outcomes of runs whose lease is still held; they are given in the order of their ids.
 
 The lateral join reads a row at a time: PostgreSQL would plan another join by its estimate of the number of running
@@ -93,8 +91,8 @@ _FINISHING = """
 
 _DEPENDENTS = f", NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by"
 
-COMPLETE_WITH_DEPENDENTS = text(
-    f"{lock_with_runs(_FINISHING)}, {_COMPLETE % ('AND (SELECT * FROM locked) > 0', _DEPENDENTS)}"  # noqa: S608  # composed of constants
+COMPLETE_WITH_DEPENDENTS = (
+    f"{lock_with_runs(_FINISHING)}, {_COMPLETE % ('AND (SELECT * FROM locked) > 0', _DEPENDENTS)}"  # noqa: S608
 )
 """COMPLETE for runs of which some may have dependents; the runs of workflows that wait for them are locked as well.
 
@@ -108,10 +106,10 @@ _CANCELLED = """
     WHERE t.id IS NULL OR t.terminate
 """
 
-CANCELLED = text(_CANCELLED)
+CANCELLED = _CANCELLED
 """Runs that must be cancelled: those revoked with `terminate`, and those whose lease was lost."""
 
-RENEW = text(f"""
+RENEW = f"""
     WITH held AS MATERIALIZED (
         SELECT t.id
         FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[])) AS r (id, attempt)
@@ -124,11 +122,11 @@ RENEW = text(f"""
         FROM held WHERE t.id = held.id
     )
     {_CANCELLED}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Renew leases of which half has passed; selects the same runs as CANCELLED. A locked row is being completed."""
 
-PROGRESS = text("""
+PROGRESS = """
     UPDATE decant.task SET progress = CAST(CAST(:progress AS text) AS json)
     WHERE id = :id AND attempt = :attempt AND state = 'STARTED'
     RETURNING id
-""")
+"""

@@ -5,8 +5,6 @@ A row counts the tasks of a queue that finished in a period: by their state, by 
 plot of any span reads about a hundred of them.
 """
 
-from sqlalchemy import text
-
 __all__ = ["BOUNDS_S", "COUNTED", "FORGET_STATISTICS", "LOCK_STATISTICS", "PERIODS_S", "SUMMARIZE", "SWEPT"]
 
 BOUNDS_S = [0.001 * 2 ** (step / 2) for step in range(48)]
@@ -29,7 +27,7 @@ COUNTED = f"""
 """  # noqa: S608  # composed of constants
 """Counts of the finished tasks that `done` selects; a task that never started has no times."""
 
-LOCK_STATISTICS = text("SELECT pg_try_advisory_xact_lock(hashtext('decant.statistics')) AS locked")
+LOCK_STATISTICS = "SELECT pg_try_advisory_xact_lock(hashtext('decant.statistics')) AS locked"
 """Held until the transaction ends: each minute is added by a single sweeper."""
 
 _DONE = """
@@ -41,7 +39,7 @@ _FIRST = "(SELECT min(date_done) FROM decant.task WHERE date_done >= edge.since 
 
 _SUMMARIZE_DONE = " UNION ALL ".join(_DONE.format(keyed) for keyed in ("NULL", "NOT NULL"))
 
-SUMMARIZE = text(f"""
+SUMMARIZE = f"""
     WITH edge AS MATERIALIZED (
         SELECT coalesce(max(since) + interval '1 minute', '-infinity') AS since
         FROM decant.task_statistic WHERE seconds = 60
@@ -61,22 +59,22 @@ SUMMARIZE = text(f"""
     GROUP BY 1, 2, 3, 4, 5
     ON CONFLICT (seconds, since, queue, kind, bucket) DO UPDATE SET count = t.count + excluded.count
     RETURNING 1 AS row
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Add the next ten minutes in which tasks finished, up to the last full minute.
 
 The last ten seconds are left out: a task whose transaction commits later than its minute is not counted.
 """
 
-FORGET_STATISTICS = text("""
+FORGET_STATISTICS = """
     DELETE FROM decant.task_statistic AS t
     USING unnest(CAST(:periods AS integer[]), CAST(:kept_s AS integer[])) AS old (seconds, kept_s)
     WHERE t.seconds = old.seconds AND t.since < statement_timestamp() - make_interval(secs => old.kept_s)
         AND (t.seconds > 60 OR t.since < (SELECT max(since) FROM decant.task_statistic WHERE seconds = 60))
-""")
+"""
 """Delete old periods, but not the last minute, from which SUMMARIZE continues."""
 
-SWEPT = text("""
+SWEPT = """
     INSERT INTO decant.sweeper (swept_at) VALUES (statement_timestamp())
     ON CONFLICT (single) DO UPDATE SET swept_at = excluded.swept_at
-""")
+"""
 """Record the time of a sweep."""

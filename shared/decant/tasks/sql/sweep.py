@@ -1,14 +1,12 @@
 """Statements of the sweeper: they read a bounded batch of due rows by an index, and skip locked rows."""
 
-from sqlalchemy import text
-
 from decant.tasks.records import Enqueued
 from decant.tasks.sql.columns import HAS_DEPENDENTS, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
 
 __all__ = ["DELETE", "DELETE_LIMITS", "DELETE_RESPONSES", "EXPIRE_LEASES", "UNPUBLISHED"]
 
-UNPUBLISHED = text(f"""
+UNPUBLISHED = f"""
     WITH due AS MATERIALIZED (
         SELECT first.id
         FROM unnest(CAST(:queues AS text[])) AS served (queue),
@@ -27,7 +25,7 @@ UNPUBLISHED = text(f"""
     FROM due
     WHERE t.id = due.id
     RETURNING {selected(Enqueued, publish="true")}
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Select tasks to publish: those that are due, or will be before the next sweep.
 
 The delay before a task is published again doubles every time, so that a task in a long queue gets a few more messages
@@ -36,7 +34,7 @@ and not a message per minute.
 
 _LOST = "format('The worker of run %s was lost: it was killed, or its time ran out.', t.attempt)"
 
-EXPIRE_LEASES = text(f"""
+EXPIRE_LEASES = f"""
     WITH RECURSIVE lost AS MATERIALIZED (
         SELECT task.id,
             CASE
@@ -92,7 +90,7 @@ EXPIRE_LEASES = text(f"""
     FROM lost, LATERAL (SELECT lost.state IN ('PENDING', 'RETRY') AS again) AS next
     WHERE t.id = lost.id AND t.id NOT IN (SELECT origin FROM held)
     RETURNING t.id, t.state, NOT again AND ({HAS_DEPENDENTS}) AS has_dependents, t.awaited_by
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Retry tasks whose worker was lost, or move them to FAILURE when no retries are left.
 
 A run of a workflow that has recorded a step since its last claim has made progress, and the loss is not counted.
@@ -101,7 +99,7 @@ A task that ends is left to the next sweep when a row is locked that FAIL_DEPEND
 depends on it, or a run that waits for one of them. The sweep therefore never waits for a lock, and cannot deadlock.
 """
 
-DELETE = text("""
+DELETE = """
     WITH old AS MATERIALIZED (
         SELECT id, date_done FROM decant.task AS t
         WHERE date_done <= statement_timestamp() - make_interval(secs => :age_s) AND idempotency_key IS NULL
@@ -123,27 +121,27 @@ DELETE = text("""
     DELETE FROM decant.task AS t USING counted
     WHERE t.id = counted.id AND counted.total - counted.rows < :row_count
     RETURNING counted.rows
-""")
+"""
 """Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key.
 
 A trigger deletes the steps of their runs. The batch is limited by the number of tasks and by that of all rows.
 """
 
-DELETE_LIMITS = text("""
+DELETE_LIMITS = """
     DELETE FROM decant.task_limit AS l
     WHERE key IN (
         SELECT key FROM decant.task_limit AS idle
         WHERE next_at <= statement_timestamp() - interval '1 day' ORDER BY key LIMIT :count FOR UPDATE SKIP LOCKED
     )
-""")
+"""
 """Delete the state of limits that no claim has used for a day. The next claim inserts it again."""
 
-DELETE_RESPONSES = text("""
+DELETE_RESPONSES = """
     DELETE FROM decant.idempotent_response
     WHERE key IN (
         SELECT key FROM decant.idempotent_response
         WHERE created_at <= statement_timestamp() - interval '24 hours'
         ORDER BY created_at LIMIT :count FOR UPDATE SKIP LOCKED
     )
-""")
+"""
 """Delete stored responses whose keys can be used again; see `decant.web.idempotency`."""

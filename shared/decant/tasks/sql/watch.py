@@ -1,22 +1,20 @@
 """Read and revoke tasks."""
 
-from sqlalchemy import text
-
 from decant.tasks.sql.columns import HAS_DEPENDENTS, lock_with_runs, selected
 from decant.tasks.status import Status
 
 __all__ = ["FORGET", "REVOKE", "REVOKE_WORKFLOW", "STATUS"]
 
-STATUS = text(f"""
+STATUS = f"""
     SELECT {selected(Status)} FROM decant.task AS t WHERE t.id = ANY(CAST(:ids AS uuid[]))
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 
-FORGET = text("""
+FORGET = """
     DELETE FROM decant.task AS t
     WHERE id = :id AND date_done IS NOT NULL AND NOT EXISTS (
         SELECT FROM decant.task AS c WHERE c.id = ANY(t.children) AND c.waits_for > 0 AND c.date_done IS NULL
     )
-""")
+"""
 """Delete a finished task whose result no waiting task needs."""
 
 _REVOKE = f"""
@@ -42,10 +40,10 @@ _OPEN = """
     )
 """
 
-REVOKE = text(f"{lock_with_runs('SELECT unnest(CAST(:ids AS uuid[])), true')}, {_OPEN} {_REVOKE}")
+REVOKE = f"{lock_with_runs('SELECT unnest(CAST(:ids AS uuid[])), true')}, {_OPEN} {_REVOKE}"
 """Revoke tasks: a waiting task is closed at once, a running task is not retried."""
 
 _TASKS = "SELECT id, true FROM decant.task WHERE root_id = :id AND date_done IS NULL"
 
-REVOKE_WORKFLOW = text(f"{lock_with_runs(_TASKS)}, {_OPEN} {_REVOKE}")
+REVOKE_WORKFLOW = f"{lock_with_runs(_TASKS)}, {_OPEN} {_REVOKE}"
 """Revoke all tasks of a workflow."""

@@ -1,10 +1,8 @@
 """Statements of the table of workers."""
 
-from sqlalchemy import text
-
 __all__ = ["REMOVE", "REPORT"]
 
-REPORT = text("""
+REPORT = """
     WITH old AS (
         DELETE FROM decant.worker WHERE id IN (
             SELECT id FROM decant.worker
@@ -18,7 +16,7 @@ REPORT = text("""
         statement_timestamp()
     )
     ON CONFLICT (id) DO UPDATE SET running = excluded.running, seen_at = excluded.seen_at
-""")
+"""
 """Report a worker, and delete those that have not reported for 15 minutes."""
 
-REMOVE = text("DELETE FROM decant.worker WHERE id = :id")
+REMOVE = "DELETE FROM decant.worker WHERE id = :id"

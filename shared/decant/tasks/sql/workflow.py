@@ -3,15 +3,13 @@
 The statements run in the transaction that completes the parents, so that a child is released exactly once.
 """
 
-from sqlalchemy import text
-
 from decant.tasks.records import EXPIRED, Enqueued
 from decant.tasks.sql.columns import selected
 from decant.tasks.sql.notify import CLAIMABLE, notifying
 
 __all__ = ["CONTINUE_AS", "COUNT_DOWN", "FAIL_DEPENDENTS", "RELEASE", "SIGNALLED", "WAKE"]
 
-COUNT_DOWN = text("""
+COUNT_DOWN = """
     WITH steps AS (
         SELECT child AS id, count(*) AS steps
         FROM decant.task, unnest(children) AS child
@@ -30,7 +28,7 @@ COUNT_DOWN = text("""
     FROM waiting
     WHERE t.id = waiting.id
     RETURNING t.id, t.waits_for AS pending_parents
-""")
+"""
 """Subtract the parents that succeeded from their children's counters."""
 
 _RELEASE = f"""
@@ -66,13 +64,13 @@ _RELEASE = f"""
     RETURNING {selected(Enqueued, publish="given.publish")}, {CLAIMABLE}
 """  # noqa: S608  # composed of constants
 
-RELEASE = text(notifying(_RELEASE))
+RELEASE = notifying(_RELEASE)
 """Insert the parents' results as arguments of tasks that have no pending parents.
 
 This is a separate statement after COUNT_DOWN, because only its snapshot is sure to hold the results of all parents.
 """
 
-CONTINUE_AS = text("""
+CONTINUE_AS = """
     UPDATE decant.task
     SET state = CASE WHEN retries = 0 THEN 'PENDING' ELSE 'RETRY' END,
         name = :name, args = '[]', kwargs = '{}',
@@ -80,10 +78,10 @@ CONTINUE_AS = text("""
         lease_expires_at = NULL, wake_at = NULL, countdown_s = NULL, expires = NULL, expires_in_s = NULL
     WHERE id = :id AND attempt = :attempt AND state = 'STARTED' AND revoked_at IS NULL
     RETURNING root_id
-""")
+"""
 """Let a running task wait for another, and run again under another name with its result."""
 
-FAIL_DEPENDENTS = text(f"""
+FAIL_DEPENDENTS = f"""
     WITH RECURSIVE failed AS (
         SELECT id, id AS origin, state, name, children,
             CASE WHEN state = 'FAILURE' THEN 'failed' WHEN error_type = '{EXPIRED}' THEN 'has expired' END AS failure
@@ -124,7 +122,7 @@ FAIL_DEPENDENTS = text(f"""
     WHERE (t.on_error IS NOT NULL OR t.awaited_by IS NOT NULL)
         AND (once.id = once.origin OR once.id IN (SELECT id FROM closed))
     ORDER BY once.id
-""")  # noqa: S608  # composed of constants
+"""  # noqa: S608  # composed of constants
 """Close all tasks that wait for tasks that did not succeed, directly or not, with the same state.
 
 Returns the error callbacks to enqueue with the task that failed or expired first, and the runs that wait for the tasks.
@@ -156,5 +154,5 @@ _WAKE = f"""
     RETURNING {selected(Enqueued)}, {CLAIMABLE}, waiting.resumes
 """  # noqa: S608  # composed of constants
 
-WAKE = text(notifying(_WAKE, "resumes"))
+WAKE = notifying(_WAKE, "resumes")
 """Signal the runs of workflows that wait for tasks which are finished."""

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant import db
@@ -39,7 +38,7 @@ def _enqueued(task: NewTask, now: datetime) -> Enqueued:
     return Enqueued(task.id, task.queue, task.group_key, due_in_s, publish, task.options.get("traceparent"))
 
 
-async def complete(statement: TextClause, given: Mapping[str, Any], session: AsyncSession | None = None) -> Completed:
+async def complete(statement: str, given: Mapping[str, Any], session: AsyncSession | None = None) -> Completed:
     """Run a statement that finishes tasks, and update their workflows in the same transaction."""
     if session is None:
         async with db.session() as own:
