@@ -58,8 +58,9 @@ def in_bundle(bundle: Path, use_bundle: Callable[[Path], None]) -> Path:
 
 
 def texts(bundle: Path) -> dict[str, bytes]:
-    """The content of every file."""
-    return {str(path.relative_to(bundle)): path.read_bytes() for path in bundle.rglob("*") if path.is_file()}
+    """The content of every file but bytecode."""
+    files = (path for path in bundle.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(bundle)): path.read_bytes() for path in files}
 
 
 def test_new_bundle_is_small(bundle: Path) -> None:
