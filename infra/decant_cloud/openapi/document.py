@@ -85,6 +85,7 @@ def importing_from(folder: Path) -> Iterator[None]:
         yield
     finally:
         sys.path.remove(str(folder))
+        # Modules are in the order of their import. A set of all names for each function would take longer.
         for name in list(takewhile(lambda name: name != newest, reversed(sys.modules))):
             file = getattr(sys.modules[name], "__file__", None)
             if file and Path(file).parent == folder and not name.startswith("functions_"):

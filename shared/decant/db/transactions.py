@@ -162,7 +162,7 @@ async def execute(
     statement is a part of that transaction, as a block of `session()` is.
 
     Args:
-        statement: SQL with named parameters, `:name`, or a statement of SQLAlchemy. SQL takes half of the time.
+        statement: SQL with named parameters, `:name`, or a statement of SQLAlchemy, which takes longer.
         given: Its parameters.
         session: Session in whose transaction it runs.
         repeatable: Running the statement twice has the effect of running it once. It is then retried on a new

@@ -92,16 +92,18 @@ class Decant:
         await loop.close()
 
 
-class PgQueuer:
+class _Peer:
+    def __init__(self, url: str, concurrency: int) -> None:
+        self._url = url
+        self._concurrency = concurrency
+
+
+class PgQueuer(_Peer):
     """pgqueuer with a pool; `concurrency` 0 is its default, without a limit."""
 
     name = "pgqueuer"
     unfinished = "SELECT count(*) FROM pgqueuer"
     finished = "SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'"
-
-    def __init__(self, url: str, concurrency: int) -> None:
-        self._url = url
-        self._concurrency = concurrency
 
     async def prepare(self, ran: Ran) -> None:
         from pgqueuer import PgQueuer as Application
@@ -132,16 +134,12 @@ class PgQueuer:
         return await self._pool.close()
 
 
-class Procrastinate:
+class Procrastinate(_Peer):
     """procrastinate with psycopg."""
 
     name = "procrastinate"
     unfinished = "SELECT count(*) FROM procrastinate_jobs WHERE status IN ('todo', 'doing')"
     finished = "SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'"
-
-    def __init__(self, url: str, concurrency: int) -> None:
-        self._url = url
-        self._concurrency = concurrency
 
     async def prepare(self, ran: Ran) -> None:
         import procrastinate
@@ -170,16 +168,12 @@ class Procrastinate:
         return await self._app.close_async()
 
 
-class Oban:
+class Oban(_Peer):
     """oban with its own pool; the queue has the limit `concurrency`."""
 
     name = "oban"
     unfinished = "SELECT count(*) FROM oban_jobs WHERE state NOT IN ('completed', 'cancelled', 'discarded')"
     finished = "SELECT count(*) FROM oban_jobs WHERE state = 'completed'"
-
-    def __init__(self, url: str, concurrency: int) -> None:
-        self._url = url
-        self._concurrency = concurrency
 
     async def prepare(self, ran: Ran) -> None:
         import oban
@@ -220,17 +214,13 @@ class Noop:
     value: float
 
 
-class Awa:
+class Awa(_Peer):
     """awa with its queue storage, which its first worker makes the active one."""
 
     name = "awa-pg"
     # Its view `awa.jobs` takes more than 20 s to count 5,000 tasks.
     finished = "SELECT coalesce(sum(completed_count), 0)::bigint FROM awa.receipt_completion_batches"
     unfinished = f"SELECT (SELECT count(*) FROM awa.ready_entries) - ({finished})"  # noqa: S608  # a constant
-
-    def __init__(self, url: str, concurrency: int) -> None:
-        self._url = url
-        self._concurrency = concurrency
 
     async def prepare(self, ran: Ran) -> None:
         import awa

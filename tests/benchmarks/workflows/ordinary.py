@@ -1,7 +1,7 @@
 """What workflows cost ordinary tasks: today's statements beside those without the columns and tables of workflows.
 
 Two databases are used in turn by one process. In the second one, the table of tasks has no columns of workflows, no
-table refers to it, and the statements are changed likewise; both sides execute the same Python code.
+table refers to it, and the statements are changed in the same way; both sides execute the same Python code.
 """
 
 import math
