@@ -1,6 +1,7 @@
 """The receiver of traces of the local cloud: what it keeps, what it deletes, and what it rejects."""
 
-from collections.abc import Iterator
+import time
+from itertools import count
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +13,6 @@ from decant_cloud.local.collector import Collector
 from tests.worlds import execute
 
 TRACE = UUID("4bf92f35-77b3-4da6-a3ce-929d0e0e4736")
-
-
-@pytest.fixture
-def collector(database_url: str) -> Iterator[Collector]:
-    """A receiver that keeps about ten spans, for an hour."""
-    with Collector(database_url, most_spans=10, kept_s=3600) as started:
-        yield started
 
 
 def document(count: int, start_s: float = 1.8e9, **fields: Any) -> dict[str, Any]:
@@ -45,10 +39,11 @@ def document(count: int, start_s: float = 1.8e9, **fields: Any) -> dict[str, Any
     return {"resourceSpans": [{"resource": resource, "scopeSpans": [{"spans": spans}]}]}
 
 
-async def test_spans_are_kept_and_shown(collector: Collector) -> None:
+async def test_spans_are_kept_and_shown(database_url: str) -> None:
     """A span is shown with its attributes, without values that must not be shown."""
-    async with httpx.AsyncClient() as client:
-        response = await client.post(f"{collector.url}/v1/traces", json=document(1, 4e9))
+    with Collector(database_url) as collector:
+        async with httpx.AsyncClient() as client:
+            response = await client.post(f"{collector.url}/v1/traces", json=document(1, 4e9))
 
     (shown,) = (await traces.trace(TRACE)).spans
     (request,) = await traces.requests()
@@ -59,11 +54,11 @@ async def test_spans_are_kept_and_shown(collector: Collector) -> None:
     assert (request.trace_id, request.status) == (TRACE, None)
 
 
-async def test_number_and_age_of_spans_are_limited(collector: Collector) -> None:
+async def test_number_and_age_of_spans_are_limited(database_url: str) -> None:
     """Old spans are deleted, and the newest ten are kept."""
-    collector.take(document(5, 1e9))
-    collector._forget_at = 0
-    collector.take(document(30, 4e9))
+    for spans, start_s in ((5, 1e9), (30, 4e9)):
+        with Collector(database_url, most_spans=10, kept_s=3600) as collector:
+            collector.take(document(spans, start_s))
 
     rows = await execute("SELECT number, started > now() AS is_new FROM decant.span ORDER BY number")
     assert len(rows) == 10
@@ -79,13 +74,31 @@ async def test_number_and_age_of_spans_are_limited(collector: Collector) -> None
         ("/v1/metrics", b"{}", 404),
     ],
 )
-def test_other_requests_are_rejected(collector: Collector, path: str, content: bytes, status: int) -> None:
+def test_other_requests_are_rejected(database_url: str, path: str, content: bytes, status: int) -> None:
     """What is not OTLP in JSON is rejected, and the receiver goes on."""
-    assert httpx.post(collector.url + path, content=content).status_code == status
-    assert httpx.post(f"{collector.url}/v1/traces", json={"resourceSpans": []}).status_code == 200
+    with Collector(database_url) as collector:
+        assert httpx.post(collector.url + path, content=content).status_code == status
+        assert httpx.post(f"{collector.url}/v1/traces", json={"resourceSpans": []}).status_code == 200
 
 
-def test_unavailable_database_is_reported() -> None:
-    """Without a database, the response is 503, and the exporter drops the spans."""
-    with Collector("postgresql://postgres:@127.0.0.1:1/none") as collector:
-        assert httpx.post(f"{collector.url}/v1/traces", json=document(1)).status_code == 503
+async def test_spans_wait_while_the_database_is_unavailable(database_url: str) -> None:
+    """Requests are rejected until a store succeeds; spans that were accepted before are stored then."""
+
+    def post(span: str, until: int) -> None:
+        for attempt in count():
+            spans = document(1, 4e9, name=f"{span} {attempt}")
+            if httpx.post(f"{collector.url}/v1/traces", json=spans).status_code == until:
+                return
+            time.sleep(0.01)
+
+    with Collector(database_url) as collector:
+        await execute("ALTER TABLE decant.span RENAME TO hidden")
+        try:
+            post("before", until=503)
+        finally:
+            await execute("ALTER TABLE decant.hidden RENAME TO span")
+        post("after", until=200)
+
+    names = {row["name"] for row in await execute("SELECT name FROM decant.span")}
+    assert "before 0" in names
+    assert len([name for name in names if name.startswith("after")]) == 1

@@ -19,6 +19,7 @@ import ipaddress
 import logging
 import re
 from collections.abc import Callable, Collection, Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -98,6 +99,7 @@ def rejection(environ: Environ, cors_origins: Collection[str]) -> str | None:
     return NOT_SIGNED
 
 
+@lru_cache
 def _is_own_name(host: str) -> bool:
     match = _HOST.fullmatch(host)
     if match is None:

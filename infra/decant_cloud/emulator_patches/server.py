@@ -7,6 +7,7 @@ Uses: `runtime/server/core.py`, an extension point. Changes: the chain of handle
 Gain: 2.5 ms of processor time for each request, more than API Gateway and Lambda together.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -24,7 +25,7 @@ from decant_cloud.emulator_patches.access import (
     is_presigned,
     is_upload_form,
 )
-from decant_cloud.emulator_patches.engine import find
+from decant_cloud.emulator_patches.engine import engine, find
 from decant_cloud.emulator_patches.http_server import HttpServer
 from decant_cloud.lambda_runtime.log_file import Journal
 
@@ -34,7 +35,9 @@ _LOGGED_CHARACTERS = 200
 
 RuntimeServer: Any = find("runtime.server.core", "RuntimeServer")
 RuntimeServerPlugin: Any = find("runtime.server.core", "RuntimeServerPlugin")
-content_decoder, parse_pre_signed_url_request = find("aws.handlers", "content_decoder", "parse_pre_signed_url_request")
+content_decoder, log_response, parse_pre_signed_url_request = find(
+    "aws.handlers", "content_decoder", "log_response", "parse_pre_signed_url_request"
+)
 
 
 class LoopbackServerPlugin(RuntimeServerPlugin):
@@ -58,6 +61,7 @@ class LoopbackServer(RuntimeServer):
         """Start to serve the gateway."""
         require_signatures(gateway)
         keep_encoded_bodies(gateway)
+        omit_request_log(gateway)
         application = explained(Access(WsgiGateway(gateway), cors_origins()))
         self._servers += [HttpServer(application, address.host, address.port) for address in listen]
 
@@ -106,6 +110,12 @@ def _decode_content(chain: Any, context: Any, response: Any) -> None:
     environ = context.request.environ
     if not is_api_route(environ, environ.get("HTTP_HOST", "")):
         content_decoder(chain, context, response)
+
+
+def omit_request_log(gateway: Any) -> None:
+    """Remove the handler that formats a log line for each request, where the log level excludes these lines."""
+    if not logging.getLogger(f"{engine.package}.request.http").isEnabledFor(logging.INFO):
+        gateway.response_handlers.remove(log_response)
 
 
 def require_signatures(gateway: Any) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 __all__ = ["Journal", "Line"]
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True)
 class Line:
@@ -37,5 +39,5 @@ class Journal:
             "request": request_id,
             "line": line.text,
         }
-        os.write(self._file, (json.dumps(entry, separators=(",", ":")) + "\n").encode())
+        os.write(self._file, f"{_encode(entry)}\n".encode())
         return line

@@ -82,6 +82,7 @@ class Runtime:
 
     def __init__(self, launch: Launch, warden: Warden) -> None:
         self.peak_memory_bytes = 0
+        self._look_at = 0.0
         self._launch = launch
         self._on_line = launch.on_line
         self._partial_line = b""
@@ -132,15 +133,13 @@ class Runtime:
                 raise DeadlinePassed
             ready = self._selector.select(min(remaining_s, _LOOK_EVERY_S))
             calls = [call for key, _events in ready if (call := self._take(key)) is not None]
-            self.peak_memory_bytes = max(self.peak_memory_bytes, _peak_memory_bytes(self.pid))
-            if self.peak_memory_bytes > self._launch.memory_bytes:
-                raise OutOfMemory
             if calls:
+                if calls[0].action != "next" or not self.peak_memory_bytes:  # once in each invocation and init phase
+                    self._check_memory()
                 self.flush_output()
                 return calls[0]
-            if self._process.poll() is not None:
-                self.flush_output()
-                raise RuntimeExited(self._process.returncode)
+            if not ready or time.monotonic() >= self._look_at:
+                self._look()
 
     def copy_body(self, call: Call, deadline: float, to: ResponseStream | ResponseBuffer) -> Mapping[str, str]:
         """Pass the body of a streamed response on while it arrives, no faster than it is taken.
@@ -183,12 +182,20 @@ class Runtime:
         if time.monotonic() >= deadline:
             raise DeadlinePassed
         self._read_output()
-        self.peak_memory_bytes = max(self.peak_memory_bytes, _peak_memory_bytes(self.pid))
-        if self.peak_memory_bytes > self._launch.memory_bytes:
-            raise OutOfMemory
+        self._look()
+
+    def _look(self) -> None:
+        """Check memory and life of the process."""
+        self._look_at = time.monotonic() + _LOOK_EVERY_S
+        self._check_memory()
         if self._process.poll() is not None:
             self.flush_output()
             raise RuntimeExited(self._process.returncode)
+
+    def _check_memory(self) -> None:
+        self.peak_memory_bytes = max(self.peak_memory_bytes, _peak_memory_bytes(self.pid))
+        if self.peak_memory_bytes > self._launch.memory_bytes:
+            raise OutOfMemory
 
     def flush_output(self) -> None:
         """Pass on all that the process has written so far."""
@@ -275,8 +282,7 @@ class Runtime:
 def _peak_memory_bytes(pid: int) -> int:
     if sys.platform != "linux":
         return int(psutil.Process(pid).memory_info().rss) if psutil.pid_exists(pid) else 0
-    with suppress(FileNotFoundError, ProcessLookupError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
+    with suppress(FileNotFoundError, ProcessLookupError), Path(f"/proc/{pid}/status").open("rb", buffering=0) as status:
+        _before, found, after = status.read().partition(b"VmHWM:")
+        return int(after.split(maxsplit=1)[0]) * 1024 if found else 0
     return 0

@@ -20,6 +20,7 @@ __all__ = ["Collector"]
 
 MOST_SPANS = 100_000
 KEPT_S = 24 * 3600
+_STORE_EVERY_S = 0.2
 _FORGET_EVERY_S = 30.0
 _MOST_BYTES = 16 * 1024 * 1024
 _MOST_TEXT = 4000
@@ -36,7 +37,10 @@ _FORGET = """
 
 
 class Collector:
-    """The receiver, as a context manager; a thread serves it.
+    """The receiver, as a context manager; one thread serves it, another one stores the spans that have arrived.
+
+    The response to a request does not wait for the database, because a function waits for the response. Spans that
+    could not be stored are kept for the next attempt, and requests are rejected until it succeeds.
 
     Args:
         database_url: SQLAlchemy address of the database.
@@ -48,10 +52,13 @@ class Collector:
         self._address = "postgresql://" + database_url.partition("://")[2]
         self._limits = kept_s, most_spans
         self._connection: psycopg.Connection[Any] | None = None
+        self._rows: list[tuple[Any, ...]] = []
         self._turn = threading.Lock()
+        self._is_available = True
         self._forget_at = 0.0
+        self._over = threading.Event()
         self._server: ThreadingHTTPServer | None = None
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         self.start()
@@ -71,34 +78,53 @@ class Collector:
         """Serve requests from now on."""
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._server.serve_forever, self._run)]
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """End the server and its connection; nothing happens before its start."""
-        if self._server is not None and self._thread is not None:
+        """End the server, and store what has arrived; nothing happens before its start."""
+        if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
-            self._thread.join()
-        with self._turn:
-            self._close()
+            self._over.set()
+            for thread in self._threads:
+                thread.join()
 
-    def take(self, document: Mapping[str, Any]) -> None:
-        """Store the spans of a request, and delete those beyond the limits now and then.
+    def take(self, document: Mapping[str, Any]) -> bool:
+        """Take the spans of a request; False when they are dropped, because the database is unavailable.
 
         Raises:
-            psycopg.Error: the database is unavailable; nothing was stored.
             KeyError, TypeError, ValueError: the document is not OTLP.
         """
         rows = list(_rows(document))
         with self._turn:
-            try:
-                self._store(rows)
-            except psycopg.Error:  # the database may have been restarted
-                self._close()
-                self._store(rows)
+            if self._is_available:
+                self._rows += rows
+            return self._is_available
 
-    def _store(self, rows: list[tuple[Any, ...]]) -> None:
+    def _run(self) -> None:
+        while not self._over.wait(_STORE_EVERY_S):
+            self._store()
+        self._store()
+        self._close()
+
+    def _store(self) -> None:
+        """Store the spans that have arrived, and delete those beyond the limits now and then."""
+        with self._turn:
+            rows, self._rows = self._rows, []
+        if not rows:
+            return
+        try:
+            self._write(rows)
+        except psycopg.Error:  # the database may have been restarted
+            self._close()
+            with self._turn:
+                self._is_available, self._rows = False, rows + self._rows
+        else:
+            self._is_available = True
+
+    def _write(self, rows: list[tuple[Any, ...]]) -> None:
         if self._connection is None:
             self._connection = psycopg.connect(self._address, autocommit=True, connect_timeout=3)
         with self._connection.transaction(), self._connection.cursor() as cursor:
@@ -177,16 +203,14 @@ def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
                 self._respond(HTTPStatus.NOT_FOUND if self.path != "/v1/traces" else HTTPStatus.CONTENT_TOO_LARGE)
                 return
             try:
-                collector.take(json.loads(self.rfile.read(length)))
-            except psycopg.Error:
-                self._respond(HTTPStatus.SERVICE_UNAVAILABLE)
+                is_taken = collector.take(json.loads(self.rfile.read(length)))
             except (AttributeError, KeyError, TypeError, ValueError):
                 self._respond(HTTPStatus.BAD_REQUEST)
             else:
-                self._respond(HTTPStatus.OK)
+                self._respond(HTTPStatus.OK if is_taken else HTTPStatus.SERVICE_UNAVAILABLE)
 
         def _respond(self, status: HTTPStatus) -> None:
-            self.send_response(status)
+            self.send_response_only(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", "2")
             self.end_headers()
