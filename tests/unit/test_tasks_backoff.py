@@ -1,11 +1,13 @@
 """Delays of retries, and ids of ticks."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from decant.tasks.backoff import backoff_s
-from decant.tasks.ids import uuid7
+from decant.tasks.ids import uuid7, uuid7s
 
 
 @pytest.mark.parametrize(("retries", "expected"), [(0, 1), (1, 2), (2, 4), (5, 32), (9, 512), (10, 600), (5_000, 600)])
@@ -34,3 +36,14 @@ def test_id_of_the_same_time_and_bytes_is_the_same(milliseconds: int, randomness
 def test_ids_differ() -> None:
     """A thousand ids of the same millisecond are unique."""
     assert len({uuid7() for _ in range(1000)}) == 1000
+
+
+@pytest.mark.parametrize("count", [0, 1, 1000])
+def test_ids_that_are_created_together_ascend(count: int) -> None:
+    """They are unique ids of the present time."""
+    first_ms, made, last_ms = time.time_ns() // 1_000_000, uuid7s(count), time.time_ns() // 1_000_000
+
+    assert len(made) == count
+    assert made == sorted(set(made))
+    assert {(one.version, one.variant) for one in made} <= {(7, "specified in RFC 4122")}
+    assert all(first_ms <= one.int >> 80 <= last_ms for one in made)

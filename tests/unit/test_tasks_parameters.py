@@ -67,6 +67,15 @@ def test_arguments_that_do_not_fit_are_refused(args: tuple[Any, ...], kwargs: di
         Parameters(plain, ()).encode(args, kwargs)
 
 
+def test_missing_keyword_is_refused() -> None:
+    """A parameter without a default that is passed by its name must be given."""
+
+    def named(a: int, *, b: int) -> None: ...
+
+    with pytest.raises(TypeError):
+        Parameters(named, ()).encode((1,), {})
+
+
 def test_refusal_names_the_function_and_the_argument() -> None:
     """The error names the path of the value."""
     with pytest.raises(TypeError, match=r"plain\(\): Expected `int`, got `str` - at `\$\.a`"):

@@ -4,12 +4,15 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import update_wrapper
 from typing import Any, Unpack
+from uuid import UUID
 
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decant.observability import correlation_ids
 from decant.tasks import checks
 from decant.tasks.context import Run
+from decant.tasks.ids import uuid7s
 from decant.tasks.limits import limit_of
 from decant.tasks.options import CallOptions, TaskOptions, is_published, validate
 from decant.tasks.parameters import Parameters
@@ -120,9 +123,11 @@ class Task[**P, T]:
         Returns:
             Handles, in order.
         """
-        fields = self._fields(options)
+        base, calls = self._base(options), list(calls)
+        ids = uuid7s(len(calls)) if options.get("task_id") is None else [base.id] * len(calls)
         tasks = [
-            self._new((), call, fields) if isinstance(call, Mapping) else self._new(call, {}, fields) for call in calls
+            self._new((), call, base, task_id) if isinstance(call, Mapping) else self._new(call, {}, base, task_id)
+            for call, task_id in zip(calls, ids, strict=True)
         ]
         return [AsyncResult(task_id) for task_id in await enqueue(tasks, session)]
 
@@ -155,27 +160,32 @@ class Task[**P, T]:
             TypeError: the arguments do not fit the task's parameters, or are not JSON.
             ValueError: an option is invalid.
         """
-        return self._new(args, kwargs, self._fields(options), partial=partial, unique=unique)
+        base = self._base(options)
+        return self._new(args, kwargs, base, base.id, partial=partial, unique=unique)
 
-    def _fields(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The fields of `NewTask` that all calls with these options share."""
+    def _base(self, options: Mapping[str, Any]) -> NewTask:
+        """A call without its arguments."""
         fields = validate(options) if options else {}
         if self.options.expires is not None and fields.keys().isdisjoint({"expires", "expires_in_s"}):
             fields["expires_in_s"] = self.options.expires
         queue = fields.setdefault("queue", self.options.queue)
-        return {
-            "name": self.name,
-            "max_retries": self.options.max_retries,
-            "publish": is_published(queue),
-            "correlation_id": correlation_ids.get()[0],
+        return NewTask(
+            name=self.name,
+            args="",
+            kwargs="",
+            max_retries=self.options.max_retries,
+            publish=is_published(queue),
+            correlation_id=correlation_ids.get()[0],
+            limit_key="" if self.limit is None else self.name,
             **fields,
-        } | ({} if self.limit is None else {"limit_key": self.name})
+        )
 
-    def _new(
+    def _new(  # noqa: PLR0913  # what calls of a task share, and what they do not
         self,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
-        fields: Mapping[str, Any],
+        base: NewTask,
+        task_id: UUID,
         *,
         partial: bool = False,
         unique: bool = True,
@@ -183,9 +193,10 @@ class Task[**P, T]:
         encode = self.parameters.encode_partial if partial else self.parameters.encode
         encoded_args, encoded_kwargs = encode(args, kwargs)
         key = self._unique_key(args, kwargs) if self.options.unique and unique and not partial else None
+        limit_key = base.limit_key
         if self.options.concurrency_key is not None and not partial:
-            fields = {**fields, "limit_key": self._limit_key(self.options.concurrency_key, args, kwargs)}
-        return NewTask(args=encoded_args, kwargs=encoded_kwargs, unique_key=key, **fields)
+            limit_key = self._limit_key(self.options.concurrency_key, args, kwargs)
+        return replace(base, id=task_id, args=encoded_args, kwargs=encoded_kwargs, unique_key=key, limit_key=limit_key)
 
     def _limit_key(self, key_of: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         bound = self.parameters.bind(args, kwargs)

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 
 from decant.observability import correlation_id
-from decant.tasks.ids import uuid7
+from decant.tasks.ids import uuid7, uuid7s
 from decant.tasks.options import TaskOptions, is_published
 from decant.tasks.records import NewTask
 
@@ -136,7 +136,7 @@ class Plan:
 
     def tasks(self) -> list[NewTask]:
         """The tasks to insert. Ids that were not chosen ascend from parents to children, the order of locking."""
-        for draft, new_id in zip(self._drafts, sorted(uuid7() for _ in self._drafts), strict=True):
+        for draft, new_id in zip(self._drafts, uuid7s(len(self._drafts)), strict=True):
             draft.id = draft.chosen_id or new_id
         return [
             msgspec.structs.replace(
