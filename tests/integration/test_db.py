@@ -212,7 +212,7 @@ async def test_first_statement_is_retried_when_the_server_closed_the_connection_
     if way == "session":
         after = await backend_pid()
     else:
-        after = (await db.execute("SELECT pg_backend_pid() AS pid", {}, repeatable=True))[0]["pid"]
+        after = (await db.execute("SELECT 1", {}, repeat_with="SELECT pg_backend_pid() AS pid"))[0]["pid"]
 
     assert after != before
 

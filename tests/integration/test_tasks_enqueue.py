@@ -1,15 +1,19 @@
 """Enqueuing: the row is committed before its message is sent."""
 
+import asyncio
 import logging
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
 from uuid import UUID
 
 import pytest
+from sqlalchemy import URL, make_url
 
 from decant import db
 from decant.asgi import await_
 from decant.observability import correlate
-from decant.tasks import AsyncResult, State, task
+from decant.tasks import AsyncResult, State, Task, task
 from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
 from decant.tasks.store.postgres import PostgresStore
@@ -228,6 +232,49 @@ async def test_many_tasks_go_with_the_callers_transaction(queue: SqsQueue) -> No
 
     assert queue.waiting()["now"] == 0
     assert await execute("SELECT id FROM decant.task") == []
+
+
+@asynccontextmanager
+async def _losing_a_response(address: URL) -> AsyncIterator[tuple[URL, list[bytes]]]:
+    """A relay to the server that closes the connection in place of the response to the first INSERT of tasks.
+
+    Yields:
+        Its address, and a list that contains the response when it was lost.
+    """
+    inserts, lost = asyncio.Event(), list[bytes]()
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, from_client: bool) -> None:
+        while data := await reader.read(1 << 16):
+            if from_client and b"INSERT INTO decant.task" in data:
+                inserts.set()
+            if not from_client and inserts.is_set() and not lost and b"SELECT 1\0" in data:  # it is committed
+                lost.append(data)
+                break
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        responses, server = await asyncio.open_connection(address.host, address.port)
+        await asyncio.gather(relay(reader, server, from_client=True), relay(responses, writer, from_client=False))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listening:
+        yield address.set(port=listening.sockets[0].getsockname()[1]), lost
+        await db.dispose()
+
+
+@pytest.mark.parametrize("given", [work.add, work.alone], ids=["new", "unique"])
+async def test_calls_whose_response_was_lost_are_inserted_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, given: Task[[int], Any]
+) -> None:
+    """The INSERT is repeated on another connection, and finds the rows."""
+    async with _losing_a_response(make_url(database_url)) as (address, lost):
+        monkeypatch.setenv("DATABASE_URL", address.render_as_string(hide_password=False))
+        jobs = await given.delay_many([(n,) for n in range(3)])
+        rows = await execute("SELECT id FROM decant.task ORDER BY id")
+
+    assert lost
+    assert sorted(str(row["id"]) for row in rows) == sorted(job.id for job in jobs)
 
 
 @pytest.mark.usefixtures("database_url", "new_tasks")

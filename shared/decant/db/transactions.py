@@ -154,7 +154,7 @@ async def execute(
     given: Mapping[str, Any],
     session: AsyncSession | None = None,
     *,
-    repeatable: bool = False,
+    repeat_with: str | None = None,
 ) -> Sequence[Mapping[str, Any]]:
     """Run a statement in the transaction of a session, or else as a transaction of its own.
 
@@ -165,8 +165,8 @@ async def execute(
         statement: SQL with named parameters, `:name`, or a statement of SQLAlchemy, which takes longer.
         given: Its parameters.
         session: Session in whose transaction it runs.
-        repeatable: Running the statement twice has the effect of running it once. It is then retried on a new
-            connection also when it is not known whether the server ran it.
+        repeat_with: Statement that is run on a new connection when it is not known whether the server ran the first:
+            the effect of both is that of the first. Without it, such an error is raised.
     Returns:
         Its rows; none for a statement that returns none.
     Raises:
@@ -184,9 +184,9 @@ async def execute(
         try:
             return _execute(opened, statement, given)
         except DBAPIError as error:
-            if not (was_refused(error) or (repeatable and error.connection_invalidated)):
+            if not (was_refused(error) or (repeat_with and error.connection_invalidated)):
                 raise
-        return _execute(opened, statement, given)
+        return _execute(opened, repeat_with or statement, given)
 
     with _translated():
         return await greenlet_spawn(run)  # a single switch; AsyncConnection would make three

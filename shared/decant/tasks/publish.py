@@ -75,26 +75,27 @@ def work_available() -> asyncio.Event:
     return runtime.current().client(_WorkAvailable, _WorkAvailable, _WorkAvailable.close)
 
 
-async def enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[UUID]:
+async def enqueue(tasks: Sequence[NewTask], session: AsyncSession | None, *, are_calls: bool = False) -> list[UUID]:
     """Insert tasks, and publish them when they are committed.
 
     Args:
         tasks: The tasks.
         session: Session in whose transaction they are inserted; None for that of `db.joined_session()`.
+        are_calls: See `Store.insert`.
     Returns:
         Ids of the tasks, or of existing tasks with the same id or key.
     Raises:
         DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
     """
     if (parent := current.get()) is None:
-        return await _enqueue(tasks, session)
+        return await _enqueue(tasks, session, are_calls=are_calls)
     with enqueuing(parent, tasks) as traced:
-        return await _enqueue(traced, session)
+        return await _enqueue(traced, session, are_calls=are_calls)
 
 
-async def _enqueue(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[UUID]:
+async def _enqueue(tasks: Sequence[NewTask], session: AsyncSession | None, *, are_calls: bool) -> list[UUID]:
     session = session or db.current_session()
-    written = await store().insert(tasks, session)
+    written = await store().insert(tasks, session, are_calls=are_calls)
     await publish(written, session)
     return [task.id for task in written]
 

@@ -124,12 +124,13 @@ class Task[**P, T]:
             Handles, in order.
         """
         base, calls = self._base(options), list(calls)
-        ids = uuid7s(len(calls)) if options.get("task_id") is None else [base.id] * len(calls)
+        is_new = options.get("task_id") is None
+        ids = uuid7s(len(calls)) if is_new else [base.id] * len(calls)
         tasks = [
             self._new((), call, base, task_id) if isinstance(call, Mapping) else self._new(call, {}, base, task_id)
             for call, task_id in zip(calls, ids, strict=True)
         ]
-        return [AsyncResult(task_id) for task_id in await enqueue(tasks, session)]
+        return [AsyncResult(task_id) for task_id in await enqueue(tasks, session, are_calls=is_new)]
 
     def s(self, *args: Any, **kwargs: Any) -> Signature:
         """Signature of a call in a workflow: the result of the previous task becomes its first argument."""

@@ -58,8 +58,10 @@ class Broker:
 class _EagerStore(MemoryStore):
     """Runs tasks before `insert` returns."""
 
-    async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
-        written = await super().insert(tasks, session)
+    async def insert(
+        self, tasks: Sequence[NewTask], session: AsyncSession | None, *, are_calls: bool = False
+    ) -> list[Enqueued]:
+        written = await super().insert(tasks, session, are_calls=are_calls)
         if session is None:
             await self.run()
         else:

@@ -66,7 +66,13 @@ class MemoryStore:
         ]
         return max(0.0, (min(times) - self.now()).total_seconds()) if times else None
 
-    async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
+    async def insert(
+        self,
+        tasks: Sequence[NewTask],
+        session: AsyncSession | None,
+        *,
+        are_calls: bool = False,  # noqa: ARG002  # it makes no difference in memory
+    ) -> list[Enqueued]:
         inserted = _Inserted(self.rows)
         new = self.rows if session is None else inserted.new
         visible = [self.rows, new, *([] if session is None else self._uncommitted(session))]

@@ -185,7 +185,7 @@ class PostgresSteps:
         in_order = sorted(steps, key=lambda step: (step.task_id.int, step.kind != "begun"))
         rows = {(step.task_id, step.name, step.n): step for step in in_order}
         given = {"steps": _encode(list(rows.values())), "expected": len(rows)}
-        (row,) = await db.execute(sql.RECORD, given, repeatable=True)
+        (row,) = await db.execute(sql.RECORD, given, repeat_with=sql.RECORD)
         return set(rows) if row["keys"] is None else msgspec.json.decode(row["keys"], type=Recording)
 
     @asynccontextmanager
@@ -209,7 +209,7 @@ class PostgresSteps:
 
     async def send(self, signal: Signal, session: AsyncSession | None) -> Enqueued | None:
         given = msgspec.structs.asdict(signal) | message_parameters()
-        rows = await db.execute(sql.SEND, given, session, repeatable=True)
+        rows = await db.execute(sql.SEND, given, session, repeat_with=sql.SEND)
         if rows:
             resumed = Enqueued(**{name: rows[0][name] for name in Enqueued.__struct_fields__})
             return resumed if rows[0]["resumes"] else None

@@ -4,6 +4,7 @@ A field is the column of its JSON name, except for the expressions below. Adding
 to every statement that reads or writes the record.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from types import UnionType
@@ -64,9 +65,10 @@ def _selected(info: msgspec.structs.FieldInfo, expressions: dict[str, str]) -> s
     return f"t.{info.encode_name}" if expression is None else f"{expression} AS {info.name}"
 
 
-def parameters(record: type[msgspec.Struct]) -> str:
-    """The columns after json_to_recordset that read a record from JSON."""
-    return ", ".join(f"{info.encode_name} {_type(info.type)}" for info in _fields(record))
+def parameters(record: type[msgspec.Struct], *, without: Sequence[str] = ()) -> str:
+    """The columns after json_to_recordset that read a record from JSON, without some of its fields."""
+    columns = [f"{info.encode_name} {_type(info.type)}" for info in _fields(record) if info.name not in without]
+    return ", ".join(columns)
 
 
 def inserted(record: type[msgspec.Struct], expressions: dict[str, str], *, without: set[str]) -> tuple[str, str]:

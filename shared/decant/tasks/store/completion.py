@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,18 +18,35 @@ from decant.tasks.sql import enqueue, workflow
 __all__ = ["complete", "completed", "insert", "message_parameters"]
 
 
-async def insert(tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
-    """Insert tasks; those whose id or key exists are left out."""
+async def insert(tasks: Sequence[NewTask], session: AsyncSession | None, *, are_calls: bool = False) -> list[Enqueued]:
+    """Insert tasks; those whose id or key exists are left out. `are_calls`: see `Store.insert`."""
     if not tasks:
         return []
     in_order = sorted(tasks, key=lambda task: task.unique_key or "")  # two callers with the same keys lock in one order
-    given = {"tasks": msgspec.json.encode(in_order).decode(), "expected": len(tasks), "max_delay_s": MAX_DELAY_S}
+    given: dict[str, Any] = {"expected": len(tasks), "max_delay_s": MAX_DELAY_S}
     given["republish_after_s"] = load(TaskSettings).republish_after_s
-    (row,) = await db.execute(enqueue.INSERT, given, session, repeatable=True)
+    if are_calls:
+        given |= {"shared": _encoded(tasks[0]), **{name: _column(in_order, name) for name in enqueue.OF_CALL}}
+        has_keys = in_order[-1].unique_key or tasks[0].idempotency_key
+        first, repeated = enqueue.INSERT_CALLS if has_keys else enqueue.INSERT_NEW_CALLS, enqueue.INSERT_CALLS
+    else:
+        given["tasks"] = _encoded(in_order)
+        first = repeated = enqueue.INSERT
+    (row,) = await db.execute(first, given, session, repeat_with=repeated)
     if row["inserted"] < len(tasks):
         ids = frozenset(row["ids"] or ())
         tasks = [task for task in tasks if task.id in ids]
     return [_enqueued(task, row["now"]) for task in tasks]
+
+
+def _column(tasks: Sequence[NewTask], name: str) -> str:
+    """The values of a field as a JSON array; PostgreSQL reads an empty one as null in all rows."""
+    values = list(map(attrgetter(name), tasks))
+    return _encoded(values) if any(values) else "[]"
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _enqueued(task: NewTask, now: datetime) -> Enqueued:

@@ -59,8 +59,10 @@ _INDEX = {State.FAILURE: "dead", State.REVOKED: "dead", State.SUCCESS: "all", No
 class PostgresStore:
     """Rows of the table `decant.task`; see `Store` for the methods."""
 
-    async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
-        written = await insert(tasks, session)
+    async def insert(
+        self, tasks: Sequence[NewTask], session: AsyncSession | None, *, are_calls: bool = False
+    ) -> list[Enqueued]:
+        written = await insert(tasks, session, are_calls=are_calls)
         if len(written) == len(tasks):
             return written
         inserted = {row.id: row for row in written}

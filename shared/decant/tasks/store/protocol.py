@@ -31,11 +31,17 @@ type DueTicks = Callable[[str, datetime, datetime], list[NewTask]]
 class Store(Protocol):
     """Durable tasks. All methods raise `DatabaseUnavailable` when PostgreSQL cannot be reached."""
 
-    async def insert(self, tasks: Sequence[NewTask], session: AsyncSession | None) -> list[Enqueued]:
+    async def insert(
+        self, tasks: Sequence[NewTask], session: AsyncSession | None, *, are_calls: bool = False
+    ) -> list[Enqueued]:
         """Insert tasks, in the session's transaction if there is a session.
 
         A task whose id or key exists is not inserted.
 
+        Args:
+            tasks: The tasks.
+            session: The session.
+            are_calls: They have new ids, and differ only in ids, arguments, unique keys and limit keys.
         Returns:
             For every task in order, the inserted or the existing task.
         """
