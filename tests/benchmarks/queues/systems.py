@@ -63,10 +63,12 @@ class Decant:
         os.environ |= {"DATABASE_URL": url, "TASK_CONCURRENCY": str(at_once), "LOG_LEVEL": "WARNING"}
 
     async def prepare(self, ran: Ran) -> None:
+        from decant import db
         from decant.db.migrations import migrate
         from decant.tasks import task
 
         await migrate(Path("no-migrations-of-an-app"))
+        await db.execute("SELECT 1", {})  # the pools of the other systems are connected here as well
 
         @task(name="noop", **self._options)
         async def noop(value: float) -> None:
