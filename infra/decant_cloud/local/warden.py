@@ -5,16 +5,19 @@ closes for any reason, everything still named is ended and every named folder is
 it needs no Linux, reaches grandchildren and frozen processes, and does not fire when a mere thread ends.
 """
 
-import contextlib
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 __all__ = ["Warden"]
+
+_ENDED_WITHIN_S = 10.0
+_LOOK_EVERY_S = 0.01
 
 
 class Warden:
@@ -66,10 +69,21 @@ def watch() -> None:
         else:
             folders.append(rest)
     for pid, number in reversed(held.items()):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)  # a negative number is a whole group
+        _is_signalled(pid, number)
+    deadline = time.monotonic() + _ENDED_WITHIN_S
+    while folders and any(_is_signalled(pid, 0) for pid in held) and time.monotonic() < deadline:
+        time.sleep(_LOOK_EVERY_S)  # a server that ends writes files until it has ended
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_signalled(pid: int, number: int) -> bool:
+    """Send a signal, or none for 0, to a process, or to a group for a negative number; False when there is none."""
+    try:
+        os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        return False
+    return True
 
 
 if __name__ == "__main__":
