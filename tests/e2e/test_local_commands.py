@@ -4,10 +4,12 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
 from decant_cloud.local.database_address import without_password
@@ -87,6 +89,23 @@ def test_sent_message_arrives_and_is_logged(local: Local) -> None:
     while identifier not in shown:  # the test's own timeout ends it
         shown = local("logs", "task_worker", "--since", "1m", "--no-follow").stdout
     assert "TaskWorker " in shown
+
+
+def test_workflows_signal_publishes_the_run(local: Local, local_cloud: RunningCloud) -> None:
+    """The run continues through SQS: the sweeper, which counts its messages, sends none."""
+    order = httpx.post(f"{local_cloud.api_url}/orders", json={"item": "book", "amount": 900}).json()
+    with psycopg.connect(local_cloud.postgres_url.replace("+asyncpg", ""), autocommit=True) as database:
+        waiting = "SELECT id::text FROM decant.task WHERE idempotency_key = %s AND suspended"
+        while (run := database.execute(waiting, [f"order-{order['id']}"]).fetchone()) is None:
+            time.sleep(0.05)  # the test's own timeout ends it
+
+        signalled = local("workflows", "signal", run[0], "approval", '{"by": "ada"}')
+
+        assert (signalled.returncode, signalled.stderr) == (0, "")
+        finished = "SELECT wakeups FROM decant.task WHERE id = %s AND state = 'SUCCESS'"
+        while (published_by_sweeper := database.execute(finished, run).fetchone()) is None:
+            time.sleep(0.05)
+        assert published_by_sweeper == (0,)
 
 
 def test_psql_runs_sql(local: Local) -> None:
