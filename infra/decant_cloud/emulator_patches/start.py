@@ -12,7 +12,7 @@ from importlib.metadata import version
 from plux import PluginManager
 
 from decant_cloud.emulator_patches.engine import apply, engine, find, missing
-from decant_cloud.emulator_patches.quick_start import shorten_start, without_ec2
+from decant_cloud.emulator_patches.quick_start import quick_imports, shorten_start
 
 __all__ = ["problems", "start"]
 
@@ -40,7 +40,7 @@ PATCHES = (
 def start() -> None:
     """Run the engine until it is stopped."""
     shorten_start()
-    with without_ec2():
+    with quick_imports():
         found = problems()
     if found:
         sys.exit("\n".join(found))
