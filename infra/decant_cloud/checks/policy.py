@@ -5,6 +5,7 @@ Every switch of the template is on, so that all there can be is looked at. What 
 """
 
 import fnmatch
+import functools
 import json
 import subprocess
 import sys
@@ -88,7 +89,8 @@ def run() -> int:
     return 1 if lines else 0
 
 
-def everything() -> dict[str, Mapping[str, Any]]:
+@functools.cache
+def everything() -> Mapping[str, Mapping[str, Any]]:
     """Every stack of production with all that can be switched on, by name."""
     stage = read_stage(root(), "prod", configured(root(), "prod") | EVERYTHING_ON)
     pipeline = load_template(root() / "infra/pipeline.yaml")

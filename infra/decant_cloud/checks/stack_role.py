@@ -74,7 +74,7 @@ def run() -> int:
     """Print what the role lacks, or has for nothing; the exit status is 1 when there is something."""
     reasons = [Reason(**each) for each in tomllib.loads(REASONS.read_text())["not_needed"]]
     definition = json.loads(next((root() / ".decant/policy").glob(DEFINITION)).read_text())
-    stacks = everything()
+    stacks = dict(everything())
     grants = list(_grants(stacks.pop("pipeline")))
     asked = asked_for({each["Type"] for stack in stacks.values() for each in stack["Resources"].values()})
     lines = list(breaches(asked, grants, reasons, definition))
