@@ -13,11 +13,11 @@ import pytest
 from decant_cloud.lambda_runtime.environment import Environment
 from decant_cloud.lambda_runtime.response_stream import ResponseStream, StreamAborted
 from decant_cloud.layer.wrapper import PATH
+from decant_cloud.local.cloud import LAYERS
 from decant_cloud.local.layer import build_local
 from tests.integration.conftest import Answer, Bench
-from tests.loading import ROOT, rest_request
+from tests.loading import rest_request
 
-LAYERS = ROOT / ".decant/layers-of-tests"
 LIMIT_S = 60
 
 APP = """
