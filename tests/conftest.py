@@ -24,7 +24,6 @@ from decant_cloud import paths
 from tests.loading import ROOT
 from tests.parity import pour
 from tests.queues import SqsQueue, make_queue, sqs_server
-from tests.sample.bundle import build_wheels
 from tests.worlds import MemoryWorld, PostgresWorld, SqsWorld, World
 
 pytest_plugins = ["decant_cloud.pytest_plugin"]
@@ -143,6 +142,8 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def poured_tutorial(tutorial: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new bundle, with both wheels, of Flask's tutorial application."""
+    from tests.sample.bundle import build_wheels  # Alembic and validators of OpenAPI, which few tests need
+
     scratch = tmp_path_factory.mktemp("poured")
     scratch.parent.chmod(0o755)  # root's PostgreSQL runs as another user
     scratch.chmod(0o755)
