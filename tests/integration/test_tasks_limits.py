@@ -1,6 +1,7 @@
 """Limits of tasks: rates, and running tasks of a key."""
 
 import asyncio
+import math
 import random
 from collections import Counter
 from datetime import timedelta
@@ -14,6 +15,8 @@ from decant.tasks.records import Claimed, Outcome, Runnable, State
 from decant.tasks.registry import registry, runnable
 from decant.tasks.store import store
 from decant.tasks.store.postgres import PostgresStore
+from decant.worker.execution import Deadline
+from decant.worker.runner import Runner
 from tests.queues import SqsQueue
 from tests.worlds import World, deliver, execute
 
@@ -129,6 +132,39 @@ async def test_worker_waits_for_the_next_allowed_start() -> None:
 
     assert due_in_s is not None
     assert 0 < due_in_s <= 10
+
+
+@pytest.mark.usefixtures("world")
+@without_sqs
+@pytest.mark.parametrize(
+    ("options", "waits"),
+    [
+        ({}, False),
+        ({"rate_limit": 1_000}, False),
+        ({"concurrency": 3}, False),
+        ({"concurrency": 2}, True),
+        ({"concurrency": 1, "concurrency_key": lambda number: number}, True),
+        ({"concurrency": 2, "concurrency_key": lambda number: number}, False),
+    ],
+)
+async def test_worker_claims_when_places_of_used_up_limits_are_free(options: dict[str, Any], *, waits: bool) -> None:
+    """A place is free when the outcome of its run is recorded; until then a claim would find nothing."""
+
+    @task(**options)
+    async def limited(number: int) -> None: ...
+
+    await limited.delay_many([(1,), (2,)])
+    async with Runner(Deadline(math.inf), 60) as runner:
+        claimed = await runner.claim_due(10)
+        before = runner.awaits_places
+        runs = asyncio.create_task(runner.run(claimed))
+        await asyncio.sleep(0)
+        ended = runner.awaits_places
+        await runs
+        recorded = runner.awaits_places
+
+    assert len(claimed) == 2
+    assert (before, ended, recorded) == (False, waits, False)
 
 
 @pytest.mark.usefixtures("database_url")

@@ -10,8 +10,8 @@ import pytest
 from decant.tasks import AsyncResult, State, chain
 from decant.tasks.records import Outcome, Runnable
 from decant.tasks.store.postgres import PostgresStore
+from decant.worker.completions import Completions
 from decant.worker.execution import Deadline, Execution
-from decant.worker.runner import Completions
 from decant.worker.sqs_handler import handle
 from tests import work
 from tests.loading import Context

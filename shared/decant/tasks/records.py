@@ -159,6 +159,7 @@ class Claimed(Struct, frozen=True):
         expired: Its `expires` has passed, so that it must not be started.
         has_dependents: It has child tasks, error callbacks, or a run that waits for it.
         options: Options of the call that replace options of the task, a JSON object; None when there are none.
+        limit_key: See `NewTask`.
         retried_at: When the last attempt that was retried has ended; None before the first.
     """
 
@@ -178,6 +179,7 @@ class Claimed(Struct, frozen=True):
     group_key: str | None
     correlation_id: str | None
     options: str | None
+    limit_key: str
     retried_at: datetime | None = None
 
 

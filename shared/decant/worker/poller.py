@@ -25,7 +25,6 @@ from decant.worker.execution import Deadline
 from decant.worker.presence import presence
 from decant.worker.runner import Runner
 from decant.worker.sweeper import sweep
-from decant.worker.traces import claiming
 
 __all__ = ["run_forever"]
 
@@ -66,12 +65,13 @@ async def run_forever(
                 notify("ready")
                 while draining is None or not draining.is_set():
                     wake.clear()
-                    if claimed := await _claim_due(runner, queues):
+                    waits = runner.awaits_places
+                    if not waits and (claimed := await _claim_due(runner, queues)):
                         running.add(batch := asyncio.create_task(runner.run(claimed)))
                         batch.add_done_callback(running.discard)
                         await asyncio.sleep(0)  # many tasks return without waiting, and their slots are free then
                     if not wake.is_set():
-                        await _wait(wake, await _pause_s(poll_s, queues) if runner.free > 0 else poll_s)
+                        await _wait(wake, poll_s if waits or runner.free <= 0 else await _pause_s(poll_s, queues))
                 if running:
                     await asyncio.wait(running)
             finally:
@@ -116,7 +116,7 @@ async def _claim_due(runner: Runner, queues: Sequence[str] | None) -> list[Claim
     if runner.free <= 0:
         return []
     try:
-        return await claiming(store().claim_due(runnable(queues), runner.lease_s, runner.free))
+        return await runner.claim_due(runner.free, queues)
     except TRANSIENT as error:
         log.warning("Could not claim tasks; retrying", extra={"error": repr(error)})
         return []

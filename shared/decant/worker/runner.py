@@ -1,45 +1,39 @@
-"""Run claimed tasks concurrently within their time, and record their outcomes in batches.
-
-A statement records all runs that end while the previous statement is executed. No batch waits to be filled: batches
-grow with the load, and a single outcome is recorded at once.
-"""
+"""Run claimed tasks concurrently within their time; `completions` records their outcomes in batches."""
 
 import asyncio
 import logging
+import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from contextvars import copy_context
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
-
-from sqlalchemy.exc import DBAPIError
 
 from decant import metrics
 from decant.config import load
-from decant.errors import DatabaseUnavailable
-from decant.observability import correlate
 from decant.tasks.context import watch
-from decant.tasks.options import TaskSettings, has_url
-from decant.tasks.publish import publish
-from decant.tasks.records import CancelReason, Claimed, Completed, Enqueued, Outcome, State
+from decant.tasks.limits import name_of
+from decant.tasks.options import TaskSettings
+from decant.tasks.records import CancelReason, Claimed, Outcome, State
 from decant.tasks.registry import registry, runnable
-from decant.tasks.store import TRANSIENT, is_temporary, store
-from decant.tasks.traces import stored_traceparent
+from decant.tasks.store import store
 from decant.tracing import tracer
 from decant.worker import outcomes
+from decant.worker.completions import Completions
 from decant.worker.execution import Deadline, Execution, describe
 from decant.worker.heartbeat import Heartbeat
 from decant.worker.traces import claiming, run_traced
 
-__all__ = ["Completions", "Runner"]
+__all__ = ["Runner"]
 
 log = logging.getLogger("decant.tasks")
 
 _LEASE_SLACK_S = 5.0
 """Time by which a lease outlasts the deadline: Lambda has killed the worker by then."""
 
-_PAUSE_S = 0.5
+_AWAITS_S = 0.5
+"""Longest time for which claims wait for a recording, which can itself wait for a row that is locked."""
 
 _UNRECORDED = 3
 """Outcomes for each slot that may wait to be recorded while tasks are claimed. The next statement records all of them,
@@ -80,6 +74,7 @@ class Runner:
         self._leased = set[Execution]()  # until their outcomes are recorded
         self._completions = Completions(deadline, self._leased, self._run_ended)
         self._heartbeat = Heartbeat(settings.heartbeat_s, renewed_lease_s, self._leased, queues)
+        self._last_claim = _Claim()
         self._counts = defaultdict[str, Counter[str]](Counter) if metrics.is_on() else None
         self._tracer = tracer()
         self.failed = set[UUID]()
@@ -118,9 +113,29 @@ class Runner:
         for execution in self._leased:
             execution.cancel(CancelReason.SHUTDOWN)
 
+    @property
+    def awaits_places(self) -> bool:
+        """Whether a claim would probably find nothing before an outcome is recorded, which frees places of limits.
+
+        The last claim found only tasks whose limits are used up by this worker, of which some have ended.
+        """
+        last = self._last_claim
+        if not self._completions.unrecorded or self._completions.recorded != last.recorded or "" in last.limit_keys:
+            return False
+        leased = Counter(execution.claimed.limit_key for execution in self._leased)
+        used_up = all(leased[key] >= _places(key) for key in last.limit_keys)
+        return used_up and time.monotonic() - last.at_s < _AWAITS_S
+
+    async def claim_due(self, count: int, queues: Sequence[str] | None = None) -> list[Claimed]:
+        """Claim up to `count` due tasks that have no message."""
+        recorded, at_s = self._completions.recorded, time.monotonic()
+        claimed = await claiming(store().claim_due(runnable(queues), self.lease_s, count))
+        self._last_claim = _Claim({task.limit_key for task in claimed}, recorded, at_s)
+        return claimed
+
     async def run_due(self, count: int) -> int:
         """Claim and run up to `count` due tasks that have no message; returns their number."""
-        claimed = await claiming(store().claim_due(runnable(), self.lease_s, count))
+        claimed = await self.claim_due(count)
         await self.run(claimed)
         return len(claimed)
 
@@ -178,103 +193,20 @@ def _count(counts: Counter[str], claimed: Claimed, outcome: Outcome | None) -> N
         counts[_METRICS[state]] += 1
 
 
-class _Batch:
-    def __init__(self) -> None:
-        self.executions: list[Execution] = []
-        self.outcomes: list[Outcome] = []
-        self.recording: asyncio.Task[None]
+def _places(limit_key: str) -> float:
+    limit = registry[name_of(limit_key)].limit
+    return math.inf if limit is None or limit.concurrency is None else limit.concurrency
 
 
-class Completions:
-    """Outcomes of the runs of an invocation.
+class _Claim(NamedTuple):
+    """A claim of due tasks.
 
-    Args:
-        deadline: Writing is retried until this time while PostgreSQL is unavailable.
-        leased: Runs whose outcomes are not recorded; those that are recorded are removed.
-        recorded: Is set whenever outcomes are recorded.
     Attributes:
-        unrecorded: Number of outcomes that are not recorded.
+        limit_keys: Limit keys of the tasks that it found.
+        recorded: Number of batches of outcomes that were recorded before it.
+        at_s: Its time, by the monotonic clock.
     """
 
-    def __init__(self, deadline: Deadline, leased: set[Execution], recorded: asyncio.Event) -> None:
-        self.unrecorded = 0
-        self._deadline = deadline
-        self._leased = leased
-        self._recorded = recorded
-        self._open: _Batch | None = None
-        self._last: asyncio.Task[None] | None = None
-        self._context = copy_context()  # not that of the run which opens a batch
-
-    def add(self, execution: Execution, outcome: Outcome) -> asyncio.Task[None]:
-        """Record an outcome, and publish the next run if there is any.
-
-        Returns:
-            Ends when it is recorded. Raises `DatabaseUnavailable` when PostgreSQL remained unavailable; the lease
-            expires, and the task is run again.
-        """
-        if self._open is None:
-            self._open = _Batch()
-            writing, loop = self._write(self._open, after=self._last), asyncio.get_running_loop()
-            # not `create_task`, whose factory may start the task before it has an outcome
-            self._last = self._open.recording = asyncio.Task(writing, loop=loop, context=self._context)
-        self._open.executions.append(execution)
-        self._open.outcomes.append(outcome)
-        self.unrecorded += 1
-        return self._open.recording
-
-    async def _write(self, batch: _Batch, after: asyncio.Task[None] | None) -> None:
-        if after is not None:
-            await asyncio.wait({after})
-        self._open = None  # outcomes from here on belong to the next batch
-        try:
-            completed = await self._complete(batch.outcomes)
-        except DBAPIError:
-            completed = await self._complete_singly(batch.outcomes)
-        finally:
-            self._leased.difference_update(batch.executions)
-            self.unrecorded -= len(batch.outcomes)
-            self._recorded.set()
-        again = []
-        for execution, outcome in zip(batch.executions, batch.outcomes, strict=True):
-            claimed, state = execution.claimed, completed.states.get(outcome.id)
-            if state is None:
-                with correlate(claimed.correlation_id):
-                    log.warning("Lease lost; result discarded", extra=describe(claimed))
-            elif outcome.id in completed.signalled:
-                again.append(_again(claimed, 0, publish=has_url(claimed.queue)))
-            elif outcome.publish and state in {State.PENDING, State.RETRY}:
-                again.append(_again(claimed, outcome.delay_s, publish=True))
-        await publish([*completed.released, *again])
-
-    async def _complete_singly(self, batch: Sequence[Outcome]) -> Completed:
-        """Record every outcome by itself, because PostgreSQL rejected the batch; a rejected outcome is a FAILURE."""
-        states, released, signalled = dict[UUID, State](), list[Enqueued](), frozenset[UUID]()
-        for outcome in batch:
-            try:
-                completed = await self._complete([outcome])
-            except DBAPIError as error:
-                log.exception("PostgreSQL rejected a task result", extra={"task_id": str(outcome.id)})
-                completed = await self._complete([outcomes.rejected(outcome, error)])
-            states |= completed.states
-            released += completed.released
-            signalled |= completed.signalled
-        return Completed(states, released, signalled)
-
-    async def _complete(self, batch: Sequence[Outcome]) -> Completed:
-        while True:
-            try:
-                return await store().complete(batch, None)
-            except TRANSIENT as error:
-                if not is_temporary(error):
-                    raise
-                if self._deadline.remaining_s() < 2 * _PAUSE_S:
-                    raise DatabaseUnavailable("Task results could not be recorded in time.") from error
-                extra = {"outcomes": len(batch), "error": repr(error)}
-                log.warning("Could not record task results; retrying", extra=extra)
-                await asyncio.sleep(_PAUSE_S)
-
-
-def _again(claimed: Claimed, due_in_s: float, *, publish: bool) -> Enqueued:
-    return Enqueued(
-        claimed.id, claimed.queue, claimed.group_key, due_in_s, publish, stored_traceparent(claimed.options)
-    )
+    limit_keys: Collection[str] = ("",)
+    recorded: int = 0
+    at_s: float = 0.0

@@ -134,4 +134,5 @@ _CLAIM = {
     "group_key": None,
     "correlation_id": None,
     "options": None,
+    "limit_key": "",
 }
