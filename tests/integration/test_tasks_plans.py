@@ -207,7 +207,7 @@ async def test_lost_workers_are_found_by_their_leases(count: int) -> None:
 
 async def test_old_rows_are_found_by_their_end(count: int) -> None:
     """A batch to delete costs a batch."""
-    plan = await plan_of(sweep.DELETE, age_s=600, count=50, row_count=1_000)
+    plan = await plan_of(sweep.DELETE, age_s=600, count=50, step_count=1_000)
 
     assert plan.buffers <= 3_000
     assert count == FEW or ({"task_done", "task_pkey"} <= plan.indexes and not plan.scans)

@@ -9,9 +9,10 @@ import pytest
 from decant import db
 from decant.cli import main
 from decant.errors import TaskFailed
-from decant.tasks import State
+from decant.tasks import State, task
 from decant.tasks.records import Runnable
 from decant.tasks.registry import registry
+from decant.tasks.sql import sweep
 from decant.tasks.store import store
 from decant.testing import memory
 from decant.worker.execution import Deadline
@@ -238,6 +239,30 @@ async def test_steps_and_signals_are_deleted_with_their_run() -> None:
     await sweep_once()
 
     assert left == [{runs[2].id}, {runs[2].id}]
+    assert await _runs_with_rows() == [set(), set()]
+    await db.dispose()
+
+
+async def test_deletion_ends_before_the_run_with_too_many_steps() -> None:
+    """A batch has a limit of steps, which one run may exceed; tasks are deleted in the order of their ends."""
+
+    @task
+    async def plain() -> None: ...
+
+    async def two_steps() -> None:
+        await step(flows.note, "a")
+        await step(flows.note, "b")
+
+    run = deploy(two_steps)
+    for _ in range(2):
+        await run.start()
+        await WORLD.run()
+        await plain.delay()
+        await WORLD.run()
+
+    rows = [await execute(sweep.DELETE, age_s=0, count=10, step_count=1) for _ in range(3)]
+
+    assert [deleted["rows"] for (deleted,) in rows] == [4, 4, 0]
     assert await _runs_with_rows() == [set(), set()]
     await db.dispose()
 

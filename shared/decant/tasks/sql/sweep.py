@@ -114,17 +114,24 @@ DELETE = """
         SELECT task_id AS id, CAST(count(*) AS integer) AS steps
         FROM decant.step WHERE task_id = ANY (ARRAY(SELECT id FROM old)) GROUP BY task_id
     ),
-    counted AS (
-        SELECT id, 1 + coalesce(steps, 0) AS rows, sum(1 + coalesce(steps, 0)) OVER (ORDER BY date_done, id) AS total
-        FROM old LEFT JOIN own USING (id)
+    rest AS MATERIALIZED (
+        SELECT date_done, id
+        FROM (SELECT *, sum(steps) OVER (ORDER BY date_done, id) - steps AS steps_before FROM own JOIN old USING (id))
+        WHERE steps_before >= :step_count ORDER BY date_done, id LIMIT 1
+    ),
+    deleted AS (
+        DELETE FROM decant.task AS t USING old
+        WHERE t.id = old.id
+            AND ((SELECT id FROM rest) IS NULL OR (old.date_done, old.id) < (SELECT date_done, id FROM rest))
+        RETURNING t.id
     )
-    DELETE FROM decant.task AS t USING counted
-    WHERE t.id = counted.id AND counted.total - counted.rows < :row_count
-    RETURNING counted.rows
+    SELECT CAST((SELECT count(*) FROM deleted) + coalesce(sum(steps), 0) AS integer) AS rows
+    FROM own WHERE id IN (SELECT id FROM deleted)
 """
 """Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key.
 
-A trigger deletes the steps of their runs. The batch is limited by the number of tasks and by that of all rows.
+A trigger deletes the steps of their runs. The batch is limited by the number of tasks and by that of their steps: it
+ends before the task from which on there are more, which is found by reading only the tasks that have steps.
 """
 
 DELETE_LIMITS = """

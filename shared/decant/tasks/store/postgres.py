@@ -52,7 +52,7 @@ COUNT_LIMIT = 10_000
 """Limit of the counts in `QueueStatistics`: a queue with more tasks is reported with this number."""
 
 _SCAN_LIMIT = 2_000  # rows that a page reads
-_ROWS_PER_TASK = 20  # that are deleted, with the steps of workflows
+_STEPS_PER_TASK = 20  # that are deleted together, on average
 _INDEX = {State.FAILURE: "dead", State.REVOKED: "dead", State.SUCCESS: "all", None: "all"}
 
 
@@ -218,8 +218,10 @@ class PostgresStore:
     async def delete(self, age_s: float, count: int) -> int:
         for statement in (sweep.DELETE_RESPONSES, sweep.DELETE_LIMITS):
             await db.execute(statement, {"count": count})
-        given = {"age_s": age_s, "count": count, "row_count": _ROWS_PER_TASK * count}
-        return sum(row["rows"] for row in await db.execute(sweep.DELETE, given))
+        given = {"age_s": age_s, "count": count, "step_count": _STEPS_PER_TASK * count}
+        (deleted,) = await db.execute(sweep.DELETE, given)
+        rows: int = deleted["rows"]
+        return rows
 
 
 store = Replaceable[Store](PostgresStore)
