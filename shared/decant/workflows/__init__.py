@@ -14,14 +14,19 @@
 The page "Durable workflows" describes which code may stand between the steps.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from decant.errors import StepFailed, StepInterrupted, WaitTimeout, WorkflowChanged
-from decant.workflows.children import Child, start
-from decant.workflows.records import StepStatus
-from decant.workflows.runs import WorkflowRun
-from decant.workflows.steps import step, step_key
-from decant.workflows.values import continue_as_new, now, patched, random, uuid
-from decant.workflows.waits import sleep, wait_for
 from decant.workflows.workflow import Workflow, workflow
+
+if TYPE_CHECKING:
+    from decant.workflows.children import Child, start
+    from decant.workflows.records import StepStatus
+    from decant.workflows.runs import WorkflowRun
+    from decant.workflows.steps import step, step_key
+    from decant.workflows.values import continue_as_new, now, patched, random, uuid
+    from decant.workflows.waits import sleep, wait_for
 
 __all__ = [
     "Child",
@@ -44,3 +49,20 @@ __all__ = [
     "wait_for",
     "workflow",
 ]
+
+_MODULES = {
+    "children": ("Child", "start"),
+    "records": ("StepStatus",),
+    "runs": ("WorkflowRun",),
+    "steps": ("step", "step_key"),
+    "values": ("continue_as_new", "now", "patched", "random", "uuid"),
+    "waits": ("sleep", "wait_for"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name at its first use, so that Lambda functions import only what their workflows use."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -70,7 +70,7 @@ class Child:
         encoded = None if child.result is None else child.result.encode()
         earlier = await progress.record(progress.new(call, "step", encoded, error=error))
         stored = None if error is None else msgspec.json.encode(error).decode()
-        return earlier or Recorded(*call.key, call.seq, "step", child.result, stored, None)
+        return earlier or Recorded(call.key.name, call.key.n, call.seq, "step", child.result, stored, None)
 
     def _failure(self, child: ChildStatus) -> Exception | None:
         reason = child.failure

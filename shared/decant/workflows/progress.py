@@ -116,7 +116,7 @@ class Progress(SuspendableRun):
             result = b"false" if self.is_replaying else b"true"
             new = self.new(Call(key, self._seq, None), "patch", result)
             self._patches.append(new)
-            self.recorded[key] = found = Recorded(*key, self._seq, "patch", result.decode(), None, None)
+            self.recorded[key] = found = Recorded(key.name, key.n, self._seq, "patch", result.decode(), None, None)
         self._unused.discard(key)
         return found.result == "true"
 

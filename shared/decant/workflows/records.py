@@ -1,7 +1,7 @@
 """Records of steps and signals; the fields are stored in columns of the same name, as in `decant.tasks.records`."""
 
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -14,7 +14,7 @@ type Kind = Literal["step", "begun", "sleep", "signal", "patch", "child"]
 try, or waits for a signal until a time. The result of the step replaces it."""
 
 
-class StepKey(NamedTuple):
+class StepKey(Struct, frozen=True, gc=False):
     """Key of a step within its run.
 
     Attributes:

@@ -16,7 +16,6 @@ from decant.tasks.context import Retry
 from decant.tasks.store import is_rolled_back
 from decant.tasks.transaction import kept_open
 from decant.tracing import span
-from decant.workflows.children import call_child
 from decant.workflows.errors import decode_error, encode_error, raised_again
 from decant.workflows.functions import StepFunction, describe_function
 from decant.workflows.progress import Call, Progress, current_progress
@@ -107,6 +106,8 @@ async def step(  # noqa: PLR0913  # the options of a step
     """
     progress = current_progress()
     if queue is not None and progress is not None:
+        from decant.workflows.children import call_child  # noqa: PLC0415  # most runs have no children
+
         return await call_child(function, args, kwargs, name=name, queue=queue, time_limit=timeout)
     described = describe_function(function)
     if progress is None:

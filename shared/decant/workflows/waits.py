@@ -117,7 +117,7 @@ class _Waiting:
                 return await progress.find_conflict(self._call.key)
             if taken.delivered:
                 progress.made += 1
-                return Recorded(*self._call.key, self._call.seq, "signal", taken.result, None, None)
+                return self._recorded(taken.result, None)
             if timeout_s is not None and math.isinf(ends_at):
                 if timeout_s > steps().short_wait_s:
                     await progress.record(progress.new(self._call, "begun", delay_s=timeout_s))
@@ -132,4 +132,7 @@ class _Waiting:
         new = self._progress.new(self._call, "signal", error=error)
         earlier = await self._progress.record(new)
         encoded = msgspec.json.encode(error).decode()
-        return earlier or Recorded(*self._call.key, self._call.seq, "signal", None, encoded, None)
+        return earlier or self._recorded(None, encoded)
+
+    def _recorded(self, result: str | None, error: str | None) -> Recorded:
+        return Recorded(self._wait.name, self._wait.n, self._wait.seq, "signal", result, error, None)

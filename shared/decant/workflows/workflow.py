@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,8 +12,10 @@ from decant.tasks.options import TaskOptions
 from decant.tasks.registry import register
 from decant.tasks.task import Task
 from decant.workflows.progress import current_progress
-from decant.workflows.runs import WorkflowRun, start_run
 from decant.workflows.store import steps
+
+if TYPE_CHECKING:
+    from decant.workflows.runs import WorkflowRun
 
 __all__ = ["Workflow", "workflow"]
 
@@ -38,7 +40,7 @@ class Workflow[**P, T](Task[P, T]):
         id: str | UUID | None = None,  # noqa: A002  # of the run
         session: AsyncSession | None = None,
         **kwargs: Any,
-    ) -> WorkflowRun:
+    ) -> "WorkflowRun":
         """Start a run; `delay` and `apply_async` do too.
 
         Args:
@@ -51,10 +53,14 @@ class Workflow[**P, T](Task[P, T]):
             TypeError: the arguments do not fit the workflow's parameters, or are not JSON.
             DatabaseUnavailable: nothing was written, and retrying helps once PostgreSQL is back.
         """
+        from decant.workflows.runs import start_run  # noqa: PLC0415  # a worker starts few runs
+
         return await start_run(self, args, kwargs, id, session)
 
-    async def find(self, key: str) -> WorkflowRun | None:
+    async def find(self, key: str) -> "WorkflowRun | None":
         """The run that was started with a key as its id; None when there is none."""
+        from decant.workflows.runs import WorkflowRun  # noqa: PLC0415  # a worker does not need it
+
         task_id = await steps().find(self.name, key)
         return None if task_id is None else WorkflowRun(task_id)
 
