@@ -57,7 +57,8 @@ _WITHOUT_COLUMNS = (
     "DROP TABLE decant.before CASCADE",
 )
 
-_STATEMENTS = ((enqueue, "INSERT"), (claim, "CLAIM_DUE"), (run, "COMPLETE"), (sweep, "DELETE"))
+_INSERTS = ((enqueue, "INSERT"), (enqueue, "INSERT_CALLS"), (enqueue, "INSERT_NEW_CALLS"))
+_STATEMENTS = (*_INSERTS, (claim, "CLAIM_DUE"), (run, "COMPLETE"), (sweep, "DELETE"))
 
 _REMOVED = {
     r" OR t\.awaited_by IS NOT NULL": "",
