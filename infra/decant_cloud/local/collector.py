@@ -3,6 +3,7 @@
 Source: OpenTelemetry protocol, OTLP/HTTP with JSON.
 """
 
+import contextlib
 import json
 import threading
 import time
@@ -39,8 +40,9 @@ _FORGET = """
 class Collector:
     """The receiver, as a context manager; one thread serves it, another one stores the spans that have arrived.
 
-    The response to a request does not wait for the database, because a function waits for the response. Spans that
-    could not be stored are kept for the next attempt, and requests are rejected until it succeeds.
+    The response to a request does not wait for the database, because a function waits for the response. While the
+    database is unavailable, the spans that have arrived are kept, and requests are rejected. A span that PostgreSQL
+    rejects is dropped.
 
     Args:
         database_url: SQLAlchemy address of the database.
@@ -95,7 +97,7 @@ class Collector:
         """Take the spans of a request; False when they are dropped, because the database is unavailable.
 
         Raises:
-            KeyError, TypeError, ValueError: the document is not OTLP.
+            KeyError, OverflowError, TypeError, ValueError: the document is not OTLP.
         """
         rows = list(_rows(document))
         with self._turn:
@@ -117,12 +119,20 @@ class Collector:
             return
         try:
             self._write(rows)
-        except psycopg.Error:  # the database may have been restarted
-            self._close()
-            with self._turn:
-                self._is_available, self._rows = False, rows + self._rows
-        else:
-            self._is_available = True
+        except psycopg.Error:
+            if self._connection is None or self._connection.broken:  # the database may have been restarted
+                self._close()
+                with self._turn:
+                    self._is_available, self._rows = False, rows + self._rows
+                return
+            self._write_singly(rows)
+        self._is_available = True
+
+    def _write_singly(self, rows: list[tuple[Any, ...]]) -> None:
+        """Store rows by themselves, without those that PostgreSQL rejects."""
+        for row in rows:
+            with contextlib.suppress(psycopg.Error):
+                self._write([row])
 
     def _write(self, rows: list[tuple[Any, ...]]) -> None:
         if self._connection is None:
@@ -204,7 +214,7 @@ def _handler(collector: Collector) -> type[BaseHTTPRequestHandler]:
                 return
             try:
                 is_taken = collector.take(json.loads(self.rfile.read(length)))
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
                 self._respond(HTTPStatus.BAD_REQUEST)
             else:
                 self._respond(HTTPStatus.OK if is_taken else HTTPStatus.SERVICE_UNAVAILABLE)
