@@ -1,8 +1,8 @@
 """Has a source file changed since the process started?
 
-Asked before each invocation, so it must cost little. On a local disk of Linux, inotify tells with one system call that
-nothing has changed in a folder; otherwise each file and folder is compared with one `stat`, for which the 220 files of
-the library take 0.5 ms. In a folder that an installer filled (it holds `*.dist-info`), only symbolic links are
+Asked before each invocation, so it must cost little. On a local disk of Linux, one read of inotify reports whether
+anything has changed; otherwise each file and folder is compared with one `stat`, for which the 220 files of the library
+take 0.5 ms. In a folder that an installer filled (it holds `*.dist-info`), only symbolic links are
 followed: what they lead to is being worked on, and what was installed beside them does not change by hand.
 
 Source: inotify(7), statfs(2), linux/magic.h.
