@@ -5,7 +5,6 @@ Source: https://microsoft.github.io/debug-adapter-protocol/specification
 
 import json
 import socket
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,7 +26,7 @@ class Debugger:
     """Attached to a function's process, which runs on when it leaves; a context manager.
 
     Args:
-        port: Where the process waits, on loopback.
+        port: Where the process waits by now, on loopback.
         file: Where it is to stop first.
         line: The line there, from 1.
         settings: What to attach with.
@@ -39,16 +38,16 @@ class Debugger:
         self._settings = settings
         self._sequence = 0
         self._kept: list[dict[str, Any]] = []
+        self._seen: list[dict[str, Any]] = []
 
     def __enter__(self) -> Self:
-        with _connect(self._port) as connection:
+        with socket.create_connection(("127.0.0.1", self._port), timeout=_PATIENCE_S) as connection:
             self._stream = connection.makefile("rwb")  # which keeps the connection
-        self._ask("initialize", {"adapterID": "test", "pathFormat": "path", "linesStartAt1": True})
-        self._ask("attach", self._settings)
-        self._wait("event", "initialized")
-        self.break_at(*self._first)
-        self._ask("configurationDone", {})
-        self._wait("response", "attach")
+        try:
+            self._attach()
+        except BaseException:
+            self._stream.close()
+            raise
         return self
 
     def __exit__(
@@ -74,6 +73,14 @@ class Debugger:
         """Let the process run on."""
         self._ask("continue", {"threadId": self._thread})
 
+    def _attach(self) -> None:
+        self._ask("initialize", {"adapterID": "test", "pathFormat": "path", "linesStartAt1": True})
+        self._ask("attach", self._settings)
+        self._wait("event", "initialized")
+        self.break_at(*self._first)
+        self._ask("configurationDone", {})
+        self._wait("response", "attach")
+
     def _ask(self, command: str, arguments: dict[str, Any]) -> None:
         self._sequence += 1
         message = {"seq": self._sequence, "type": "request", "command": command, "arguments": arguments}
@@ -95,16 +102,7 @@ class Debugger:
     def _read(self) -> dict[str, Any]:
         headers = iter(lambda: self._stream.readline().strip(), b"")
         lengths = [int(line.partition(b":")[2]) for line in headers if line.lower().startswith(b"content-length")]
+        assert lengths, f"the debugger closed the connection after it sent {self._seen}"
         message: dict[str, Any] = json.loads(self._stream.read(lengths[0]))
+        self._seen.append(message)
         return message
-
-
-def _connect(port: int) -> socket.socket:
-    """Connect once the process waits there."""
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            return socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE_S)
-        except ConnectionRefusedError:
-            assert time.monotonic() < deadline, "no process waits for a debugger"
-            time.sleep(0.05)

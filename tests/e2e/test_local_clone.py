@@ -167,6 +167,7 @@ def test_debugged_function_stops_at_breakpoints(clone: Clone, gateway: httpx.Cli
     layer = place(clone, "shared/decant/web/params.py", "lists = _list_fields(into)")
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(gateway.get, "/fetch-data?ids=1")
+        clone.up.wait_for("waits for a debugger on")
         with dap.Debugger(clone.debug_port, *layer, settings) as editor:
             stops = [editor.stopped_at()]
             editor.break_at(*function)

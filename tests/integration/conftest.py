@@ -4,6 +4,7 @@ The bench runs functions written by a test in real execution environments.
 """
 
 import json
+import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -128,11 +129,13 @@ def warden() -> Iterator[Warden]:
 
 @pytest.fixture
 def bench(tmp_path: Path, warden: Warden) -> Iterator[Bench]:
-    """A bench in a folder of this test's own; its environments are stopped at the end."""
+    """A bench in a folder of this test's own; its environments are stopped at the end, and their log is printed."""
     it = Bench(tmp_path, warden)
     yield it
     for environment in it.started:
         environment.stop(drain_s=0)
+    if (log := tmp_path / "journal.jsonl").exists():
+        sys.stdout.write(log.read_text())  # pytest shows it after a failure
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ import importlib.util
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,8 +46,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
     threads.shutdown(wait=False)
 
 
-def attached(bench: Bench, debugger: Debugger) -> dap.Debugger:
-    """A debugger with a breakpoint in the function."""
+def attached(bench: Bench, debugger: Debugger, starts: int = 1) -> dap.Debugger:
+    """A debugger with a breakpoint in the function, once a process after so many starts waits for it."""
+    while (bench.folder / "journal.jsonl").read_text().count("waits for a debugger") < starts:
+        time.sleep(0.05)  # the test's own timeout ends it
     return dap.Debugger(debugger.port, bench.task / "app.py", LINE, {"justMyCode": True})
 
 
@@ -57,9 +58,7 @@ def answer_at_a_stop(
 ) -> Any:
     """Where an invocation stopped, in a process after so many starts, and its answer after it was let go on."""
     invocation = pool.submit(bench.invoke, environment, "event")
-    while (bench.folder / "journal.jsonl").read_text().count("waits for a debugger") < starts:
-        time.sleep(0.05)  # the test's own timeout ends it
-    with attached(bench, debugger) as editor:
+    with attached(bench, debugger, starts) as editor:
         where = editor.stopped_at()
         editor.go_on()
         answer: Answer = invocation.result(30)
@@ -116,9 +115,7 @@ def test_edit_is_live_under_a_debugger(
     assert (where[1], answer.value[:2]) == (LINE, ["edited", "event"])
 
 
-def test_search_path_is_the_same_under_a_debugger(
-    bench: Bench, debugger: Debugger, pool: ThreadPoolExecutor, tmp_path: Path
-) -> None:
+def test_search_path_is_the_same_under_a_debugger(bench: Bench, debugger: Debugger, pool: ThreadPoolExecutor) -> None:
     """The debugger adds nothing that the function could import, and takes nothing away."""
     source = """
         import importlib.util, os, sys
@@ -130,7 +127,9 @@ def test_search_path_is_the_same_under_a_debugger(
 
     waiting = bench.start(debugger=debugger, timeout_s=PATIENCE_S)
     invocation = pool.submit(bench.invoke, waiting)
-    with dap.Debugger(debugger.port, tmp_path / "nowhere.py", 1, {"justMyCode": True}):
+    with attached(bench, debugger) as editor:
+        editor.stopped_at()
+        editor.go_on()
         debugged = invocation.result(30).value
 
     assert debugged == plain

@@ -57,6 +57,14 @@ class Debugger:
             *arguments,
         ]
 
+    @staticmethod
+    def writes(file: Path) -> dict[str, str]:
+        """Variables with which debugpy writes a file once it waits for a debugger.
+
+        It accepts connections a moment earlier, and may then lose them.
+        """
+        return {"DEBUGPY_ADAPTER_ENDPOINTS": str(file)}
+
     def wait_for_port(self, deadline: float) -> None:
         """Wait until the process before has left the port, or until a time on the monotonic clock."""
         while self._is_taken() and time.monotonic() < deadline:

@@ -188,11 +188,12 @@ class Environment:
         self._sources.look()
         if debugger := self._function.debugger:
             debugger.wait_for_port(deadline)
-            self._log(f"{debugger.function} waits for a debugger on 127.0.0.1:{debugger.port}")
-        self._runtime = runtime = Runtime(
-            self._function.launch(self._host.image, self._folder, self._log), self._host.warden
-        )
+        launch = self._function.launch(self._host.image, self._folder, self._log)
+        self._runtime = runtime = Runtime(launch, self._host.warden)
         try:
+            if debugger and launch.waiting:
+                runtime.wait_for(launch.waiting, deadline)
+                self._log(f"{debugger.function} waits for a debugger on 127.0.0.1:{debugger.port}")
             call = runtime.next_call(deadline)
         except _Failure as failure:
             fault = self._fault(failure)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from decant_cloud.lambda_runtime.debugging import Debugger
 from decant_cloud.lambda_runtime.isolation import isolated
@@ -74,8 +75,10 @@ class Function:
         command = self.debugger.command(python, run) if self.debugger else [str(python), *run]
         if not (arguments or self.debugger):  # under the debugger, responses are not streamed
             command = [*self._wrapper(), *command]
+        waiting = None
         if self.debugger:  # debugpy may be installed anywhere, also outside the folders of a mount namespace
-            variables["TMPDIR"] = str(temporary)
+            waiting = temporary / f"debugger-{uuid4().hex}.json"
+            variables |= {"TMPDIR": str(temporary), **self.debugger.writes(waiting)}
         else:
             command, own = isolated(command, task=self.task, needed=[image, *self._folders()], temporary=temporary)
             variables |= own
@@ -85,6 +88,7 @@ class Function:
             variables=variables,
             memory_bytes=sys.maxsize if self.debugger else self.memory_mb * 1024 * 1024,
             freezes=self.debugger is None,
+            waiting=waiting,
             on_line=on_line,
         )
 

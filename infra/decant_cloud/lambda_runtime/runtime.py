@@ -63,6 +63,7 @@ class Launch:
         memory_bytes: The most that it may hold.
         on_line: Takes each line of its output, without the line's end.
         freezes: Whether it stands still between invocations.
+        waiting: File that exists once the process waits for a debugger.
     """
 
     command: Sequence[str]
@@ -71,6 +72,7 @@ class Launch:
     memory_bytes: int
     on_line: Callable[[str], None]
     freezes: bool = True
+    waiting: Path | None = None
 
 
 class Runtime:
@@ -140,6 +142,12 @@ class Runtime:
                 return calls[0]
             if not ready or time.monotonic() >= self._look_at:
                 self._look()
+
+    def wait_for(self, file: Path, deadline: float) -> None:
+        """Wait until the process has written a file; raises what `next_call` does."""
+        while not file.exists():
+            self._check(deadline)
+            time.sleep(_LOOK_EVERY_S)
 
     def copy_body(self, call: Call, deadline: float, to: ResponseStream | ResponseBuffer) -> Mapping[str, str]:
         """Pass the body of a streamed response on while it arrives, no faster than it is taken.
