@@ -54,9 +54,10 @@ def make_clone(folder: Path) -> None:
     (folder / ".decant").mkdir()
     engine = chosen().package
     (ROOT / f".decant/{engine}-cache").mkdir(exist_ok=True)
-    for name in (".venv", f".decant/{engine}", ".decant/lambda-image", f".decant/{engine}-cache"):
+    for name in (".venv", f".decant/{engine}", ".decant/lambda-image", f".decant/{engine}-cache", ".decant/uv"):
         (folder / name).symlink_to(ROOT / name)
-    shutil.copytree(ROOT / ".decant/layers", folder / ".decant/layers", symlinks=True, copy_function=os.link)
+    if (layers := ROOT / ".decant/layers").exists():  # else `make up` builds them
+        shutil.copytree(layers, folder / ".decant/layers", symlinks=True, copy_function=os.link)
 
 
 @contextmanager

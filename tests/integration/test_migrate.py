@@ -47,7 +47,7 @@ LIBRARY = {
 }
 """Tables of the library."""
 
-LIBRARY_REVISIONS = [f"decant_{number:04}" for number in range(15, 0, -1)]
+LIBRARY_REVISIONS = [f"decant_{number:04}" for number in range(16, 0, -1)]
 
 
 def tables(connection: psycopg.Connection) -> set[str]:
@@ -157,6 +157,7 @@ LATER_COLUMNS = [
     "forked_from",
     "attempts",
     "limit_key",
+    "has_steps",
 ]
 """Columns of a task that later migrations add."""
 
@@ -171,10 +172,11 @@ SINGLE_LINE = [
 def make_single_line(connection: psycopg.Connection, revision: str, later: str) -> None:
     """Make an empty database what an earlier release left there, with a row in each table."""
     load_function("migrate").handler({}, None)
+    later += "; DROP FUNCTION decant.delete_steps CASCADE"
     later += "; ALTER TABLE decant.task " + ", ".join(f"DROP COLUMN {column}" for column in LATER_COLUMNS)
     later += "; DROP TABLE decant.idempotent_response, decant.step, decant.signal, decant.paused_queue"
     later += ", decant.task_statistic, decant.sweeper, decant.task_limit, decant.span, decant.worker"
-    later += "; DROP FUNCTION decant.delete_steps CASCADE; DROP INDEX decant.task_done_keyed"
+    later += "; DROP INDEX decant.task_done_keyed"
     later += "; DROP INDEX IF EXISTS users_created_at_id"
     connection.execute(
         f"DROP TABLE decant.alembic_version; ALTER TABLE decant.schedule DROP COLUMN absent, DROP COLUMN paused {later}"

@@ -18,7 +18,7 @@ from decant.testing import memory
 from decant.worker.execution import Deadline
 from decant.worker.runner import Runner
 from decant.workflows import StepInterrupted, WorkflowRun, step
-from tests import flows
+from tests import flows, work
 from tests.flows import deploy
 from tests.worlds import PostgresWorld, execute, sweep_once
 
@@ -227,18 +227,33 @@ async def _runs_with_rows() -> list[set[str]]:
 
 async def test_steps_and_signals_are_deleted_with_their_run() -> None:
     """By the sweeper, by `forget`, and by a statement of the user; those of other runs are kept."""
-    runs = [await flows.approved.start() for _ in range(3)]
-    for run in runs:
+    with_signal = [await flows.approved.start() for _ in range(3)]
+    with_steps = await flows.keys.start()
+    for run in with_signal:
         await run.send("approved", {"by": "ada"})
     await WORLD.run()
 
-    await execute("DELETE FROM decant.task WHERE id = CAST(:id AS uuid)", id=runs[0].id)
-    await store().forget(UUID(runs[1].id))
+    await execute("DELETE FROM decant.task WHERE id = CAST(:id AS uuid)", id=with_signal[0].id)
+    await store().forget(UUID(with_signal[1].id))
     left = await _runs_with_rows()
     await WORLD.advance(8 * 86_400)
     await sweep_once()
 
-    assert left == [{runs[2].id}, {runs[2].id}]
+    assert left == [{with_signal[2].id, with_steps.id}, {with_signal[2].id}]
+    assert await _runs_with_rows() == [set(), set()]
+    await db.dispose()
+
+
+async def test_signals_of_a_task_without_steps_are_deleted_with_it() -> None:
+    """The row of an ordinary task that has succeeded says that it has no steps."""
+    run = WorkflowRun((await work.echo.delay("a")).id)
+    await run.send("approved", {"by": "ada"})
+    await WORLD.run()
+    stored = await execute("SELECT has_steps, signalled FROM decant.task")
+
+    await store().forget(UUID(run.id))
+
+    assert stored == [{"has_steps": False, "signalled": 1}]
     assert await _runs_with_rows() == [set(), set()]
     await db.dispose()
 

@@ -266,8 +266,8 @@ class Failure(Struct, frozen=True):
     traceback: str = ""
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
-    """Outcome of a run. It is passed to PostgreSQL as JSON.
+class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Outcome of a run. It is passed to PostgreSQL as JSON, in which a field with its default is NULL.
 
     Attributes:
         state: SUCCESS, FAILURE or REVOKED; RETRY asks for another run; PENDING releases a task that was not run.
@@ -279,6 +279,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
         kwargs: New keyword arguments of the next run, a JSON object.
         details: Details of the run that `decant.celery` reads, a JSON object.
         has_dependents: The task may have child tasks, error callbacks, or a run that waits for it.
+        has_steps: The task may have recorded steps.
         signalled: Number of signals that a suspended run of a workflow has seen: the next signal makes it due. None
             when it waits for none.
     """
@@ -295,4 +296,5 @@ class Outcome(Struct, frozen=True, kw_only=True):
     kwargs: str | None = None
     details: str | None = None
     has_dependents: bool = True
+    has_steps: bool = True
     signalled: int | None = None

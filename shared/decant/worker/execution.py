@@ -233,6 +233,7 @@ class Execution:
             result=encoded,
             details=run.details,
             has_dependents=claimed.has_dependents,
+            has_steps=run.progress is not None or claimed.attempt > 1,
         )
 
     def _cancelled_outcome(self) -> Outcome | None:

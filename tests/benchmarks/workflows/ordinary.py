@@ -40,7 +40,7 @@ _PREPARATION = 7
 themselves, and those after TRUNCATE, which a worker executes once.
 """
 
-_COLUMNS = ("signalled", "suspended", "awaited_by", "forked_from")
+_COLUMNS = ("signalled", "suspended", "awaited_by", "forked_from", "has_steps")
 
 _WITHOUT_COLUMNS = (
     "DROP TABLE decant.step, decant.signal",
@@ -67,6 +67,10 @@ _REMOVED = {
     r"CASE WHEN o\.signalled .*? END AS delay_s": "o.delay_s",
     r",\s*NOT ended\.waits_for_signal AS signalled": "",
     r"suspended = .*?,\n": "",
+    r"coalesce\(o\.has_steps, true\) AS has_steps,": "",
+    r"has_steps = ended\.has_steps,": "",
+    r", has_steps boolean": "",
+    r", t\.has_steps OR t\.signalled > 0 AS has_steps": "",
     r", signalled( integer)?": "",
     r"own AS MATERIALIZED .*?LIMIT 1\s*\),\s*deleted": "deleted",
     r"\s*AND \(\(SELECT id FROM rest\).*?FROM rest\)\)": "",

@@ -13,11 +13,14 @@ from uuid import UUID
 
 import msgspec
 
-__all__ = ["HAS_DEPENDENTS", "inserted", "lock_with_runs", "parameters", "selected", "with_attempt"]
+__all__ = ["HAS_DEPENDENTS", "HAS_STEPS", "inserted", "lock_with_runs", "parameters", "selected", "with_attempt"]
 
 _fields = cache(msgspec.structs.fields)  # it takes 0.1 ms, at the import of most modules with statements
 
 HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL OR t.awaited_by IS NOT NULL"
+
+HAS_STEPS = "t.has_steps OR t.signalled > 0"
+"""Whether a row may have steps or signals; a first claim that succeeds without steps, and is final, clears `has_steps`."""
 
 _EXPRESSIONS = {
     "args": "CAST(t.args AS text)",

@@ -27,16 +27,19 @@ _COMPLETE = f"""
     ended AS MATERIALIZED (
         SELECT
             t.id, o.result, o.failure, o.publish, o.max_retries, o.args, o.kwargs, o.details,
+            coalesce(o.has_steps, true) AS has_steps,
             o.state = 'RETRY' AS ran,
             o.signalled = t.signalled AS waits_for_signal,
-            CASE WHEN o.signalled <> t.signalled THEN 0 ELSE o.delay_s END AS delay_s,
+            CASE WHEN o.signalled <> t.signalled THEN 0 ELSE coalesce(o.delay_s, 0) END AS delay_s,
             CASE
                 WHEN o.state NOT IN ('PENDING', 'RETRY') THEN o.state
                 WHEN t.revoked_at IS NOT NULL THEN 'REVOKED'
                 WHEN o.state = 'PENDING' AND t.retries = 0 THEN 'PENDING'
                 ELSE 'RETRY'
             END AS state
-        FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o ({parameters(Outcome)}),
+        FROM json_to_recordset(CAST(CAST(:outcomes AS text) AS json)) AS o (
+                {parameters(Outcome, without=("has_dependents",))}
+            ),
             LATERAL (
                 SELECT id, retries, revoked_at, signalled FROM decant.task
                 WHERE id = o.id AND attempt = o.attempt AND state = 'STARTED' %s FOR UPDATE
@@ -62,6 +65,7 @@ _COMPLETE = f"""
             WHEN again THEN next_eta
         END,
         wakeups = CASE WHEN again THEN 0 ELSE t.wakeups END,
+        has_steps = ended.has_steps,
         suspended = again AND coalesce(ended.waits_for_signal, false),
         date_done = CASE WHEN NOT again THEN statement_timestamp() END
     FROM ended,

@@ -1,7 +1,7 @@
 """Statements of the sweeper: they read a bounded batch of due rows by an index, and skip locked rows."""
 
 from decant.tasks.records import Enqueued
-from decant.tasks.sql.columns import HAS_DEPENDENTS, selected, with_attempt
+from decant.tasks.sql.columns import HAS_DEPENDENTS, HAS_STEPS, selected, with_attempt
 from decant.tasks.sql.queues import PAUSED
 
 __all__ = ["DELETE", "DELETE_LIMITS", "DELETE_RESPONSES", "EXPIRE_LEASES", "UNPUBLISHED"]
@@ -99,9 +99,9 @@ A task that ends is left to the next sweep when a row is locked that FAIL_DEPEND
 depends on it, or a run that waits for one of them. The sweep therefore never waits for a lock, and cannot deadlock.
 """
 
-DELETE = """
+DELETE = f"""
     WITH old AS MATERIALIZED (
-        SELECT id, date_done FROM decant.task AS t
+        SELECT id, date_done, {HAS_STEPS} AS has_steps FROM decant.task AS t
         WHERE date_done <= statement_timestamp() - make_interval(secs => :age_s) AND idempotency_key IS NULL
             -- a child that still waits may need its result
             AND (t.children IS NULL OR NOT EXISTS (
@@ -112,7 +112,7 @@ DELETE = """
     ),
     own AS MATERIALIZED (
         SELECT task_id AS id, CAST(count(*) AS integer) AS steps
-        FROM decant.step WHERE task_id = ANY (ARRAY(SELECT id FROM old)) GROUP BY task_id
+        FROM decant.step WHERE task_id = ANY (ARRAY(SELECT id FROM old WHERE has_steps)) GROUP BY task_id
     ),
     rest AS MATERIALIZED (
         SELECT date_done, id
@@ -127,11 +127,12 @@ DELETE = """
     )
     SELECT CAST((SELECT count(*) FROM deleted) + coalesce(sum(steps), 0) AS integer) AS rows
     FROM own WHERE id IN (SELECT id FROM deleted)
-"""
+"""  # noqa: S608  # composed of constants
 """Delete tasks that finished long ago; a task with an idempotency key is kept, because it records the key.
 
-A trigger deletes the steps of their runs. The batch is limited by the number of tasks and by that of their steps: it
-ends before the task from which on there are more, which is found by reading only the tasks that have steps.
+A trigger deletes the steps of their runs, by the same condition. The batch is limited by the number of tasks and by
+that of their steps: it ends before the task from which on there are more, which is found by reading only the tasks that
+may have steps.
 """
 
 DELETE_LIMITS = """
