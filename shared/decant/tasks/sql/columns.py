@@ -20,7 +20,7 @@ _fields = cache(msgspec.structs.fields)  # it takes 0.1 ms, at the import of mos
 HAS_DEPENDENTS = "t.children IS NOT NULL OR t.on_error IS NOT NULL OR t.awaited_by IS NOT NULL"
 
 HAS_STEPS = "t.has_steps OR t.signalled > 0"
-"""Whether a row may have steps or signals; a first claim that succeeds without steps, and is final, clears `has_steps`."""
+"""Whether a row may have steps or signals; a first claim that succeeds without steps, which is final, clears it."""
 
 _EXPRESSIONS = {
     "args": "CAST(t.args AS text)",
