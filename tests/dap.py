@@ -6,7 +6,6 @@ Source: https://microsoft.github.io/debug-adapter-protocol/specification
 import json
 import socket
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 __all__ = ["Debugger", "attach_settings"]
@@ -50,9 +49,7 @@ class Debugger:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         with self._stream:
             self._ask("disconnect", {"terminateDebuggee": False})
             self._wait("response", "disconnect")

@@ -3,7 +3,6 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Self
 
 __all__ = ["BROKEN_ID", "ERROR_ID", "HANGING_UP_ID", "MISSING_ID", "SLOW_ID", "Upstream"]
@@ -39,9 +38,7 @@ class Upstream:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._over.set()
         self._server.shutdown()
         self._server.server_close()

@@ -6,7 +6,6 @@ import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from decant_cloud.local.database_address import write_sam_files
@@ -65,9 +64,7 @@ class Claim:
         self._write(self._mine)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._file.truncate(0)
         self._file.close()
 

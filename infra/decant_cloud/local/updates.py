@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from decant_cloud.errors import CommandError
@@ -50,9 +49,7 @@ class Updates:
         threading.Thread(target=self._run, name="updates", daemon=True).start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._over.set()  # an update that is under way is not awaited: it ends with the cloud
 
     def _run(self) -> None:

@@ -12,7 +12,6 @@ import signal
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 __all__ = ["CpuQuota", "share_of"]
@@ -45,9 +44,7 @@ class CpuQuota:
             self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self._over.set()
         if self._share < 1:
             self._thread.join()
