@@ -94,6 +94,14 @@ def test_load_template_reads_short_forms(tmp_path: Path) -> None:
     }
 
 
+def test_load_template_reads_dates_as_text(tmp_path: Path) -> None:
+    """As CloudFormation does, also where they are not quoted."""
+    template = tmp_path / "template.yaml"
+    template.write_text("AWSTemplateFormatVersion: 2010-09-09\nResources: {}\n")
+
+    assert load_template(template) == {"AWSTemplateFormatVersion": "2010-09-09", "Resources": {}}
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

@@ -241,7 +241,7 @@ def _routes(function: str, properties: Mapping[str, Any]) -> list[Route]:
 
 
 class _Loader(yaml.CSafeLoader):
-    """YAML with CloudFormation's short forms."""
+    """YAML with CloudFormation's short forms, in which dates are texts: `AWSTemplateFormatVersion: 2010-09-09`."""
 
 
 def _short_form(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> Mapping[str, Any]:
@@ -258,4 +258,9 @@ def _short_form(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> Mapping[
     return {tag if tag in {"Ref", "Condition"} else f"Fn::{tag}": value}
 
 
+def _text(loader: yaml.CSafeLoader, node: yaml.ScalarNode) -> str:
+    return loader.construct_scalar(node)
+
+
 _Loader.add_multi_constructor("!", _short_form)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
