@@ -51,6 +51,12 @@ async def backend_pid() -> int:
     return pid
 
 
+async def statement_pid() -> int:
+    """Which of the server's processes runs a statement that is its own transaction."""
+    pid: int = (await db.execute("SELECT pg_backend_pid() AS pid", {}))[0]["pid"]
+    return pid
+
+
 async def terminate(pid: int, postgres: Postgres) -> None:
     """End one of the server's processes, and wait until it has ended; without a turn of the event loop."""
     execute(postgres, f"SELECT pg_terminate_backend({pid}, 5000)")
@@ -188,12 +194,75 @@ async def test_engine_opens_no_more_connections_than_the_pool_holds(monkeypatch:
 
 
 @pytest.mark.usefixtures("driver")
-async def test_session_survives_connections_cut_while_frozen(postgres: Postgres) -> None:
+@pytest.mark.parametrize("notices", [False, True], ids=["unread", "read"])
+@pytest.mark.parametrize("way", ["session", "execute"])
+async def test_connection_that_the_server_closed_is_replaced_before_it_is_used(
+    postgres: Postgres, way: str, *, notices: bool
+) -> None:
     """A connection that the server closed meanwhile is replaced before it is used."""
     before = await backend_pid()
     await terminate(before, postgres)
+    if notices:
+        await asyncio.sleep(0.05)  # the driver reads from the socket
 
-    assert await backend_pid() != before
+    after = await backend_pid() if way == "session" else await statement_pid()
+
+    assert after != before
+
+
+@pytest.mark.usefixtures("driver")
+async def test_connections_are_shared_between_statements(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Statements over the pool's size wait for a free connection, and return theirs."""
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "2")
+    runtime.current().reload()
+
+    pids = [await asyncio.gather(*(statement_pid() for _ in range(10))) for _ in range(2)]
+
+    assert 1 <= len({pid for some in pids for pid in some}) <= 2
+
+
+@pytest.mark.usefixtures("driver")
+async def test_connection_of_a_cancelled_statement_is_not_used_again() -> None:
+    """What the server does with a cancelled statement is not known."""
+    before = await statement_pid()
+    cancelled = asyncio.create_task(db.execute("SELECT pg_sleep(30)", {}))
+    await asyncio.sleep(0.1)
+
+    cancelled.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cancelled
+
+    assert await statement_pid() != before
+
+
+@pytest.mark.usefixtures("driver")
+async def test_statement_waits_for_its_turn_beside_an_idle_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The connection that tasks leave to other statements of the process stays free for them."""
+    monkeypatch.setenv("DATABASE_POOL_SIZE", "2")
+    runtime.current().reload()
+    await asyncio.gather(backend_pid(), backend_pid())
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def hold() -> None:
+        db.wait_for_turn()
+        async with db.session():
+            began.set()
+            await ended.wait()
+
+    async def state() -> None:
+        db.wait_for_turn()
+        await statement_pid()
+
+    holding = asyncio.create_task(hold())
+    await began.wait()
+    stating = asyncio.create_task(state())
+    await asyncio.sleep(0.05)
+    waits = not stating.done()
+    await statement_pid()
+    ended.set()
+    await asyncio.gather(holding, stating)
+
+    assert waits
 
 
 @pytest.mark.usefixtures("driver")

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, Executable, text
+from sqlalchemy import Connection, Dialect, Executable, PoolProxiedConnection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.util import await_only
+from sqlalchemy.util import await_only, greenlet_spawn
 
 __all__ = ["ConnectionClosed", "as_text", "find_query", "send_begin", "send_query", "send_with_commit", "was_refused"]
 
@@ -86,29 +86,30 @@ as_text = lru_cache(512)(text)
 """A statement of SQLAlchemy from SQL."""
 
 
-def send_query(connection: Connection, query: str, values: Sequence[Any]) -> Sequence[Mapping[str, Any]]:
-    """Run a query on an asyncpg connection in autocommit mode.
+async def send_query(
+    connection: PoolProxiedConnection, dialect: Dialect, query: str, values: Sequence[Any]
+) -> Sequence[Mapping[str, Any]]:
+    """Run a query on an asyncpg connection in autocommit mode, outside of SQLAlchemy's greenlets.
 
     Raises:
         DBAPIError: as `Connection.execute`.
     """
-    dialect, driver = connection.dialect, cast("Any", connection.connection.dbapi_connection)
-    base = dialect.loaded_dbapi.Error
+    driver, base = cast("Any", connection.dbapi_connection), dialect.loaded_dbapi.Error
     try:
-        rows: Sequence[Mapping[str, Any]] = await_only(driver.driver_connection.fetch(query, *values))
+        rows: Sequence[Mapping[str, Any]] = await driver.driver_connection.fetch(query, *values)
     except Exception as error:
         try:
             driver._handle_exception(error)  # noqa: SLF001  # there is no public translation to the dialect's errors
         except base as translated:
             is_closed = dialect.is_disconnect(translated, driver, None)
             if is_closed:
-                connection.invalidate(translated)
+                await greenlet_spawn(connection.invalidate, translated)
             raise DBAPIError.instance(
                 query, None, translated, base, hide_parameters=True, connection_invalidated=is_closed, dialect=dialect
             ) from translated
         raise
     except BaseException as error:  # cancelled: it is not known what the server does
-        connection.invalidate(error)
+        await greenlet_spawn(connection.invalidate, error)
         raise
     return rows
 

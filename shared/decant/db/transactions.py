@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Engine, Executable
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
@@ -28,6 +28,9 @@ from decant.db.driver import (
 )
 from decant.db.engine import Database, database
 from decant.errors import DatabaseUnavailable
+
+if TYPE_CHECKING:
+    from decant.db.pool import ConnectionPool
 
 __all__ = ["JoinedSession", "current_session", "execute", "execute_last", "joined_session", "session"]
 
@@ -179,35 +182,47 @@ async def execute(
         async with joined.part() as part:
             return await execute(statement, given, part)
     opened = database()
-
-    def run() -> Sequence[Mapping[str, Any]]:
+    with _translated():
         try:
-            return _execute(opened, statement, given)
+            return await _execute(opened, statement, given)
         except DBAPIError as error:
             if not (was_refused(error) or (repeat_with and error.connection_invalidated)):
                 raise
-        return _execute(opened, repeat_with or statement, given)
-
-    with _translated():
-        return await greenlet_spawn(run)  # a single switch; AsyncConnection would make three
+        return await _execute(opened, repeat_with or statement, given)
 
 
-def _execute(database: Database, statement: Executable | str, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+async def _execute(
+    database: Database, statement: Executable | str, given: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
+    engine = database.statements.sync_engine
+    is_direct = database.statements is not database.transactions and _is_plain(engine)
+    query = find_query(statement, engine.dialect) if is_direct else None
+    if query is None:
+        return await greenlet_spawn(_execute_in_transaction, engine, statement, given)
+    connection = cast("ConnectionPool", engine.pool).connect_at_once()
+    if connection is None:
+        with _connecting():
+            connection = (await greenlet_spawn(engine.connect)).connection
+    try:
+        return await send_query(connection, engine.dialect, query[0], [given[name] for name in query[1]])
+    finally:
+        connection.close()
+
+
+def _is_plain(engine: Engine) -> bool:
+    """Whether the driver is asyncpg, and nothing, such as a trace, listens to the engine's statements."""
+    return engine.dialect.driver == "asyncpg" and not (engine._has_events or engine._should_log_info())  # noqa: SLF001
+
+
+def _execute_in_transaction(
+    engine: Engine, statement: Executable | str, given: Mapping[str, Any]
+) -> Sequence[Mapping[str, Any]]:
     with _connecting():
-        connection = database.statements.sync_engine.connect()
+        connection = engine.connect()
     with connection:
-        if database.statements is not database.transactions and _is_plain(connection):
-            query = find_query(statement, connection.dialect)
-            if query is not None:
-                return send_query(connection, query[0], [given[name] for name in query[1]])
         rows = _rows(connection, statement, given)
         connection.commit()
     return rows
-
-
-def _is_plain(connection: Connection) -> bool:
-    """Whether the driver is asyncpg, and nothing, such as a trace, listens to the connection's statements."""
-    return connection.dialect.driver == "asyncpg" and not (connection.engine._has_events or connection._echo)  # noqa: SLF001
 
 
 def _rows(connection: Connection, statement: Executable | str, given: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

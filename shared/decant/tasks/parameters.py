@@ -172,6 +172,11 @@ class Parameters:
             TypeError: they do not fit the parameters, which may have changed since.
         """
         given_args, given_kwargs = msgspec.json.decode(args), msgspec.json.decode(kwargs)
+        if self._positional is not None and not given_kwargs:  # the usual call, at a quarter of the cost
+            try:
+                return msgspec.structs.astuple(self._positional.decode(args))[: len(given_args)], {}
+            except msgspec.ValidationError:
+                pass  # the errors below name the parameter
         if self._is_variadic:
             bound = self._called.bind(*given_args, **given_kwargs)
             typed = self._typed(bound.arguments)
