@@ -39,6 +39,9 @@ class AwaitingGreenlet(greenlet):
         """Await without depending on the result: a worker thread goes on at once, and its caller raises the error."""
         self.wait(awaitable)
 
+    def give_turn(self) -> None:
+        """Let other tasks of the event loop run; a worker thread does not keep them from it."""
+
 
 class LoopGreenlet(AwaitingGreenlet):
     """Synchronous code on the event loop's own thread, in the context of the task that drives it.
@@ -56,6 +59,7 @@ class LoopGreenlet(AwaitingGreenlet):
         self._driver: greenlet = self
         self._loop: asyncio.AbstractEventLoop | None = None
         self._error: BaseException | None = None
+        self._gave_turn = False
 
     @classmethod
     def acquire(cls) -> "LoopGreenlet":
@@ -70,7 +74,7 @@ class LoopGreenlet(AwaitingGreenlet):
             context: Its context variables; None for the caller's own.
         """
         self._work = work
-        self.finished = False
+        self.finished = self._gave_turn = False
         self.parent = self._driver = here = getcurrent()
         self.gr_context = here.gr_context if context is None else context  # the very same object, not a copy
         self._loop = _get_running_loop()
@@ -137,6 +141,7 @@ class LoopGreenlet(AwaitingGreenlet):
         try:
             pending = steps.send(None)
             while True:
+                self._gave_turn = True
                 try:
                     value = self._driver.switch(pending)
                 except BaseException as error:  # noqa: BLE001  # every error belongs to the awaitable
@@ -149,6 +154,12 @@ class LoopGreenlet(AwaitingGreenlet):
             return done.value
         finally:
             _set_running_loop(outer)
+
+    def give_turn(self) -> None:
+        """Let other tasks run, unless they have run since the last call."""
+        if not self._gave_turn:
+            self.wait(asyncio.sleep(0))
+        self._gave_turn = False
 
 
 def _nothing() -> None:

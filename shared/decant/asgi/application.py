@@ -1,12 +1,11 @@
 """The ASGI application around a Flask app."""
 
-import asyncio
 import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from flask import Flask
@@ -167,20 +166,21 @@ def _deliverer(send: "ASGISendCallable") -> "Callable[..., None]":
     turn_ends = time.monotonic() + _TURN_S
 
     async def deliver(*messages: "ASGISendEvent") -> None:
-        nonlocal turn_ends
         for message in messages:
             await send(message)
-        if time.monotonic() > turn_ends:  # a server that accepts everything at once must not starve other requests
-            await asyncio.sleep(0)
-            turn_ends = time.monotonic() + _TURN_S
 
     def emit(*messages: "ASGISendEvent") -> None:
+        nonlocal turn_ends
         last = messages[-1]
-        here = cast("AwaitingGreenlet", getcurrent())
+        here: AwaitingGreenlet = getcurrent()  # type: ignore[assignment]
+        sending = send(last) if len(messages) == 1 else deliver(*messages)
         if last["type"] == "http.response.body" and not last["more_body"]:
-            here.post(deliver(*messages))  # the thread serves the next request while the server sends
-        else:
-            here.wait(deliver(*messages))
+            here.post(sending)  # the thread serves the next request while the server sends
+            return
+        here.wait(sending)
+        if time.monotonic() > turn_ends:  # a server that accepts everything at once must not starve other requests
+            here.give_turn()
+            turn_ends = time.monotonic() + _TURN_S
 
     return emit
 

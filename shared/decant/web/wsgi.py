@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn
 from werkzeug.exceptions import RequestEntityTooLarge, RequestHeaderFieldsTooLarge
 
 if TYPE_CHECKING:
-    from asgiref.typing import ASGISendEvent
+    from asgiref.typing import ASGISendEvent, HTTPResponseBodyEvent
 
 __all__ = [
     "AsgiResponse",
@@ -285,8 +285,11 @@ class AsgiResponse(Response):
 
     def send_body(self, chunk: bytes, *, more: bool) -> None:
         """Send another message."""
-        start, self._start = self._start, []
-        self._deliver(*start, {"type": "http.response.body", "body": chunk, "more_body": more})
+        message: HTTPResponseBodyEvent = {"type": "http.response.body", "body": chunk, "more_body": more}
+        if self._start:
+            self._deliver(self._start.pop(), message)
+        else:
+            self._deliver(message)
 
 
 class BufferedResponse(Response):
