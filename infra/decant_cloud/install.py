@@ -15,6 +15,8 @@ files that it lacks in `requirements/` are those of the wheel.
 
 `uv` does the work, in the version of `uv.txt`. Where the machine has another version or none, it is installed into
 `.decant/uv` first, by its hash.
+
+Bytecode is written of what functions and the first commands import; of everything, it would take a minute.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +70,11 @@ ENVIRONMENTS = {
 OPTIONAL = {  # asked for by name: --with sam
     name: (STATE / name, f"{'local' if name == 'localemu' else 'locks'}/{name}.txt")
     for name in ("bench", "celery", "client", "localemu", "policy", "queues", "sam", "site", "workflows")
+}
+PREPARATION = "from decant_cloud.emulator_patches import preparation; preparation."
+FIRST_RUNS = {  # what the first commands would do one after the other
+    "development": ["import boto3, psycopg, decant_cloud.local.commands.up, decant_cloud.scaffold.commands"],
+    "local cloud": [f"{PREPARATION}compile_modules()", f"{PREPARATION}index_apis('.decant/localstack-cache')"],
 }
 GROUPS = {  # what uv compiles for a bundle without `*.in` files: dependency groups of its pyproject.toml
     "shared/requirements": ["--group", "shared"],
@@ -119,20 +128,24 @@ def find_uv() -> str:
         if candidate and version_of(candidate) == pinned:
             return candidate
     report(f"Installing uv {pinned}")
-    made = execute([sys.executable, "-m", "venv", "--clear", str(own.parent.parent)])
-    if made.returncode == 0:
-        command = [str(own.parent / "python"), "-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary"]
-        made = execute([*command, ":all:", "--requirement", str(requirements)])
+    folder = own.parent.parent
+    shutil.rmtree(folder, ignore_errors=True)
+    pip = ["-m", "pip", "install", "--quiet", "--require-hashes", "--only-binary", ":all:", "-r", str(requirements)]
+    if find_spec("pip"):
+        made = execute([sys.executable, *pip, "--target", str(folder)])
+    else:  # a new environment has it, after 5 s
+        made = execute([sys.executable, "-m", "venv", str(folder)])
+        made = made if made.returncode else execute([str(own.parent / "python"), *pip])
     if made.returncode != 0:
-        shutil.rmtree(own.parent.parent, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         raise InstallError(f"uv could not be installed; install uv {pinned} yourself and try again.\n{tail(made)}")
     return str(own)
 
 
-def version_of(uv: str) -> str | None:
-    """The version of a uv; None when it does not start."""
+def version_of(program: str) -> str | None:
+    """The version of uv or Python; None when it does not start."""
     try:
-        found = execute([uv, "--version"])
+        found = execute([program, "--version"])
     except OSError:
         return None
     return found.stdout.split()[1] if found.returncode == 0 else None
@@ -168,6 +181,7 @@ def install(uv: str, wanted: str | None) -> None:
         started = time.monotonic()
         failed = sync(uv, python, folder, requirements)
         if failed is None:
+            run_first(folder, FIRST_RUNS.get(name, []))
             report(f"Installed {name} ({folder.relative_to(ROOT)}) in {time.monotonic() - started:.0f} s")
         else:
             errors.append(f"{name}: {failed}")
@@ -183,15 +197,25 @@ def install(uv: str, wanted: str | None) -> None:
     add_bundle()
 
 
+def run_first(folder: Path, programs: Sequence[str]) -> None:
+    """Run Python programs in an environment, all at a time, for the bytecode and files that they write.
+
+    They may fail: the first start repeats them. The tooling is on their path, after the packages of the environment.
+    """
+    path = f"import sys; sys.path.append({str(PACKAGE.parent)!r}); "
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(execute, ([str(folder / "bin/python"), "-c", path + each] for each in programs)))
+
+
 def sync(uv: str, python: str, folder: Path, requirements: Path) -> str | None:
     """Make one environment hold exactly its requirements; returns what went wrong, if anything did."""
-    if not works(str(folder / "bin/python"), "--version"):
+    if not version_of(str(folder / "bin/python")):
         made = execute([uv, "venv", "--quiet", "--clear", "--python", python, str(folder)])
         if made.returncode != 0:
             return tail(made)
     target = str(folder / "bin/python")
-    # No bytecode yet: all of it would take a minute, of which the first start needs the tenth part.
     command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target]
+    command += ["--compile-bytecode"] if folder.name == "lambda-image" else []  # functions cannot write it
     synced = execute([*command, str(requirements)])
     if synced.returncode != 0:
         return tail(synced)
@@ -270,17 +294,12 @@ def fingerprint(requirements: Path) -> str:
     return hashlib.sha256(requirements.read_bytes()).hexdigest()
 
 
-def works(*command: str) -> bool:
-    try:
-        return execute(list(command)).returncode == 0
-    except OSError:
-        return False
-
-
 def execute(command: list[str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "UV_CUSTOM_COMPILE_COMMAND": "make lock", "UV_NO_PROGRESS": "1"}
+    environment |= {"PIP_REQUIRE_VIRTUALENV": "0", "PIP_USER": "0"}  # of the user, for packages of their own
     environment["PYENV_VERSION"] = PYTHON  # or pyenv's python3.13 does not start where another version is selected
-    environment.pop("VIRTUAL_ENV", None)
+    for name in ("PYTHONDONTWRITEBYTECODE", "PYTHONPATH", "VIRTUAL_ENV"):
+        environment.pop(name, None)
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
