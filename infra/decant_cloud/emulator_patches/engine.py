@@ -74,6 +74,7 @@ ENGINES = {
             version="2026.3.0",
             domain="localhost.localstack.cloud",
             planner=("services.cloudformation.v2.entities", "ChangeSet.compute_update_model"),
+            patches=("managed_policies",),
         ),
         Engine(
             package="localemu",

@@ -10,11 +10,9 @@ import tempfile
 from pathlib import Path
 
 from decant_cloud.emulator_patches.engine import engine, find, put
+from decant_cloud.emulator_patches.services import import_services
 
 __all__ = ["compile_modules", "index_apis"]
-
-_SERVICES = ("apigateway.next_gen", "cloudformation.v2", "events", "iam", "lambda_", "logs", "s3", "sqs", "sts")
-"""Packages of the services that a deployment uses, which the engine imports at their first use."""
 
 
 def index_apis(cache: str) -> None:
@@ -41,5 +39,4 @@ def compile_modules() -> None:
         put("aws.spec", "list_services", list)  # `index_apis` makes the index
         for name in (*start.PATCHES, *engine.patches):
             importlib.import_module(f"decant_cloud.emulator_patches.{name}")
-        for name in _SERVICES:
-            importlib.import_module(f"{engine.package}.services.{name}.provider")
+        import_services()

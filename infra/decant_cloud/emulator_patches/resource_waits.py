@@ -12,7 +12,7 @@ from typing import Any
 
 from decant_cloud.emulator_patches.engine import at_start, find, put, replaces
 
-CHECK_EVERY_S = 0.02
+CHECK_EVERY_S = 0.005
 
 delay_s, attempts = find("config", "BOTO_WAITER_DELAY", "BOTO_WAITER_MAX_ATTEMPTS")
 

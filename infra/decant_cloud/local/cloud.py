@@ -1,19 +1,19 @@
 """The whole local cloud: PostgreSQL, the engine, the layers, the deployed stack, the migrated schema."""
 
 import contextlib
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from decant_cloud.bundle import bundle
 from decant_cloud.checks.layout import missing_code
 from decant_cloud.lambda_runtime.debugging import PATIENCE_S, Debugger
 from decant_cloud.lambda_runtime.log_file import Journal
-from decant_cloud.local.collector import Collector
 from decant_cloud.local.deploy import (
     Cloud,
     Deployment,
@@ -36,6 +36,9 @@ from decant_cloud.local.tokens import ISSUER, public_key
 from decant_cloud.local.warden import Warden
 from decant_cloud.paths import root
 from decant_cloud.template.model import Template, load_template
+
+if TYPE_CHECKING:
+    from decant_cloud.local.collector import Collector
 
 __all__ = ["LocalCloud", "Options"]
 
@@ -97,7 +100,7 @@ class LocalCloud:
         self.database = self._make_database()
         self.emulator = self._make_emulator()
         self.cloud = Cloud(self.emulator.url)
-        self._collector = None if options.endpoint else Collector(self.database.url())
+        self._collector: Collector | None = None
         self.migrated: dict[str, Any] = {}
         self._deployment: Deployment | None = None
 
@@ -134,11 +137,10 @@ class LocalCloud:
         Raises:
             LocalCloudError: a part did not start; leaving the context stops the others.
         """
+        address = self.database.url()  # its password is created before the threads start
         with ThreadPoolExecutor() as pool:
-            starts = [pool.submit(each, step) for each in (self._start_database, self._start_emulator, _build_layers)]
-            starts += [pool.submit(self._prepare_clients)]
-            if self._collector is not None:
-                self._collector.start()
+            starts = [pool.submit(each, step) for each in (self._start_emulator, self._start_database, _build_layers)]
+            starts += [pool.submit(self._prepare_clients), pool.submit(self._start_collector, address)]
         for start in starts:
             start.result()
         if secrets := bundle().secrets:
@@ -254,6 +256,13 @@ class LocalCloud:
         """Load botocore's service descriptions while the engine starts: half a second each."""
         for service in ("cloudformation", "lambda", "s3"):
             self.cloud.client(service)
+
+    def _start_collector(self, address: str) -> None:
+        """Start the receiver of traces, whose driver of PostgreSQL takes a quarter of a second to import."""
+        if self._options.endpoint is None:
+            module = importlib.import_module("decant_cloud.local.collector")
+            self._collector = module.Collector(address)
+            self._collector.start()
 
     def _start_emulator(self, step: Step) -> None:
         with step(self.emulator.title):
