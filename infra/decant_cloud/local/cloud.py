@@ -253,9 +253,10 @@ class LocalCloud:
             self.database.start()
 
     def _prepare_clients(self) -> None:
-        """Load botocore's service descriptions while the engine starts: half a second each."""
+        """Load the service descriptions of botocore, half a second each, and the encoder of tokens."""
         for service in ("cloudformation", "lambda", "s3"):
             self.cloud.client(service)
+        importlib.import_module("jwt")
 
     def _start_collector(self, address: str) -> None:
         """Start the receiver of traces, whose driver of PostgreSQL takes a quarter of a second to import."""

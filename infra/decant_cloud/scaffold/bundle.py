@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from decant_cloud import install
 from decant_cloud.errors import CommandError
 from decant_cloud.openapi.command import write_document
 from decant_cloud.scaffold import template_text
@@ -89,6 +90,7 @@ def new_bundle(folder: Path, wheels: Sequence[Path], *, is_demo: bool = False) -
         if folder.exists():
             folder.rmdir()
         made.rename(folder)
+    _copy_uv(folder)
 
 
 def render(folder: Path, name: str, wheels: Sequence[Path], *, is_demo: bool = False) -> None:
@@ -235,6 +237,14 @@ def _without_uploads(text: str) -> str:
     for name in ("Uploads", "UploadsOverTls"):
         text = template_text.drop(text, name)
     return re.sub(r"^ +UPLOADS_BUCKET: .*\n|^  # -+ uploads\n\n", "", text, flags=re.MULTILINE)
+
+
+def _copy_uv(folder: Path) -> None:
+    """Copy the installed uv, which the bundle would download; its installation checks the version."""
+    installed, copy = install.STATE / "uv/bin/uv", folder / ".decant/uv/bin/uv"
+    if installed.is_file():
+        copy.parent.mkdir(parents=True)
+        shutil.copy(installed, copy)
 
 
 def _commit(folder: Path) -> None:
