@@ -215,11 +215,11 @@ def sync(uv: str, python: str, folder: Path, requirements: Path) -> str | None:
             return tail(made)
     target = str(folder / "bin/python")
     command = [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target]
-    command += ["--compile-bytecode"] if folder.name == "lambda-image" else []  # functions cannot write it
+    command += options(folder)
     synced = execute([*command, str(requirements)])
     if synced.returncode != 0:
         return tail(synced)
-    stamp(folder).write_text(fingerprint(requirements))
+    stamp(folder).write_text(fingerprint(folder, requirements))
     return None
 
 
@@ -283,15 +283,19 @@ def find_wheels(path: Path, wheels: Path) -> None:
 
 
 def is_current(folder: Path, requirements: Path) -> bool:
-    return stamp(folder).is_file() and stamp(folder).read_text() == fingerprint(requirements)
+    return stamp(folder).is_file() and stamp(folder).read_text() == fingerprint(folder, requirements)
 
 
 def stamp(folder: Path) -> Path:
     return folder / "installed-from.sha256"
 
 
-def fingerprint(requirements: Path) -> str:
-    return hashlib.sha256(requirements.read_bytes()).hexdigest()
+def fingerprint(folder: Path, requirements: Path) -> str:
+    return hashlib.sha256(requirements.read_bytes() + "".join(options(folder)).encode()).hexdigest()
+
+
+def options(folder: Path) -> list[str]:
+    return ["--compile-bytecode"] if folder.name == "lambda-image" else []  # functions cannot write it
 
 
 def execute(command: list[str], folder: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -3,6 +3,7 @@
 import json
 
 import httpx
+import pytest
 
 from decant_cloud.local.deploy import LONGEST_IN_A_CALL, Cloud, delete, placed
 from tests.e2e.running import QUICKLY, RunningCloud
@@ -59,3 +60,15 @@ def test_ec2_answers_though_it_is_not_loaded_at_the_start(local_cloud: RunningCl
     zones = local_cloud.client("ec2").describe_availability_zones()["AvailabilityZones"]
 
     assert "us-east-1a" in {zone["ZoneName"] for zone in zones}
+
+
+def test_managed_policies_are_those_of_aws(local_cloud: RunningCloud) -> None:
+    """IAM of the engine returns a policy of AWS by its ARN, and rejects an ARN that AWS does not have."""
+    iam = local_cloud.session().client("iam")
+    prefix = "arn:aws:iam::aws:policy/"
+
+    found = iam.get_policy(PolicyArn=f"{prefix}ReadOnlyAccess")["Policy"]
+
+    assert found["PolicyName"] == "ReadOnlyAccess"
+    with pytest.raises(iam.exceptions.NoSuchEntityException):
+        iam.get_policy(PolicyArn=f"{prefix}Absent")
