@@ -14,7 +14,9 @@ changes in which file of the engine, relative to its package, why, and what it g
     custom_resource               custom resources
     response_streams              responses streamed by API Gateway
     binary_media_types            bodies that API Gateway passes on unchanged
-    direct_invocations, metrics, request_records, resource_waits, timers, update_threads, quick_start    less work
+    direct_invocations, metrics, request_records, resource_waits, timers, update_threads, quick_start,
+    managed_policies, services, template_visits    less work
+    preparation                   work of the first start, done by the installation
 
 The engine finds the plug-ins by the entry points in `registration`.
 """

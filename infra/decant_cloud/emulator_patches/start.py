@@ -32,6 +32,7 @@ PATCHES = (
     "response_streams",
     "server",
     "stack_updates",
+    "template_visits",
     "timers",
     "update_threads",
 )
