@@ -244,9 +244,9 @@ class LocalCloud:
         return mount(folder) if self.emulator.mounts() else upload(self.cloud, folder)
 
     def _place_template(self, path: Path) -> str:
-        """URL of a nested stack's template for the emulator."""
+        """URL of a nested stack's template for the emulator, as JSON, which the engine parses in a tenth of the time."""
         with refusals(self.cloud, f"the template {path.name}"):
-            return template_url(self.cloud, path.read_text())
+            return template_url(self.cloud, json.dumps(load_template(path)))
 
     def _start_database(self, step: Step) -> None:
         with step(self.database.title):
