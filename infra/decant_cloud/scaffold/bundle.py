@@ -25,7 +25,7 @@ from decant_cloud.scaffold.limits import write_limits
 from decant_cloud.scaffold.open_routes import with_open_routes
 from decant_cloud.scaffold.queues import without_queue
 from decant_cloud.scaffold.routes import Route
-from decant_cloud.template.model import logical_id
+from decant_cloud.template.model import Template, logical_id
 
 __all__ = ["LOCKS", "add_admin", "demo_folder", "make", "new_bundle", "render", "wheels_in"]
 
@@ -206,9 +206,9 @@ def _is_of_app(path: Path) -> bool:
 
 def _reduce(folder: Path) -> None:
     """Remove the demo's functions, the admin routes and the slow queue, and add `GET /hello`."""
-    template = folder / "template.yaml"
+    template, parsed = folder / "template.yaml", Template(folder)
     for name in (*DEMO, *ADMIN, "slow_worker"):
-        remove_function(folder, name)
+        remove_function(folder, name, parsed)
     template.write_text(_without_uploads(without_queue(template.read_text(), "slow")))
     add_function(folder, Route.parse("GET /hello"), "hello", Needs())
     text = re.sub(r"^( +Schema:) \w+, ", r"\1 ", template.read_text(), flags=re.MULTILINE)

@@ -64,8 +64,13 @@ def add_function(root: Path, route: Route, name: str | None, needs: Needs) -> li
     return write(new, changed)
 
 
-def remove_function(root: Path, name: str) -> list[Path]:
+def remove_function(root: Path, name: str, template: Template | None = None) -> list[Path]:
     """Remove a function: all that `add_function` adds, and the parameters and layers that only it used.
+
+    Args:
+        root: Folder of the bundle.
+        name: Folder of the function.
+        template: A template that contains the function, parsed; that of the bundle by default.
 
     Returns:
         Every file that was changed or removed; nothing else refers to the function.
@@ -77,17 +82,17 @@ def remove_function(root: Path, name: str) -> list[Path]:
     if not folder.is_dir():
         known = ", ".join(folder.name for folder in function_folders(root / "functions"))
         raise CommandError(f"There is no function {name}. The bundle has {known}.")
-    template = root / "template.yaml"
-    changed = {template: without_function(template.read_text(), logical_id(name))}
+    routes, source = (template or Template(root)).function(name).routes, root / "template.yaml"
+    changed = {source: without_function(source.read_text(), logical_id(name))}
     budgets = root / BUDGETS
     changed[budgets] = re.sub(rf"^{name} = .*\n", "", budgets.read_text(), flags=re.MULTILINE)
     changed[root / STAGES] = _without_nat((root / STAGES).read_text(), logical_id(name))
     edge = root / EDGE
-    for route in Template(root).function(name).routes:
+    for route in routes:
         changed[edge] = without_limit(changed.get(edge) or edge.read_text(), route)
     removed = [folder, root / f"events/{name}.json", *root.glob(f"tests/functions/test_{name}.py")]
     layers = tomllib.loads((root / LAYERS).read_text())
-    for layer in (each for each in layers if not template_text.block(changed[template], each)):
+    for layer in (each for each in layers if not template_text.block(changed[source], each)):
         removed += _without_layer(root, layer, Path(layers[layer]["requirements"]).stem, changed)
     changed = {path: text for path, text in changed.items() if text != path.read_text()}
     for path, text in changed.items():
