@@ -105,7 +105,9 @@ def _render(target: Path, name: str, wheels: Sequence[Path], packages: Path) -> 
         with zipfile.ZipFile(wheel) as archive:
             archive.extractall(packages)  # the bundle's lock files name the wheel by its hash
     command = [sys.executable, "-c", _RENDER, str(target), name, *map(str, wheels)]
-    subprocess.run(command, env={"PYTHONPATH": str(packages), "PATH": ""}, cwd=packages, check=True)
+    # Without bytecode of functions, which is no text to merge.
+    environment = {"PYTHONPATH": str(packages), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(command, env=environment, cwd=packages, check=True)
 
 
 def _news(folder: Path) -> Iterator[str]:
