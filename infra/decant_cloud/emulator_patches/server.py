@@ -27,7 +27,7 @@ from decant_cloud.emulator_patches.access import (
 )
 from decant_cloud.emulator_patches.engine import engine, find
 from decant_cloud.emulator_patches.http_server import HttpServer
-from decant_cloud.emulator_patches.services import import_services
+from decant_cloud.emulator_patches.services import importing
 from decant_cloud.lambda_runtime.log_file import Journal
 
 __all__ = ["LoopbackServer", "LoopbackServerPlugin"]
@@ -68,7 +68,7 @@ class LoopbackServer(RuntimeServer):
 
     def run(self) -> None:
         """Wait until the engine stops."""
-        threading.Thread(target=import_services, name="import-services", daemon=True).start()
+        importing.start()
         self._shutting_down.wait()
 
     def shutdown(self) -> None:
