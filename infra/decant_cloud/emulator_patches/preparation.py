@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from decant_cloud.emulator_patches.engine import engine, find, put
-from decant_cloud.emulator_patches.services import import_services
 
 __all__ = ["compile_modules", "index_apis"]
 
@@ -39,4 +38,4 @@ def compile_modules() -> None:
         put("aws.spec", "list_services", list)  # `index_apis` makes the index
         for name in (*start.PATCHES, *engine.patches):
             importlib.import_module(f"decant_cloud.emulator_patches.{name}")
-        import_services()
+        importlib.import_module("decant_cloud.emulator_patches.services").import_services()
