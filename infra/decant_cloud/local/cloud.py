@@ -260,7 +260,7 @@ class LocalCloud:
 
     def _start_collector(self, address: str) -> None:
         """Start the receiver of traces, whose driver of PostgreSQL takes a quarter of a second to import."""
-        if self._options.endpoint is None:
+        if not self._options.endpoint:
             module = importlib.import_module("decant_cloud.local.collector")
             self._collector = module.Collector(address)
             self._collector.start()
