@@ -69,7 +69,8 @@ def running_clone() -> Iterator[Clone]:
         debug_port = free_port()
         debugger = ["--debug", "fetch_data", "--debug-port", str(debug_port)]
         port = str(free_port())
-        up = command(folder, "up", "--port", port, *debugger, root=folder, FETCH_DATA_URL="http://127.0.0.1:1/1")
+        variables = {"FETCH_DATA_URL": "http://127.0.0.1:1/1", "AWS_ENDPOINT_URL": ""}  # as if it were not set
+        up = command(folder, "up", "--port", port, *debugger, root=folder, **variables)
         try:
             up.wait_for("Logs follow")
             yield Clone(folder, up, debug_port)

@@ -9,9 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 import psutil
+import psycopg
 import pytest
 
 from decant_cloud.local.endpoints import endpoints
@@ -19,6 +21,7 @@ from decant_cloud.local.engine_server import chosen
 from decant_cloud.local.postgres import free_port
 from decant_cloud.local.state import running
 from decant_cloud.template.model import Template
+from tests.e2e.browser import wait_until
 from tests.e2e.clones import Clone
 from tests.e2e.commands import STARTED_WITHIN_S, Command, command, left_of
 from tests.loading import ROOT
@@ -119,6 +122,19 @@ def test_password_is_not_printed(up: Command) -> None:
     assert password is not None
     assert password not in up.printed
     assert "PostgreSQL at postgresql+asyncpg://postgres@127.0.0.1:" in up.printed
+
+
+def test_spans_are_kept_with_an_empty_endpoint_url(up: Command) -> None:
+    """An empty AWS_ENDPOINT_URL, which this cloud has, counts as not set."""
+    local, trace_id = running(up.state / "local"), uuid4()
+    assert local is not None
+    address = "postgresql://" + local.database_url.partition("://")[2]
+
+    run(f"{curl_lines(up.printed)['GET /async']} -H 'traceparent: 00-{trace_id.hex}-00f067aa0ba902b7-01'")
+
+    with psycopg.connect(address, autocommit=True) as database:
+        find = "SELECT FROM decant.span WHERE trace_id = %s"
+        wait_until(lambda: database.execute(find, [trace_id]).fetchone() is not None)
 
 
 def test_second_one_on_the_same_folder_is_refused(up: Command, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ def _options(state: Path, port: int, stack: str | None, debugger: Debugger | Non
     return Options(
         state=state,
         port=port,
-        endpoint=(endpoint := os.environ.get("AWS_ENDPOINT_URL")),
+        endpoint=(endpoint := os.environ.get("AWS_ENDPOINT_URL") or None),
         stack=stack or bundle().name,
         database_url=os.environ.get("DATABASE_URL") if endpoint else None,
         database_port=free_or_none(port + DATABASE_PORT_ABOVE),
@@ -98,7 +98,7 @@ def _deploy_timeout_s() -> float:
 
 
 def _debugger(function: str, port: int) -> Debugger:
-    if "AWS_ENDPOINT_URL" in os.environ:
+    if os.environ.get("AWS_ENDPOINT_URL"):
         raise LocalCloudError("DEBUG needs an emulator that `make up` starts; unset AWS_ENDPOINT_URL.")
     logical_id = Template(root()).function(function).logical_id
     require_free(port, f"up DEBUG={function}", "DEBUG_PORT")
